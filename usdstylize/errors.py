@@ -1,0 +1,80 @@
+"""What can go wrong, as a tree.
+
+Every message is one sentence that names the prim or file, says what is wrong and what to do.
+
+    UsdStylizeError
+    ├── InputError             nothing can be done at all; the command line exits with 2
+    │   ├── OptionsError       options that contradict each other or are out of range
+    │   ├── StageError         the stage is missing, unreadable, or holds nothing to stylise
+    │   ├── StyleSetError      the style folder is missing, empty, or holds an unreadable image
+    │   ├── PaletteError       a palette does not parse
+    │   ├── WeightsError       network weights are missing, corrupt, or not the ones expected
+    │   └── OutputError        the result exists already, or cannot be written
+    └── ObjectError            one object cannot be stylised; it costs only itself (exit 1)
+        ├── MeshError          no UVs, NaN points, indices out of range, zero area
+        ├── MaterialError      no base colour can be traced
+        └── TextureError       a texture does not resolve or does not decode
+"""
+
+__all__ = [
+    "InputError",
+    "MaterialError",
+    "MeshError",
+    "ObjectError",
+    "OptionsError",
+    "OutputError",
+    "PaletteError",
+    "StageError",
+    "StyleSetError",
+    "TextureError",
+    "UsdStylizeError",
+    "WeightsError",
+]
+
+
+class UsdStylizeError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InputError(UsdStylizeError):
+    """Nothing can be done with what was given."""
+
+
+class OptionsError(InputError):
+    """An option is out of range, or two options contradict each other."""
+
+
+class StageError(InputError):
+    """The stage is missing, unreadable, or holds nothing that can be stylised."""
+
+
+class StyleSetError(InputError):
+    """The style folder is missing, empty, or holds an image that cannot be read."""
+
+
+class PaletteError(InputError):
+    """A palette does not parse."""
+
+
+class WeightsError(InputError):
+    """Network weights are missing, corrupt, or not the ones expected."""
+
+
+class OutputError(InputError):
+    """The result exists already, or cannot be written."""
+
+
+class ObjectError(UsdStylizeError):
+    """One object cannot be stylised; the others are not affected."""
+
+
+class MeshError(ObjectError):
+    """The geometry or its UVs cannot be used."""
+
+
+class MaterialError(ObjectError):
+    """No base colour can be traced from the bound material."""
+
+
+class TextureError(ObjectError):
+    """A texture does not resolve or does not decode."""

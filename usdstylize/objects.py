@@ -1,0 +1,246 @@
+"""What passes between the rooms: NumPy arrays in small frozen dataclasses.
+
+Conventions that hold for every array in the package:
+
+- *sRGB-encoded* values are those of an 8-bit sRGB image divided by 255; *linear* is linear
+  Rec.709. A name without either word is not a colour.
+- Images are float32 of shape ``(height, width, 3)``; row 0 is the **top** of the picture.
+- UVs are USD's: ``(0, 0)`` is the **bottom left** corner of the texture.
+- Points are metres, world space at the chosen frame, turned so that **+Y is up** whatever
+  the stage's ``upAxis``.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "BaseColor",
+    "ConstantColor",
+    "DisplayColor",
+    "FileHash",
+    "Losses",
+    "Mesh",
+    "ObjectData",
+    "Skipped",
+    "StageContents",
+    "StageObject",
+    "StyleImage",
+    "StyleSet",
+    "StyleTexture",
+    "TextureFile",
+    "UVTransform",
+    "Wrap",
+]
+
+Wrap = Literal["repeat", "mirror", "clamp", "black"]
+"""How a texture continues beyond 0..1, in UsdUVTexture's words (``useMetadata`` resolved)."""
+
+Float32 = NDArray[np.float32]
+Int32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles of one object, ready to render.
+
+    points: (V, 3) float32, metres, world space, +Y up.
+    triangles: (F, 3) int32 indices into ``points``, counter-clockwise seen from outside.
+    normals: (F, 3, 3) float32, a unit normal per triangle corner, same space as ``points``.
+    uvs: (F, 3, 2) float32, per triangle corner, in the texture's space: any UsdTransform2d
+        is already applied; (0, 0) is the bottom left; values outside 0..1 are kept.
+    """
+
+    points: Float32
+    triangles: Int32
+    normals: Float32
+    uvs: Float32
+
+
+@dataclass(frozen=True)
+class UVTransform:
+    """A UsdTransform2d: ``uv * scale``, rotated counter-clockwise, then translated."""
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    rotation: float = 0.0
+    """Degrees, counter-clockwise."""
+    translation: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class TextureFile:
+    """A base colour that comes from an image file through a UsdUVTexture."""
+
+    asset_path: str
+    """As authored, before resolution: for messages."""
+    resolved_path: str
+    """What Ar resolved it to; may lie inside a package (``a.usdz[tex/T.png]``)."""
+    encoding: Literal["srgb", "linear"]
+    """How the file's code values become linear light: decoded from sRGB, or taken as they are."""
+    wrap_s: Wrap
+    wrap_t: Wrap
+    size: tuple[int, int]
+    """(width, height) in texels."""
+    bit_depth: Literal["uint8", "uint16", "half", "float"]
+    """The file's own precision; a float file gets a float bake."""
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Multiplies the linear value (UsdUVTexture ``scale``, rgb)."""
+    bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Added to the scaled linear value (UsdUVTexture ``bias``, rgb)."""
+
+
+@dataclass(frozen=True)
+class ConstantColor:
+    """A base colour that is one value on the material (or a constant displayColor)."""
+
+    linear: tuple[float, float, float]
+    """Linear Rec.709."""
+
+
+@dataclass(frozen=True)
+class DisplayColor:
+    """A base colour that is a varying ``primvars:displayColor``, rasterised into UV space."""
+
+    interpolation: str
+
+
+BaseColor = TextureFile | ConstantColor | DisplayColor
+"""Where the original texture T comes from."""
+
+
+@dataclass(frozen=True)
+class StageObject:
+    """One thing to optimise: a mesh, or one material subset of it, with its material.
+
+    Light: it describes, and holds no arrays. ``stage.load`` reads the arrays when their turn
+    comes, so that a stage of hundreds of objects never sits in memory at once.
+    """
+
+    path: str
+    """The prim that gets the new binding: a Mesh, or a GeomSubset."""
+    mesh_path: str
+    name: str
+    """Unique in the stage, made from ``path`` alone, safe as a prim name and a folder name."""
+    material_path: str | None
+    """The material bound today for the first purpose in use; None where there is none."""
+    surface: Literal["preview", "none"]
+    """What the source surface is: a UsdPreviewSurface, or nothing (displayColor only)."""
+    surface_path: str | None
+    """The surface shader prim whose base colour was traced."""
+    base: BaseColor
+    uv_primvar: str
+    """Primvar name without ``primvars:``."""
+    uv_transform: UVTransform | None
+    triangle_count: int
+    notes: tuple[str, ...] = ()
+    """Remarks that a TD wants to read in ``inspect``, one sentence each."""
+
+    @property
+    def wrap(self) -> tuple[Wrap, Wrap]:
+        """How T, and so T_S, continues beyond 0..1 in s and t; repeat where T is no file."""
+        if isinstance(self.base, TextureFile):
+            return self.base.wrap_s, self.base.wrap_t
+        return "repeat", "repeat"
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectData:
+    """The arrays of one StageObject.
+
+    base: (H, W, 3) float32, the original texture T, sRGB-encoded, row 0 is the top. The
+        UsdUVTexture's scale and bias are applied (in linear). 1 × 1 for a constant.
+    """
+
+    mesh: Mesh
+    base: Float32
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A prim that is not stylised, and why, in one sentence."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FileHash:
+    """A file the result depends on. ``sha256`` is hexadecimal, of the file's bytes."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StageContents:
+    """What a stage holds for us: objects to stylise, prims left out with the reason, sources."""
+
+    path: Path
+    """The root layer, absolute."""
+    frame: float | None
+    objects: tuple[StageObject, ...]
+    skipped: tuple[Skipped, ...]
+    sources: tuple[FileHash, ...]
+    """Every layer and texture file that the composed stage and the objects read."""
+
+
+@dataclass(frozen=True, eq=False)
+class StyleImage:
+    """pixels: (H, W, 3) float32, sRGB-encoded 0..1, row 0 is the top."""
+
+    path: Path
+    pixels: Float32
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class StyleSet:
+    """The concept art of one style. ``images[0]`` is the primary image.
+
+    palette: (Q, 3) float32, sRGB-encoded 0..1, most frequent colour first.
+    """
+
+    name: str
+    """A valid USD identifier, made from the folder's name; the variant's name."""
+    images: tuple[StyleImage, ...]
+    palette: Float32
+    palette_given: bool
+    """True where the artist gave the palette, False where k-means found it."""
+
+    @property
+    def primary(self) -> StyleImage:
+        """Stands behind the object in NNFM renders, and yields the palette."""
+        return self.images[0]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One iteration's loss terms, unweighted, and their weighted sum (paper, Eq. 1)."""
+
+    nnfm: float
+    content: float
+    palette: float
+    total: float
+
+
+@dataclass(frozen=True, eq=False)
+class StyleTexture:
+    """The optimised T_S of one object.
+
+    image: (H, W, 3) float32, signed offsets to be added to sRGB-encoded T; row 0 is the top;
+        gutters are filled.
+    """
+
+    image: Float32
+    coverage: float
+    """Share of the object's own texels (those its UVs cover) that some camera saw, 0..1."""
+    iterations: int
+    seed: int
+    seconds: float
+    losses: Losses
+    """The means over the last iterations."""
+    stages: dict[str, float] = field(default_factory=dict)
+    """Seconds spent in visibility, shading, encoder, matching, backward, …"""

@@ -1,0 +1,229 @@
+"""Every parameter of the product, its default, and the presets. Nothing else defines one.
+
+`Options` is what an artist sets; ``None`` there means "as the preset says". `Method` is the
+optimisation's full list of values; `PRESETS` holds one per preset; `resolve` joins the two.
+"""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+from usdstylize.errors import OptionsError
+
+__all__ = ["DEVICES", "PRESETS", "Method", "Options", "resolve"]
+
+EncoderName = Literal["clip-rn50", "vgg16", "draft"]
+PresetName = Literal["auto", "draft", "standard", "paper"]
+Network = Literal["both", "preview", "mtlx"]
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One complete set of values for the optimisation (design and calibration say why)."""
+
+    encoder: EncoderName
+    """Network whose features carry the style (NNFM)."""
+    content_encoder: EncoderName
+    """Network whose features hold the content: VGG16, or the draft encoder with itself."""
+    resolution: int
+    """Width and height of a render, in pixels."""
+    batch: int
+    """Views per iteration."""
+    iterations: int
+    texture_resolution: int
+    """Width and height of T_S, in texels."""
+    view_pool: int
+    """Number of (camera, light) pairs drawn once and reused; 0 draws new ones every iteration."""
+    learning_rate: tuple[float, float]
+    """Adam's, first and last iteration, exponential between."""
+    nnfm_weight: float
+    content_weight: float
+    palette_weight: tuple[float, float]
+    """First and last iteration, exponential between."""
+    palette_squared: bool
+    """Squared distance to the nearest palette colour; the paper's own is the plain distance."""
+    palette_clusters: int
+    """Q, the number of k-means colours."""
+    nnfm_object_only: bool
+    """Mean over the object's feature positions only; over all of them in the paper (Eq. 2)."""
+    content_on_background: bool
+    """One encoder pass: content is compared with the style image behind, too."""
+    style_keys: int
+    """Most style feature vectors per layer and image that are matched against; 0 keeps all."""
+    bn_relu: bool
+    """CLIP: features after batch norm and ReLU, instead of the convolution's raw output."""
+    camera_distance: tuple[float, float]
+    """Range, in radii of the object's bounding sphere."""
+    field_of_view: float
+    """Degrees, vertical and horizontal."""
+    light_distance: tuple[float, float]
+    """Range, in radii of the object's bounding sphere; upper hemisphere."""
+    light_power: float
+    ambient: float
+    specular: float
+    phong_exponent: float
+
+
+_STANDARD = Method(
+    encoder="clip-rn50",
+    content_encoder="vgg16",
+    resolution=512,
+    batch=8,
+    iterations=400,
+    texture_resolution=1024,
+    view_pool=0,
+    learning_rate=(3e-2, 1.5e-3),
+    nnfm_weight=1e4,
+    content_weight=22.0,
+    palette_weight=(600.0, 600.0),
+    palette_squared=True,
+    palette_clusters=8,
+    nnfm_object_only=True,
+    content_on_background=False,
+    style_keys=0,
+    bn_relu=False,
+    camera_distance=(2.5, 2.5),
+    field_of_view=45.0,
+    light_distance=(3.0, 5.0),
+    light_power=2.0,
+    ambient=0.4,
+    specular=0.08,
+    phong_exponent=2.0,
+)
+
+PRESETS: dict[str, Method] = {
+    "standard": _STANDARD,
+    "draft": replace(
+        _STANDARD,
+        encoder="draft",
+        content_encoder="draft",
+        resolution=256,
+        batch=4,
+        iterations=150,
+        texture_resolution=512,
+        view_pool=64,
+        nnfm_weight=200.0,
+        content_weight=0.3,
+        content_on_background=True,
+        style_keys=1024,
+    ),
+    "paper": replace(
+        _STANDARD,
+        iterations=3000,
+        learning_rate=(1e-2, 1e-2),
+        palette_weight=(2000.0, 200.0),
+        palette_squared=False,
+        nnfm_object_only=False,
+    ),
+}
+
+# The λs balance one encoder's loss magnitudes against another's, so they follow the encoder.
+_WEIGHTS_BY_ENCODER: dict[str, dict[str, float]] = {
+    "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 22.0},
+    "vgg16": {"nnfm_weight": 200.0, "content_weight": 0.3},
+    "draft": {"nnfm_weight": 200.0, "content_weight": 0.3},
+}
+_PAPER_CONTENT_WEIGHT = {"clip-rn50": 22.0, "vgg16": 1.0, "draft": 1.0}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an artist or a TD may set. ``None`` means: as the preset says."""
+
+    output: Path | None = None
+    """Folder or .usda file of the result; beside the stage when not given."""
+    preset: PresetName = "auto"
+    """`standard` with a CUDA GPU, `draft` without; `paper` for the paper's literal values."""
+    mask: tuple[str, ...] = ()
+    """Stylise only what lies at or under these prim paths."""
+    purposes: tuple[str, ...] = ("default", "render")
+    """Imageable purposes to stylise, of default, render, proxy; guides are never touched."""
+    frame: float | None = None
+    """Time code at which geometry and values are read; the stage's start when not given."""
+    palette: str | None = None
+    """Colours such as "#112233,#aabbcc", or a text file of them, instead of k-means."""
+    primary_image: str | None = None
+    """File name of the style image that gives palette and background; first by name."""
+    strength: float = 1.0
+    """Initial value of the `strength` dial on each material, 0 to 1 or beyond."""
+    encoder: EncoderName | None = None
+    """Network that carries the style: clip-rn50, vgg16 (strokes and lines) or draft."""
+    content_weight: float | None = None
+    """How much of the original must stay; more keeps features such as eyes."""
+    camera_distance: tuple[float, float] | None = None
+    """Nearest and farthest camera, in bounding radii; farther makes larger patterns."""
+    texture_resolution: int | None = None
+    """Width and height of the style texture, in texels."""
+    iterations: int | None = None
+    """Optimisation steps per object."""
+    seed: int = 0
+    """The same seed on the same device gives the same texture."""
+    network: Network = "both"
+    """Which networks to write: live MaterialX, baked preview, or both."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    weights: Path | None = None
+    """Folder searched first for network weights (also: USDSTYLIZE_WEIGHTS)."""
+    force: bool = False
+    """Replace a style that the output already holds."""
+    resume: bool = False
+    """Keep the objects that the output already holds for this style, do the missing ones."""
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+def _check(options: Options) -> None:
+    """Raises OptionsError, naming the option and its range."""
+    if options.force and options.resume:
+        raise OptionsError("--force and --resume contradict each other; give one of them.")
+    if options.texture_resolution is not None and not 16 <= options.texture_resolution <= 16384:
+        raise OptionsError(
+            f"--texture-resolution {options.texture_resolution} is out of range; give 16 to 16384."
+        )
+    if options.iterations is not None and options.iterations < 1:
+        raise OptionsError(f"--iterations {options.iterations} is out of range; give 1 or more.")
+    if options.camera_distance is not None:
+        near, far = options.camera_distance
+        if not 1.0 <= near <= far:
+            raise OptionsError(
+                f"--camera-distance {near} {far} is out of range; give nearest and farthest, "
+                "both at least 1 bounding radius, the nearest first."
+            )
+    unknown = set(options.purposes) - {"default", "render", "proxy"}
+    if unknown:
+        raise OptionsError(
+            f"--purposes names {', '.join(sorted(unknown))}; choose from default, render, proxy."
+        )
+
+
+def resolve(options: Options, *, cuda: bool) -> Method:
+    """The preset's values with the artist's own put over them.
+
+    ``cuda`` says whether a CUDA GPU will compute: without `--preset` it chooses `standard`,
+    and `draft` otherwise.
+    """
+    name = options.preset
+    if name == "auto":
+        name = "standard" if cuda else "draft"
+    method = PRESETS[name]
+    if options.encoder is not None and options.encoder != method.encoder:
+        content = "draft" if options.encoder == "draft" else "vgg16"
+        balance = dict(_WEIGHTS_BY_ENCODER[options.encoder])
+        if name == "paper":
+            balance["content_weight"] = _PAPER_CONTENT_WEIGHT[options.encoder]
+        method = replace(method, encoder=options.encoder, content_encoder=content, **balance)  # type: ignore[arg-type]
+    own = {
+        f.name: getattr(options, f.name)
+        for f in fields(Method)
+        if getattr(options, f.name, None) is not None and f.name != "encoder"
+    }
+    return replace(method, **own)
+
+
+def preset_name(options: Options, *, cuda: bool) -> str:
+    """The preset that `resolve` used, for the one line that announces it."""
+    if options.preset != "auto":
+        return options.preset
+    return "standard" if cuda else "draft"
