@@ -1,0 +1,142 @@
+"""The whole product: read the stage and the style, optimise each object, write layers, verify.
+
+    stage.usda ─▶ stage.discover ─▶ StageObject ─▶ stage.load ─┐
+                                                               ├─▶ optimize ─▶ author.Writer ─▶ layers
+    concept/ ───▶ styles.load ────▶ StyleSet ──────────────────┘
+"""
+
+import time
+from pathlib import Path
+
+from usdstylize import author, optimize, stage, styles
+from usdstylize.errors import ObjectError, OutputError, StageError
+from usdstylize.objects import Skipped, StageContents, StageObject
+from usdstylize.options import Options, preset_name, resolve
+from usdstylize.results import ObjectResult, Observer, Plan, RunResult, Silent, plain
+
+__all__ = ["inspect", "stylize"]
+
+
+def inspect(stage_path: str | Path, options: Options | None = None) -> StageContents:
+    """What of a stage would be stylised, and what would not and why. Writes nothing.
+
+    Raises StageError where the stage cannot be read or ``options.mask`` names no prim.
+    """
+    options = options or Options()
+    return stage.discover(
+        Path(stage_path), mask=options.mask, purposes=options.purposes, frame=options.frame
+    )
+
+
+def stylize(
+    stage_path: str | Path,
+    style_set: str | Path,
+    options: Options | None = None,
+    *,
+    observer: Observer | None = None,
+    dry_run: bool = False,
+) -> RunResult:
+    """Stylise every textured object of a stage by a folder of concept art.
+
+    Writes ``<stage>.stylized.usda`` and its style layer and textures beside the stage, or at
+    ``options.output``; the source is only read. An object that cannot be done costs only
+    itself and is told in the result. An interrupt (Ctrl-C) keeps the objects that are done.
+
+    Raises InputError (StageError, StyleSetError, WeightsError, OutputError, …) where nothing
+    can be done at all, before anything is written.
+
+    >>> result = usdstylize.stylize("shot/stage.usda", "concept/gouache")
+    >>> result.root_layer
+    PosixPath('shot/stage.stylized.usda')
+    """
+    started = time.perf_counter()
+    options, observer = options or Options(), observer or Silent()
+    device = optimize.choose_device(options.device)
+    method = resolve(options, cuda=device.startswith("cuda"))
+
+    contents = inspect(stage_path, options)
+    if not contents.objects:
+        raise StageError(_nothing_to_do(contents))
+    style = styles.load(
+        Path(style_set),
+        primary=options.primary_image,
+        palette=options.palette,
+        clusters=method.palette_clusters,
+        seed=options.seed,
+    )
+    output = author.plan(
+        contents, style.name, output=options.output, force=options.force, resume=options.resume
+    )
+    plan = Plan(
+        stage=contents.path,
+        root_layer=output.root_layer,
+        style=style.name,
+        style_images=tuple(image.path for image in style.images),
+        palette=styles.hex_colors(style.palette),
+        preset=preset_name(options, cuda=device.startswith("cuda")),
+        device=device,
+        settings={**plain(vars(method)), "seed": options.seed, "strength": options.strength},
+        objects=contents.objects,
+        skipped=contents.skipped,
+    )
+    observer.planned(plan)
+    if dry_run:
+        return RunResult(plan, None, (), time.perf_counter() - started)
+
+    optimizer = optimize.Optimizer(style, method, device, seed=options.seed, weights=options.weights)
+    results: list[ObjectResult] = []
+    interrupted = False
+    with author.Writer(output, contents, strength=options.strength, network=options.network) as writer:
+        try:
+            for obj in contents.objects:
+                if options.resume and obj.name in output.existing:
+                    result = ObjectResult(obj.path, obj.name, "kept")
+                else:
+                    result = _stylize_object(obj, contents, optimizer, writer, observer)
+                results.append(result)
+                observer.object_ended(result)
+        except KeyboardInterrupt:
+            interrupted = True
+        root_layer = None
+        if any(result.status == "done" for result in results):
+            run = RunResult(plan, output.root_layer, tuple(results), time.perf_counter() - started, interrupted)
+            root_layer = writer.commit(run.to_dict())
+    return RunResult(plan, root_layer, tuple(results), time.perf_counter() - started, interrupted)
+
+
+def _stylize_object(
+    obj: StageObject,
+    contents: StageContents,
+    optimizer: optimize.Optimizer,
+    writer: author.Writer,
+    observer: Observer,
+) -> ObjectResult:
+    """Load, optimise and write one object; its own troubles end here, as its result."""
+    observer.object_started(obj, optimizer.method.iterations)
+    try:
+        data = stage.load(contents, obj)
+        texture = optimizer.optimize(
+            obj, data, on_iteration=lambda number, losses: observer.iteration(obj, number, losses)
+        )
+        writer.write_object(obj, data, texture)
+    except OutputError:
+        raise  # a full disk or a lost folder concerns every object
+    except ObjectError as error:
+        return ObjectResult(obj.path, obj.name, "failed", reason=str(error))
+    return ObjectResult(
+        obj.path,
+        obj.name,
+        "done",
+        seconds=texture.seconds,
+        iterations=texture.iterations,
+        coverage=texture.coverage,
+        losses=texture.losses,
+        stages=texture.stages,
+    )
+
+
+def _nothing_to_do(contents: StageContents) -> str:
+    """Why no object is left, naming the first reasons."""
+    first: tuple[Skipped, ...] = contents.skipped[:3]
+    reasons = " ".join(f"{s.path}: {s.reason}" for s in first) or "it holds no mesh."
+    return f"{contents.path.name} holds nothing that can be stylised: {reasons}"
