@@ -41,10 +41,12 @@ class WeightStatus:
     name: NetworkName
     presets: tuple[str, ...]
     """Presets that need it without further options."""
+    state: Literal["ok", "missing", "refused"]
+    """``refused``: a file of that name holds other bytes."""
     path: Path | None
-    """The verified file; None where it is missing or refused."""
+    """The file that was found; None where it is missing."""
     problem: str | None
-    """Why ``path`` is None, in one sentence."""
+    """Why it cannot be used, in one sentence; None where it can."""
     searched: tuple[Path, ...]
 
 
@@ -67,7 +69,7 @@ _FILES: dict[NetworkName, tuple[WeightFile, ...]] = {
     ),
     "draft": (
         WeightFile(
-            "draft_encoder.safetensors", "213459811e04a136e7e90240d4350f0636ac03a6b5f786887daac3eab1f1db3d"
+            "draft_encoder.safetensors", "95d33851a86df1fd1f40667068fe7063a34e407c9a4346372695c779fdf0fd76"
         ),
     ),
 }
@@ -81,12 +83,11 @@ def locate(name: NetworkName, folder: Path | None) -> Path:
     """
     if folder is not None and not folder.is_dir():
         raise WeightsError(f"{folder} is not a folder; --weights takes the folder of the weight files.")
-    for place in searched_folders(name, folder):
-        for file in _FILES[name]:
-            path = place / file.name
-            if os.path.isfile(path):  # unlike Path.is_file, False for a folder that may not be entered
-                _check(path, file)
-                return path
+    found = _find(name, folder)
+    if found is not None:
+        path, file = found
+        _check(path, file)
+        return path
     names = " or ".join(file.name for file in _FILES[name])
     places = ", ".join(map(str, searched_folders(name, folder)))
     if name == "draft":
@@ -108,8 +109,23 @@ def searched_folders(name: NetworkName, folder: Path | None) -> tuple[Path, ...]
     return (*first, _torch_hub_cache())
 
 
+def _find(name: NetworkName, folder: Path | None) -> tuple[Path, WeightFile] | None:
+    """The first file with a right name, its bytes unread."""
+    for place in searched_folders(name, folder):
+        for file in _FILES[name]:
+            path = place / file.name
+            if os.path.isfile(path):  # unlike Path.is_file, False for a folder that may not be entered
+                return path, file
+    return None
+
+
 def report(folder: Path | None) -> tuple[WeightStatus, ...]:
-    """What each network needs, and whether it is there."""
+    """What each network needs, and whether it is there.
+
+    Raises WeightsError where ``folder`` does not exist.
+    """
+    if folder is not None and not folder.is_dir():
+        raise WeightsError(f"{folder} is not a folder; --weights takes the folder of the weight files.")
     return tuple(_status(name, folder) for name in NETWORKS)
 
 
@@ -151,15 +167,17 @@ def fetch(name: NetworkName, folder: Path | None, progress: Progress | None = No
 
 
 def _status(name: NetworkName, folder: Path | None) -> WeightStatus:
-    path, problem = None, None
-    try:
-        path = locate(name, folder)
-    except WeightsError as error:
-        problem = str(error)
     presets = tuple(
         preset for preset, method in PRESETS.items() if name in (method.encoder, method.content_encoder)
     )
-    return WeightStatus(name, presets, path, problem, searched_folders(name, folder))
+    searched = searched_folders(name, folder)
+    found = _find(name, folder)
+    path = found[0] if found else None
+    try:
+        locate(name, folder)
+    except WeightsError as error:
+        return WeightStatus(name, presets, "refused" if found else "missing", path, str(error), searched)
+    return WeightStatus(name, presets, "ok", path, None, searched)
 
 
 def _check(path: Path, file: WeightFile, *, source: str | None = None) -> None:

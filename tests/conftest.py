@@ -1,0 +1,105 @@
+"""Small inputs that many tests share, and the guard that no source byte changes."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
+
+
+def digests(*roots: Path) -> dict[Path, str]:
+    """sha256 of every file at or under the roots."""
+    files = [path for root in roots for path in ([root] if root.is_file() else sorted(root.rglob("*")))]
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()}
+
+
+@contextmanager
+def unchanged(*roots: Path, may_add: bool = False) -> Iterator[None]:
+    """Fails when any file at or under the roots is changed, removed or (unless ``may_add``) added."""
+    before = digests(*roots)
+    yield
+    after = digests(*roots)
+    assert {path: after.get(path) for path in before} == before, "a source was changed or removed"
+    if not may_add:
+        assert set(after) == set(before), "something was left behind"
+
+
+@pytest.fixture
+def style_folder(tmp_path: Path) -> Path:
+    """``ink stripes``: two 96-pixel images, black and white stripes, and orange and teal ones."""
+    folder = tmp_path / "ink stripes"
+    folder.mkdir()
+    stripes = (np.arange(96)[:, None, None] // 6 % 2).astype(np.uint8) * np.ones((96, 96, 3), np.uint8)
+    Image.fromarray(stripes * 255).save(folder / "b.png")
+    colored = np.where(stripes.transpose(1, 0, 2) == 1, (230, 120, 20), (10, 110, 120)).astype(np.uint8)
+    Image.fromarray(colored).save(folder / "a.png")
+    return folder
+
+
+@pytest.fixture
+def tiny_stage(tmp_path: Path) -> Path:
+    """``shot/tiny.usda``: two textured quads, /World/Left and /World/Right, and one quad without UVs."""
+    folder = tmp_path / "shot"
+    (folder / "textures").mkdir(parents=True)
+    rows = np.linspace(40, 220, 32).astype(np.uint8)
+    picture = np.stack(np.broadcast_arrays(rows[:, None], rows[None, :], np.uint8(90)), axis=-1)
+    Image.fromarray(picture).save(folder / "textures" / "color.png")
+    stage = Usd.Stage.CreateNew(str(folder / "tiny.usda"))
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
+    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+    world = UsdGeom.Xform.Define(stage, "/World")
+    stage.SetDefaultPrim(world.GetPrim())
+    material = define_material(stage, "/World/Looks/Paint", "./textures/color.png")
+    for x, name in enumerate(("Left", "Right")):
+        define_quad(stage, f"/World/{name}", material, x=2.0 * x)
+    define_quad(stage, "/World/NoUVs", material, x=4.0, uvs=False)
+    stage.Save()
+    return folder / "tiny.usda"
+
+
+def define_quad(
+    stage: Usd.Stage, path: str, material: UsdShade.Material, *, x: float = 0.0, uvs: bool = True
+) -> UsdGeom.Mesh:
+    """A unit quad that faces +Z, its lower left corner at (x, 0, 0), with the UVs 0..1."""
+    mesh = UsdGeom.Mesh.Define(stage, path)
+    corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+    mesh.CreatePointsAttr([Gf.Vec3f(x + u, v, 0.0) for u, v in corners])
+    mesh.CreateFaceVertexCountsAttr([4])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2, 3])
+    mesh.CreateExtentAttr([Gf.Vec3f(x, 0.0, 0.0), Gf.Vec3f(x + 1.0, 1.0, 0.0)])
+    mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+    if uvs:
+        st = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar(
+            "st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.vertex
+        )
+        st.Set([Gf.Vec2f(*corner) for corner in corners])
+    UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
+    return mesh
+
+
+def define_material(stage: Usd.Stage, path: str, texture: str) -> UsdShade.Material:
+    """A UsdPreviewSurface with a texture on its diffuseColor, read at ``st``."""
+    material = UsdShade.Material.Define(stage, path)
+    surface = UsdShade.Shader.Define(stage, f"{path}/Surface")
+    surface.CreateIdAttr("UsdPreviewSurface")
+    reader = UsdShade.Shader.Define(stage, f"{path}/Reader")
+    reader.CreateIdAttr("UsdPrimvarReader_float2")
+    reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("st")
+    image = UsdShade.Shader.Define(stage, f"{path}/Texture")
+    image.CreateIdAttr("UsdUVTexture")
+    image.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(texture)
+    image.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("sRGB")
+    image.CreateInput("wrapS", Sdf.ValueTypeNames.Token).Set("repeat")
+    image.CreateInput("wrapT", Sdf.ValueTypeNames.Token).Set("repeat")
+    image.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(
+        reader.CreateOutput("result", Sdf.ValueTypeNames.Float2)
+    )
+    surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(
+        image.CreateOutput("rgb", Sdf.ValueTypeNames.Float3)
+    )
+    material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
+    return material
