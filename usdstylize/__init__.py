@@ -1,0 +1,84 @@
+"""Carry the style of concept art onto the textures of a USD stage, as layers that never touch the source.
+
+>>> import usdstylize
+>>> result = usdstylize.stylize("shot/stage.usda", "concept/gouache")
+>>> result.root_layer
+PosixPath('shot/stage.stylized.usda')
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from usdstylize.errors import (
+    InputError,
+    MaterialError,
+    MeshError,
+    ObjectError,
+    OptionsError,
+    OutputError,
+    PaletteError,
+    StageError,
+    StyleSetError,
+    TextureError,
+    UsdStylizeError,
+    WeightsError,
+)
+from usdstylize.options import Options
+from usdstylize.results import ObjectResult, Observer, Plan, RunResult
+
+if TYPE_CHECKING:
+    from usdstylize.author import VerifyReport, select, verify
+    from usdstylize.objects import Skipped, StageContents, StageObject
+    from usdstylize.pipeline import inspect, stylize
+
+__all__ = [
+    "InputError",
+    "MaterialError",
+    "MeshError",
+    "ObjectError",
+    "ObjectResult",
+    "Observer",
+    "Options",
+    "OptionsError",
+    "OutputError",
+    "PaletteError",
+    "Plan",
+    "RunResult",
+    "Skipped",
+    "StageContents",
+    "StageError",
+    "StageObject",
+    "StyleSetError",
+    "TextureError",
+    "UsdStylizeError",
+    "VerifyReport",
+    "WeightsError",
+    "inspect",
+    "select",
+    "stylize",
+    "verify",
+]
+
+# torch, open_clip and USD take seconds to import; `--help` and a farm's submitter do without (PEP 562).
+_LAZY = {
+    "Skipped": "objects",
+    "StageContents": "objects",
+    "StageObject": "objects",
+    "VerifyReport": "author",
+    "inspect": "pipeline",
+    "select": "author",
+    "stylize": "pipeline",
+    "verify": "author",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

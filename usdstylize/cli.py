@@ -1,0 +1,271 @@
+"""The command line: `Options` from its arguments, exit codes, and what goes to which stream.
+
+0: all done. 1: some objects failed, or `verify` found something. 2: a usage error, or nothing
+could be done. 130: interrupted.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter, Token
+
+from usdstylize import console, progress, weights
+from usdstylize.errors import UsdStylizeError
+from usdstylize.options import Options
+
+__all__ = ["run"]
+
+ALL_DONE, SOME_FAILED, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
+
+
+def _words(_type: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """``/A,/B`` and repeated options, as in usdrecord."""
+    return tuple(word for token in tokens for word in token.value.replace(",", " ").split())
+
+
+def _range(_type: Any, tokens: Sequence[Token]) -> tuple[float, float]:
+    """``2,4``, or ``3`` for both ends."""
+    text = tokens[-1].value
+    try:
+        ends = [float(word) for word in text.replace(",", " ").split()]
+        near, far = ends * 2 if len(ends) == 1 else ends
+    except ValueError:
+        raise ValueError(f'"{text}" is neither a number nor two numbers such as 2,4.') from None
+    return near, far
+
+
+def _shown_default(value: Any) -> str | None:
+    """No word where "as the preset says", no list and no flag is the default."""
+    if value is None or value is False or value == ():
+        return None
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+Words = Annotated[tuple[str, ...], Parameter(converter=_words, n_tokens=1, metavar="A,B")]
+
+
+@dataclass(frozen=True)
+class CommandLineOptions(Options):
+    """`Options` as the command line spells them: only what differs from plain values is said here."""
+
+    output: Annotated[Path | None, Parameter(alias="-o")] = Options.output
+    mask: Words = Options.mask
+    purposes: Words = Options.purposes
+    camera_distance: Annotated[
+        tuple[float, float] | None, Parameter(converter=_range, n_tokens=1, metavar="NEAR,FAR")
+    ] = Options.camera_distance
+
+
+@Parameter(name="*", group="Messages")
+@dataclass(frozen=True)
+class Flags:
+    """What every verb takes."""
+
+    json: bool = False
+    """Print the result as JSON on stdout, and nothing else there."""
+    quiet: bool = False
+    """Print errors only, and the path of the result."""
+    verbose: bool = False
+    """Show the stack trace of an error."""
+
+
+app = App(
+    name="usdstylize",
+    version=lambda: version("usdstylize"),
+    default_parameter=Parameter(negative=(), show_default=_shown_default),
+)
+
+
+def run(tokens: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. ``tokens`` is ``sys.argv[1:]`` if not given."""
+    tokens = sys.argv[1:] if tokens is None else list(tokens)
+    try:
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except KeyboardInterrupt:
+        console.note("usdstylize: interrupted; nothing was written.")
+        return INTERRUPTED
+    except CycloptsError as error:
+        return _refuse(tokens, error, f"{str(error).strip().rstrip('.')}; see `usdstylize --help`.")
+    except UsdStylizeError as error:
+        return _refuse(tokens, error, str(error))
+    except Exception as error:  # our own mistake; a farm still gets a sentence and an exit code
+        what = f"{type(error).__name__}: {error}"
+        return _refuse(tokens, error, f"internal error ({what}); please report it with what --verbose shows.")
+    return code if isinstance(code, int) else ALL_DONE  # --help and --version return nothing
+
+
+def _refuse(tokens: Sequence[str], error: Exception, text: str) -> int:
+    # The arguments may be what is wrong, so the flags are looked for in the bare tokens.
+    if "--verbose" in tokens:
+        traceback.print_exception(error)
+    if "--json" in tokens:
+        console.show_json({"error": {"type": type(error).__name__, "message": text}})
+    console.note(f"usdstylize: {text}")
+    return NOTHING_DONE
+
+
+@app.default
+def stylize(
+    stage: Path,
+    /,
+    *,
+    style_set: Path,
+    options: Annotated[CommandLineOptions, Parameter(name="*")] = CommandLineOptions(),
+    dry_run: bool = False,
+    flags: Flags = Flags(),
+) -> int:
+    """Carry the style of concept art onto the textures of a USD stage, as layers beside it.
+
+    The stage and its textures are only read. Exit codes: 0 all done, 1 some objects failed,
+    2 nothing could be done, 130 interrupted.
+
+    Parameters
+    ----------
+    stage
+        The stage to stylise (.usd, .usda, .usdc, .usdz).
+    style_set
+        Folder of concept art (or one image); its name becomes the variant's.
+    dry_run
+        Say what would be done, and write nothing.
+    """
+    from usdstylize.pipeline import stylize as run_pipeline  # a second or more: torch
+
+    with progress.observe(options, quiet=flags.quiet) as observer:
+        result = run_pipeline(stage, style_set, options, observer=observer, dry_run=dry_run)
+    if flags.json:
+        console.show_json(result.to_dict())
+    elif dry_run:
+        console.show_plan(result.plan)
+    elif not flags.quiet:
+        console.show_run(result)
+    elif result.root_layer is not None:
+        print(result.root_layer)
+    finished = [obj for obj in result.objects if obj.status != "failed"]
+    if result.interrupted:
+        kept = f"{len(finished)} of {len(result.plan.objects)} objects are kept, --resume does the others"
+        console.note(f"usdstylize: interrupted; {kept if result.root_layer else 'nothing was written'}.")
+        return INTERRUPTED
+    if not result.failed:
+        return ALL_DONE
+    if flags.quiet:
+        for obj in result.failed:
+            console.note(f"usdstylize: {obj.path}: {obj.reason}")
+    return SOME_FAILED if finished else NOTHING_DONE
+
+
+@app.command
+def inspect(
+    stage: Path,
+    /,
+    *,
+    mask: Words = Options.mask,
+    purposes: Words = Options.purposes,
+    frame: float | None = Options.frame,
+    flags: Flags = Flags(),
+) -> int:
+    """List what of a stage would be stylised, and what would not and why.
+
+    Parameters
+    ----------
+    mask
+        List only what lies at or under these prim paths.
+    purposes
+        Imageable purposes to list, of default, render, proxy.
+    frame
+        Time code to read at; the stage's start when not given.
+    """
+    from usdstylize.pipeline import inspect as read
+
+    contents = read(stage, Options(mask=mask, purposes=purposes, frame=frame))
+    if flags.json:
+        console.show_json(asdict(contents))
+    else:
+        console.show_contents(contents)
+    return ALL_DONE
+
+
+@app.command
+def verify(result: Path, /, *, flags: Flags = Flags()) -> int:
+    """Check a stylised stage: sources unchanged, valid USD, every path and binding, T + T_S = bake.
+
+    Parameters
+    ----------
+    result
+        The ``.stylized.usda`` that a run wrote. The exit code is 1 where a check fails.
+    """
+    from usdstylize import author
+
+    report = author.verify(result)
+    if flags.json:
+        console.show_json(asdict(report) | {"ok": report.ok})
+    elif not flags.quiet:
+        console.show_verification(report)
+    for check in report.checks:
+        if not check.ok:
+            console.note(f"usdstylize: {check.name}: {check.subject}: {check.detail}")
+    return ALL_DONE if report.ok else SOME_FAILED
+
+
+@app.command
+def select(result: Path, /, *, style: str, mask: Words = (), flags: Flags = Flags()) -> int:
+    """Show another style of a stylised stage, or its original look.
+
+    Parameters
+    ----------
+    result
+        The ``.stylized.usda`` that a run wrote; its selections are changed in place.
+    style
+        A style that the result holds, or ``original``.
+    mask
+        Only what lies at or under these prim paths.
+    """
+    from usdstylize import author
+
+    changed = author.select(result, style, mask)
+    if flags.json:
+        console.show_json({"root_layer": result, "style": style, "objects": changed})
+    elif not flags.quiet:
+        print(f"{result}: {changed} object{'' if changed == 1 else 's'} now show {style}.")
+    return ALL_DONE
+
+
+@app.command(name="weights")
+def network_weights(
+    *,
+    fetch: bool = False,
+    folder: Annotated[Path | None, Parameter(name="--weights")] = Options.weights,
+    flags: Flags = Flags(),
+) -> int:
+    """List the network weights: which preset needs which, where they are or were looked for.
+
+    The exit code is 1 where a file was found that holds the wrong bytes.
+
+    Parameters
+    ----------
+    fetch
+        Download what is missing, into the folder of --weights or the libraries' own caches.
+    folder
+        Folder searched first.
+    """
+    if fetch:
+        _fetch_missing(folder, quiet=flags.quiet)
+    statuses = weights.report(folder)
+    if flags.json:
+        console.show_json([asdict(status) for status in statuses])
+    elif not flags.quiet:
+        console.show_weights(statuses)
+    return SOME_FAILED if any(status.state == "refused" for status in statuses) else ALL_DONE
+
+
+def _fetch_missing(folder: Path | None, *, quiet: bool) -> None:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    for status in weights.report(folder):
+        if status.state == "missing":
+            with progress.download(status.name, quiet=quiet) as received:
+                weights.fetch(status.name, folder, received)

@@ -1,0 +1,180 @@
+"""What the command line shows: results as tables or JSON on stdout, notes on stderr."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from usdstylize import weights
+from usdstylize.objects import (
+    BaseColor,
+    ConstantColor,
+    Skipped,
+    StageContents,
+    StageObject,
+    TextureFile,
+)
+from usdstylize.results import Plan, RunResult, plain
+
+if TYPE_CHECKING:
+    from usdstylize.author import VerifyReport
+
+__all__ = [
+    "count",
+    "note",
+    "seconds",
+    "show_contents",
+    "show_json",
+    "show_plan",
+    "show_run",
+    "show_verification",
+    "show_weights",
+    "terminal",
+]
+
+
+def note(text: str) -> None:
+    """One line on stderr, unwrapped, so that a log can be searched for it."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show_json(value: Any) -> None:
+    """``value`` alone on stdout."""
+    print(json.dumps(plain(value), indent=2), flush=True)
+
+
+def terminal(file: IO[str]) -> Console:
+    """A rich console for a stream, whether it is a terminal or a log."""
+    # Prim and asset paths hold brackets and colons, which are markup and emoji to rich. In a
+    # log nothing may be wrapped or cut: a sentence must be found by grep.
+    width = None if file.isatty() else 10_000
+    return Console(file=file, width=width, markup=False, emoji=False, highlight=False)
+
+
+def count(number: int, noun: str) -> str:
+    """``1 object``, ``2 objects``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def seconds(seconds: float) -> str:
+    """``12.3 s``, or minutes and seconds."""
+    if seconds < 60.0:
+        return f"{seconds:.1f} s"
+    return "{} min {} s".format(*divmod(round(seconds), 60))
+
+
+def show_contents(contents: StageContents) -> None:
+    """What a stage holds for us, object by object."""
+    _print_objects(contents.objects)
+    _print_skipped(contents.skipped)
+
+
+def show_plan(plan: Plan) -> None:
+    """What a run would do."""
+    _print_objects(plan.objects)
+    _print_skipped(plan.skipped)
+    table = _table("setting", "value")
+    rows = {
+        "style": f"{plan.style} ({', '.join(path.name for path in plan.style_images)})",
+        "palette": ", ".join(plan.palette),
+        "preset": plan.preset,
+        "device": plan.device,
+        **plan.settings,
+    }
+    for name, value in rows.items():
+        table.add_row(name.replace("_", " "), _value(value))
+    terminal(sys.stdout).print(table)
+    print(f"Would write {_short(plan.root_layer)}; nothing is written in a dry run.")
+
+
+def show_run(result: RunResult) -> None:
+    """The summary table of a run, and what to do with its result."""
+    table = _table("object", "status", "time", "coverage", "reason")
+    for obj in result.objects:
+        coverage = "" if obj.coverage is None else f"{obj.coverage:.0%}"
+        table.add_row(
+            obj.path, obj.status, seconds(obj.seconds) if obj.seconds else "", coverage, obj.reason or ""
+        )
+    for skipped in result.plan.skipped:
+        table.add_row(skipped.path, "skipped", "", "", skipped.reason)
+    terminal(sys.stdout).print(table)
+    if result.root_layer is None:
+        return
+    path = _short(result.root_layer)
+    print(
+        f"\n{path}  ({seconds(result.seconds)})\n"
+        f"  look at it   usdview {path}\n"
+        "  dial it      inputs:strength on each material under StylizedLooks, 0 (the source) to 1\n"
+        f"  undo it      usdstylize select {path} --style original, or remove its style layer"
+    )
+
+
+def show_verification(report: "VerifyReport") -> None:
+    """Every check and what it found."""
+    table = _table("check", "subject", "result", "detail")
+    for check in report.checks:
+        table.add_row(check.name, check.subject, "ok" if check.ok else "FAILED", check.detail)
+    terminal(sys.stdout).print(table)
+
+
+def show_weights(statuses: Iterable[weights.WeightStatus]) -> None:
+    """Which network weights are there, which presets need them, and what is wrong."""
+    statuses = tuple(statuses)
+    table = _table("network", "presets", "state", "file")
+    for status in statuses:
+        table.add_row(
+            status.name, ", ".join(status.presets), status.state, _short(status.path) if status.path else ""
+        )
+    terminal(sys.stdout).print(table)
+    for status in statuses:
+        if status.problem:
+            print(status.problem)
+
+
+def _print_objects(objects: Iterable[StageObject]) -> None:
+    table = _table("object", "base colour", "UVs", "triangles", "notes")
+    for obj in objects:
+        table.add_row(
+            obj.path, _base(obj.base), obj.uv_primvar, f"{obj.triangle_count:,}", " ".join(obj.notes)
+        )
+    if table.row_count:
+        terminal(sys.stdout).print(table)
+
+
+def _print_skipped(skipped: Iterable[Skipped]) -> None:
+    table = _table("left out", "reason")
+    for item in skipped:
+        table.add_row(item.path, item.reason)
+    if table.row_count:
+        terminal(sys.stdout).print(table)
+
+
+def _base(base: BaseColor) -> str:
+    if isinstance(base, TextureFile):
+        width, height = base.size
+        return f"{base.asset_path} ({width} x {height}, {base.encoding})"
+    if isinstance(base, ConstantColor):
+        return "constant " + " ".join(f"{value:.3g}" for value in base.linear)
+    return f"displayColor ({base.interpolation})"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("time", "coverage", "triangles") else "left")
+    return table
+
+
+def _value(value: Any) -> str:
+    return " to ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _short(path: Path) -> str:
+    """Relative where it lies under the current folder."""
+    relative = os.path.relpath(path) if path.is_absolute() else str(path)
+    return str(path) if relative.startswith("..") else relative

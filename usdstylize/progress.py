@@ -1,0 +1,145 @@
+"""What the command line tells on stderr while it works: bars on a terminal, lines in a log."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from usdstylize import weights
+from usdstylize.console import count, note, seconds, terminal
+from usdstylize.objects import Losses, StageObject
+from usdstylize.options import Options
+from usdstylize.results import ObjectResult, Observer, Plan, Silent
+
+__all__ = ["BarProgress", "LineProgress", "download", "observe"]
+
+
+@contextmanager
+def observe(options: Options, *, quiet: bool) -> Iterator[Observer]:
+    """The observer that fits: bars on a terminal, a line per object in a log, nothing when quiet."""
+    if quiet:
+        yield Silent()
+    elif sys.stderr.isatty():
+        with _bars() as bars:
+            yield BarProgress(options, bars)
+    else:
+        yield LineProgress(options)
+
+
+class LineProgress:
+    """A line when an object starts and when it ends."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._total = 0
+        self._number = 0
+
+    def planned(self, plan: Plan) -> None:
+        self._total = len(plan.objects)
+        for line in _announcement(plan, self._options):
+            note(line)
+
+    def object_started(self, obj: StageObject, iterations: int) -> None:
+        note(f"[{self._number + 1}/{self._total}] {obj.path}: {iterations} iterations")
+
+    def iteration(self, obj: StageObject, number: int, losses: Losses) -> None: ...
+
+    def object_ended(self, result: ObjectResult) -> None:
+        self._number += 1
+        note(f"[{self._number}/{self._total}] {result.path}: {_outcome(result)}")
+
+
+class BarProgress:
+    """A bar over all objects with the time left, and one for the object at hand with its losses."""
+
+    def __init__(self, options: Options, bars: Progress) -> None:
+        self._options = options
+        self._bars = bars
+        self._iterations = 1
+        self._ended = 0
+        self._overall = bars.add_task("All objects", total=None, visible=False, losses="")
+        self._current = bars.add_task("", total=None, visible=False, losses="")
+
+    def planned(self, plan: Plan) -> None:
+        for line in _announcement(plan, self._options):
+            self._bars.console.print(line, soft_wrap=True)
+        self._iterations = int(plan.settings["iterations"])
+        # Counted in iterations, so that the time left of the whole is known within the first object.
+        self._bars.update(self._overall, total=len(plan.objects) * self._iterations)
+
+    def object_started(self, obj: StageObject, iterations: int) -> None:
+        self._bars.update(self._overall, visible=True)
+        self._bars.reset(self._current, total=iterations, description=obj.path, losses="", visible=True)
+
+    def iteration(self, obj: StageObject, number: int, losses: Losses) -> None:
+        text = f"style {losses.nnfm:.3f}  content {losses.content:.3f}  palette {losses.palette:.4f}"
+        self._bars.update(self._current, completed=number, losses=text)
+        self._bars.update(self._overall, completed=self._ended * self._iterations + number)
+
+    def object_ended(self, result: ObjectResult) -> None:
+        self._ended += 1
+        self._bars.update(self._current, visible=False)
+        self._bars.update(self._overall, completed=self._ended * self._iterations)
+        self._bars.console.print(f"{result.path}: {_outcome(result)}", soft_wrap=True)
+
+
+@contextmanager
+def download(name: str, *, quiet: bool) -> Iterator[weights.Progress]:
+    """What `weights.fetch` reports to: a bar on a terminal, a line in a log."""
+    if quiet or not sys.stderr.isatty():
+        if not quiet:
+            note(f"Fetching the weights of {name} ...")
+        yield lambda received, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal(sys.stderr)) as bars:
+        task = bars.add_task(f"Fetching the weights of {name}", total=None)
+        yield lambda received, total: bars.update(task, completed=received, total=total)
+
+
+def _announcement(plan: Plan, options: Options) -> Iterator[str]:
+    """Preset, device and encoder in one line; what will be done in another."""
+    chosen = f"preset {plan.preset} on {plan.device} (encoder {plan.settings['encoder']})"
+    if options.preset != "auto":
+        yield f"Using {chosen}."
+    elif plan.preset == "standard":
+        yield f"CUDA GPU found: {chosen}."
+    else:
+        why = "On the CPU as asked" if options.device == "cpu" else "No CUDA GPU"
+        yield f"{why}: {chosen}; --preset standard for the full quality, far slower without a GPU."
+    left_out = f", {len(plan.skipped)} left out" if plan.skipped else ""
+    yield (
+        f"{plan.stage.name}: {count(len(plan.objects), 'object')} to stylise with {plan.style} "
+        f"({count(len(plan.style_images), 'image')}, palette {' '.join(plan.palette)}){left_out}."
+    )
+
+
+def _outcome(result: ObjectResult) -> str:
+    if result.status == "failed":
+        return f"failed: {result.reason}"
+    if result.status == "kept":
+        return "kept, it was done before"
+    coverage = "" if result.coverage is None else f", coverage {result.coverage:.0%}"
+    return f"done in {seconds(result.seconds)}{coverage}"
+
+
+def _bars() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}", markup=False),
+        console=terminal(sys.stderr),
+        transient=True,
+    )
