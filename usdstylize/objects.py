@@ -105,6 +105,8 @@ class DisplayColor:
     """A base colour that is a varying ``primvars:displayColor``, rasterised into UV space."""
 
     interpolation: str
+    primvar: str = "displayColor"
+    """Primvar name without ``primvars:``; a UsdPrimvarReader_float3 may name another."""
 
 
 BaseColor = TextureFile | ConstantColor | DisplayColor

@@ -1,0 +1,129 @@
+"""What a stage holds for us, found and checked without keeping any array."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pxr import Ar, Sdf, Tf, Usd, UsdGeom
+
+from usdstylize.errors import ObjectError
+from usdstylize.objects import FileHash, Skipped, StageContents, StageObject, TextureFile
+from usdstylize.stage.bindings import FaceSet, face_sets
+from usdstylize.stage.geometry import Geometry, build_mesh, read_geometry
+from usdstylize.stage.images import hash_file
+from usdstylize.stage.names import object_name
+from usdstylize.stage.opening import first_sentence, open_stage, quiet, read_time
+from usdstylize.stage.population import mask_paths, meshes
+from usdstylize.stage.primvars import choose_uv_primvar, read_uvs, transform_uvs
+from usdstylize.stage.shading import trace_look
+
+__all__ = ["discover"]
+
+
+def discover(
+    stage_path: Path,
+    *,
+    mask: Sequence[str] = (),
+    purposes: Sequence[str] = ("default", "render"),
+    frame: float | None = None,
+) -> StageContents:
+    """Finds what can be stylised at or under ``mask``, and says why the rest cannot.
+
+    Everything an object needs is read and checked once, so that a bad one is known before any
+    time is spent. ``frame`` defaults to the stage's start; guides are never looked at.
+    Raises StageError where the stage does not open or the mask names no prim.
+    """
+    path = Path(stage_path).absolute()
+    with quiet():
+        stage = open_stage(path)
+        time = read_time(stage, frame)
+        paths = mask_paths(stage, mask)
+        skipped = _composition_errors(stage, paths)
+        objects: list[StageObject] = []
+        for found in meshes(stage, paths, [p for p in purposes if p != "guide"], time):
+            if isinstance(found, Skipped):
+                skipped.append(found)
+                continue
+            for result in _examine(found, paths, time):
+                if isinstance(result, Skipped):
+                    skipped.append(result)
+                else:
+                    objects.append(result)
+        return StageContents(
+            path=path,
+            frame=None if time.IsEarliestTime() else time.GetValue(),
+            objects=tuple(objects),
+            skipped=tuple(skipped),
+            sources=_sources(stage, objects),
+        )
+
+
+def _examine(mesh: UsdGeom.Mesh, mask: Sequence[Sdf.Path], time: Usd.TimeCode) -> list[StageObject | Skipped]:
+    """The mesh and its material subsets, each as an object or with the reason why not."""
+    prim = mesh.GetPrim()
+    try:
+        geometry = read_geometry(prim, time)
+        sets = face_sets(mesh, time)
+    except ObjectError as error:
+        return [Skipped(str(prim.GetPath()), str(error))]
+    except Tf.ErrorException as error:
+        return [Skipped(str(prim.GetPath()), f"{prim.GetPath()} cannot be read ({first_sentence(error)}).")]
+    results: list[StageObject | Skipped] = []
+    for face_set in sets:
+        path = face_set.prim.GetPath()
+        if not any(path.HasPrefix(root) for root in mask):
+            continue
+        try:
+            results.append(_describe(prim, face_set, geometry, time))
+        except ObjectError as error:
+            results.append(Skipped(str(path), str(error)))
+        except Tf.ErrorException as error:
+            results.append(Skipped(str(path), f"{path} cannot be read ({first_sentence(error)})."))
+    return results
+
+
+def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.TimeCode) -> StageObject:
+    if face_set.error:
+        raise face_set.error
+    path = str(face_set.prim.GetPath())
+    look = trace_look(face_set.prim, time)
+    primvar = look.uv_primvar or choose_uv_primvar(mesh)
+    uvs = transform_uvs(read_uvs(mesh, primvar, time, geometry), look.uv_transform)
+    arrays, _ = build_mesh(geometry, face_set.faces, uvs, f"{face_set.prim.GetTypeName()} {path}")
+    notes = [*look.notes, *geometry.notes]
+    black = isinstance(look.base, TextureFile) and "black" in (look.base.wrap_s, look.base.wrap_t)
+    if black and (arrays.uvs.min() < 0 or arrays.uvs.max() > 1):
+        notes.append("Its UVs leave 0..1, where the texture's wrap mode is black.")
+    return StageObject(
+        path=path,
+        mesh_path=str(mesh.GetPath()),
+        name=object_name(path),
+        material_path=look.material_path,
+        surface=look.surface,
+        surface_path=look.surface_path,
+        base=look.base,
+        uv_primvar=primvar,
+        uv_transform=look.uv_transform,
+        triangle_count=len(arrays.triangles),
+        notes=tuple(notes),
+    )
+
+
+def _composition_errors(stage: Usd.Stage, mask: Sequence[Sdf.Path]) -> list[Skipped]:
+    """What could not be composed at, above or under the mask, a sentence each."""
+    found = []
+    for error in stage.GetCompositionErrors():
+        path = error.rootSite.path
+        if any(path.HasPrefix(root) or root.HasPrefix(path) for root in mask):
+            message = " ".join(str(error).split()).rstrip(" .")
+            if ".mtlx@" in message:
+                message += "; a MaterialX document arrives empty, as this build of USD has no usdMtlx"
+            found.append(Skipped(str(path), f"{path} does not compose fully: {message}."))
+    return found
+
+
+def _sources(stage: Usd.Stage, objects: Sequence[StageObject]) -> tuple[FileHash, ...]:
+    files = {layer.realPath or layer.identifier for layer in stage.GetUsedLayers() if not layer.anonymous}
+    files |= {found.base.resolved_path for found in objects if isinstance(found.base, TextureFile)}
+    # What lies in a package changes with the package, so that is the file to watch.
+    outer = {Ar.SplitPackageRelativePathOuter(f)[0] if Ar.IsPackageRelativePath(f) else f for f in files}
+    return tuple(FileHash(file, hash_file(file)) for file in sorted(outer))

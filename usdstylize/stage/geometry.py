@@ -1,0 +1,213 @@
+"""A UsdGeomMesh as arrays: checked, in metres, in world space, +Y up."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pxr import Usd, UsdGeom
+
+from usdstylize.errors import MeshError
+from usdstylize.objects import Mesh
+from usdstylize.stage.triangulate import triangulate
+
+__all__ = ["Geometry", "build_mesh", "read_geometry"]
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """All faces of one mesh, before any are chosen.
+
+    points: (P, 3) float64, metres, world space, +Y up.
+    counts: (N,) corners per face; point_of_corner: (C,) the point of each face corner.
+    drawn: (N,) bool, False for holes and for faces of fewer than 3 corners.
+    flipped: the winding must be reversed to be counter-clockwise seen from outside.
+    normals: (C, 3) float64, a unit normal per face corner, pointing outside.
+    """
+
+    points: Float64
+    counts: Int64
+    point_of_corner: Int64
+    drawn: NDArray[np.bool_]
+    flipped: bool
+    normals: Float64
+    notes: tuple[str, ...]
+
+    def spread(self, interpolation: str, values: Float64) -> Float64 | None:
+        """Values of a primvar to (C, …), one per face corner; None where the length does not fit."""
+        return _spread(interpolation, values, len(self.points), self.counts, self.point_of_corner)
+
+
+def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
+    """Reads and checks one mesh.
+
+    Raises MeshError where it is empty, has NaN points, or indices out of range.
+    """
+    mesh, path = UsdGeom.Mesh(prim), prim.GetPath()
+    points = np.array(mesh.GetPointsAttr().Get(time) or np.zeros((0, 3)), dtype=np.float64).reshape(-1, 3)
+    counts = np.array(mesh.GetFaceVertexCountsAttr().Get(time) or [], dtype=np.int64)
+    indices = np.array(mesh.GetFaceVertexIndicesAttr().Get(time) or [], dtype=np.int64)
+    if not len(points) or not len(counts):
+        raise MeshError(f"Mesh {path} is empty; give it points and faces, or deactivate it.")
+    if counts.min() < 0 or counts.sum() != len(indices):
+        raise MeshError(
+            f"Mesh {path} has faceVertexCounts that ask for {counts.sum()} indices and "
+            f"{len(indices)} faceVertexIndices; export it again."
+        )
+    if len(indices) and not 0 <= indices.min() <= indices.max() < len(points):
+        raise MeshError(
+            f"Mesh {path} has faceVertexIndices beyond its {len(points)} points; export it again."
+        )
+    if not np.isfinite(points).all():
+        raise MeshError(f"Mesh {path} has NaN or infinite points; repair or export it again.")
+
+    matrix = _to_metres_y_up(prim, time)
+    linear = matrix[:3, :3]
+    points = points @ linear + matrix[3, :3]
+    left_handed = mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded
+    flipped = left_handed != (np.linalg.det(linear) < 0)
+
+    drawn = counts >= 3
+    holes = np.array(mesh.GetHoleIndicesAttr().Get(time) or [], dtype=np.int64)
+    drawn[holes[(holes >= 0) & (holes < len(counts))]] = False
+
+    face_normals = _face_normals(points[indices], counts) * (-1.0 if flipped else 1.0)
+    normals, notes = _corner_normals(mesh, time, linear, points, counts, indices, face_normals)
+    return Geometry(points, counts, indices, drawn, flipped, normals, notes)
+
+
+def build_mesh(
+    geometry: Geometry, faces: NDArray[np.bool_] | None, corner_uvs: Float64, label: str
+) -> tuple[Mesh, Int64]:
+    """The triangles of the chosen faces, and the face corners (F, 3) that they came from.
+
+    faces: (N,) bool, None for all. corner_uvs: (C, 2). ``label`` names the prim in an error.
+    Points that no triangle uses are left out, so that the mesh's bounds are the object's.
+    Raises MeshError where nothing is left, or nothing that has an area in space and in UVs.
+    """
+    chosen = geometry.drawn if faces is None else geometry.drawn & faces
+    corner_points = geometry.points[geometry.point_of_corner]
+    corners, _ = triangulate(corner_points, geometry.counts, np.flatnonzero(chosen))
+    if not len(corners):
+        raise MeshError(f"{label} has no face that is drawn; give it faces of 3 corners or more.")
+    if geometry.flipped:
+        corners = corners[:, ::-1].copy()
+    spanned = corner_points[corners]
+    if not np.linalg.norm(
+        np.cross(spanned[:, 1] - spanned[:, 0], spanned[:, 2] - spanned[:, 0]), axis=1
+    ).any():
+        raise MeshError(f"{label} has zero area; repair its points or its transform.")
+    uvs = corner_uvs[corners]
+    edge_1, edge_2 = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
+    if not (edge_1[:, 0] * edge_2[:, 1] - edge_1[:, 1] * edge_2[:, 0]).any():
+        raise MeshError(f"{label} has UVs that span no area; unwrap it again.")
+    used, triangles = np.unique(geometry.point_of_corner[corners], return_inverse=True)
+    mesh = Mesh(
+        points=geometry.points[used].astype(np.float32),
+        triangles=triangles.reshape(-1, 3).astype(np.int32),
+        normals=geometry.normals[corners].astype(np.float32),
+        uvs=uvs.astype(np.float32),
+    )
+    return mesh, corners
+
+
+def _to_metres_y_up(prim: Usd.Prim, time: Usd.TimeCode) -> Float64:
+    """(4, 4) for row vectors: the prim's points to metres in world space, +Y up."""
+    stage = prim.GetStage()
+    matrix = np.array(UsdGeom.XformCache(time).GetLocalToWorldTransform(prim), dtype=np.float64)
+    if not np.isfinite(matrix).all():
+        raise MeshError(f"Mesh {prim.GetPath()} has a NaN or infinite transform; repair its xformOps.")
+    if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z:
+        # (x, y, z) -> (x, z, -y): what was up stays up, and nothing is mirrored.
+        matrix = matrix @ np.array(
+            [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=np.float64
+        )
+    return matrix @ np.diag([UsdGeom.GetStageMetersPerUnit(stage)] * 3 + [1.0])
+
+
+def _corner_normals(
+    mesh: UsdGeom.Mesh,
+    time: Usd.TimeCode,
+    linear: Float64,
+    points: Float64,
+    counts: Int64,
+    indices: Int64,
+    face_normals: Float64,
+) -> tuple[Float64, tuple[str, ...]]:
+    """(C, 3) unit normals: authored, smooth or flat as USD and Hydra choose, and remarks."""
+    scheme = mesh.GetSubdivisionSchemeAttr().Get()
+    normals: Float64
+    flat: Float64 = np.repeat(face_normals, counts, axis=0)
+    notes: tuple[str, ...] = ()
+    if scheme in (UsdGeom.Tokens.none, UsdGeom.Tokens.bilinear):
+        normals = flat
+        authored, interpolation = _authored_normals(mesh, time)
+        if authored is not None and scheme == UsdGeom.Tokens.none:
+            spread = _spread(interpolation, authored, len(points), counts, indices)
+            if spread is None or not np.isfinite(spread).all():
+                notes = (
+                    f"Its {len(authored)} {interpolation} normals do not fit the mesh; flat ones are used.",
+                )
+            else:
+                normals = spread @ _cofactors(linear)
+    else:
+        # Normals authored on a subdivision surface are ignored by USD; its cage is shaded smooth.
+        summed = np.stack([np.bincount(indices, flat[:, k], minlength=len(points)) for k in range(3)], axis=1)
+        normals = summed[indices]
+    return _normalised(normals, instead=_normalised(flat, instead=np.array([0.0, 1.0, 0.0]))), notes
+
+
+def _authored_normals(mesh: UsdGeom.Mesh, time: Usd.TimeCode) -> tuple[Float64 | None, str]:
+    """Values and interpolation; ``primvars:normals`` goes before ``normals``."""
+    primvar = UsdGeom.PrimvarsAPI(mesh.GetPrim()).GetPrimvar("normals")
+    if primvar and primvar.HasValue():
+        values = primvar.ComputeFlattened(time)
+        interpolation = primvar.GetInterpolation()
+    else:
+        values = mesh.GetNormalsAttr().Get(time)
+        interpolation = mesh.GetNormalsInterpolation()
+    if not values:
+        return None, str(interpolation)
+    return np.array(values, dtype=np.float64).reshape(-1, 3), str(interpolation)
+
+
+def _face_normals(corner_points: Float64, counts: Int64) -> Float64:
+    """(N, 3) Newell normals, as long as twice the face's area."""
+    offsets = np.cumsum(counts) - counts
+    normals = np.zeros((len(counts), 3))
+    filled = counts > 0
+    if not filled.any():
+        return normals
+    first = np.repeat(corner_points[offsets[filled]], counts[filled], axis=0)
+    arms = corner_points - first
+    # The last corner's successor is the first, whose arm is zero.
+    following = np.vstack([arms[1:], np.zeros((1, 3))])
+    following[(offsets + counts - 1)[filled]] = 0.0
+    normals[filled] = np.add.reduceat(np.cross(arms, following), offsets[filled], axis=0)
+    return normals
+
+
+def _cofactors(linear: Float64) -> Float64:
+    """The normal matrix: like the inverse transpose, but sound for a flattening scale, too."""
+    x, y, z = linear
+    sign = -1.0 if np.linalg.det(linear) < 0 else 1.0
+    return sign * np.stack([np.cross(y, z), np.cross(z, x), np.cross(x, y)])
+
+
+def _normalised(vectors: Float64, instead: Float64) -> Float64:
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.where(length > 0, vectors / np.where(length > 0, length, 1.0), instead)
+
+
+def _spread(
+    interpolation: str, values: Float64, point_count: int, counts: Int64, point_of_corner: Int64
+) -> Float64 | None:
+    if interpolation in ("vertex", "varying"):
+        return values[point_of_corner] if len(values) == point_count else None
+    if interpolation == "faceVarying":
+        return values if len(values) == len(point_of_corner) else None
+    if interpolation == "uniform":
+        return np.repeat(values, counts, axis=0) if len(values) == len(counts) else None
+    return np.repeat(values, len(point_of_corner), axis=0) if len(values) == 1 else None

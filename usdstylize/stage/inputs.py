@@ -1,0 +1,64 @@
+"""Shader inputs: what feeds them, or what value they have, with errors that name the shader."""
+
+from typing import Any
+
+from pxr import Usd, UsdShade
+
+from usdstylize.errors import MaterialError
+
+__all__ = ["input_value", "producer", "producing_shader", "shader_id"]
+
+
+def producer(shader: UsdShade.Shader, name: str) -> Usd.Attribute | None:
+    """The attribute that gives the input its value, behind node graphs and interfaces.
+
+    An output where a shader computes it, an input where it is a plain value, None where
+    nothing is authored. Raises MaterialError where its connection is cyclic or broken.
+    """
+    shader_input = shader.GetInput(name)
+    if not shader_input:
+        return None
+    producers = shader_input.GetValueProducingAttributes()
+    if producers:
+        return producers[0]
+    if shader_input.GetAttr().HasAuthoredConnections():
+        raise MaterialError(
+            f"Shader {shader.GetPath()} has a connection on inputs:{name} that is cyclic or leads nowhere; "
+            "reconnect it."
+        )
+    return None
+
+
+def producing_shader(attribute: Usd.Attribute) -> UsdShade.Shader | None:
+    """The shader whose output ``attribute`` is; None where it is a plain value."""
+    if not UsdShade.Output.IsOutput(attribute):
+        return None
+    return UsdShade.Shader(attribute.GetPrim())
+
+
+def input_value(shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default: Any = None) -> Any:
+    """The input's value where it is a plain one, ``default`` where nothing is authored.
+
+    Raises MaterialError where another shader computes it.
+    """
+    attribute = producer(shader, name)
+    if attribute is None:
+        return default
+    node = producing_shader(attribute)
+    if node is not None:
+        raise MaterialError(
+            f"Shader {shader.GetPath()} has its inputs:{name} computed by {node.GetPath()} ({shader_id(node)}), "
+            "which is not supported; give it a value."
+        )
+    value = attribute.Get(time)
+    return default if value is None else value
+
+
+def shader_id(shader: UsdShade.Shader) -> str:
+    """The shader's id, or what it is instead where it has none."""
+    identifier = shader.GetShaderId()
+    if identifier:
+        return str(identifier)
+    for source_type in shader.GetSourceTypes():
+        return f"{source_type} source"
+    return "no id"

@@ -1,0 +1,94 @@
+"""The arrays of one object, read when its turn comes."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pxr import Tf, Usd, UsdGeom
+
+from usdstylize import atlas
+from usdstylize.encoding import linear_to_srgb, srgb_to_linear
+from usdstylize.errors import MeshError, StageError
+from usdstylize.objects import (
+    ConstantColor,
+    DisplayColor,
+    ObjectData,
+    StageContents,
+    StageObject,
+    TextureFile,
+)
+from usdstylize.stage.bindings import face_sets
+from usdstylize.stage.geometry import build_mesh, read_geometry
+from usdstylize.stage.images import read_image
+from usdstylize.stage.opening import first_sentence, open_stage, quiet
+from usdstylize.stage.primvars import find_primvar, read_corner_values, read_uvs, transform_uvs
+
+__all__ = ["load"]
+
+_PRIMVAR_RESOLUTION = 1024
+"""Texels on a side of the image that a varying displayColor is rasterised into."""
+
+
+def load(contents: StageContents, obj: StageObject) -> ObjectData:
+    """Mesh and base texture of one object.
+
+    The stage is opened anew with this object alone, so that nothing large outlives the call.
+    Raises MeshError or TextureError where what ``discover`` found can no longer be read.
+    """
+    with quiet():
+        try:
+            stage = open_stage(contents.path, only=[obj.mesh_path])
+            return _load(stage, contents.frame, obj)
+        except StageError as error:
+            raise MeshError(f"{obj.path} can no longer be read: {error}") from error
+        except Tf.ErrorException as error:
+            raise MeshError(
+                f"{obj.path} cannot be read ({first_sentence(error)}); repair the stage."
+            ) from error
+
+
+def _load(stage: Usd.Stage, frame: float | None, obj: StageObject) -> ObjectData:
+    time = Usd.TimeCode.EarliestTime() if frame is None else Usd.TimeCode(frame)
+    prim = stage.GetPrimAtPath(obj.mesh_path)
+    chosen = (
+        [s for s in face_sets(UsdGeom.Mesh(prim), time) if str(s.prim.GetPath()) == obj.path] if prim else []
+    )
+    if not chosen:
+        raise MeshError(f"{obj.path} is no longer on the stage; run again.")
+    geometry = read_geometry(prim, time)
+    uvs = transform_uvs(read_uvs(prim, obj.uv_primvar, time, geometry), obj.uv_transform)
+    mesh, corners = build_mesh(geometry, chosen[0].faces, uvs, obj.path)
+    match obj.base:
+        case TextureFile():
+            base = _texture(obj.base)
+        case ConstantColor(linear):
+            base = linear_to_srgb(np.maximum(linear, 0.0)).reshape(1, 1, 3)
+        case DisplayColor():
+            primvar = find_primvar(prim, obj.base.primvar)
+            if primvar is None:
+                raise MeshError(f"{obj.path} no longer has primvars:{obj.base.primvar}; run again.")
+            colors = read_corner_values(prim, primvar, time, geometry, components=3)[corners]
+            base = _rasterised(mesh.uvs, colors)
+    return ObjectData(mesh=mesh, base=base)
+
+
+def _texture(texture: TextureFile) -> NDArray[np.float32]:
+    """(H, W, 3) float32 sRGB-encoded, scale and bias applied in linear as UsdUVTexture does."""
+    codes = read_image(texture.resolved_path)
+    # One channel is grey, two are grey and alpha: USD repeats the first.
+    codes = (
+        np.repeat(codes[..., :1], 3, axis=-1) if codes.shape[-1] < 3 else np.ascontiguousarray(codes[..., :3])
+    )
+    unchanged = texture.scale == (1.0, 1.0, 1.0) and texture.bias == (0.0, 0.0, 0.0)
+    if texture.encoding == "srgb" and unchanged:
+        return codes
+    linear = srgb_to_linear(codes) if texture.encoding == "srgb" else codes
+    linear = linear * np.array(texture.scale, np.float32) + np.array(texture.bias, np.float32)
+    return linear_to_srgb(np.maximum(linear, 0.0))
+
+
+def _rasterised(uvs: NDArray[np.float32], colors: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(R, R, 3) float32 sRGB-encoded, from linear colours (F, 3, 3) at the triangles' corners."""
+    linear, covered = atlas.rasterize_vertex_colors(
+        uvs, colors.astype(np.float32), _PRIMVAR_RESOLUTION, wrap=("repeat", "repeat")
+    )
+    filled = atlas.dilate(linear, covered, wrap=("repeat", "repeat"))
+    return linear_to_srgb(np.maximum(filled, 0.0))

@@ -1,0 +1,26 @@
+"""The name of an object: a folder and a prim may both carry it."""
+
+import hashlib
+import re
+
+from pxr import Sdf
+
+__all__ = ["object_name"]
+
+_LONGEST = 100
+"""Characters; file systems end at 255 bytes, and suffixes follow."""
+_HASH = re.compile(r"_[0-9a-f]{8}$")
+
+
+def object_name(path: str) -> str:
+    """``/World/Vase/Geom`` -> ``World__Vase__Geom``, from the path alone and unlike any other's.
+
+    A short hash of the path follows where joining its elements could be read in two ways, or
+    would be too long.
+    """
+    elements = [element.name for element in Sdf.Path(path).GetPrefixes()]
+    name = "__".join(elements)
+    ambiguous = any("__" in e or e.startswith("_") or e.endswith("_") for e in elements)
+    if not ambiguous and len(name) <= _LONGEST and not _HASH.search(name):
+        return name
+    return f"{name[:_LONGEST]}_{hashlib.sha256(path.encode()).hexdigest()[:8]}"

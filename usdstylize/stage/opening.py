@@ -1,0 +1,59 @@
+"""Opening a stage, and keeping USD's own diagnostics off the terminal."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pxr import Sdf, Tf, Usd, UsdUtils
+
+from usdstylize.errors import StageError
+
+__all__ = ["first_sentence", "open_stage", "quiet", "read_time"]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Collects what USD would print to stderr; what matters of it is told in our own words."""
+    delegate = UsdUtils.CoalescingDiagnosticDelegate()
+    try:
+        yield
+    finally:
+        delegate.TakeUncoalescedDiagnostics()
+        del delegate
+
+
+def open_stage(path: Path, only: Sequence[str] = ()) -> Usd.Stage:
+    """The stage with all payloads; only the prims ``only`` and what they refer to, where given.
+
+    Raises StageError where the root layer cannot be opened.
+    """
+    if not path.is_file():
+        raise StageError(f"Stage {path} is not a file that can be read; check the path.")
+    try:
+        if not only:
+            return Usd.Stage.Open(str(path))
+        mask = Usd.StagePopulationMask([Sdf.Path(prim) for prim in only])
+        stage = Usd.Stage.OpenMasked(str(path), mask)
+        # Bindings decide which faces belong to which subset, so materials must be there.
+        stage.ExpandPopulationMask()
+        return stage
+    except Tf.ErrorException as error:
+        raise StageError(
+            f"Stage {path} cannot be opened ({first_sentence(error)}); repair or restore it."
+        ) from error
+
+
+def read_time(stage: Usd.Stage, frame: float | None) -> Usd.TimeCode:
+    """The time to read at: the frame, or the stage's start, or the earliest sample there is."""
+    if frame is not None:
+        return Usd.TimeCode(frame)
+    if stage.HasAuthoredTimeCodeRange():
+        return Usd.TimeCode(stage.GetStartTimeCode())
+    return Usd.TimeCode.EarliestTime()
+
+
+def first_sentence(error: Tf.ErrorException) -> str:
+    """What the first of USD's errors says, without the place in USD's source."""
+    text = str(error).strip()
+    message = text.split(" : '", 1)[1] if " : '" in text else text
+    return message.splitlines()[0].strip().rstrip("'. ")

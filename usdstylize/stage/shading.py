@@ -1,0 +1,154 @@
+"""From a bound material to the base colour: which texture, constant or primvar it is.
+
+Connections are followed through node graphs and interface inputs by UsdShade itself; what
+stands between the surface and its texture that we cannot reproduce is named in an error.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pxr import Usd, UsdShade
+
+from usdstylize.errors import MaterialError, ObjectError
+from usdstylize.objects import BaseColor, ConstantColor, DisplayColor, UVTransform
+from usdstylize.stage.bindings import bound_materials
+from usdstylize.stage.inputs import input_value, producer, producing_shader, shader_id
+from usdstylize.stage.primvars import find_primvar
+from usdstylize.stage.textures import read_texture, read_uv_source
+
+__all__ = ["Look", "trace_look"]
+
+_DEFAULT_DIFFUSE = (0.18, 0.18, 0.18)
+"""UsdPreviewSurface's own default, linear."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a StageObject says of its material; the fields are StageObject's."""
+
+    material_path: str | None
+    surface: Literal["preview", "none"]
+    surface_path: str | None
+    base: BaseColor
+    uv_primvar: str | None = None
+    """The primvar that the texture's reader names; None where no texture asks."""
+    uv_transform: UVTransform | None = None
+    notes: tuple[str, ...] = ()
+
+
+def trace_look(prim: Usd.Prim, time: Usd.TimeCode) -> Look:
+    """The base colour of a mesh or subset, from its material or else from displayColor.
+
+    Raises MaterialError or TextureError with the reason of the material that viewports draw.
+    """
+    materials = bound_materials(prim)
+    failures: list[ObjectError] = []
+    for material in materials:
+        try:
+            look = _trace_material(prim, material, time)
+        except ObjectError as error:
+            failures.append(error)
+            continue
+        others = [str(other.GetPath()) for other in materials if other.GetPath() != material.GetPath()]
+        if others:
+            look = replace(
+                look, notes=(*look.notes, f"Another purpose binds {others[0]}, which is not read.")
+            )
+        return look
+    if failures:
+        raise failures[0]
+    base = _primvar_color(prim, "displayColor", time)
+    if base is None:
+        raise MaterialError(
+            f"{prim.GetPath()} has neither a material nor a displayColor; bind a material with a UsdPreviewSurface."
+        )
+    return Look(material_path=None, surface="none", surface_path=None, base=base)
+
+
+def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeCode) -> Look:
+    surface = _preview_surface(material)
+    look = Look(
+        material_path=str(material.GetPath()),
+        surface="preview",
+        surface_path=str(surface.GetPath()),
+        base=ConstantColor(_DEFAULT_DIFFUSE),
+    )
+    attribute = producer(surface, "diffuseColor")
+    node = None if attribute is None else producing_shader(attribute)
+    if attribute is None or node is None:
+        return replace(look, base=_constant(input_value(surface, "diffuseColor", time, _DEFAULT_DIFFUSE)))
+    match shader_id(node):
+        case "UsdUVTexture":
+            if attribute.GetName() != "outputs:rgb":
+                raise MaterialError(
+                    f"Shader {surface.GetPath()} takes its diffuseColor from {attribute.GetPath()}; "
+                    "connect the texture's outputs:rgb."
+                )
+            base, notes = read_texture(node, time)
+            if isinstance(base, ConstantColor):
+                return replace(look, base=base, notes=notes)
+            primvar, transform = read_uv_source(node, time)
+            return replace(look, base=base, uv_primvar=primvar, uv_transform=transform, notes=notes)
+        case "UsdPrimvarReader_float3":
+            return replace(look, base=_read_color(prim, node, time))
+        case other:
+            raise MaterialError(
+                f"Shader {surface.GetPath()} takes its diffuseColor from {node.GetPath()} ({other}), which is not "
+                "supported; connect a UsdUVTexture, a UsdPrimvarReader_float3 or a value."
+            )
+
+
+def _preview_surface(material: UsdShade.Material) -> UsdShade.Shader:
+    surface, _, _ = material.ComputeSurfaceSource()
+    if surface and shader_id(surface) == "UsdPreviewSurface":
+        return surface
+    path = material.GetPath()
+    if surface:
+        raise MaterialError(
+            f"Material {path} has the surface {surface.GetPath()} ({shader_id(surface)}), which is not supported "
+            "yet; give it a UsdPreviewSurface on outputs:surface."
+        )
+    outputs = [output for output in material.GetSurfaceOutputs() if output.HasConnectedSource()]
+    for output in outputs:
+        if output.GetFullName() != "outputs:surface":
+            raise MaterialError(
+                f"Material {path} has a surface on {output.GetFullName()} only, which is not supported yet; "
+                "give it a UsdPreviewSurface on outputs:surface."
+            )
+    if material.GetSurfaceOutput().GetAttr().HasAuthoredConnections():
+        raise MaterialError(
+            f"Material {path} has an outputs:surface that is cyclic or leads nowhere; reconnect it."
+        )
+    raise MaterialError(f"Material {path} has no surface; give it a UsdPreviewSurface on outputs:surface.")
+
+
+def _read_color(prim: Usd.Prim, reader: UsdShade.Shader, time: Usd.TimeCode) -> BaseColor:
+    name = str(input_value(reader, "varname", time, ""))
+    base = _primvar_color(prim, name.removeprefix("primvars:"), time) if name else None
+    if base is not None:
+        return base
+    fallback = input_value(reader, "fallback", time)
+    if fallback is None:
+        raise MaterialError(
+            f"Primvar reader {reader.GetPath()} reads primvars:{name}, which {prim.GetPath()} does not have; author it."
+        )
+    return _constant(fallback)
+
+
+def _primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor | None:
+    """The colour that a primvar gives a mesh or subset; None where there is no such primvar."""
+    primvar = find_primvar(prim, name)
+    if primvar is None:
+        return None
+    if primvar.GetInterpolation() != "constant":
+        return DisplayColor(interpolation=str(primvar.GetInterpolation()), primvar=name)
+    values = primvar.ComputeFlattened(time)
+    if not values or len(values) != 1 or len(values[0]) != 3:
+        raise MaterialError(
+            f"{prim.GetPath()} has constant primvars:{name} that is not one colour; author one, or its interpolation."
+        )
+    return _constant(values[0])
+
+
+def _constant(value: Any) -> ConstantColor:
+    return ConstantColor((float(value[0]), float(value[1]), float(value[2])))

@@ -1,0 +1,135 @@
+"""A UsdUVTexture and what feeds its ``st``."""
+
+from typing import Any, Literal
+
+from pxr import Sdf, Usd, UsdShade
+
+from usdstylize.errors import MaterialError, TextureError
+from usdstylize.objects import ConstantColor, TextureFile, UVTransform, Wrap
+from usdstylize.stage.images import ImageHeader, read_header
+from usdstylize.stage.inputs import input_value, producer, producing_shader, shader_id
+
+__all__ = ["read_texture", "read_uv_source"]
+
+_SRGB_GAMMA = 2.2
+
+
+def read_texture(
+    texture: UsdShade.Shader, time: Usd.TimeCode
+) -> tuple[TextureFile | ConstantColor, tuple[str, ...]]:
+    """The texture's file and how it is read, or its fallback where no file is set; and remarks.
+
+    Raises TextureError where the file does not resolve or open, MaterialError where an input
+    cannot be read.
+    """
+    path = texture.GetPath()
+    scale = _rgb(texture, "scale", time, (1.0, 1.0, 1.0, 1.0))
+    bias = _rgb(texture, "bias", time, (0.0, 0.0, 0.0, 0.0))
+    asset = input_value(texture, "file", time)
+    if not isinstance(asset, Sdf.AssetPath) or not asset.path:
+        if producer(texture, "fallback") is None:
+            raise TextureError(f"Texture shader {path} names no file; set its inputs:file.")
+        fallback = _rgb(texture, "fallback", time, (0.0, 0.0, 0.0, 1.0))
+        red, green, blue = (max(0.0, f * s + b) for f, s, b in zip(fallback, scale, bias, strict=True))
+        return ConstantColor((red, green, blue)), (
+            f"{path} names no file, so its fallback colour is the base.",
+        )
+    if "<UDIM>" in asset.path:
+        raise TextureError(f"Texture {asset.path} of {path} is a UDIM set, which is not supported yet.")
+    if not asset.resolvedPath:
+        raise TextureError(
+            f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
+        )
+    header = read_header(asset.resolvedPath)
+    notes = []
+    wraps: list[Wrap] = []
+    for name, own in (("wrapS", header.wrap_s), ("wrapT", header.wrap_t)):
+        wraps.append(_wrap(texture, name, own, time))
+    color_space = str(input_value(texture, "sourceColorSpace", time, "auto"))
+    if color_space not in ("auto", "raw", "sRGB"):
+        notes.append(f"{path} has sourceColorSpace {color_space}, which USD does not know; auto is used.")
+    file = TextureFile(
+        asset_path=asset.path,
+        resolved_path=asset.resolvedPath,
+        encoding=_encoding(color_space, header),
+        wrap_s=wraps[0],
+        wrap_t=wraps[1],
+        size=header.size,
+        bit_depth=header.bit_depth,
+        scale=scale,
+        bias=bias,
+    )
+    return file, tuple(notes)
+
+
+def read_uv_source(texture: UsdShade.Shader, time: Usd.TimeCode) -> tuple[str, UVTransform | None]:
+    """The primvar that the texture's ``st`` reads, and the UsdTransform2d on the way.
+
+    Raises MaterialError where something else, or nothing, feeds ``st``.
+    """
+    node = _uv_node(texture, "st")
+    transform = None
+    if shader_id(node) == "UsdTransform2d":
+        scale = input_value(node, "scale", time, (1.0, 1.0))
+        translation = input_value(node, "translation", time, (0.0, 0.0))
+        transform = UVTransform(
+            scale=(float(scale[0]), float(scale[1])),
+            rotation=float(input_value(node, "rotation", time, 0.0)),
+            translation=(float(translation[0]), float(translation[1])),
+        )
+        node = _uv_node(node, "in")
+    if shader_id(node) != "UsdPrimvarReader_float2":
+        raise MaterialError(
+            f"Texture shader {texture.GetPath()} takes its st through {node.GetPath()} ({shader_id(node)}), "
+            "which is not supported; use a UsdPrimvarReader_float2 and at most one UsdTransform2d."
+        )
+    name = str(input_value(node, "varname", time, ""))
+    if not name:
+        raise MaterialError(f"Primvar reader {node.GetPath()} names no primvar; set its inputs:varname.")
+    return name.removeprefix("primvars:"), transform
+
+
+def _uv_node(shader: UsdShade.Shader, name: str) -> UsdShade.Shader:
+    attribute = producer(shader, name)
+    node = None if attribute is None else producing_shader(attribute)
+    if node is None:
+        raise MaterialError(
+            f"Shader {shader.GetPath()} has an inputs:{name} that no primvar reader feeds; "
+            "connect a UsdPrimvarReader_float2."
+        )
+    return node
+
+
+def _wrap(texture: UsdShade.Shader, name: str, own: Wrap | None, time: Usd.TimeCode) -> Wrap:
+    # The specification: useMetadata, the default, asks the file and is black where it says nothing.
+    match str(input_value(texture, name, time, "useMetadata")):
+        case "repeat":
+            return "repeat"
+        case "mirror":
+            return "mirror"
+        case "clamp":
+            return "clamp"
+        case "black":
+            return "black"
+        case "useMetadata":
+            return own or "black"
+        case other:
+            raise MaterialError(
+                f"Texture shader {texture.GetPath()} has {name} {other}, which USD does not know; "
+                "choose repeat, mirror, clamp, black or useMetadata."
+            )
+
+
+def _encoding(color_space: str, header: ImageHeader) -> Literal["srgb", "linear"]:
+    if color_space == "raw":
+        return "linear"
+    if color_space == "sRGB":
+        return "srgb"
+    if header.gamma is not None:
+        return "srgb" if abs(header.gamma - _SRGB_GAMMA) < 0.3 else "linear"
+    return "srgb" if header.bit_depth == "uint8" and header.channels in (3, 4) else "linear"
+
+
+def _rgb(texture: UsdShade.Shader, name: str, time: Usd.TimeCode, default: Any) -> tuple[float, float, float]:
+    value = input_value(texture, name, time, default)
+    return float(value[0]), float(value[1]), float(value[2])
