@@ -190,12 +190,13 @@ def _check(path: Path, file: WeightFile, *, source: str | None = None) -> None:
     if found != file.sha256:
         raise WeightsError(
             f"{source or path} is not the {file.name} expected: its sha256 is {found}, not {file.sha256}; "
-            "remove it and fetch it again."
+            + ("nothing was kept." if source else "remove it and fetch it again.")
         )
 
 
 def _download(url: str, write: Callable[[bytes], object], progress: Progress | None) -> None:
-    with urllib.request.urlopen(url, timeout=30) as response:
+    opener = urllib.request.build_opener()  # urlopen would keep the proxies of its first call
+    with opener.open(url, timeout=30) as response:
         length = response.headers.get("Content-Length")
         total, received = int(length) if length else None, 0
         while block := response.read(1 << 20):
@@ -203,6 +204,8 @@ def _download(url: str, write: Callable[[bytes], object], progress: Progress | N
             received += len(block)
             if progress is not None:
                 progress(received, total)
+    if total is not None and received != total:
+        raise OSError(f"the connection broke after {received} of {total} bytes")
 
 
 def _url(name: NetworkName) -> str:
