@@ -1,0 +1,136 @@
+"""Render stages with Hydra Storm, without a GPU or a display, for the tests beside this file.
+
+Run by a Python of its own that has `bpy` (5.0.1: its wheel bundles OpenUSD 25.08 with Storm and
+MaterialX), never by the one that has usd-core. Software rendering goes through Mesa's llvmpipe on
+a surfaceless EGL display.
+
+    python render.py jobs.json
+
+`jobs.json` is a list of {"stage", "out" (.exr, linear, half), "camera", "width"} and optionally
+"unlit" (true: a pixel is the material's own linear diffuse colour, no light), "variants"
+({prim path: variant of its set "style"}) and "values" ({attribute path: number}), both set in the
+session layer. Exit code 1 when a render fails.
+"""
+
+import ctypes
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("LIBGL_ALWAYS_SOFTWARE", "1")
+os.environ.setdefault("GALLIUM_DRIVER", "llvmpipe")
+
+_bpy = next(Path(p) / "bpy" for p in sys.path if (Path(p) / "bpy/lib/libusd_ms.so").exists())
+_version = next(folder for folder in _bpy.iterdir() if folder.name[0].isdigit())
+sys.path.insert(0, str(_version / "python/lib/python3.11/site-packages"))
+os.environ.setdefault("PXR_MTLX_STDLIB_SEARCH_PATHS", str(_bpy / "lib/materialx/libraries"))
+
+from pxr import Sdf, Usd, UsdAppUtils, UsdGeom, UsdShade  # noqa: E402
+
+_EGL_PLATFORM_SURFACELESS_MESA = 0x31DD
+_EGL_OPENGL_API = 0x30A2
+_EGL_NONE = 0x3038
+_CONFIG = (0x3033, 1, 0x3040, 8, 0x3024, 8, 0x3023, 8, 0x3022, 8, 0x3025, 24, _EGL_NONE)
+"""Pbuffer surfaces, desktop OpenGL, 8 bits each of red, green, blue, 24 of depth."""
+_COMPATIBILITY_PROFILE = (0x3098, 4, 0x30FB, 5, 0x30FD, 2, _EGL_NONE)
+"""OpenGL 4.5."""
+
+
+def make_context() -> None:
+    """Make an offscreen OpenGL context current; Storm draws into the one it finds."""
+    egl = ctypes.CDLL("libEGL.so.1")
+    egl.eglGetProcAddress.restype = ctypes.c_void_p
+    get_display = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p)(
+        egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT")
+    )
+    egl.eglCreateContext.restype = egl.eglCreatePbufferSurface.restype = ctypes.c_void_p
+    display = ctypes.c_void_p(get_display(_EGL_PLATFORM_SURFACELESS_MESA, None, None))
+    config, count = ctypes.c_void_p(), ctypes.c_int()
+    attributes = (ctypes.c_int * len(_CONFIG))(*_CONFIG)
+    profile = (ctypes.c_int * len(_COMPATIBILITY_PROFILE))(*_COMPATIBILITY_PROFILE)
+    size = (ctypes.c_int * 5)(0x3057, 64, 0x3056, 64, _EGL_NONE)
+    ok = (
+        egl.eglInitialize(display, None, None)
+        and egl.eglBindAPI(_EGL_OPENGL_API)
+        and egl.eglChooseConfig(display, attributes, ctypes.byref(config), 1, ctypes.byref(count))
+        and count.value
+    )
+    if not ok:
+        sys.exit("EGL offers no offscreen OpenGL here; install libegl1 and libgl1-mesa-dri.")
+    surface = ctypes.c_void_p(egl.eglCreatePbufferSurface(display, config, size))
+    context = ctypes.c_void_p(egl.eglCreateContext(display, config, None, profile))
+    if not egl.eglMakeCurrent(display, surface, surface, context):
+        sys.exit(f"EGL cannot make its OpenGL context current, error {egl.eglGetError():#x}.")
+
+
+def bound_materials(stage: Usd.Stage) -> set[Sdf.Path]:
+    """Paths of the materials that some mesh or subset of the stage shows."""
+    found = set()
+    for prim in stage.Traverse(Usd.TraverseInstanceProxies()):
+        if prim.IsA(UsdGeom.Gprim) or prim.IsA(UsdGeom.Subset):
+            material = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial()[0]
+            if material:
+                found.add(material.GetPath())
+    return found
+
+
+def make_unlit(stage: Usd.Stage) -> None:
+    """Route each shown material's diffuse colour to emission and leave nothing for light."""
+    for path in bound_materials(stage):
+        shaders = {}
+        for context in ("mtlx", ""):
+            shader = UsdShade.Material.Get(stage, path).ComputeSurfaceSource(context)[0]
+            if shader:
+                shaders[shader.GetPath()] = shader
+        for shader in shaders.values():
+            diffuse = shader.GetInput("diffuseColor")
+            emissive = shader.CreateInput("emissiveColor", Sdf.ValueTypeNames.Color3f)
+            sources = diffuse.GetConnectedSources()[0] if diffuse else []
+            if sources:
+                emissive.ConnectToSource(sources[0])
+                diffuse.GetAttr().SetConnections([])
+            else:
+                emissive.GetAttr().SetConnections([])
+                emissive.Set(diffuse.Get() if diffuse and diffuse.Get() is not None else (0.18,) * 3)
+            for name, type_name, value in (
+                ("diffuseColor", Sdf.ValueTypeNames.Color3f, (0, 0, 0)),
+                ("specularColor", Sdf.ValueTypeNames.Color3f, (0, 0, 0)),
+                ("useSpecularWorkflow", Sdf.ValueTypeNames.Int, 1),
+                ("clearcoat", Sdf.ValueTypeNames.Float, 0),
+            ):
+                item = shader.CreateInput(name, type_name)
+                item.GetAttr().SetConnections([])
+                item.Set(value)
+
+
+def render(job: dict[str, Any]) -> bool:
+    stage = Usd.Stage.Open(job["stage"])
+    with Usd.EditContext(stage, stage.GetSessionLayer()):
+        for path, variant in job.get("variants", {}).items():
+            stage.GetPrimAtPath(path).GetVariantSet("style").SetVariantSelection(variant)
+        for path, value in job.get("values", {}).items():
+            stage.GetAttributeAtPath(path).Set(value)
+        if job.get("unlit"):
+            make_unlit(stage)
+    recorder = UsdAppUtils.FrameRecorder()
+    recorder.SetRendererPlugin("HdStormRendererPlugin")
+    recorder.SetImageWidth(job["width"])
+    recorder.SetColorCorrectionMode("disabled")
+    recorder.SetCameraLightEnabled(not job.get("unlit"))
+    recorder.SetIncludedPurposes(["default", "render"])
+    camera = UsdGeom.Camera(stage.GetPrimAtPath(job["camera"]))
+    return bool(recorder.Record(stage, camera, Usd.TimeCode.EarliestTime(), job["out"]))
+
+
+def main() -> None:
+    make_context()
+    jobs = json.loads(Path(sys.argv[1]).read_text())
+    failed = [job["out"] for job in jobs if not render(job)]
+    if failed:
+        sys.exit(f"Storm did not render {', '.join(failed)}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The arithmetic of the result, and the image files it goes into.
+
+Everything here is NumPy and OpenImageIO; images are float32 (H, W, 3), row 0 is the top.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenImageIO as oiio
+from numpy.typing import NDArray
+
+from usdstylize.errors import OutputError
+from usdstylize.objects import Wrap
+
+__all__ = ["combine", "resample", "write_baked", "write_half"]
+
+Float32 = NDArray[np.float32]
+
+
+def resample(image: Float32, size: tuple[int, int], wrap: tuple[Wrap, Wrap]) -> Float32:
+    """Bilinear samples of ``image`` at the texel centres of a grid of ``size`` (width, height).
+
+    As a GPU samples: the value of texel i of n lies at (i + 0.5) / n, and beyond the edge the
+    image continues as ``wrap`` (in s, in t) says.
+    """
+    across = _resample_rows(np.swapaxes(image, 0, 1), size[0], wrap[0])
+    return _resample_rows(np.swapaxes(across, 0, 1), size[1], wrap[1])
+
+
+def _resample_rows(image: Float32, count: int, wrap: Wrap) -> Float32:
+    rows = image.shape[0]
+    if rows == count:
+        return image
+    position = (np.arange(count) + 0.5) / count * rows - 0.5
+    lower = np.floor(position).astype(np.int64)
+    weight = (position - lower).astype(np.float32)[:, None, None]
+    return _row(image, lower, wrap) * (1 - weight) + _row(image, lower + 1, wrap) * weight
+
+
+def _row(image: Float32, index: NDArray[np.int64], wrap: Wrap) -> Float32:
+    rows = image.shape[0]
+    if wrap == "repeat":
+        return image[index % rows]
+    if wrap == "mirror":
+        folded = index % (2 * rows)
+        return image[np.where(folded < rows, folded, 2 * rows - 1 - folded)]
+    inside = image[np.clip(index, 0, rows - 1)]
+    if wrap == "black":
+        inside = inside * ((index >= 0) & (index < rows))[:, None, None].astype(np.float32)
+    return inside
+
+
+def combine(base: Float32, style: Float32, strength: float, wrap: tuple[Wrap, Wrap]) -> Float32:
+    """clamp(T + strength · T_S, 0, 1), sRGB-encoded, at the larger resolution of each axis.
+
+    base: (H, W, 3), T, sRGB-encoded. style: (H', W', 3), T_S, signed.
+    """
+    size = (max(base.shape[1], style.shape[1]), max(base.shape[0], style.shape[0]))
+    total = resample(base, size, wrap) + np.float32(strength) * resample(style, size, wrap)
+    return np.clip(total, 0.0, 1.0)
+
+
+def write_half(path: Path, image: Float32, *, color: bool) -> None:
+    """A half-float scanline EXR of three channels, zip compressed.
+
+    ``color`` says that the values are linear Rec.709; otherwise they are tagged as data, so
+    that no reader converts them. Raises OutputError.
+    """
+    spec = oiio.ImageSpec(image.shape[1], image.shape[0], 3, oiio.HALF)
+    spec.attribute("compression", "zip")
+    spec.attribute("oiio:ColorSpace", "lin_rec709" if color else "data")
+    spec.attribute("colorInteropID", "lin_rec709_scene" if color else "data")
+    # OpenImageIO would write the time of day, and the same seed must give the same bytes.
+    spec.attribute("DateTime", "1970:01:01 00:00:00")
+    _write(path, spec, image.astype(np.float16))
+
+
+def write_baked(path: Path, encoded: Float32) -> None:
+    """An 8-bit sRGB PNG of sRGB-encoded values in 0..1, rounded, not dithered. Raises OutputError."""
+    spec = oiio.ImageSpec(encoded.shape[1], encoded.shape[0], 3, oiio.UINT8)
+    spec.attribute("oiio:ColorSpace", "srgb_rec709_scene")
+    _write(path, spec, np.rint(encoded * 255.0).astype(np.uint8))
+
+
+def _write(path: Path, spec: Any, pixels: NDArray[Any]) -> None:
+    output = oiio.ImageOutput.create(str(path))
+    opened = output is not None and output.open(str(path), spec)
+    # close() flushes: on a full disk it is often the one that fails.
+    written = opened and output.write_image(np.ascontiguousarray(pixels)) and output.close()
+    if not written or path.stat().st_size == 0:
+        problem = output.geterror() if output is not None else oiio.geterror()
+        reason = " ".join(problem.split()).rstrip(".") or "the disk may be full"
+        raise OutputError(
+            f"{path} cannot be written ({reason}); free some space or choose another folder with --output."
+        )

@@ -1,0 +1,131 @@
+"""Binding the new material so that it wins, whatever the source stage binds above it."""
+
+from dataclasses import dataclass
+
+from pxr import Sdf, Usd, UsdShade
+
+from usdstylize.author.specs import prim_spec
+from usdstylize.errors import MaterialError
+
+__all__ = ["BINDING_PURPOSES", "Binding", "plan_binding", "write_binding"]
+
+BINDING_PURPOSES = (UsdShade.Tokens.allPurpose, UsdShade.Tokens.full, UsdShade.Tokens.preview)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """How one object gets its material."""
+
+    target: Sdf.Path
+    """The prim whose look changes: a mesh or a subset."""
+    material: Sdf.Path
+    purposes: tuple[str, ...]
+    """Material purposes that the source binds for itself; "" stands for all of them."""
+    collection_on: Sdf.Path | None
+    """An ancestor that needs a collection binding, since its own beats its descendants'."""
+
+
+def plan_binding(stage: Usd.Stage, target: str, material: Sdf.Path, name: str) -> Binding:
+    """Find the opinions that make ``material`` win on ``target``, by trying them.
+
+    stage: the source's; only its session layer is used, and left empty.
+    Raises MaterialError where no opinion can win.
+    """
+    prim = stage.GetPrimAtPath(target)
+    if not prim:
+        raise MaterialError(f"{target} is not on the stage any more; read the stage again.")
+    if prim.IsInstanceProxy() or prim.IsInPrototype():
+        raise MaterialError(
+            f"{target} lies in an instance, where opinions are ignored; clear `instanceable` above it."
+        )
+    purposes = tuple(p for p in BINDING_PURPOSES if p == UsdShade.Tokens.allPurpose or _bound_for(prim, p))
+    ancestors = [None, *_stronger_ancestors(prim)]
+    scratch = stage.GetSessionLayer()
+    try:
+        for ancestor in ancestors:
+            plan = Binding(prim.GetPath(), material, purposes, ancestor)
+            scratch.Clear()
+            prim_spec(scratch, material, "Material", Sdf.SpecifierDef)
+            write_binding(scratch, plan, name)
+            if wins(prim, material):
+                return plan
+    finally:
+        scratch.Clear()
+    winner = _winner(prim)
+    raise MaterialError(
+        f"{target} cannot be given a new material, because {winner} binds one with strongerThanDescendants "
+        "and cannot be overruled; weaken that binding in the source."
+    )
+
+
+def wins(prim: Usd.Prim, material: Sdf.Path) -> bool:
+    """True where every material purpose resolves to ``material`` on ``prim``."""
+    api = UsdShade.MaterialBindingAPI(prim)
+    return all(api.ComputeBoundMaterial(purpose)[0].GetPath() == material for purpose in BINDING_PURPOSES)
+
+
+def write_binding(layer: Sdf.Layer, binding: Binding, name: str) -> None:
+    """Author the binding as opinions on overs."""
+    if binding.collection_on is None:
+        spec = prim_spec(layer, binding.target)
+        _apply(spec, "MaterialBindingAPI")
+        for purpose in binding.purposes:
+            _relate(spec, ":".join(filter(None, ("material:binding", purpose))), [binding.material])
+        return
+    # Property order decides among collections of one prim, and "0" sorts before letters.
+    collection = f"a0_usdstylize_{name}"
+    spec = prim_spec(layer, binding.collection_on)
+    _apply(spec, "MaterialBindingAPI")
+    _apply(spec, f"CollectionAPI:{collection}")
+    rule = spec.attributes.get(f"collection:{collection}:expansionRule") or Sdf.AttributeSpec(
+        spec, f"collection:{collection}:expansionRule", Sdf.ValueTypeNames.Token, Sdf.VariabilityUniform
+    )
+    rule.default = "explicitOnly"
+    _relate(spec, f"collection:{collection}:includes", [binding.target])
+    members = binding.collection_on.AppendProperty(f"collection:{collection}")
+    for purpose in binding.purposes:
+        relationship = ":".join(filter(None, ("material:binding:collection", purpose, collection)))
+        _relate(spec, relationship, [members, binding.material], strength="strongerThanDescendants")
+
+
+def _apply(spec: Sdf.PrimSpec, schema: str) -> None:
+    schemas = spec.GetInfo("apiSchemas") if spec.HasInfo("apiSchemas") else Sdf.TokenListOp()
+    if schema not in schemas.prependedItems:
+        schemas.prependedItems = [*schemas.prependedItems, schema]
+        spec.SetInfo("apiSchemas", schemas)
+
+
+def _relate(spec: Sdf.PrimSpec, name: str, targets: list[Sdf.Path], strength: str = "") -> None:
+    relationship = spec.relationships.get(name) or Sdf.RelationshipSpec(spec, name, custom=False)
+    relationship.targetPathList.explicitItems = targets
+    if strength:
+        relationship.SetInfo("bindMaterialAs", strength)
+
+
+def _bound_for(prim: Usd.Prim, purpose: str) -> bool:
+    """True where the source binds a material for exactly this purpose, here or above."""
+    material, relationship = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)
+    return bool(material) and purpose in relationship.GetName().split(":")
+
+
+def _stronger_ancestors(prim: Usd.Prim) -> list[Sdf.Path]:
+    """Prims from here to the root with a binding that beats its descendants', farthest first."""
+    found = []
+    here = prim
+    while here and not here.IsPseudoRoot():
+        for relationship in here.GetRelationships():
+            is_binding = relationship.GetName().startswith("material:binding")
+            strength = UsdShade.MaterialBindingAPI.GetMaterialBindingStrength(relationship) if is_binding else ""
+            if strength == UsdShade.Tokens.strongerThanDescendants:
+                found.append(here.GetPath())
+                break
+        here = here.GetParent()
+    return found[::-1]
+
+
+def _winner(prim: Usd.Prim) -> str:
+    for purpose in BINDING_PURPOSES:
+        relationship = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)[1]
+        if relationship:
+            return str(relationship.GetPath())
+    return "an ancestor"

@@ -1,0 +1,81 @@
+"""The live network: ToLinear(clamp(T + strength · T_S, 0, 1)) in MaterialX nodes."""
+
+import numpy as np
+from pxr import Gf, Sdf
+
+from usdstylize.author.graph import Graph
+from usdstylize.encoding import linear_to_srgb
+from usdstylize.objects import BaseColor, ConstantColor, StageObject, TextureFile
+
+__all__ = ["write_base_color"]
+
+_KNEE = 0.0031308
+_IDENTITY = ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+
+
+def write_base_color(
+    graph: Graph, source: StageObject, base_file: str | None, style_file: str, strength: Sdf.Path
+) -> Sdf.Path:
+    """Write the nodes of the stylised base colour; returns its output, linear Rec.709.
+
+    base_file: T as the layer must name it; None for a constant.
+    style_file: TS.exr as the layer must name it.
+    strength: the float input that scales T_S.
+    """
+    coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
+    style = graph.image("Style", "color3", style_file, coordinates, source.wrap)
+    offset = graph.binary("Offset", "multiply", "color3", style, strength, by_float=True)
+    base = _encoded_base(graph, source.base, base_file, coordinates)
+    if isinstance(base, Gf.Vec3f):
+        total = graph.binary("Sum", "add", "color3", offset, base)
+    else:
+        total = graph.binary("Sum", "add", "color3", base, offset)
+    limits = {"in": ("color3", total), "low": ("color3", Gf.Vec3f(0)), "high": ("color3", Gf.Vec3f(1))}
+    clamped = graph.node("Clamp", "ND_clamp_color3", limits, "color3")
+    return _decode(graph, "ToLinear", clamped)
+
+
+def _encoded_base(
+    graph: Graph, base: BaseColor, file: str | None, coordinates: Sdf.Path
+) -> Sdf.Path | Gf.Vec3f:
+    """T, sRGB-encoded: an output, or a value."""
+    if isinstance(base, ConstantColor):
+        return Gf.Vec3f(*(float(value) for value in linear_to_srgb(np.maximum(base.linear, 0.0))))
+    assert file is not None
+    if not isinstance(base, TextureFile):
+        return graph.image("Base", "color3", file, coordinates, ("repeat", "repeat"))
+    value = graph.image("Base", "color3", file, coordinates, (base.wrap_s, base.wrap_t))
+    if base.encoding == "srgb" and (base.scale, base.bias) == _IDENTITY:
+        return value
+    # A UsdUVTexture's scale and bias apply to the linear value.
+    if base.encoding == "srgb":
+        value = _decode(graph, "BaseToLinear", value)
+    if base.scale != _IDENTITY[0]:
+        value = graph.binary("BaseScale", "multiply", "color3", value, Gf.Vec3f(*base.scale))
+    if base.bias != _IDENTITY[1]:
+        value = graph.binary("BaseBias", "add", "color3", value, Gf.Vec3f(*base.bias))
+    return _encode(graph, value)
+
+
+def _decode(graph: Graph, name: str, value: Sdf.Path) -> Sdf.Path:
+    return graph.node(name, "ND_srgb_texture_to_lin_rec709_color3", {"in": ("color3", value)}, "color3")
+
+
+def _encode(graph: Graph, value: Sdf.Path) -> Sdf.Path:
+    """sRGB-encoded ``max(value, 0)`` without a branch.
+
+    With k the knee: 1.055 · max(x, k)^(1/2.4) − 0.055 is the curve above k and a constant
+    below, 12.92 · (min(x, k) − k) is the straight part below k and nothing above; their sum is
+    the curve everywhere, continuous to 1e-7.
+    """
+
+    def step(name: str, operation: str, left: Sdf.Path, right: float) -> Sdf.Path:
+        return graph.binary(name, operation, "color3", left, right, by_float=True)
+
+    above = step("EncodeAbove", "max", value, _KNEE)
+    curve = step("EncodePower", "power", above, 1 / 2.4)
+    curve = step("EncodeScale", "multiply", curve, 1.055)
+    below = step("EncodeBelow", "min", step("EncodePositive", "max", value, 0.0), _KNEE)
+    straight = step("EncodeStraight", "multiply", below, 12.92)
+    total = graph.binary("EncodeJoin", "add", "color3", curve, straight)
+    return step("EncodeOffset", "add", total, -0.055 - 12.92 * _KNEE)

@@ -1,0 +1,261 @@
+"""One new Material per object: the source's by reference, with a variant per style."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pxr import Sdf, Usd, UsdShade
+
+from usdstylize.author.graph import Graph
+from usdstylize.author.live import write_base_color
+from usdstylize.author.source import SourceInput, read_inputs
+from usdstylize.author.specs import Node, add_input, add_output, add_shader, prim_spec
+from usdstylize.author.surface import write_surface
+from usdstylize.errors import MaterialError
+from usdstylize.objects import StageObject
+from usdstylize.options import Network
+
+__all__ = [
+    "ORIGINAL",
+    "SCOPE",
+    "VARIANT_SET",
+    "Textures",
+    "check_material",
+    "material_path",
+    "write_material",
+]
+
+VARIANT_SET = "style"
+ORIGINAL = "original"
+SCOPE = "StylizedLooks"
+
+_PLAIN = "StylizedPlain"
+_Types = Sdf.ValueTypeNames
+
+
+@dataclass(frozen=True)
+class Textures:
+    """Files of one object as the style layer must name them (relative, anchored)."""
+
+    style: str
+    base: str | None
+    """T; None for a constant."""
+    baked: str | None
+    """None where no preview is written."""
+    baked_is_linear: bool
+
+
+def material_path(source: StageObject) -> Sdf.Path:
+    """Where the object's new Material lies: under its root prim, so that a reference carries it."""
+    root = Sdf.Path(source.path).GetPrefixes()[0]
+    return root.AppendChild(SCOPE).AppendChild(source.name)
+
+
+def check_material(stage: Usd.Stage, source: StageObject) -> None:
+    """Refuse what cannot work. ``stage`` is the source's. Raises MaterialError."""
+    target = material_path(source)
+    if stage.GetPrimAtPath(target):
+        raise MaterialError(
+            f"{source.path} cannot get its material, because the stage itself has a prim at {target}; rename it."
+        )
+    if stage.GetPrimAtPath(target.GetPrefixes()[0]).IsInstance():
+        raise MaterialError(
+            f"{source.path} lies in the instance {target.GetPrefixes()[0]}, which cannot hold new materials; "
+            "clear its `instanceable`."
+        )
+    if source.material_path is None:
+        return
+    material = stage.GetPrimAtPath(source.material_path)
+    if VARIANT_SET in material.GetVariantSets().GetNames():
+        raise MaterialError(
+            f"The material {source.material_path} of {source.path} has a variant set named `{VARIANT_SET}` "
+            "already, which its stylised version needs; stylise the unstylised asset, or rename the set."
+        )
+
+
+def write_material(
+    layer: Sdf.Layer,
+    stage: Usd.Stage,
+    source: StageObject,
+    style_name: str,
+    textures: Textures,
+    *,
+    strength: float,
+    network: Network,
+    time: Usd.TimeCode,
+    folder: Path,
+) -> list[str]:
+    """Write or extend the object's Material in the style layer; returns remarks for the artist.
+
+    stage: composed without the style layer's materials being needed, that is the source's.
+    folder: the style layer's, for paths of the other textures.
+    """
+    path = material_path(source)
+    prim_spec(layer, path.GetParentPath(), "Scope", Sdf.SpecifierDef)
+    spec = prim_spec(layer, path, "Material", Sdf.SpecifierDef)
+    spec.customData = {"usdstylize": {"object": source.path}}
+    if source.material_path is not None:
+        spec.referenceList.prependedItems = [Sdf.Reference("", Sdf.Path(source.material_path))]
+    spec.variantSetNameList.prependedItems = [VARIANT_SET]
+    spec.variantSelections[VARIANT_SET] = style_name
+    original = path.AppendVariantSelection(VARIANT_SET, ORIGINAL)
+    if layer.GetPrimAtPath(original) is None:
+        variant = prim_spec(layer, original)
+        if source.surface_path is None:
+            plain = _plain_surface(layer, original, _display_color(layer, original))
+            add_output(variant, "surface", _Types.Token, plain.output("surface"))
+
+    variant_path = path.AppendVariantSelection(VARIANT_SET, style_name)
+    if layer.GetPrimAtPath(variant_path) is not None:
+        del layer.GetPrimAtPath(path).variantSets[VARIANT_SET].variants[style_name]
+    variant = prim_spec(layer, variant_path)
+    material = UsdShade.Material.Get(stage, source.material_path) if source.material_path else None
+    surface = UsdShade.Shader.Get(stage, source.surface_path) if source.surface_path else None
+    inputs: Mapping[str, SourceInput] = {}
+    if surface and material:
+        inputs = read_inputs(surface, material, time)
+    taken = {child.GetName() for child in material.GetPrim().GetAllChildren()} if material else set()
+
+    if textures.baked is not None:
+        _write_preview(layer, variant, source, surface, textures)
+    remarks: list[str] = []
+    if network in ("both", "mtlx"):
+        dial = add_input(variant, "strength", _Types.Float, strength)
+        dial.documentation = "How much of the style shows in the live MaterialX network; the bake is fixed."
+        dial.customData = {"range": {"min": 0.0, "max": 2.0}}
+        graph = Graph(layer, variant_path.AppendChild(_free("StylizedNetwork", taken)))
+        inner = add_input(graph.spec, "strength", _Types.Float, path.AppendProperty("inputs:strength"))
+        inside = inner.path.StripAllVariantSelections()
+        color = write_base_color(graph, source, textures.base, textures.style, inside)
+        shader, remarks = write_surface(
+            graph, variant_path.AppendChild(_free("StylizedSurface", taken)), path, inputs, color, folder
+        )
+        add_output(variant, "mtlx:surface", _Types.Token, shader.output())
+    if material:
+        _block_other_terminals(variant, material, keep_mtlx=network != "preview")
+    return remarks
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number, unique = 1, name
+    while unique in taken:
+        number += 1
+        unique = f"{name}{number}"
+    return unique
+
+
+def _write_preview(
+    layer: Sdf.Layer,
+    variant: Sdf.PrimSpec,
+    source: StageObject,
+    surface: UsdShade.Shader | None,
+    textures: Textures,
+) -> None:
+    """Connect the preview surface's diffuse colour to the baked sum, beside that surface.
+
+    Beside it, because a connection may not leave the container (NodeGraph) of a shader.
+    """
+    if surface is None:
+        baked = _baked_texture(layer, variant.path, source, textures, set())
+        plain = _plain_surface(layer, variant.path, baked)
+        add_output(variant, "surface", _Types.Token, plain.output("surface"))
+        return
+    own = Sdf.Path(source.material_path)
+    if surface.GetPath().HasPrefix(own):
+        target = _inside(variant.path, surface.GetPath().MakeRelativePath(own))
+        siblings = {child.GetName() for child in surface.GetPrim().GetParent().GetAllChildren()}
+        baked = _baked_texture(layer, target.GetParentPath(), source, textures, siblings)
+        over = prim_spec(layer, target)
+        diffuse = surface.GetInput("diffuseColor")
+        add_input(over, "diffuseColor", diffuse.GetTypeName() if diffuse else _Types.Color3f, baked)
+        return
+    # The surface lies outside the material, where a variant of ours has no reach: copy it.
+    baked = _baked_texture(layer, variant.path, source, textures, set())
+    copy = _plain_surface(layer, variant.path, baked)
+    for item in surface.GetInputs():
+        if item.GetBaseName() == "diffuseColor":
+            continue
+        for connection in item.GetAttr().GetConnections()[:1]:
+            add_input(copy.spec, item.GetBaseName(), item.GetTypeName(), connection)
+        if item.Get() is not None:
+            add_input(copy.spec, item.GetBaseName(), item.GetTypeName(), item.Get())
+    add_output(variant, "surface", _Types.Token, copy.output("surface"))
+
+
+def _inside(variant: Sdf.Path, relative: Sdf.Path) -> Sdf.Path:
+    """``relative`` below a variant: Sdf.Path.AppendPath refuses to cross a variant selection."""
+    for name in relative.GetPrefixes():
+        variant = variant.AppendChild(name.name)
+    return variant
+
+
+def _baked_texture(
+    layer: Sdf.Layer, parent: Sdf.Path, source: StageObject, textures: Textures, taken: set[str]
+) -> Sdf.Path:
+    """A UsdUVTexture of the bake with texture coordinates like the source's; returns its rgb."""
+    reader = add_shader(
+        layer,
+        parent.AppendChild(_free("StylizedCoordinates", taken)),
+        "UsdPrimvarReader_float2",
+        ("result", _Types.Float2),
+        {"varname": (_Types.String, source.uv_primvar)},
+    )
+    coordinates = reader.output("result")
+    if source.uv_transform is not None:
+        transform = {
+            "in": (_Types.Float2, coordinates),
+            "scale": (_Types.Float2, source.uv_transform.scale),
+            "rotation": (_Types.Float, source.uv_transform.rotation),
+            "translation": (_Types.Float2, source.uv_transform.translation),
+        }
+        place = parent.AppendChild(_free("StylizedTransform", taken))
+        coordinates = add_shader(
+            layer, place, "UsdTransform2d", ("result", _Types.Float2), transform
+        ).output("result")
+    wrap_s, wrap_t = source.wrap
+    texture: dict[str, tuple[Any, Any]] = {
+        "file": (_Types.Asset, Sdf.AssetPath(textures.baked)),
+        "sourceColorSpace": (_Types.Token, "raw" if textures.baked_is_linear else "sRGB"),
+        "st": (_Types.Float2, coordinates),
+        "wrapS": (_Types.Token, wrap_s),
+        "wrapT": (_Types.Token, wrap_t),
+    }
+    place = parent.AppendChild(_free("StylizedBake", taken))
+    return add_shader(layer, place, "UsdUVTexture", ("rgb", _Types.Float3), texture).output("rgb")
+
+
+def _display_color(layer: Sdf.Layer, parent: Sdf.Path) -> Sdf.Path:
+    reader = add_shader(
+        layer,
+        parent.AppendChild("StylizedDisplayColor"),
+        "UsdPrimvarReader_float3",
+        ("result", _Types.Float3),
+        {"varname": (_Types.String, "displayColor")},
+    )
+    return reader.output("result")
+
+
+def _plain_surface(layer: Sdf.Layer, parent: Sdf.Path, diffuse: Sdf.Path) -> Node:
+    """A UsdPreviewSurface with everything but the diffuse colour at its default."""
+    return add_shader(
+        layer,
+        parent.AppendChild(_PLAIN),
+        "UsdPreviewSurface",
+        ("surface", _Types.Token),
+        {"diffuseColor": (_Types.Color3f, diffuse)},
+    )
+
+
+def _block_other_terminals(
+    variant: Sdf.PrimSpec, material: UsdShade.Material, *, keep_mtlx: bool
+) -> None:
+    """Empty connections on surfaces of other render contexts (mdl, ri, arnold): they would win."""
+    for output in material.GetOutputs():
+        context, _, terminal = output.GetBaseName().rpartition(":")
+        if terminal != "surface" or not context or (context == "mtlx" and keep_mtlx):
+            continue
+        name = f"outputs:{output.GetBaseName()}"
+        blocked = Sdf.AttributeSpec(variant, name, output.GetTypeName())
+        blocked.connectionPathList.ClearEditsAndMakeExplicit()
+

@@ -1,0 +1,127 @@
+"""Where a result goes, and whether it may go there. Nothing here writes."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from usdstylize.author.provenance import Provenance, read_layer, read_provenance
+from usdstylize.errors import OutputError
+from usdstylize.objects import StageContents
+
+__all__ = ["OutputPlan", "existing_styles", "plan"]
+
+_LAYER_SUFFIXES = (".usd", ".usda", ".usdc")
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """The files of one result."""
+
+    root_layer: Path
+    """What an artist opens."""
+    style_layer: Path
+    """Opinions only; the root layer's first sublayer."""
+    textures_folder: Path
+    """Of this style."""
+    style_name: str
+    """The variant's name."""
+    existing: tuple[str, ...]
+    """Names of the objects that hold this style already."""
+    provenance: Provenance | None
+    """What the style layer says of itself; None where there is none yet."""
+
+
+def plan(
+    contents: StageContents, style_name: str, *, output: Path | None, force: bool, resume: bool
+) -> OutputPlan:
+    """Where the result of ``contents`` in the style goes.
+
+    output: a folder, or a .usd, .usda or .usdc file for the root layer; beside the stage when
+        None.
+    force: objects that hold the style already may be replaced.
+    resume: objects that hold the style already will be kept by the caller.
+
+    Raises OutputError where that result exists already, cannot be written, or a file that is
+    not ours stands in its place.
+    """
+    root_layer, stem = _root_layer(contents.path, output)
+    folder = root_layer.parent
+    style_layer = folder / f"{stem}.style.usda"
+    sources = {os.path.realpath(path) for path in (contents.path, *(found.path for found in contents.sources))}
+    for path in (root_layer, style_layer):
+        if os.path.realpath(path) in sources:
+            raise OutputError(
+                f"{path} is a layer of the source stage, which is never written; choose another --output."
+            )
+    _check_source_is_no_result(contents.path)
+    _check_folder(folder / f"{stem}.style" / style_name)
+    found = [_existing(path, contents.path) for path in (root_layer, style_layer)]
+    provenance = found[1]
+    textures = folder / f"{stem}.style" / style_name
+    record = provenance.styles.get(style_name) if provenance else None
+    if record is None and textures.exists() and not (textures / "run.json").is_file():
+        raise OutputError(f"{textures} exists and was not written by usdstylize; move it or choose another --output.")
+    existing = record.objects if record else ()
+    again = sorted(set(existing) & {item.name for item in contents.objects})
+    if again and not (force or resume):
+        raise OutputError(
+            f"{root_layer} already holds the style {style_name} for {len(again)} of these objects; give --force to "
+            "replace it or --resume to do only what is missing."
+        )
+    return OutputPlan(root_layer, style_layer, textures, style_name, existing, provenance)
+
+
+def existing_styles(root_layer: Path) -> dict[str, list[str]]:
+    """Names of the objects that hold each style of a result. Raises OutputError where it is none."""
+    layer = read_layer(root_layer)
+    found = read_provenance(layer, root_layer.parent) if layer else None
+    if found is None:
+        raise OutputError(
+            f"{root_layer} is not a result of usdstylize; give the .stylized.usda that a run has written."
+        )
+    return {name: list(record.objects) for name, record in found.styles.items()}
+
+
+def _root_layer(stage: Path, output: Path | None) -> tuple[Path, str]:
+    """The root layer's path, absolute, and the stem that names the rest."""
+    if output is None:
+        return Path(os.path.abspath(stage.with_name(f"{stage.stem}.stylized.usda"))), stage.stem
+    output = Path(os.path.abspath(output))
+    if output.suffix in _LAYER_SUFFIXES:
+        return output, output.stem.removesuffix(".stylized")
+    return output / f"{stage.stem}.stylized.usda", stage.stem
+
+
+def _check_source_is_no_result(stage: Path) -> None:
+    layer = read_layer(stage)
+    found = read_provenance(layer, stage.parent) if layer else None
+    if found is not None:
+        raise OutputError(
+            f"{stage} is itself a result of usdstylize; stylise {found.source}, and the new style joins it as a variant."
+        )
+
+
+def _check_folder(folder: Path) -> None:
+    """The nearest folder that exists must be one that can be written into."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise OutputError(f"{there} is a file where a folder is needed; choose another --output.")
+    effective = os.access in os.supports_effective_ids
+    if not os.access(there, os.W_OK | os.X_OK, effective_ids=effective):
+        raise OutputError(f"{there} cannot be written into; change its permissions or choose another --output.")
+
+
+def _existing(path: Path, stage: Path) -> Provenance | None:
+    if not path.exists():
+        return None
+    layer = read_layer(path)
+    found = read_provenance(layer, path.parent) if layer else None
+    if found is None:
+        raise OutputError(
+            f"{path} exists and was not written by usdstylize; move it or choose another --output."
+        )
+    if os.path.realpath(found.source) != os.path.realpath(stage):
+        raise OutputError(
+            f"{path} is the result of another stage, {found.source}; choose another --output."
+        )
+    return found

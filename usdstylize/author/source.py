@@ -1,0 +1,128 @@
+"""What a source UsdPreviewSurface says, input by input, traced to textures and values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pxr import Usd, UsdShade
+
+from usdstylize.errors import ObjectError
+from usdstylize.objects import ConstantColor, UVTransform, Wrap
+from usdstylize.stage.inputs import input_value, producing_shader, shader_id
+from usdstylize.stage.textures import read_texture, read_uv_source
+
+__all__ = ["Constant", "InterfaceInput", "Primvar", "SourceInput", "Texture", "Untraced", "read_inputs"]
+
+_CHANNELS = {"r": 0, "g": 1, "b": 2}
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value on the shader, or on an interface that our material cannot connect to."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class InterfaceInput:
+    """An input of the source Material itself: ours inherits it, so that it stays live."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Primvar:
+    """A UsdPrimvarReader of a float or a colour."""
+
+    name: str
+    fallback: Any
+
+
+@dataclass(frozen=True)
+class Texture:
+    """One output of a UsdUVTexture."""
+
+    file: str
+    """Resolved by Ar."""
+    srgb: bool
+    """The colour channels are decoded from sRGB."""
+    wrap: tuple[Wrap, Wrap]
+    primvar: str
+    transform: UVTransform | None
+    scale: tuple[float, float, float, float]
+    bias: tuple[float, float, float, float]
+    output: str
+    """rgb, r, g, b or a."""
+
+
+@dataclass(frozen=True)
+class Untraced:
+    """A connection that the live network cannot follow, and why."""
+
+    reason: str
+
+
+SourceInput = Constant | InterfaceInput | Primvar | Texture | Untraced
+
+
+def read_inputs(
+    surface: UsdShade.Shader, material: UsdShade.Material, time: Usd.TimeCode
+) -> Mapping[str, SourceInput]:
+    """Every authored input of a UsdPreviewSurface, by name."""
+    found = {}
+    for item in surface.GetInputs():
+        value = _trace(item, material, time)
+        if value is not None:
+            found[item.GetBaseName()] = value
+    return found
+
+
+def _trace(item: UsdShade.Input, material: UsdShade.Material, time: Usd.TimeCode) -> SourceInput | None:
+    attributes = item.GetValueProducingAttributes()
+    if not attributes:
+        return None
+    attribute = attributes[0]
+    node = producing_shader(attribute)
+    if node is None:
+        value = attribute.Get(time)
+        if value is None:
+            return None
+        own = attribute.GetPrim() == material.GetPrim() and attribute.GetTypeName() == item.GetTypeName()
+        return InterfaceInput(attribute.GetName().removeprefix("inputs:"), value) if own else Constant(value)
+    identifier = shader_id(node)
+    if identifier == "UsdUVTexture":
+        try:
+            return _texture(node, attribute.GetName().removeprefix("outputs:"), time)
+        except ObjectError as problem:
+            return Untraced(str(problem))
+    if identifier.startswith("UsdPrimvarReader_"):
+        name = str(input_value(node, "varname", time, "")).removeprefix("primvars:")
+        return Primvar(name, input_value(node, "fallback", time, None))
+    return Untraced(f"{node.GetPath()} ({identifier}) feeds it, which is not supported.")
+
+
+def _texture(node: UsdShade.Shader, output: str, time: Usd.TimeCode) -> SourceInput:
+    """Raises ObjectError where the file, its wrap modes or its coordinates cannot be read."""
+    if output not in ("rgb", "a", *_CHANNELS):
+        return Untraced(f"{node.GetPath()} has no output {output}.")
+    file, _ = read_texture(node, time)
+    if isinstance(file, ConstantColor):
+        if output == "a":
+            return Untraced(f"{node.GetPath()} names no file.")
+        return Constant(file.linear if output == "rgb" else file.linear[_CHANNELS[output]])
+    primvar, transform = read_uv_source(node, time)
+    return Texture(
+        file=file.resolved_path,
+        srgb=file.encoding == "srgb",
+        wrap=(file.wrap_s, file.wrap_t),
+        primvar=primvar,
+        transform=transform,
+        scale=_four(input_value(node, "scale", time, (1.0,) * 4)),
+        bias=_four(input_value(node, "bias", time, (0.0,) * 4)),
+        output=output,
+    )
+
+
+def _four(value: Any) -> tuple[float, float, float, float]:
+    return (float(value[0]), float(value[1]), float(value[2]), float(value[3]))

@@ -1,0 +1,327 @@
+"""Writing a result: textures into a hidden folder, then everything at once into place."""
+
+import errno
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from pxr import Sdf
+
+from usdstylize.author.bake import combine, write_baked, write_half
+from usdstylize.author.binding import plan_binding, write_binding
+from usdstylize.author.layers import new_root_layer, new_style_layer, save, temporary_name
+from usdstylize.author.material import Textures, check_material, material_path, write_material
+from usdstylize.author.paths import anchored
+from usdstylize.author.plan import OutputPlan
+from usdstylize.author.provenance import Provenance, read_layer, write_provenance
+from usdstylize.encoding import srgb_to_linear
+from usdstylize.errors import OutputError, TextureError
+from usdstylize.objects import (
+    DisplayColor,
+    ObjectData,
+    StageContents,
+    StageObject,
+    StyleTexture,
+    TextureFile,
+)
+from usdstylize.options import Network
+from usdstylize.stage.opening import open_stage, quiet, read_time
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """Takes the finished objects of one run and writes them as layers when told to commit.
+
+    A context manager. Until `commit` everything lies in a hidden staging folder beside the
+    final one; leaving without a commit removes it and every folder that was made for it.
+    """
+
+    def __init__(
+        self,
+        plan: OutputPlan,
+        contents: StageContents,
+        *,
+        strength: float,
+        network: Network,
+        palette: Sequence[str] = (),
+    ) -> None:
+        """strength: initial value of each material's dial, and what the bakes are made with.
+
+        palette: the style's colours as "#rrggbb", for run.json.
+        """
+        self.plan = plan
+        self.contents = contents
+        self.strength = strength
+        self.network: Network = network
+        self.palette = tuple(palette)
+        self.remarks: dict[str, list[str]] = {}
+        """Per object name: what the live network could not take over from the source."""
+        self._written: dict[str, dict[str, Any]] = {}
+        self._seeds: list[int] = []
+        self._made: list[Path] = []
+        host = socket.gethostname().split(".")[0]
+        self._staging = plan.textures_folder.with_name(f".{plan.style_name}.staging-{host}-{os.getpid()}")
+        self._source = _open_layer(contents.path)
+        self._style = read_layer(plan.style_layer) or new_style_layer(self._source)
+
+    def __enter__(self) -> Self:
+        """Raises OutputError where the folders cannot be made."""
+        with self._disk():
+            self._remove_leftovers()
+            self._make_folder(self._staging)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self._staging, ignore_errors=True)
+        for path in (self.plan.style_layer, self.plan.root_layer):
+            temporary_name(path).unlink(missing_ok=True)
+        for folder in reversed(self._made):
+            try:
+                folder.rmdir()
+            except OSError:  # It holds the result, or is the staging folder that is gone.
+                continue
+
+    def write_object(self, obj: StageObject, data: ObjectData, texture: StyleTexture) -> None:
+        """Write one object's textures to the staging folder and its opinions into the layer.
+
+        Raises MaterialError or TextureError where this object cannot be written; nothing of it
+        remains then. Raises OutputError where nothing can be written at all.
+        """
+        if not np.isfinite(texture.image).all():
+            raise TextureError(f"The style texture of {obj.path} holds NaN or infinite values; try another seed.")
+        with quiet():
+            mask = [obj.mesh_path, str(material_path(obj)), *filter(None, [obj.material_path, obj.surface_path])]
+            stage = open_stage(self.contents.path, only=mask)
+            check_material(stage, obj)
+            binding = plan_binding(stage, obj.path, material_path(obj), obj.name)
+            with self._disk():
+                textures = self._write_textures(obj, data, texture)
+            with Sdf.ChangeBlock():
+                self.remarks[obj.name] = write_material(
+                    self._style,
+                    stage,
+                    obj,
+                    self.plan.style_name,
+                    textures,
+                    strength=self.strength,
+                    network=self.network,
+                    time=read_time(stage, self.contents.frame),
+                    folder=self.plan.style_layer.parent,
+                )
+                write_binding(self._style, binding, obj.name)
+        self._seeds.append(texture.seed)
+        self._written[obj.name] = _describe(obj, data, texture, textures, self.remarks[obj.name])
+
+    def commit(self, run: dict[str, Any]) -> Path:
+        """Put textures, layers and run.json (``run`` and each object's facts) in place.
+
+        Returns the root layer. Raises OutputError; an earlier result is then as it was.
+        """
+        plan, folder = self.plan, self.plan.root_layer.parent
+        before = plan.provenance or Provenance("", self.contents.path)
+        provenance = Provenance(_version(), self.contents.path, before.styles).with_run(
+            plan.style_name,
+            objects=tuple(self._written),
+            seed=_seed(run, self._seeds),
+            strength=self.strength,
+            sources=self.contents.sources,
+        )
+        root = read_layer(plan.root_layer)
+        if root is None:
+            root = new_root_layer(self._source, self.contents.path, plan.style_layer, folder)
+        for layer in (self._style, root):
+            write_provenance(layer, provenance, folder)
+        with self._disk():
+            self._write_run(run, provenance)
+            # All that needs space is on the disk before anything visible changes.
+            temporary_style, temporary_root = save(self._style, plan.style_layer), save(root, plan.root_layer)
+            with _undone_on_error() as replace:
+                self._make_folder(plan.textures_folder)
+                for name in (*self._written, "run.json"):
+                    replace(self._staging / name, plan.textures_folder / name)
+                replace(temporary_style, plan.style_layer)
+                replace(temporary_root, plan.root_layer)
+        for path in (plan.style_layer, plan.root_layer):
+            layer = Sdf.Layer.Find(str(path))
+            if layer is not None:  # Somebody in this process has the earlier result open.
+                layer.Reload(force=True)
+        return plan.root_layer
+
+    def _write_textures(self, obj: StageObject, data: ObjectData, texture: StyleTexture) -> Textures:
+        """Write TS.exr, and T.exr and the bake where they are needed."""
+        folder, layer_folder = self._staging / obj.name, self.plan.style_layer.parent
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        final = self.plan.textures_folder / obj.name
+        try:
+            write_half(folder / "TS.exr", texture.image, color=False)
+            base = None
+            if isinstance(obj.base, TextureFile):
+                base = anchored(obj.base.resolved_path, layer_folder)
+            elif isinstance(obj.base, DisplayColor):
+                write_half(folder / "T.exr", data.base, color=False)
+                base = anchored(final / "T.exr", layer_folder)
+            baked, is_linear = None, _is_float(obj)
+            if self.network != "mtlx":
+                # The file holds half floats, so the bake is made from what a viewer will read.
+                stored = texture.image.astype(np.float16).astype(np.float32)
+                encoded = combine(data.base, stored, self.strength, obj.wrap)
+                name = "baked.exr" if is_linear else "baked.png"
+                if is_linear:
+                    write_half(folder / name, srgb_to_linear(encoded), color=True)
+                else:
+                    write_baked(folder / name, encoded)
+                baked = anchored(final / name, layer_folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return Textures(anchored(final / "TS.exr", layer_folder), base, baked, is_linear)
+
+    def _write_run(self, run: dict[str, Any], provenance: Provenance) -> None:
+        earlier = self.plan.textures_folder / "run.json"
+        kept = json.loads(earlier.read_text()).get("written", {}) if earlier.is_file() else {}
+        record = provenance.styles[self.plan.style_name]
+        report = {
+            **run,
+            "version": provenance.version,
+            "date": record.date,
+            "style": self.plan.style_name,
+            "strength": self.strength,
+            "network": self.network,
+            "colors": list(self.palette),
+            "sources": {anchored(f.path, self.plan.root_layer.parent): f.sha256 for f in record.sources},
+            "written": {**kept, **self._written},
+        }
+        (self._staging / "run.json").write_text(json.dumps(report, indent=2, default=str) + "\n")
+
+    def _make_folder(self, folder: Path) -> None:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir()
+            self._made.append(path)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed run on this host has left: its process is gone."""
+        start = self._staging.name.rsplit("-", 1)[0]
+        for leftover in self._staging.parent.glob(f"{start}-*"):
+            if not _is_running(leftover.name.rsplit("-", 1)[1]):
+                shutil.rmtree(leftover, ignore_errors=True)
+        for path in (self.plan.style_layer, self.plan.root_layer):
+            for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):
+                if not _is_running(leftover.name.removesuffix(f".tmp{path.suffix}").rsplit(".", 1)[1]):
+                    leftover.unlink(missing_ok=True)
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Troubles of the file system, in one sentence."""
+        try:
+            yield
+        except OSError as problem:
+            where = problem.filename or self.plan.textures_folder
+            if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                remedy = "free some space or choose another folder with --output"
+            else:
+                remedy = "change its permissions or choose another folder with --output"
+            raise OutputError(f"{where} cannot be written ({problem.strerror or problem}); {remedy}.") from problem
+
+
+@contextmanager
+def _undone_on_error() -> Iterator[Any]:
+    """Yields ``replace(new, final)``; every replacement is taken back when one of them fails."""
+    done: list[tuple[Path, Path, Path | None]] = []
+
+    def replace(new: Path, final: Path) -> None:
+        aside = None
+        if final.is_dir():
+            aside = new.with_name(f"{new.name}.replaced")
+            os.replace(final, aside)
+        elif final.exists():
+            # A hard link would do, but not on every file system; these files are small.
+            aside = new.with_name(f"{new.name}.replaced")
+            shutil.copy2(final, aside)
+        done.append((new, final, aside))
+        os.replace(new, final)
+
+    try:
+        yield replace
+    except BaseException:
+        for new, final, aside in reversed(done):
+            if final.exists() and not new.exists():
+                os.replace(final, new)
+            if aside is not None:
+                os.replace(aside, final)
+        raise
+    for _, _, aside in done:
+        if aside is not None and aside.is_file():
+            aside.unlink(missing_ok=True)
+        elif aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _describe(
+    obj: StageObject, data: ObjectData, texture: StyleTexture, textures: Textures, remarks: list[str]
+) -> dict[str, Any]:
+    """One object's facts for run.json; sizes are (width, height)."""
+    return {
+        "path": obj.path,
+        "material": obj.material_path,
+        "base": {"kind": type(obj.base).__name__, **asdict(obj.base)},
+        "base_size": [data.base.shape[1], data.base.shape[0]],
+        "style_size": [texture.image.shape[1], texture.image.shape[0]],
+        "files": [path for path in (textures.style, textures.baked) if path],
+        "coverage": texture.coverage,
+        "iterations": texture.iterations,
+        "seed": texture.seed,
+        "seconds": texture.seconds,
+        "losses": asdict(texture.losses),
+        "stages": texture.stages,
+        "remarks": [*obj.notes, *remarks],
+    }
+
+
+def _is_float(obj: StageObject) -> bool:
+    return isinstance(obj.base, TextureFile) and obj.base.bit_depth in ("half", "float")
+
+
+
+def _seed(run: dict[str, Any], seeds: Sequence[int]) -> int:
+    """The run's own seed, or the first object's where the caller told none."""
+    if isinstance(run.get("seed"), int):
+        return int(run["seed"])
+    return seeds[0] if seeds else 0
+
+
+def _open_layer(path: Path) -> Sdf.Layer:
+    with quiet():
+        return Sdf.Layer.FindOrOpen(str(path))
+
+
+def _version() -> str:
+    try:
+        return version("usdstylize")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _is_running(process: str) -> bool:
+    if not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
