@@ -45,6 +45,7 @@ def covered_texels(uvs: NDArray[np.floating], wrap: tuple[Wrap, Wrap], resolutio
     for row in range(3):
         for column in range(3):
             covered |= hits[row : row + 2 * resolution : 2, column : column + 2 * resolution : 2]
+    _cover_centroids(folded, covered)
     for axis, edge in ((0, covered[:, [0, -1]]), (1, covered[[0, -1], :].T)):
         if wrap[axis] == "clamp":
             _cover_clamped(exact, axis, edge)
@@ -134,6 +135,15 @@ def _fold(uvs: Float64, wrap: tuple[Wrap, Wrap]) -> tuple[Float64, NDArray[np.in
             odd = tiles[:, axis] % 2 == 1
             moved[odd, :, axis] = 1.0 - moved[odd, :, axis]
     return moved, owners, bool(too_large.any())
+
+
+def _cover_centroids(uvs: Float64, covered: Bool) -> None:
+    """Marks the texel under each triangle's centroid: a tiny one may lie between all probes."""
+    edges = uvs[:, 1:] - uvs[:, :1]
+    solid = edges[:, 0, 0] * edges[:, 1, 1] != edges[:, 0, 1] * edges[:, 1, 0]
+    texels = np.floor(uvs[solid].mean(axis=1) * len(covered)).astype(np.int64)
+    texels = texels[((texels >= 0) & (texels < len(covered))).all(axis=1)]
+    covered[texels[:, 1], texels[:, 0]] = True
 
 
 def _cover_clamped(uvs: Float64, axis: int, edge: Bool) -> None:

@@ -154,7 +154,8 @@ def _corner_normals(
                 normals = spread @ _cofactors(linear)
     else:
         # Normals authored on a subdivision surface are ignored by USD; its cage is shaded smooth.
-        summed = np.stack([np.bincount(indices, flat[:, k], minlength=len(points)) for k in range(3)], axis=1)
+        summed = np.zeros_like(points)
+        np.add.at(summed, indices, flat)
         normals = summed[indices]
     return _normalised(normals, instead=_normalised(flat, instead=np.array([0.0, 1.0, 0.0]))), notes
 

@@ -1,0 +1,121 @@
+"""UV space rasterised: which texels, which triangle, and gutters filled."""
+
+import time
+
+import numpy as np
+import pytest
+
+from usdstylize import atlas
+from usdstylize.objects import Wrap
+
+REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")
+CLAMP: tuple[Wrap, Wrap] = ("clamp", "clamp")
+
+
+def rectangle(left: float, bottom: float, right: float, top: float) -> np.ndarray:
+    """(2, 3, 2): the two triangles of an upright rectangle in UV space."""
+    a, b, c, d = (left, bottom), (right, bottom), (right, top), (left, top)
+    return np.array([[a, b, c], [a, c, d]])
+
+
+def test_bottom_left_in_uv_is_the_last_row_and_first_column() -> None:
+    covered = atlas.covered_texels(rectangle(0.05, 0.05, 0.2, 0.2), REPEAT, 8)
+    assert covered[-1, 0] and covered[-2, 1]
+    assert not covered[:6].any() and not covered[:, 2:].any()
+
+
+def test_a_triangle_smaller_than_a_texel_covers_it() -> None:
+    sliver = np.array([[[0.50, 0.51], [0.53, 0.51], [0.50, 0.54]]])
+    covered = atlas.covered_texels(sliver, REPEAT, 8)
+    assert covered[3, 4] and covered.sum() <= 4
+
+
+@pytest.mark.parametrize(
+    ("wrap", "columns"),
+    [("repeat", {0, 1, 6, 7}), ("mirror", {6, 7}), ("clamp", {6, 7}), ("black", {6, 7})],
+)
+def test_what_leaves_the_unit_square_lands_where_the_wrap_mode_puts_it(wrap: Wrap, columns: set[int]) -> None:
+    # u from 0.76 to 1.24 on 8 columns: repeat brings 1..1.24 back to columns 0 and 1.
+    covered = atlas.covered_texels(rectangle(0.76, 0.3, 1.24, 0.6), (wrap, wrap), 8)
+    assert set(np.flatnonzero(covered.any(axis=0))) == columns
+
+
+def test_clamped_uvs_wholly_outside_show_the_border_texels() -> None:
+    covered = atlas.covered_texels(rectangle(2.0, 0.3, 3.0, 0.6), CLAMP, 8)
+    assert set(np.flatnonzero(covered.any(axis=0))) == {7}
+    assert not covered[0].any() and not covered[7].any() and covered[4, 7]
+    assert not atlas.covered_texels(rectangle(2.0, 0.3, 3.0, 0.6), ("black", "black"), 8).any()
+
+
+def test_tiles_lie_over_each_other_with_the_parity_of_mirroring() -> None:
+    piece = rectangle(0.1, 0.1, 0.3, 0.2)
+    home = atlas.covered_texels(piece, REPEAT, 64)
+    np.testing.assert_array_equal(atlas.covered_texels(piece + (5, -3), REPEAT, 64), home)
+    mirror: tuple[Wrap, Wrap] = ("mirror", "mirror")
+    np.testing.assert_array_equal(atlas.covered_texels(piece + (4, -2), mirror, 64), home)
+    np.testing.assert_array_equal(atlas.covered_texels(piece + (5, -2), mirror, 64), home[:, ::-1])
+
+
+def test_huge_and_degenerate_uvs_end_quickly() -> None:
+    started = time.perf_counter()
+    assert atlas.covered_texels(rectangle(-1e9, -1e9, 1e9, 1e9), REPEAT, 32).all()
+    assert atlas.covered_texels(np.tile(rectangle(0, 0, 60, 60), (10_000, 1, 1)), REPEAT, 32).all()
+    assert not atlas.covered_texels(np.full((5, 3, 2), 0.5), REPEAT, 32).any()
+    assert not atlas.covered_texels(np.zeros((0, 3, 2)), REPEAT, 32).any()
+    assert time.perf_counter() - started < 5
+
+
+def test_rasterize_gives_the_first_of_overlapping_triangles_and_its_barycentrics() -> None:
+    corners = np.array([[0.1, 0.1], [0.9, 0.2], [0.3, 0.8]])
+    triangles, weights = atlas.rasterize(np.stack([corners + 5, corners, corners[[1, 2, 0]]]), 64)
+    hit = triangles >= 0
+    assert set(triangles[hit]) == {1}
+    # The area of the triangle by the shoelace formula, against the share of texels it covers.
+    assert hit.mean() == pytest.approx(0.27, abs=0.01)
+    rows, columns = np.nonzero(hit)
+    centers = np.stack([(columns + 0.5) / 64, 1 - (rows + 0.5) / 64], axis=-1)
+    np.testing.assert_allclose(weights[hit] @ corners, centers, atol=1e-5)
+    assert not weights[~hit].any()
+
+
+def test_vertex_colors_are_interpolated_and_wrapped() -> None:
+    # Red grows with u, green with v; the quad lies one tile to the right.
+    uvs = rectangle(1.0, 0.0, 2.0, 1.0)
+    colors = np.concatenate([uvs - (1, 0), np.zeros((2, 3, 1))], axis=-1)
+    image, covered = atlas.rasterize_vertex_colors(uvs, colors, 16)
+    centers = (np.arange(16) + 0.5) / 16
+    assert covered.all()
+    np.testing.assert_allclose(image[..., 0], np.broadcast_to(centers, (16, 16)), atol=1e-5)
+    np.testing.assert_allclose(image[..., 1], np.broadcast_to(centers[::-1, None], (16, 16)), atol=1e-5)
+
+
+def test_dilate_fills_every_gutter_with_the_nearest_texel() -> None:
+    image = np.zeros((9, 9, 3), np.float32)
+    valid = np.zeros((9, 9), bool)
+    image[4, 1], image[4, 7] = (1, 0, 0), (0, 0, 1)
+    valid[4, [1, 7]] = True
+    filled = atlas.dilate(image, valid)
+    assert (filled[:, :4] == (1, 0, 0)).all() and (filled[:, 5:] == (0, 0, 1)).all()
+    assert not image[0].any(), "the input must not be written to"
+
+
+def test_dilate_reaches_across_a_border_that_repeats_only() -> None:
+    image = np.zeros((4, 10, 1), np.float32)
+    valid = np.zeros((4, 10), bool)
+    image[:, 2], image[:, 8] = 2, 8
+    valid[:, [2, 8]] = True
+    assert atlas.dilate(image, valid)[0, 0, 0] == 2
+    # From column 0, column 8 is two away across the border and column 2 two away inside.
+    wrapped = atlas.dilate(image, valid, wrap=("repeat", "clamp"))[0, :, 0]
+    assert wrapped[9] == 8 and wrapped[3] == 2
+    valid[:, 2] = False
+    image[:, 1], valid[:, 9] = 5, False
+    valid[:, 5], image[:, 5] = True, 5
+    assert atlas.dilate(image, valid, wrap=("repeat", "clamp"))[0, 0, 0] == 8
+    assert atlas.dilate(image, valid)[0, 0, 0] == 5
+
+
+def test_dilate_with_nothing_to_copy_changes_nothing() -> None:
+    image = np.random.default_rng(0).random((5, 7, 3), np.float32)
+    np.testing.assert_array_equal(atlas.dilate(image, np.zeros((5, 7), bool)), image)
+    np.testing.assert_array_equal(atlas.dilate(image, np.ones((5, 7), bool)), image)
