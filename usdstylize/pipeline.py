@@ -7,12 +7,16 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from usdstylize import author, optimize, stage, styles
+from usdstylize import author, stage, styles
 from usdstylize.errors import ObjectError, OutputError, StageError
 from usdstylize.objects import Skipped, StageContents, StageObject
 from usdstylize.options import Options, preset_name, resolve
 from usdstylize.results import ObjectResult, Observer, Plan, RunResult, Silent, plain
+
+if TYPE_CHECKING:
+    from usdstylize import optimize
 
 __all__ = ["inspect", "stylize"]
 
@@ -51,12 +55,15 @@ def stylize(
     """
     started = time.perf_counter()
     options, observer = options or Options(), observer or Silent()
-    device = optimize.choose_device(options.device)
-    method = resolve(options, cuda=device.startswith("cuda"))
 
     contents = inspect(stage_path, options)
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
+
+    from usdstylize import optimize  # torch takes seconds to import; `inspect` does without
+
+    device = optimize.choose_device(options.device)
+    method = resolve(options, cuda=device.startswith("cuda"))
     style = styles.load(
         Path(style_set),
         primary=options.primary_image,
@@ -107,7 +114,7 @@ def stylize(
 def _stylize_object(
     obj: StageObject,
     contents: StageContents,
-    optimizer: optimize.Optimizer,
+    optimizer: "optimize.Optimizer",
     writer: author.Writer,
     observer: Observer,
 ) -> ObjectResult:
