@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from _draw import Array, blur, fractal_noise, hex_rgb, shrink, smoothstep, to_image, unit_grid
+from _draw import Array, blur, fractal_noise, hex_rgb, smoothstep, to_array, to_image, unit_grid
 from PIL import Image
 
 SIZE = 1024
@@ -70,25 +70,28 @@ class Window:
         spread = blur(edge, sigma)
         profile = 1.2 * np.exp(-0.5 * (half / sigma) ** 2) / (np.sqrt(2 * np.pi) * sigma)
         came = smoothstep(profile * 0.86, profile * 1.14, spread)
-        inner = blur(came, 22.0 * SCALE)
-        glow = 1.0 - np.clip(inner / np.percentile(inner, 92), 0, 1)
+        ridge = np.clip(spread / (profile * 2.4), 0, 1) ** 2
+        metal = 10 + 26 * smoothstep(0.55, 1.0, ridge)
 
+        # Panes meet under lead, so the glass itself needs no finer drawing than the final image.
+        came, metal = (to_array(Image.fromarray(v.astype(np.float32)).reduce(SCALE)) for v in (came, metal))
+        panes, x, y = (values[::SCALE, ::SCALE] for values in (panes, self.x, self.y))
+        inner = blur(came, 22.0)
+        glow = 1.0 - np.clip(inner / np.percentile(inner, 92), 0, 1)
         count = len(self.paints)
         base = np.array([GLASS[name] for name in self.paints], np.float32)
         base = base * rng.uniform(0.82, 1.1, (count, 1)) + rng.normal(0, 5, (count, 3))
         turn = rng.uniform(0, np.pi, count)
-        along = np.cos(turn)[panes] * self.x + np.sin(turn)[panes] * self.y
-        across = -np.sin(turn)[panes] * self.x + np.cos(turn)[panes] * self.y
+        along = np.cos(turn)[panes] * x + np.sin(turn)[panes] * y
+        across = -np.sin(turn)[panes] * x + np.cos(turn)[panes] * y
         streak = fractal_noise(rng, along, across + 0.02 * np.sin(18 * along), 3, 34, 2)
         shade = rng.uniform(-0.2, 0.2, count)[panes] * np.sin(7 * along + 3 * across)
         light = 0.72 + 0.42 * glow + 0.26 * streak + shade
         colour = base[panes] * light[..., None]
         milk = np.clip(1.5 * streak - 0.35, 0, 1)[..., None] * 0.38 * glow[..., None]
-        colour = colour + (255 - colour) * milk
-        ridge = np.clip(spread / (profile * 2.4), 0, 1) ** 2
-        metal = 10 + 26 * smoothstep(0.55, 1.0, ridge)
+        colour = np.clip(colour + (255 - colour) * milk, 0, 255)
         colour = colour * (1 - came[..., None]) + (metal * came)[..., None] * np.array([0.95, 1.0, 1.08])
-        return shrink(to_image(colour), SCALE)
+        return to_image(colour)
 
 
 def rose() -> Image.Image:

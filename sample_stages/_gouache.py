@@ -276,16 +276,16 @@ def harbour() -> Image.Image:
           _flat(0.0))
     first_fine = len(p.regions)
     boats = [(0.66, 0.63, 0.27, "cream peach pink", "vermilion maroon"), (0.17, 0.74, 0.2, "vermilion vermilion ochre",
-             "pine ultramarine"), (0.88, 0.86, 0.24, "yellow ochre", "blue ultramarine"),
-             (0.44, 0.52, 0.11, "cream sky", "maroon brown"), (0.47, 0.93, 0.2, "cream pink peach", "pine leaf")]
+             "cream yellow"), (0.88, 0.86, 0.24, "yellow ochre", "vermilion maroon"),
+             (0.44, 0.52, 0.11, "cream sky", "maroon brown"), (0.47, 0.93, 0.2, "cream cream peach", "maroon brown")]
     for cx, base, size, sail, hull in boats:
         p.add(lambda x, y, a=cx, b=base, s=size: (y > b) & (y < b + 0.42 * s) & (np.abs(x - a) < 0.3 * s * np.abs(
             np.cos(45 * y))), hull + " turquoise", _flat(0.0))
         for side, wide in ((1, 0.42), (-1, 0.3)):
-            p.add(lambda x, y, a=cx, b=base, s=size, k=side, w=wide: (k * (x - a) > 0.012 * s) & (y < b - 0.12 * s)
-                  & (k * (x - a) < w * s * np.clip((y - b + s) / (0.85 * s), 0, 1) ** 0.8), sail,
+            p.add(lambda x, y, a=cx, b=base, s=size, k=side, w=wide: (k * (x - a) > 0.035 * s) & (y < b - 0.12 * s)
+                  & (k * (x - a) < w * s * np.clip((y - b + s) / (0.85 * s), 0, 1)), sail,
                   _flat(side * 1.15), lambda x, y, a=cx, s=size: 0.2 + 2.2 * np.abs(x - a) / s)
-        p.add(lambda x, y, a=cx, b=base, s=size: (y > b - 0.1 * s) & (y < b + 0.06 * s)
+        p.add(lambda x, y, a=cx, b=base, s=size: (y > b - 0.1 * s) & (y < b + 0.1 * s)
               & (np.abs(x - a) < 0.5 * s - 1.3 * (y - b + 0.1 * s)), hull, _flat(0.0))
     return _paint(p, 13, set(range(first_fine, len(p.regions))) | {1, 4})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from _draw import Array, lattice_noise, shrink, smoothstep, to_array, to_image, unit_grid
@@ -92,7 +93,7 @@ class Sheet:
         """The contour y = height(x), drawn in a few overlapping pen strokes."""
         cuts = np.linspace(-20, SIZE + 20, pieces + 1)
         lines = []
-        for start, end in zip(cuts[:-1], cuts[1:], strict=True):
+        for start, end in pairwise(cuts):
             x = np.linspace(start - 30, end + 30, 160)
             lines.append(np.stack([x, height(x)], 1))
         self.stroke(lines, width)

@@ -226,11 +226,11 @@ def write_asset(folder: Path, asset: Asset) -> None:
 PLACES: dict[str, tuple[tuple[float, float, float], float]] = {  # where each asset stands, and its turn about Y
     "Table": ((0, 0, 0), 0),
     "Wall": ((0, 0, -46), 0),
-    "Vase": ((-15, 74, -9), 22),
-    "Book": ((11, 74, -1), -16),
-    "Mug": ((12.5, 77.2, -4.5), -62),
-    "Pear": ((-5.5, 74, 13), -25),
-    "Egg": ((2.5, 74, 18.5), 35),
+    "Vase": ((-14.5, 74, -11), 22),
+    "Book": ((7.5, 74, 7.5), 14),
+    "Mug": ((11.5, 74, -11), -66),
+    "Pear": ((-10.5, 74, 9), -80),
+    "Egg": ((-4.5, 74, 16.5), 30),
 }
 
 
@@ -245,23 +245,23 @@ def write_still_life(path: Path) -> None:
         form.AddTranslateOp().Set(Gf.Vec3d(*place))
         if turn:
             form.AddRotateYOp().Set(float(turn))
-    eye, target = Gf.Vec3d(10, 108, 92), Gf.Vec3d(0.5, 84.0, 0)
+    eye, target = Gf.Vec3d(7, 122, 91), Gf.Vec3d(-1.0, 85.8, 0)
     view = Gf.Matrix4d().SetLookAt(eye, target, Gf.Vec3d(0, 1, 0)).GetInverse()
     camera = UsdGeom.Camera.Define(stage, "/World/Camera")
     camera.AddTransformOp().Set(view)
-    camera.CreateFocalLengthAttr(55.0)
+    camera.CreateFocalLengthAttr(51.0)
     camera.CreateHorizontalApertureAttr(36.0)
     camera.CreateVerticalApertureAttr(24.0)
     camera.CreateClippingRangeAttr(Gf.Vec2f(1, 1000))
     UsdGeom.Scope.Define(stage, "/World/Lights")
     dome = UsdLux.DomeLight.Define(stage, "/World/Lights/Sky")
-    dome.CreateIntensityAttr(0.35)
+    dome.CreateIntensityAttr(0.4)
     dome.CreateColorAttr(Gf.Vec3f(0.80, 0.90, 1.0))
     key = UsdLux.DistantLight.Define(stage, "/World/Lights/Key")
-    key.CreateIntensityAttr(1.9)
+    key.CreateIntensityAttr(2.5)
     key.CreateAngleAttr(2.0)
     key.CreateColorAttr(Gf.Vec3f(1.0, 0.93, 0.82))
-    key.AddRotateXYZOp().Set(Gf.Vec3f(-42, -48, 0))
+    key.AddRotateXYZOp().Set(Gf.Vec3f(-55, -42, 0))
     UsdLux.ShadowAPI.Apply(key.GetPrim()).CreateShadowEnableAttr(True)
     stage.GetRootLayer().Save()
 

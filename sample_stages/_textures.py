@@ -6,7 +6,19 @@ from collections.abc import Callable, Sequence
 
 import _shapes
 import numpy as np
-from _draw import RGB, Array, blur, fractal_noise, hex_rgb, lattice_noise, shrink, smoothstep, to_array, to_image, unit_grid
+from _draw import (
+    RGB,
+    Array,
+    blur,
+    fractal_noise,
+    hex_rgb,
+    lattice_noise,
+    shrink,
+    smoothstep,
+    to_array,
+    to_image,
+    unit_grid,
+)
 from _shapes import COVER, MUG, PAGES, PEAR, VASE, Rect
 from PIL import Image, ImageDraw, ImageFont
 
@@ -117,7 +129,7 @@ def vase_base() -> Image.Image:
     sheet, body, height = Sheet("ece0c4"), VASE["body"], _vase_heights()
     sheet.fill(VASE["inside"], "d9c9a5")
     sheet.fill(VASE["bottom"], "b8704a")
-    sheet.band(body, height(0), height(0.7), "b8704a")
+    sheet.band(body, -0.021, height(0.7), "b8704a")
     sheet.band(body, height(1.2), height(1.9), "23458c")
     low, high = height(8.0), height(18.4)
     sheet.band(body, low, high, "23458c")
@@ -275,13 +287,13 @@ def pages_base() -> Image.Image:
     x, _ = unit_grid(SIZE)
     for name in ("fore", "head", "tail"):
         rect = PAGES[name]
-        s, t = island(rect)
+        s, t = (np.clip(values, 0.0, 0.999) for values in island(rect))
         leaves = 34.0
-        bent = t * leaves + 0.35 * lattice_noise(rng, np.mod(s, 1), np.mod(t, 1), 9, 3)
+        bent = t * leaves + 0.35 * lattice_noise(rng, s, t, 9, 3)
         number = np.floor(bent).astype(int)
         shade = rng.uniform(-0.10, 0.05, 256)[number % 256]
         gap = smoothstep(0.30, 0.5, np.abs(bent - number - 0.5)) * rng.uniform(0.10, 0.38, 256)[number % 256]
-        tint = 1 + shade - gap + 0.05 * fractal_noise(rng, np.mod(x, 1), np.mod(t, 1), 40, 2, 2)
+        tint = 1 + shade - gap + 0.05 * fractal_noise(rng, x, t, 40, 2, 2)
         colour = np.where(around(rect)[..., None], colour * tint[..., None] * np.array([1.0, 0.985, 0.95]), colour)
     return to_image(colour)
 
@@ -331,7 +343,7 @@ def wood_base() -> Image.Image:
     board = np.floor(y * boards).astype(int)
     inside = y * boards - board
     values = np.zeros((SIZE, SIZE, 3), np.float32)
-    tints = [hex_rgb(code) for code in ("a8713f", "b98049", "98633a", "b07a48")]
+    tints = [hex_rgb(code) for code in ("b98250", "c8925c", "a9744a", "c08b57")]
     for number in range(boards):
         drift = 0.10 * fractal_noise(rng, x, y, 2, 3, 2) + 0.018 * fractal_noise(rng, x, y, 5, 24, 2)
         rings = inside + drift + rng.uniform(-0.2, 0.2)
@@ -342,7 +354,7 @@ def wood_base() -> Image.Image:
             rings = rings + 0.4 * near * np.sign(rng.uniform(-1, 1))
         grain = 0.5 + 0.5 * np.sin(2 * np.pi * rings * rng.uniform(6.0, 8.5))
         fibre = fractal_noise(rng, x, y, 6, 256, 2)
-        light = 1.0 - 0.26 * grain**2 + 0.09 * fibre
+        light = 1.04 - 0.22 * grain**2 + 0.09 * fibre
         values = np.where((board == number)[..., None], np.array(tints[number], np.float32) * light[..., None], values)
     seam = np.minimum(inside, 1 - inside)
     groove = 1 - 0.62 * (1 - smoothstep(0.008, 0.022, seam))

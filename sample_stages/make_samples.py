@@ -12,13 +12,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import _glass  # noqa: E402
-import _gouache  # noqa: E402
-import _ink  # noqa: E402
-from _draw import save  # noqa: E402
-from _stages import write_stages  # noqa: E402
-from _textures import TEXTURES, uv_test  # noqa: E402
-from PIL import Image  # noqa: E402
+import _glass
+import _gouache
+import _ink
+from _draw import save
+from _stages import write_stages
+from _textures import TEXTURES, uv_test
+from PIL import Image
 
 PARTS = ("stages", "textures", "gouache", "ink", "stained_glass")
 
