@@ -48,10 +48,16 @@ def read_texture(
     color_space = str(input_value(texture, "sourceColorSpace", time, "auto"))
     if color_space not in ("auto", "raw", "sRGB"):
         notes.append(f"{path} has sourceColorSpace {color_space}, which USD does not know; auto is used.")
+    encoding = _encoding(color_space, header)
+    if color_space == "auto" and encoding == "linear" and header.bit_depth in ("uint8", "uint16"):
+        notes.append(
+            f"{path} leaves sourceColorSpace to auto, which makes a {header.bit_depth} image of "
+            f"{header.channels} channels linear; author sRGB if it is not."
+        )
     file = TextureFile(
         asset_path=asset.path,
         resolved_path=asset.resolvedPath,
-        encoding=_encoding(color_space, header),
+        encoding=encoding,
         wrap_s=wraps[0],
         wrap_t=wraps[1],
         size=header.size,
