@@ -119,7 +119,8 @@ def _asset(path: str) -> Any:
 @contextmanager
 def _opened(resolved_path: str) -> Iterator[Any]:
     """An OpenImageIO ImageInput on a temporary copy of the asset."""
-    contents = _asset(resolved_path).GetBuffer()
+    # Ar gives None for the buffer of an empty file.
+    contents = _asset(resolved_path).GetBuffer() or b""
     suffix = "." + Ar.GetResolver().GetExtension(resolved_path)
     with tempfile.TemporaryDirectory(prefix="usdstylize-") as folder:
         copy = os.path.join(folder, "texture" + suffix)
