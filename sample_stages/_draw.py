@@ -37,7 +37,9 @@ def lattice_noise(rng: np.random.Generator, x: Array, y: Array, cells_x: int, ce
     return np.asarray(top * (1 - fy) + bottom * fy)
 
 
-def fractal_noise(rng: np.random.Generator, x: Array, y: Array, cells_x: int, cells_y: int, octaves: int = 3) -> Array:
+def fractal_noise(
+    rng: np.random.Generator, x: Array, y: Array, cells_x: int, cells_y: int, octaves: int = 3
+) -> Array:
     """Several octaves of `lattice_noise`, about -1..1."""
     total = np.zeros(np.broadcast(x, y).shape, np.float32)
     for octave in range(octaves):
@@ -77,7 +79,9 @@ def blur(values: Array, sigma: float) -> Array:
             pad = [(radius + 1, radius) if k == axis else (0, 0) for k in (0, 1)]
             total = np.cumsum(np.pad(result, pad, mode="edge"), axis=axis)
             width = 2 * radius + 1
-            high, low = (total[width:], total[:-width]) if axis == 0 else (total[:, width:], total[:, :-width])
+            high, low = (
+                (total[width:], total[:-width]) if axis == 0 else (total[:, width:], total[:, :-width])
+            )
             result = (high - low) / width
     return result.astype(np.float32)
 

@@ -32,11 +32,15 @@ class Window:
 
     def cut(self, mask: Array, cells: Array, paints: str) -> None:
         """Inside `mask`, one pane per distinct value of `cells`; `paints` are dealt out in turn."""
-        values, inverse = np.unique(cells[mask], return_inverse=True)
+        chosen = cells[mask].astype(np.int64)
+        if not len(chosen):
+            return
+        lowest = int(chosen.min())
+        present = np.bincount(chosen - lowest) > 0
         names = paints.split()
-        first = len(self.paints)
-        self.paints += [names[int(value) % len(names)] for value in values]
-        self.panes[mask] = first + inverse.astype(np.int32)
+        number = np.cumsum(present) + len(self.paints) - 1
+        self.panes[mask] = number[chosen - lowest]
+        self.paints += [names[int(value + lowest) % len(names)] for value in np.flatnonzero(present)]
 
     def voronoi(self, points: Array) -> Array:
         """The number of the nearest point, over the whole window."""
@@ -147,7 +151,9 @@ def leaves() -> Image.Image:
             v = (-(x - sx) * np.sin(turn) + (y - sy) * np.cos(turn)) / wide
             inside = (u > 0) & (u < 1) & (np.abs(v) < np.sin(np.pi * np.clip(u, 0, 1) ** 0.8))
             half = (v > 0).astype(int)
-            paints = ("emerald green green emerald", "gold amber orange gold", "ruby orange crimson ruby")[int(rng.integers(0, 3))]
+            paints = ("emerald green green emerald", "gold amber orange gold", "ruby orange crimson ruby")[
+                int(rng.integers(0, 3))
+            ]
             w.cut(inside, half, paints)
             bx, by = sx - side * 0.062, sy + 0.02
             w.cut(np.hypot(x - bx, y - by) < 0.034, _one(x), str(rng.choice(["ruby", "rose", "opal"])))
@@ -165,23 +171,43 @@ def sunrise() -> Image.Image:
     w.cut(np.ones_like(x, bool), ray + 44 * ring + 22 * (ring % 2), "amber cobalt gold azure orange violet")
     w.cut(r < 0.19, ray // 2 + 40, "gold amber orange")
     w.cut(r < 0.11, ray // 11, "ruby crimson")
-    for number, (level, swing, rate, paints) in enumerate((
-            (0.50, 0.06, 5.5, "violet rose crimson violet"), (0.60, 0.05, 7.0, "emerald teal green"),
-            (0.71, 0.035, 5.0, "cobalt azure teal sapphire"), (0.83, 0.03, 6.0, "green emerald amber emerald"))):
+    for number, (level, swing, rate, paints) in enumerate(
+        (
+            (0.50, 0.06, 5.5, "violet rose crimson violet"),
+            (0.60, 0.05, 7.0, "emerald teal green"),
+            (0.71, 0.035, 5.0, "cobalt azure teal sapphire"),
+            (0.83, 0.03, 6.0, "green emerald amber emerald"),
+        )
+    ):
         top = level + swing * np.sin(rate * x + 2.0 * number)
         strip = np.floor((y - top) / 0.075).astype(int)
         blocks = np.floor(x * 5 + 0.4 * strip + 0.35 * np.sin(9 * y + number)).astype(int)
         w.cut(y > top, blocks + 31 * strip + 400, paints)
-    for cx, cy, size, paints in ((0.14, 0.60, 0.17, "ruby rose crimson"), (0.36, 0.73, 0.14, "orange gold amber"),
-                                 (0.62, 0.70, 0.15, "rose opal violet"), (0.86, 0.60, 0.18, "ruby orange crimson")):
-        w.cut((np.abs(x - cx - 0.02 * np.sin(9 * (y - cy))) < 0.018) & (y > cy), np.floor(y * 5).astype(int), "green emerald")
+    for cx, cy, size, paints in (
+        (0.14, 0.60, 0.17, "ruby rose crimson"),
+        (0.36, 0.73, 0.14, "orange gold amber"),
+        (0.62, 0.70, 0.15, "rose opal violet"),
+        (0.86, 0.60, 0.18, "ruby orange crimson"),
+    ):
+        w.cut(
+            (np.abs(x - cx - 0.02 * np.sin(9 * (y - cy))) < 0.018) & (y > cy),
+            np.floor(y * 5).astype(int),
+            "green emerald",
+        )
         for side in (-1, 1):
             u = (cy + 2.0 * size - y) / (1.5 * size)
             bend = side * (x - cx) - 0.16 * size - 0.55 * size * np.clip(u, 0, 1) ** 2
-            w.cut((u > 0) & (u < 1) & (np.abs(bend) < 0.17 * size * np.sin(np.pi * np.clip(u, 0, 1))),
-                  (u > 0.55).astype(int), "green emerald")
+            w.cut(
+                (u > 0) & (u < 1) & (np.abs(bend) < 0.17 * size * np.sin(np.pi * np.clip(u, 0, 1))),
+                (u > 0.55).astype(int),
+                "green emerald",
+            )
         u, v = (x - cx) / size, (y - cy) / size
-        cup = (np.abs(u) < 0.62 * np.sqrt(np.clip(1 - (v + 0.0) ** 2, 0, 1))) & (v < 0.9) & (v > -0.75 + 0.0 * u)
+        cup = (
+            (np.abs(u) < 0.62 * np.sqrt(np.clip(1 - (v + 0.0) ** 2, 0, 1)))
+            & (v < 0.9)
+            & (v > -0.75 + 0.0 * u)
+        )
         crown = v > -0.72 + 0.42 * np.abs(np.sin(4.9 * u + np.pi / 2))
         w.cut(cup & crown, np.digitize(u - 0.1 * (v + 0.5) * np.sign(u), [-0.24, 0.24]), paints)
     return w.image(13.0)

@@ -35,7 +35,9 @@ class Sheet:
         """White paper under a new form."""
         self.paper[mask] = 1.0
 
-    def hatch(self, mask: Array, along: Array, tone: Array, spacing: float, low: float = 0.0, fill: float = 0.62) -> None:
+    def hatch(
+        self, mask: Array, along: Array, tone: Array, spacing: float, low: float = 0.0, fill: float = 0.62
+    ) -> None:
         """Lines at the level sets of `along`, swelling from nothing at `low` as `tone` (0..1) darkens."""
         rows, cols = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
         if not len(rows):
@@ -120,9 +122,11 @@ def waves() -> Image.Image:
     s.cover(sun < 120)
     s.hatch(sun < 120, (x + y) * 0.7071, smoothstep(-10, 150, (x - 715) + (y - 205)) * 0.8, 13)
     s.ring(715, 205, 120, 9)
-    rays = [np.stack([715 + r * np.cos(a), 205 + r * np.sin(a)], 1)
-            for a in np.arange(0, 2 * np.pi, np.pi / 20)
-            for r in [np.linspace(138, 176 + 22 * (round(a * 20 / np.pi) % 2), 12)]]
+    rays = [
+        np.stack([715 + r * np.cos(a), 205 + r * np.sin(a)], 1)
+        for a in np.arange(0, 2 * np.pi, np.pi / 20)
+        for r in [np.linspace(138, 176 + 22 * (round(a * 20 / np.pi) % 2), 12)]
+    ]
     halo = (sun > 120) & (sun < 205)
     s.cover(halo)
     s.stroke(rays, 7, 0.6)
@@ -160,7 +164,12 @@ def spheres() -> Image.Image:
     s.hatch(everything, (x - y) * 0.7071, 0.62 + 0.15 * np.sin(y / 120), 14)
     s.hatch(everything, (x + y) * 0.7071, 0.35 + 0.3 * np.sin(x / 140 + 1), 14, 0.15)
     rng = np.random.default_rng(17)
-    balls: list[tuple[float, float, float]] = [(350, 390, 205), (745, 690, 190), (770, 240, 135), (215, 800, 150)]
+    balls: list[tuple[float, float, float]] = [
+        (350, 390, 205),
+        (745, 690, 190),
+        (770, 240, 135),
+        (215, 800, 150),
+    ]
     for radius in (110, 85, 62, 46, 34):
         for _ in range(900):
             cx, cy = rng.uniform(-30, SIZE + 30, 2)
@@ -204,8 +213,16 @@ def hills() -> Image.Image:
     s.hatch(sky, (x - y) * 0.7071, 0.62 - y / 480, 15, 0.1)
     rng = np.random.default_rng(23)
     for cx, cy, size in ((230, 150, 120), (640, 105, 95), (880, 265, 125), (470, 290, 90), (60, 330, 80)):
-        puffs = [(cx + size * dx, cy + size * dy, size * r) for dx, dy, r in
-                 ((-0.95, 0.2, 0.45), (0.95, 0.22, 0.42), (-0.45, -0.12, 0.55), (0.42, -0.16, 0.58), (0.0, 0.18, 0.6))]
+        puffs = [
+            (cx + size * dx, cy + size * dy, size * r)
+            for dx, dy, r in (
+                (-0.95, 0.2, 0.45),
+                (0.95, 0.22, 0.42),
+                (-0.45, -0.12, 0.55),
+                (0.42, -0.16, 0.58),
+                (0.0, 0.18, 0.6),
+            )
+        ]
         for px, py, radius in puffs:
             distance = np.hypot(x - px, y - py)
             s.cover((distance < radius) & (y < cy + 0.5 * size))
@@ -213,14 +230,23 @@ def hills() -> Image.Image:
             for part in (1.0, 0.72, 0.45):
                 turn = np.linspace(np.pi * 0.95, np.pi * (1.75 + 0.4 * part), 60)
                 spiral = radius * part * (1 - 0.12 * np.linspace(0, 1, 60))
-                s.stroke([np.stack([px + spiral * np.cos(turn), py + spiral * np.sin(turn)], 1)], 8 * part + 1)
-        s.stipple((np.abs(x - cx) < 1.3 * size) & (np.abs(y - cy - 0.36 * size) < 0.13 * size), 0.45 * np.ones_like(x), 12, 2.2)
+                s.stroke(
+                    [np.stack([px + spiral * np.cos(turn), py + spiral * np.sin(turn)], 1)], 8 * part + 1
+                )
+        s.stipple(
+            (np.abs(x - cx) < 1.3 * size) & (np.abs(y - cy - 0.36 * size) < 0.13 * size),
+            0.45 * np.ones_like(x),
+            12,
+            2.2,
+        )
     for number in range(7):
         base, swing, rate, phase = 395 + 92 * number, 38 - 2 * number, 165 + 18 * number, 2.3 * number
 
         def ridge(t: Array, b: float = base, w: float = swing, r: float = rate, f: float = phase) -> Array:
             """The skyline of one hill."""
-            return np.asarray(b + w * np.sin(np.asarray(t) / r + f) + 0.3 * w * np.sin(np.asarray(t) / r * 2.3 + 2 * f))
+            return np.asarray(
+                b + w * np.sin(np.asarray(t) / r + f) + 0.3 * w * np.sin(np.asarray(t) / r * 2.3 + 2 * f)
+            )
 
         top = ridge(x[0])[None, :]
         depth = y - top

@@ -10,19 +10,32 @@ from _draw import Array
 
 Rect = tuple[float, float, float, float]  # u0, v0, u1, v1 of a texture island
 
-VASE = {"body": (0.0, 0.34, 1.0, 0.985), "inside": (0.02, 0.02, 0.68, 0.30), "bottom": (0.72, 0.02, 0.98, 0.28)}
+VASE = {
+    "body": (0.0, 0.34, 1.0, 0.985),
+    "inside": (0.02, 0.02, 0.68, 0.30),
+    "bottom": (0.72, 0.02, 0.98, 0.28),
+}
 MUG = {
-    "body": (0.02, 0.58, 0.98, 0.97), "inside": (0.02, 0.30, 0.62, 0.53), "handle": (0.02, 0.06, 0.62, 0.23),
-    "bottom": (0.68, 0.28, 0.94, 0.54), "floor": (0.70, 0.02, 0.92, 0.24),
-}  # fmt: skip
+    "body": (0.02, 0.58, 0.98, 0.97),
+    "inside": (0.02, 0.30, 0.62, 0.53),
+    "handle": (0.02, 0.06, 0.62, 0.23),
+    "bottom": (0.68, 0.28, 0.94, 0.54),
+    "floor": (0.70, 0.02, 0.92, 0.24),
+}
 COVER = {
-    "outside": (0.02, 0.34, 0.98, 0.98), "inside": (0.02, 0.02, 0.50, 0.30), "head": (0.54, 0.25, 0.98, 0.29),
-    "tail": (0.54, 0.17, 0.98, 0.21), "fore_back": (0.54, 0.08, 0.74, 0.11), "fore_front": (0.78, 0.08, 0.98, 0.11),
-}  # fmt: skip
+    "outside": (0.02, 0.34, 0.98, 0.98),
+    "inside": (0.02, 0.02, 0.50, 0.30),
+    "head": (0.54, 0.25, 0.98, 0.29),
+    "tail": (0.54, 0.17, 0.98, 0.21),
+    "fore_back": (0.54, 0.08, 0.74, 0.11),
+    "fore_front": (0.78, 0.08, 0.98, 0.11),
+}
 PAGES = {
-    "fore": (0.03, 0.80, 0.97, 0.96), "head": (0.03, 0.62, 0.67, 0.74), "tail": (0.03, 0.44, 0.67, 0.56),
+    "fore": (0.03, 0.80, 0.97, 0.96),
+    "head": (0.03, 0.62, 0.67, 0.74),
+    "tail": (0.03, 0.44, 0.67, 0.56),
     "hidden": (0.03, 0.04, 0.97, 0.38),
-}  # fmt: skip
+}
 PEAR = {"skin": (0.03, 0.20, 0.97, 0.97), "stem": (0.05, 0.04, 0.60, 0.13), "tip": (0.70, 0.03, 0.80, 0.13)}
 
 BOOK_WIDTH, BOOK_HEIGHT, BOOK_THICKNESS, BOARD = 15.0, 22.0, 3.2, 0.28
@@ -69,9 +82,17 @@ def smooth_normals(part: Part) -> Array:
 def join(parts: Sequence[Part]) -> Part:
     """Several parts as one; edges between parts stay sharp."""
     starts = np.cumsum([0, *(len(p.points) for p in parts)])
-    faces = [[int(start) + i for i in face] for start, p in zip(starts[:-1], parts, strict=True) for face in p.faces]
-    return Part(np.concatenate([p.points for p in parts]), np.concatenate([p.uvs for p in parts]), faces,
-                np.concatenate([p.normals for p in parts]))
+    faces = [
+        [int(start) + i for i in face]
+        for start, p in zip(starts[:-1], parts, strict=True)
+        for face in p.faces
+    ]
+    return Part(
+        np.concatenate([p.points for p in parts]),
+        np.concatenate([p.uvs for p in parts]),
+        faces,
+        np.concatenate([p.normals for p in parts]),
+    )
 
 
 def smooth_curve(control: Sequence[tuple[float, ...]], count: int) -> Array:
@@ -83,8 +104,12 @@ def smooth_curve(control: Sequence[tuple[float, ...]], count: int) -> Array:
     k = np.clip(np.searchsorted(knots, t, side="right") - 1, 0, len(points) - 2)
     step = (knots[k + 1] - knots[k])[:, None]
     s = ((t - knots[k]) / (knots[k + 1] - knots[k]))[:, None]
-    dense = ((1 + 2 * s) * (1 - s) ** 2 * points[k] + s * (1 - s) ** 2 * step * slope[k]
-             + s * s * (3 - 2 * s) * points[k + 1] + s * s * (s - 1) * step * slope[k + 1])
+    dense = (
+        (1 + 2 * s) * (1 - s) ** 2 * points[k]
+        + s * (1 - s) ** 2 * step * slope[k]
+        + s * s * (3 - 2 * s) * points[k + 1]
+        + s * s * (s - 1) * step * slope[k + 1]
+    )
     length = arc_length(dense)
     even = np.linspace(0, 1, count)
     return np.stack([np.interp(even, length, dense[:, axis]) for axis in range(points.shape[1])], 1)
@@ -101,8 +126,11 @@ def grid(points: Array, rect: Rect, s: Array, t: Array) -> Part:
     rows, columns = points.shape[:2]
     u = rect[0] + (rect[2] - rect[0]) * np.broadcast_to(s, (rows, columns))
     v = rect[1] + (rect[3] - rect[1]) * np.broadcast_to(np.reshape(t, (-1, 1)), (rows, columns))
-    faces = [[a, a + 1, a + columns + 1, a + columns]
-             for row in range(rows - 1) for a in range(row * columns, row * columns + columns - 1)]
+    faces = [
+        [a, a + 1, a + columns + 1, a + columns]
+        for row in range(rows - 1)
+        for a in range(row * columns, row * columns + columns - 1)
+    ]
     return Part(points.reshape(-1, 3), np.stack([u, v], -1).reshape(-1, 2), faces)
 
 
@@ -156,37 +184,97 @@ def tube(path: Array, binormal: Sequence[float], radii: Array, segments: int, re
     s = np.linspace(0, 1, segments + 1)
     turn = 2 * np.pi * s
     turn[-1] = turn[0]
-    offset = (normal[:, None] * (radii[:, :1] * np.cos(turn))[..., None]
-              + side[:, None] * (radii[:, 1:] * -np.sin(turn))[..., None])
+    offset = (
+        normal[:, None] * (radii[:, :1] * np.cos(turn))[..., None]
+        + side[:, None] * (radii[:, 1:] * -np.sin(turn))[..., None]
+    )
     points = (path[:, None] + offset).transpose(1, 0, 2)
     return grid(points, rect, arc_length(path), s)
 
 
 def vase_profile() -> Array:
     """The outside of the vase, foot to lip, as (radius, height)."""
-    return smooth_curve([(4.5, 0), (4.75, 0.35), (4.5, 1.1), (5.1, 2.8), (7.9, 8.2), (9.3, 13.8), (8.5, 19.3), (5.3, 24.0),
-                         (3.95, 26.4), (4.0, 27.6), (4.8, 29.2), (5.75, 30.1), (5.8, 30.35), (5.55, 30.5)], 56)  # fmt: skip
+    return smooth_curve(
+        [
+            (4.5, 0),
+            (4.75, 0.35),
+            (4.5, 1.1),
+            (5.1, 2.8),
+            (7.9, 8.2),
+            (9.3, 13.8),
+            (8.5, 19.3),
+            (5.3, 24.0),
+            (3.95, 26.4),
+            (4.0, 27.6),
+            (4.8, 29.2),
+            (5.75, 30.1),
+            (5.8, 30.35),
+            (5.55, 30.5),
+        ],
+        56,
+    )
 
 
 def vase() -> Part:
     """A turned vase with a lip and an inside."""
-    inside = smooth_curve([(5.55, 30.5), (5.2, 30.3), (4.4, 29.2), (3.55, 27.6), (3.5, 26.4), (4.85, 24.0), (8.0, 19.3),
-                           (8.8, 13.8), (7.4, 8.2), (4.6, 3.0), (2.0, 1.6), (0, 1.4)], 34)  # fmt: skip
-    return join([lathe(vase_profile(), 64, VASE["body"]), lathe(inside, 64, VASE["inside"]),
-                 disc(4.5, 0, 64, VASE["bottom"], up=False)])
+    inside = smooth_curve(
+        [
+            (5.55, 30.5),
+            (5.2, 30.3),
+            (4.4, 29.2),
+            (3.55, 27.6),
+            (3.5, 26.4),
+            (4.85, 24.0),
+            (8.0, 19.3),
+            (8.8, 13.8),
+            (7.4, 8.2),
+            (4.6, 3.0),
+            (2.0, 1.6),
+            (0, 1.4),
+        ],
+        34,
+    )
+    return join(
+        [
+            lathe(vase_profile(), 64, VASE["body"]),
+            lathe(inside, 64, VASE["inside"]),
+            disc(4.5, 0, 64, VASE["bottom"], up=False),
+        ]
+    )
 
 
 def mug() -> Part:
     """A mug whose handle is at its back (-Z), over the seam of its body."""
-    outside = smooth_curve([(3.5, 0), (3.85, 0.3), (4.15, 1.6), (4.25, 4.8), (4.15, 8.2), (4.2, 9.4), (4.1, 9.62),
-                            (3.98, 9.65)], 24)  # fmt: skip
-    inside = smooth_curve([(3.98, 9.65), (3.88, 9.55), (3.8, 8.2), (3.9, 4.8), (3.8, 1.8), (3.4, 0.8), (2.9, 0.6)], 18)
-    path = smooth_curve([(0, 7.9, -3.98), (0, 8.25, -5.2), (0, 7.6, -6.7), (0, 5.6, -7.2), (0, 3.4, -6.4), (0, 2.2, -5.0),
-                         (0, 1.9, -3.98)], 30)  # fmt: skip
+    outside = smooth_curve(
+        [(3.5, 0), (3.85, 0.3), (4.15, 1.6), (4.25, 4.8), (4.15, 8.2), (4.2, 9.4), (4.1, 9.62), (3.98, 9.65)],
+        24,
+    )
+    inside = smooth_curve(
+        [(3.98, 9.65), (3.88, 9.55), (3.8, 8.2), (3.9, 4.8), (3.8, 1.8), (3.4, 0.8), (2.9, 0.6)], 18
+    )
+    path = smooth_curve(
+        [
+            (0, 7.9, -3.98),
+            (0, 8.25, -5.2),
+            (0, 7.6, -6.7),
+            (0, 5.6, -7.2),
+            (0, 3.4, -6.4),
+            (0, 2.2, -5.0),
+            (0, 1.9, -3.98),
+        ],
+        30,
+    )
     flare = 1 + 0.35 * np.abs(np.linspace(-1, 1, 30)) ** 6
     handle = tube(path, (1, 0, 0), np.stack([0.42 * flare, 0.72 * flare], 1), 14, MUG["handle"])
-    return join([lathe(outside, 64, MUG["body"]), lathe(inside, 64, MUG["inside"]), handle,
-                 disc(3.5, 0, 64, MUG["bottom"], up=False), disc(2.9, 0.6, 64, MUG["floor"], up=True)])
+    return join(
+        [
+            lathe(outside, 64, MUG["body"]),
+            lathe(inside, 64, MUG["inside"]),
+            handle,
+            disc(3.5, 0, 64, MUG["bottom"], up=False),
+            disc(2.9, 0.6, 64, MUG["floor"], up=True),
+        ]
+    )
 
 
 def _extrude(outline: Array, head: float, tail: float, rect: Rect, rows: int = 7) -> Part:
@@ -200,7 +288,9 @@ def _extrude(outline: Array, head: float, tail: float, rect: Rect, rows: int = 7
 def cover_profile() -> Array:
     """The outside of the cover in XY: back board, spine, front board."""
     x, y = BOOK_WIDTH / 2, BOOK_THICKNESS
-    spine = smooth_curve([(-x + 0.25, 0), (-x - 0.02, 0.3), (-x - 0.22, y / 2), (-x - 0.02, y - 0.3), (-x + 0.25, y)], 13)
+    spine = smooth_curve(
+        [(-x + 0.25, 0), (-x - 0.02, 0.3), (-x - 0.22, y / 2), (-x - 0.02, y - 0.3), (-x + 0.25, y)], 13
+    )
     back = np.stack([np.linspace(x, -x + 0.25, 7), np.zeros(7)], 1)
     front = np.stack([np.linspace(-x + 0.25, x, 7), np.full(7, y)], 1)
     return np.concatenate([back[:-1], spine, front[1:]])
@@ -214,11 +304,18 @@ def book() -> tuple[Part, Part]:
     middle = np.array([0, BOOK_THICKNESS / 2])
     inner[:, 1] = middle[1] + (outer[:, 1] - middle[1]) * (1 - 2 * BOARD / BOOK_THICKNESS)
     inner[:, 0] = np.where(outer[:, 0] < -BOOK_WIDTH / 2 + 0.3, outer[:, 0] + BOARD, outer[:, 0])
-    parts = [_extrude(outer, -half, half, COVER["outside"]), _extrude(inner[::-1], -half, half, COVER["inside"])]
+    parts = [
+        _extrude(outer, -half, half, COVER["outside"]),
+        _extrude(inner[::-1], -half, half, COVER["inside"]),
+    ]
     along = arc_length(outer)
     for name, z, first, second in (("head", -half, outer, inner), ("tail", half, inner, outer)):
-        rim = np.stack([np.column_stack([first, np.full(len(first), z)]),
-                        np.column_stack([second, np.full(len(second), z)])])
+        rim = np.stack(
+            [
+                np.column_stack([first, np.full(len(first), z)]),
+                np.column_stack([second, np.full(len(second), z)]),
+            ]
+        )
         parts.append(grid(rim, COVER[name], along, np.array([0.0, 1.0])))
     for name, end in (("fore_back", 0), ("fore_front", -1)):
         low, high = sorted((outer[end], inner[end]), key=lambda p: float(p[1]))
@@ -226,14 +323,23 @@ def book() -> tuple[Part, Part]:
         edge = np.stack([np.stack(np.broadcast_arrays(p[0], p[1], z), -1) for p in (low, high)])
         parts.append(grid(edge, COVER[name], np.linspace(0, 1, 7), np.array([0.0, 1.0])))
 
-    low_y, high_y, right, left = BOARD + 0.01, BOOK_THICKNESS - BOARD - 0.01, BOOK_WIDTH / 2 - 0.45, -BOOK_WIDTH / 2 + 0.15
+    low_y, high_y, right, left = (
+        BOARD + 0.01,
+        BOOK_THICKNESS - BOARD - 0.01,
+        BOOK_WIDTH / 2 - 0.45,
+        -BOOK_WIDTH / 2 + 0.15,
+    )
     fore = smooth_curve([(right, low_y), (right - 0.28, BOOK_THICKNESS / 2), (right, high_y)], 9)
     depth = half - 0.4
     z = np.linspace(depth, -depth, 9)
     wall = np.stack([np.stack(np.broadcast_arrays(p[0], p[1], z), -1) for p in fore])
     pages = [grid(wall, PAGES["fore"], np.linspace(0, 1, 9), arc_length(fore))]
-    rest = np.concatenate([np.stack([np.linspace(right, left, 6), np.full(6, high_y)], 1),
-                           np.stack([np.linspace(left, right, 6), np.full(6, low_y)], 1)])
+    rest = np.concatenate(
+        [
+            np.stack([np.linspace(right, left, 6), np.full(6, high_y)], 1),
+            np.stack([np.linspace(left, right, 6), np.full(6, low_y)], 1),
+        ]
+    )
     pages.append(_extrude(rest, depth, -depth, PAGES["hidden"]))
     outline = np.concatenate([fore, [[left, high_y], [left, low_y]]])
     for name, end, flip in (("head", -depth, True), ("tail", depth, False)):
@@ -243,14 +349,31 @@ def book() -> tuple[Part, Part]:
         s = 1 - s if flip else s
         uvs = np.stack([rect[0] + (rect[2] - rect[0]) * s, rect[1] + (rect[3] - rect[1]) * t], 1)
         face = list(range(len(outline)))
-        pages.append(Part(np.column_stack([outline, np.full(len(outline), end)]), uvs, [face[::-1] if flip else face]))
+        pages.append(
+            Part(np.column_stack([outline, np.full(len(outline), end)]), uvs, [face[::-1] if flip else face])
+        )
     return join(parts), join(pages)
 
 
 def pear() -> Part:
     """A leaning pear with a stem."""
-    profile = smooth_curve([(0, 0.55), (0.7, 0.28), (1.6, 0.02), (3.1, 0.75), (4.05, 2.9), (3.75, 5.0), (2.75, 6.8), (2.0, 8.2),
-                            (1.55, 9.5), (0.95, 10.25), (0.4, 10.3), (0, 10.1)], 44)  # fmt: skip
+    profile = smooth_curve(
+        [
+            (0, 0.55),
+            (0.7, 0.28),
+            (1.6, 0.02),
+            (3.1, 0.75),
+            (4.05, 2.9),
+            (3.75, 5.0),
+            (2.75, 6.8),
+            (2.0, 8.2),
+            (1.55, 9.5),
+            (0.95, 10.25),
+            (0.4, 10.3),
+            (0, 10.1),
+        ],
+        44,
+    )
     skin = lathe(profile, 48, PEAR["skin"])
     stem_path = smooth_curve([(0, 9.9, 0), (0.05, 10.8, 0), (0.25, 11.8, 0), (0.75, 12.7, 0)], 10)
     radii = np.linspace(0.2, 0.16, 10) + 0.1 * np.linspace(0, 1, 10) ** 6
@@ -259,8 +382,13 @@ def pear() -> Part:
     centre = stem_path[-1]
     rect = PEAR["tip"]
     turn = np.arange(10) / 10 * 2 * np.pi
-    uvs = np.stack([0.5 * (rect[0] + rect[2]) + 0.5 * (rect[2] - rect[0]) * np.cos(turn),
-                    0.5 * (rect[1] + rect[3]) + 0.5 * (rect[3] - rect[1]) * np.sin(turn)], 1)
+    uvs = np.stack(
+        [
+            0.5 * (rect[0] + rect[2]) + 0.5 * (rect[2] - rect[0]) * np.cos(turn),
+            0.5 * (rect[1] + rect[3]) + 0.5 * (rect[3] - rect[1]) * np.sin(turn),
+        ],
+        1,
+    )
     tip = Part(stem.points[rim], uvs, [list(range(10))])
     if float(tip.normals[0] @ (centre - stem_path[-2])) < 0:
         tip = Part(tip.points, uvs * [1, -1] + [0, rect[1] + rect[3]], [list(range(10))[::-1]])
@@ -287,12 +415,22 @@ def egg() -> Part:
     return Part(points, part.uvs, part.faces)
 
 
-def _slab(centre: Sequence[float], size: Sequence[float], bevel: float, grain: int, shift: float, taper: float = 1.0) -> Part:
+def _slab(
+    centre: Sequence[float], size: Sequence[float], bevel: float, grain: int, shift: float, taper: float = 1.0
+) -> Part:
     """A box with rounded edges, all quads; u runs along the axis `grain`, at the scale of the wood."""
     half = np.array(size, float) / 2
     steps = np.tan(np.linspace(-np.pi / 4, 0, 4)) * bevel
-    ticks = [np.concatenate([-h + bevel + steps, np.linspace(-h + bevel, h - bevel, max(2, int(2 * h / 12) + 1))[1:-1],
-                             h - bevel - steps[::-1]]) for h in half]
+    ticks = [
+        np.concatenate(
+            [
+                -h + bevel + steps,
+                np.linspace(-h + bevel, h - bevel, max(2, int(2 * h / 12) + 1))[1:-1],
+                h - bevel - steps[::-1],
+            ]
+        )
+        for h in half
+    ]
     parts = []
     for axis in range(3):
         a, b = (axis + 1) % 3, (axis + 2) % 3
@@ -314,7 +452,11 @@ def _slab(centre: Sequence[float], size: Sequence[float], bevel: float, grain: i
             if axis == 1 and grain == 0:  # the top, as it is seen from +Z
                 v = (half[2] - sign * p[..., 2]) / WOOD_TILE
             rectless = grid(shaped + np.array(centre), (0, 0, 1, 1), np.zeros(1), np.zeros(len(p)))
-            parts.append(Part(rectless.points, np.stack([u, v], -1).reshape(-1, 2), rectless.faces, unit.reshape(-1, 3)))
+            parts.append(
+                Part(
+                    rectless.points, np.stack([u, v], -1).reshape(-1, 2), rectless.faces, unit.reshape(-1, 3)
+                )
+            )
     return join(parts)
 
 
@@ -325,8 +467,9 @@ def table() -> tuple[Part, Part]:
     height = TABLE_HEIGHT - 3.5
     for number, (x, z) in enumerate(((-54, -33), (54, -33), (-54, 33), (54, 33))):
         under.append(_slab((x, height / 2, z), (6, height, 6), 0.5, 1, number + 1, 0.65))
-    for number, (x, z, size, grain) in enumerate(((0, -33, (102, 8, 2), 0), (0, 33, (102, 8, 2), 0),
-                                                  (-54, 0, (2, 8, 60), 2), (54, 0, (2, 8, 60), 2))):
+    for number, (x, z, size, grain) in enumerate(
+        ((0, -33, (102, 8, 2), 0), (0, 33, (102, 8, 2), 0), (-54, 0, (2, 8, 60), 2), (54, 0, (2, 8, 60), 2))
+    ):
         under.append(_slab((x, height - 4, z), size, 0.3, grain, number + 5))
     return top, join(under)
 
@@ -334,4 +477,6 @@ def table() -> tuple[Part, Part]:
 def wall() -> Part:
     """A plain wall facing +Z."""
     x, y = np.meshgrid(np.linspace(-160, 160, 9), np.linspace(0, 200, 6))
-    return grid(np.stack([x, y, np.zeros_like(x)], -1), (0, 0, 1, 0.625), np.linspace(0, 1, 9), np.linspace(0, 1, 6))
+    return grid(
+        np.stack([x, y, np.zeros_like(x)], -1), (0, 0, 1, 0.625), np.linspace(0, 1, 9), np.linspace(0, 1, 6)
+    )

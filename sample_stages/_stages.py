@@ -54,23 +54,48 @@ def assets() -> list[Asset]:
     top, base = _shapes.table()
     vertex = UsdGeom.Tokens.vertex
     return [
-        Asset("Vase", [Mesh("Body", [("Glaze", _shapes.vase())])],
-              [Look("Glaze", base="vase_base.png", roughness="vase_roughness.png", wrap=("repeat", "clamp"))]),
-        Asset("Mug", [Mesh("Body", [("Enamel", _shapes.mug())])],
-              [Look("Enamel", base="mug_base.png", roughness=0.22, route="graph")]),
-        Asset("Book", [Mesh("Volume", [("Cover", cover), ("Pages", pages)])],
-              [Look("Cover", base="cover_base.png", roughness=0.62, normal="cover_normal.png"),
-               Look("Pages", base="pages_base.png", roughness=0.9)]),
-        Asset("Pear", [Mesh("Fruit", [("Skin", _shapes.pear())], uv_name="map1")],
-              [Look("Skin", base="pear_base.png", roughness=0.38, uv_name="map1")]),
-        Asset("Table", [Mesh("Top", [("Wood", top)], uv_interpolation=vertex),
-                        Mesh("Base", [("Wood", base)], uv_interpolation=vertex)],
-              [Look("Wood", base="wood_base.png", roughness=0.45, wrap=("repeat", "repeat"), route="material")]),
-        Asset("Egg", [Mesh("Shell", [("Shell", _shapes.egg())], uv_interpolation=vertex)],
-              [Look("Shell", colour=(0.78, 0.55, 0.38), roughness=0.55)]),
-        Asset("Wall", [Mesh("Plaster", [("Plaster", _shapes.wall())], uv_interpolation=vertex)],
-              [Look("Plaster", colour=(0.20, 0.29, 0.31), roughness=0.95)]),
-    ]  # fmt: skip
+        Asset(
+            "Vase",
+            [Mesh("Body", [("Glaze", _shapes.vase())])],
+            [Look("Glaze", base="vase_base.png", roughness="vase_roughness.png", wrap=("repeat", "clamp"))],
+        ),
+        Asset(
+            "Mug",
+            [Mesh("Body", [("Enamel", _shapes.mug())])],
+            [Look("Enamel", base="mug_base.png", roughness=0.22, route="graph")],
+        ),
+        Asset(
+            "Book",
+            [Mesh("Volume", [("Cover", cover), ("Pages", pages)])],
+            [
+                Look("Cover", base="cover_base.png", roughness=0.62, normal="cover_normal.png"),
+                Look("Pages", base="pages_base.png", roughness=0.9),
+            ],
+        ),
+        Asset(
+            "Pear",
+            [Mesh("Fruit", [("Skin", _shapes.pear())], uv_name="map1")],
+            [Look("Skin", base="pear_base.png", roughness=0.38, uv_name="map1")],
+        ),
+        Asset(
+            "Table",
+            [
+                Mesh("Top", [("Wood", top)], uv_interpolation=vertex),
+                Mesh("Base", [("Wood", base)], uv_interpolation=vertex),
+            ],
+            [Look("Wood", base="wood_base.png", roughness=0.45, wrap=("repeat", "repeat"), route="material")],
+        ),
+        Asset(
+            "Egg",
+            [Mesh("Shell", [("Shell", _shapes.egg())], uv_interpolation=vertex)],
+            [Look("Shell", colour=(0.78, 0.55, 0.38), roughness=0.55)],
+        ),
+        Asset(
+            "Wall",
+            [Mesh("Plaster", [("Plaster", _shapes.wall())], uv_interpolation=vertex)],
+            [Look("Plaster", colour=(0.20, 0.29, 0.31), roughness=0.95)],
+        ),
+    ]
 
 
 def _new_stage(path: Path, default: str, root: str = "Xform") -> Usd.Stage:
@@ -102,7 +127,8 @@ def write_mesh(stage: Usd.Stage, path: str, mesh: Mesh) -> UsdGeom.Mesh:
     prim.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(normals.astype(np.float32)))
     prim.SetNormalsInterpolation(mesh.uv_interpolation)
     uv = UsdGeom.PrimvarsAPI(prim).CreatePrimvar(
-        mesh.uv_name, Sdf.ValueTypeNames.TexCoord2fArray, mesh.uv_interpolation)
+        mesh.uv_name, Sdf.ValueTypeNames.TexCoord2fArray, mesh.uv_interpolation
+    )
     uv.Set(Vt.Vec2fArray.FromNumpy(part.uvs.astype(np.float32)))
     if not vertex:
         uv.SetIndices(Vt.IntArray.FromNumpy(corners.astype(np.int32)))
@@ -110,14 +136,17 @@ def write_mesh(stage: Usd.Stage, path: str, mesh: Mesh) -> UsdGeom.Mesh:
         first = 0
         for name, piece in mesh.pieces:
             faces = Vt.IntArray(list(range(first, first + len(piece.faces))))
-            UsdGeom.Subset.CreateGeomSubset(prim, name, UsdGeom.Tokens.face, faces, UsdShade.Tokens.materialBind)
+            UsdGeom.Subset.CreateGeomSubset(
+                prim, name, UsdGeom.Tokens.face, faces, UsdShade.Tokens.materialBind
+            )
             first += len(piece.faces)
         UsdGeom.Subset.SetFamilyType(prim, UsdShade.Tokens.materialBind, UsdGeom.Tokens.partition)
     return prim
 
 
-def _texture(stage: Usd.Stage, path: str, file: str, colour_space: str, wrap: tuple[str, str],
-             reader: UsdShade.Shader) -> UsdShade.Shader:
+def _texture(
+    stage: Usd.Stage, path: str, file: str, colour_space: str, wrap: tuple[str, str], reader: UsdShade.Shader
+) -> UsdShade.Shader:
     types = Sdf.ValueTypeNames
     shader = UsdShade.Shader.Define(stage, path)
     shader.CreateIdAttr("UsdUVTexture")
@@ -175,10 +204,14 @@ def write_look(stage: Usd.Stage, path: str, look: Look, folder: str = "./texture
     else:
         diffuse.ConnectToSource(base.ConnectableAPI(), "rgb")
     if isinstance(look.roughness, str):
-        texture = _texture(stage, f"{path}/RoughnessTexture", f"{folder}/{look.roughness}", "raw", look.wrap, reader)
+        texture = _texture(
+            stage, f"{path}/RoughnessTexture", f"{folder}/{look.roughness}", "raw", look.wrap, reader
+        )
         roughness.ConnectToSource(texture.CreateOutput("r", types.Float))
     if look.normal:
-        texture = _texture(stage, f"{path}/NormalTexture", f"{folder}/{look.normal}", "raw", look.wrap, reader)
+        texture = _texture(
+            stage, f"{path}/NormalTexture", f"{folder}/{look.normal}", "raw", look.wrap, reader
+        )
         texture.CreateInput("scale", types.Float4).Set(Gf.Vec4f(2, 2, 2, 1))
         texture.CreateInput("bias", types.Float4).Set(Gf.Vec4f(-1, -1, -1, 0))
         surface.CreateInput("normal", types.Normal3f).ConnectToSource(texture.ConnectableAPI(), "rgb")
@@ -192,8 +225,11 @@ def write_asset(folder: Path, asset: Asset) -> None:
     UsdGeom.Scope.Define(geo, f"{root}/Geom")
     for mesh in asset.meshes:
         write_mesh(geo, f"{root}/Geom/{mesh.name}", mesh)
-    extent = UsdGeom.BBoxCache(Usd.TimeCode.Default(), [UsdGeom.Tokens.default_]).ComputeLocalBound(
-        geo.GetDefaultPrim()).ComputeAlignedRange()
+    extent = (
+        UsdGeom.BBoxCache(Usd.TimeCode.Default(), [UsdGeom.Tokens.default_])
+        .ComputeLocalBound(geo.GetDefaultPrim())
+        .ComputeAlignedRange()
+    )
     geo.GetRootLayer().Save()
 
     looks = _new_stage(folder / f"{key}_looks.usda", asset.name, root="")
@@ -223,7 +259,9 @@ def write_asset(folder: Path, asset: Asset) -> None:
     handle.GetRootLayer().Save()
 
 
-PLACES: dict[str, tuple[tuple[float, float, float], float]] = {  # where each asset stands, and its turn about Y
+PLACES: dict[
+    str, tuple[tuple[float, float, float], float]
+] = {  # where each asset stands, and its turn about Y
     "Table": ((0, 0, 0), 0),
     "Wall": ((0, 0, -46), 0),
     "Vase": ((-14.5, 74, -11), 22),
@@ -271,7 +309,11 @@ def write_uv_test(path: Path) -> None:
     stage = _new_stage(path, "World")
     Usd.ModelAPI(stage.GetDefaultPrim()).SetKind(Kind.Tokens.component)
     corners = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float)
-    quad = Mesh("Quad", [("Test", Part(corners, corners[:, :2], [[0, 1, 2, 3]]))], uv_interpolation=UsdGeom.Tokens.vertex)
+    quad = Mesh(
+        "Quad",
+        [("Test", Part(corners, corners[:, :2], [[0, 1, 2, 3]]))],
+        uv_interpolation=UsdGeom.Tokens.vertex,
+    )
     mesh = write_mesh(stage, "/World/Quad", quad)
     UsdGeom.Scope.Define(stage, "/World/Looks")
     material = write_look(stage, "/World/Looks/Test", Look("Test", base="T.png", roughness=1.0), "./uv_test")

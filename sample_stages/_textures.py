@@ -40,8 +40,10 @@ class Sheet:
     @staticmethod
     def place(rect: Rect, points: Points) -> list[tuple[float, float]]:
         """Island coordinates as pixels of the drawing."""
-        return [((rect[0] + (rect[2] - rect[0]) * s) * FULL, (1 - rect[1] - (rect[3] - rect[1]) * t) * FULL)
-                for s, t in points]
+        return [
+            ((rect[0] + (rect[2] - rect[0]) * s) * FULL, (1 - rect[1] - (rect[3] - rect[1]) * t) * FULL)
+            for s, t in points
+        ]
 
     def fill(self, rect: Rect, colour: str) -> None:
         """Paint a whole island, and out into its gutter."""
@@ -73,12 +75,16 @@ class Sheet:
         r = radius * SCALE
         self.draw.ellipse([x - r, y - r, x + r, y + r], fill=hex_rgb(colour))
 
-    def text(self, rect: Rect, s: float, t: float, words: str, size: float, colour: str, turn: int = 0) -> None:
+    def text(
+        self, rect: Rect, s: float, t: float, words: str, size: float, colour: str, turn: int = 0
+    ) -> None:
         """Words centred on a point, letters `size` texels high, turned by whole quarters."""
         font = ImageFont.load_default(size * SCALE)
         left, top, right, bottom = (int(v) for v in font.getbbox(words, stroke_width=round(size / 14)))
         mask = Image.new("L", (right - left + 8, bottom - top + 8), 0)
-        ImageDraw.Draw(mask).text((4 - left, 4 - top), words, font=font, fill=255, stroke_width=round(size / 14))
+        ImageDraw.Draw(mask).text(
+            (4 - left, 4 - top), words, font=font, fill=255, stroke_width=round(size / 14)
+        )
         mask = mask.rotate(90 * turn, expand=True)
         x, y = self.place(rect, [(s, t)])[0]
         ink = Image.new("RGB", mask.size, hex_rgb(colour))
@@ -158,8 +164,16 @@ def vase_base() -> Image.Image:
             here = between + offset
             for t, size in ((0.32, 7), (0.52, 10), (0.72, 7)):
                 sheet.dot(body, here, low + t * room, size, "f0d9a0")
-            sheet.shape(body, [(here, low + 0.94 * room), (here - 0.022, low + 0.84 * room), (here, low + 0.77 * room),
-                               (here + 0.022, low + 0.84 * room)], "f0d9a0")
+            sheet.shape(
+                body,
+                [
+                    (here, low + 0.94 * room),
+                    (here - 0.022, low + 0.84 * room),
+                    (here, low + 0.77 * room),
+                    (here + 0.022, low + 0.84 * room),
+                ],
+                "f0d9a0",
+            )
     sheet.band(body, height(24.2), height(24.9), "c9512f")
     sheet.band(body, height(25.4), height(26.2), "23458c")
     sheet.band(body, height(29.4), 1.0, "23458c")
@@ -188,22 +202,34 @@ def mug_base() -> Image.Image:
     sheet.band(body, 0.90, 1.04, "2b6ca3")
     sheet.fill((MUG["inside"][0], 0.51, MUG["inside"][2], 0.53), "2b6ca3")  # the rim, from inside
     s = np.linspace(-0.014, 1.014, 400)
-    for base, colour, rate, phase in ((0.36, "8cc4d6", 12, 0.0), (0.25, "4a97bf", 14, 1.3), (0.13, "2b6ca3", 12, 2.6)):
+    for base, colour, rate, phase in (
+        (0.36, "8cc4d6", 12, 0.0),
+        (0.25, "4a97bf", 14, 1.3),
+        (0.13, "2b6ca3", 12, 2.6),
+    ):
         crest = base + 0.035 * np.abs(np.sin(np.pi * rate * s + phase)) - 0.01
         edge = [*zip(s.tolist(), crest.tolist(), strict=True), (1.014, -0.04), (-0.014, -0.04)]
         sheet.shape(body, edge, colour)
         sheet.line(body, edge[:-2], "f3efe2", 4)
     for middle in (0.25, 0.75):
         for x, y in ((-0.13, 0.74), (-0.155, 0.67), (0.13, 0.78)):  # gulls
-            wing = [(middle + x - 0.02, y + 0.02), (middle + x - 0.008, y + 0.03), (middle + x, y),
-                    (middle + x + 0.008, y + 0.03), (middle + x + 0.02, y + 0.02)]
+            wing = [
+                (middle + x - 0.02, y + 0.02),
+                (middle + x - 0.008, y + 0.03),
+                (middle + x, y),
+                (middle + x + 0.008, y + 0.03),
+                (middle + x + 0.02, y + 0.02),
+            ]
             sheet.line(body, wing, "35414a", 4)
         sheet.line(body, [(middle, 0.40), (middle, 0.86)], "5b3a25", 6)
         sheet.shape(body, [(middle + 0.008, 0.46), (middle + 0.008, 0.84), (middle + 0.088, 0.46)], "f2b53a")
         sheet.shape(body, [(middle - 0.008, 0.46), (middle - 0.008, 0.76), (middle - 0.06, 0.46)], "d63f2c")
         sheet.shape(body, [(middle, 0.86), (middle, 0.81), (middle - 0.028, 0.835)], "2b6ca3")  # a pennant
-        sheet.shape(body, [(middle - 0.085, 0.42), (middle + 0.1, 0.42), (middle + 0.07, 0.30), (middle - 0.06, 0.30)],
-                    "d63f2c")
+        sheet.shape(
+            body,
+            [(middle - 0.085, 0.42), (middle + 0.1, 0.42), (middle + 0.07, 0.30), (middle - 0.06, 0.30)],
+            "d63f2c",
+        )
         sheet.line(body, [(middle - 0.078, 0.385), (middle + 0.088, 0.385)], "f3efe2", 5)
     return sheet.finish(2, 0.06)
 
@@ -223,7 +249,12 @@ def _cover_art(sheet: Sheet, gold: str) -> None:
         rect = panel(span)
         for inset, width in ((0.05, 8), (0.085, 3)):
             t = inset * 0.69
-            sheet.line(rect, [(inset, t), (1 - inset, t), (1 - inset, 1 - t), (inset, 1 - t), (inset, t)], gold, width)
+            sheet.line(
+                rect,
+                [(inset, t), (1 - inset, t), (1 - inset, 1 - t), (inset, 1 - t), (inset, t)],
+                gold,
+                width,
+            )
         for s, t in ((0.13, 0.09), (0.87, 0.09), (0.13, 0.91), (0.87, 0.91)):
             sheet.dot(rect, s, t, 8, gold)
     face = panel(front)
@@ -235,17 +266,52 @@ def _cover_art(sheet: Sheet, gold: str) -> None:
 
     def blob(s: float, t: float, radius: float, colour: str, bumps: int = 0) -> None:
         r = radius * (1 + 0.09 * np.cos(bumps * turn)) if bumps else radius * np.ones_like(turn)
-        sheet.shape(face, list(zip((s + r * np.cos(turn)).tolist(), (t + r / aspect * np.sin(turn)).tolist(), strict=True)),
-                    colour)
+        sheet.shape(
+            face,
+            list(zip((s + r * np.cos(turn)).tolist(), (t + r / aspect * np.sin(turn)).tolist(), strict=True)),
+            colour,
+        )
 
     blob(0.5, 0.47, 0.34, gold)
     blob(0.5, 0.47, 0.325, "e9d9ae")
-    sheet.shape(face, [(0.2, 0.375), (0.3, 0.395), (0.5, 0.405), (0.7, 0.395), (0.8, 0.375), (0.74, 0.32), (0.62, 0.268),
-                       (0.5, 0.25), (0.38, 0.268), (0.26, 0.32)], "5d8a4a")
-    sheet.shape(face, [(0.455, 0.33), (0.48, 0.42), (0.475, 0.52), (0.525, 0.52), (0.52, 0.42), (0.55, 0.33)], "6b4128")
-    for s, t, radius in ((0.38, 0.5, 0.11), (0.62, 0.5, 0.11), (0.5, 0.56, 0.15), (0.42, 0.58, 0.1), (0.59, 0.58, 0.1)):
+    sheet.shape(
+        face,
+        [
+            (0.2, 0.375),
+            (0.3, 0.395),
+            (0.5, 0.405),
+            (0.7, 0.395),
+            (0.8, 0.375),
+            (0.74, 0.32),
+            (0.62, 0.268),
+            (0.5, 0.25),
+            (0.38, 0.268),
+            (0.26, 0.32),
+        ],
+        "5d8a4a",
+    )
+    sheet.shape(
+        face,
+        [(0.455, 0.33), (0.48, 0.42), (0.475, 0.52), (0.525, 0.52), (0.52, 0.42), (0.55, 0.33)],
+        "6b4128",
+    )
+    for s, t, radius in (
+        (0.38, 0.5, 0.11),
+        (0.62, 0.5, 0.11),
+        (0.5, 0.56, 0.15),
+        (0.42, 0.58, 0.1),
+        (0.59, 0.58, 0.1),
+    ):
         blob(s, t, radius, "2f6b3f", 9)
-    for s, t in ((0.36, 0.5), (0.45, 0.55), (0.55, 0.5), (0.64, 0.53), (0.51, 0.61), (0.42, 0.62), (0.60, 0.60)):
+    for s, t in (
+        (0.36, 0.5),
+        (0.45, 0.55),
+        (0.55, 0.5),
+        (0.64, 0.53),
+        (0.51, 0.61),
+        (0.42, 0.62),
+        (0.60, 0.60),
+    ):
         blob(s, t, 0.03, "d8442c")
         blob(s - 0.008, t + 0.006, 0.009, "f6c9a0")
     spine = panel((back[1], front[0]))
@@ -254,7 +320,9 @@ def _cover_art(sheet: Sheet, gold: str) -> None:
         sheet.line(spine, [(0.05, t), (0.95, t)], gold, 5)
     rear = panel(back)
     for scale, colour in ((0.2, gold), (0.16, "1f4a3c"), (0.10, gold)):
-        sheet.shape(rear, [(0.5 - scale, 0.5), (0.5, 0.5 + scale), (0.5 + scale, 0.5), (0.5, 0.5 - scale)], colour)
+        sheet.shape(
+            rear, [(0.5 - scale, 0.5), (0.5, 0.5 + scale), (0.5 + scale, 0.5), (0.5, 0.5 - scale)], colour
+        )
 
 
 def cover_base() -> Image.Image:
@@ -294,7 +362,9 @@ def pages_base() -> Image.Image:
         shade = rng.uniform(-0.10, 0.05, 256)[number % 256]
         gap = smoothstep(0.30, 0.5, np.abs(bent - number - 0.5)) * rng.uniform(0.10, 0.38, 256)[number % 256]
         tint = 1 + shade - gap + 0.05 * fractal_noise(rng, x, t, 40, 2, 2)
-        colour = np.where(around(rect)[..., None], colour * tint[..., None] * np.array([1.0, 0.985, 0.95]), colour)
+        colour = np.where(
+            around(rect)[..., None], colour * tint[..., None] * np.array([1.0, 0.985, 0.95]), colour
+        )
     return to_image(colour)
 
 
@@ -312,9 +382,13 @@ def pear_base() -> Image.Image:
     skin = colour("c9b238") * (1 - ripe) + colour("a9b544") * ripe
     cheek = 0.5 + 0.5 * np.cos(2 * np.pi * (wrap - 0.62))
     streak = fractal_noise(rng, wrap, np.mod(0.5 * t, 1), 60, 3, 2)
-    blush = smoothstep(0.45, 1.25, cheek + 0.28 * cloud + 0.14 * streak + 0.4 * np.sin(np.pi * np.clip(t, 0, 1)) - 0.2)
+    blush = smoothstep(
+        0.45, 1.25, cheek + 0.28 * cloud + 0.14 * streak + 0.4 * np.sin(np.pi * np.clip(t, 0, 1)) - 0.2
+    )
     skin = skin + (colour("c23b22") - skin) * (0.9 * blush)[..., None]
-    russet = np.maximum(1 - smoothstep(0.02, 0.10, t + 0.05 * cloud), smoothstep(0.9, 0.985, t + 0.04 * cloud))
+    russet = np.maximum(
+        1 - smoothstep(0.02, 0.10, t + 0.05 * cloud), smoothstep(0.9, 0.985, t + 0.04 * cloud)
+    )
     skin = skin + (colour("6e5527") - skin) * (0.85 * russet)[..., None]
     image = to_image(skin).resize((FULL, FULL), Image.Resampling.BICUBIC)
     sheet = Sheet("000000")
@@ -355,7 +429,9 @@ def wood_base() -> Image.Image:
         grain = 0.5 + 0.5 * np.sin(2 * np.pi * rings * rng.uniform(6.0, 8.5))
         fibre = fractal_noise(rng, x, y, 6, 256, 2)
         light = 1.04 - 0.22 * grain**2 + 0.09 * fibre
-        values = np.where((board == number)[..., None], np.array(tints[number], np.float32) * light[..., None], values)
+        values = np.where(
+            (board == number)[..., None], np.array(tints[number], np.float32) * light[..., None], values
+        )
     seam = np.minimum(inside, 1 - inside)
     groove = 1 - 0.62 * (1 - smoothstep(0.008, 0.022, seam))
     # One butt joint to each board, out of step with its neighbours.
@@ -372,12 +448,21 @@ def uv_test() -> Image.Image:
     values[(np.floor(x * 16) + np.floor(y * 16)) % 2 == 0] *= 0.82
     image = to_image(values)
     draw = ImageDraw.Draw(image)
-    corners: list[tuple[int, int, RGB]] = [(0, 0, (255, 255, 255)), (224, 0, (255, 0, 0)), (0, 224, (0, 0, 255)),
-                                           (224, 224, (0, 0, 0))]
+    corners: list[tuple[int, int, RGB]] = [
+        (0, 0, (255, 255, 255)),
+        (224, 0, (255, 0, 0)),
+        (0, 224, (0, 0, 255)),
+        (224, 224, (0, 0, 0)),
+    ]
     for left, top, colour in corners:
         draw.rectangle([left, top, left + 31, top + 31], fill=colour)
-    draw.polygon([(128, 40), (160, 92), (138, 92), (138, 150), (118, 150), (118, 92), (96, 92)], fill=(255, 255, 0))
-    draw.polygon([(226, 190), (186, 166), (186, 182), (130, 182), (130, 198), (186, 198), (186, 214)], fill=(0, 255, 255))
+    draw.polygon(
+        [(128, 40), (160, 92), (138, 92), (138, 150), (118, 150), (118, 92), (96, 92)], fill=(255, 255, 0)
+    )
+    draw.polygon(
+        [(226, 190), (186, 166), (186, 182), (130, 182), (130, 198), (186, 198), (186, 214)],
+        fill=(0, 255, 255),
+    )
     draw.text((44, 150), "F", font=ImageFont.load_default(86), fill=(255, 255, 255), stroke_width=2)
     draw.text((176, 52), "R", font=ImageFont.load_default(64), fill=(0, 0, 0), stroke_width=1)
     return image

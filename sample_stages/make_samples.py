@@ -1,4 +1,6 @@
-"""Draws and writes the sample content: `python sample_stages/make_samples.py [--out FOLDER] [--only PART ...]`.
+"""Draws and writes the sample content.
+
+    python sample_stages/make_samples.py [--out FOLDER] [--only PART ...]
 
 Everything is made here, from fixed seeds: meshes, textures, stages and the three style sets.
 """
@@ -27,7 +29,11 @@ def images() -> dict[str, Callable[[], Image.Image]]:
     """What draws each image, by its path within the samples."""
     found: dict[str, Callable[[], Image.Image]] = {"uv_test/T.png": uv_test}
     found |= {f"assets/{name}": draw for name, draw in TEXTURES.items()}
-    for folder, pictures in (("gouache", _gouache.PICTURES), ("ink", _ink.PICTURES), ("stained_glass", _glass.PICTURES)):
+    for folder, pictures in (
+        ("gouache", _gouache.PICTURES),
+        ("ink", _ink.PICTURES),
+        ("stained_glass", _glass.PICTURES),
+    ):
         found |= {f"styles/{folder}/{name}": draw for name, draw in pictures.items()}
     return found
 
@@ -47,8 +53,12 @@ def make(out: Path, parts: Collection[str] = PARTS) -> list[Path]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent, help="folder to write into")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).resolve().parent, help="folder to write into"
+    )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="make only these parts")
     args = parser.parse_args()
     for path in make(args.out, args.only):
