@@ -6,7 +6,7 @@ optimisation's full list of values; `PRESETS` holds one per preset; `resolve` jo
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from usdstylize.errors import OptionsError
 
@@ -45,8 +45,8 @@ class Method:
     """Squared distance to the nearest palette colour; the paper's own is the plain distance."""
     palette_clusters: int
     """Q, the number of k-means colours."""
-    nnfm_object_only: bool
-    """Mean over the object's feature positions only; over all of them in the paper (Eq. 2)."""
+    object_only: bool
+    """NNFM and content are means over the object's feature positions; over all in the paper (Eq. 2)."""
     content_on_background: bool
     """One encoder pass: content is compared with the style image behind, too."""
     style_keys: int
@@ -72,14 +72,14 @@ _STANDARD = Method(
     batch=8,
     iterations=400,
     texture_resolution=1024,
-    view_pool=0,
+    view_pool=256,
     learning_rate=(3e-2, 1.5e-3),
     nnfm_weight=1e4,
-    content_weight=22.0,
+    content_weight=6.0,
     palette_weight=(600.0, 600.0),
     palette_squared=True,
     palette_clusters=8,
-    nnfm_object_only=True,
+    object_only=True,
     content_on_background=False,
     style_keys=0,
     bn_relu=False,
@@ -92,7 +92,7 @@ _STANDARD = Method(
     phong_exponent=2.0,
 )
 
-PRESETS: dict[str, Method] = {
+PRESETS: dict[PresetName, Method] = {
     "standard": _STANDARD,
     "draft": replace(
         _STANDARD,
@@ -103,28 +103,36 @@ PRESETS: dict[str, Method] = {
         iterations=150,
         texture_resolution=512,
         view_pool=64,
-        nnfm_weight=200.0,
-        content_weight=0.3,
+        nnfm_weight=600.0,
+        content_weight=0.1,
         content_on_background=True,
         style_keys=1024,
     ),
     "paper": replace(
         _STANDARD,
         iterations=3000,
+        view_pool=0,
+        content_weight=22.0,
         learning_rate=(1e-2, 1e-2),
         palette_weight=(2000.0, 200.0),
         palette_squared=False,
-        nnfm_object_only=False,
+        object_only=False,
     ),
 }
 
-# The λs balance one encoder's loss magnitudes against another's, so they follow the encoder.
-_WEIGHTS_BY_ENCODER: dict[str, dict[str, float]] = {
-    "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 22.0},
-    "vgg16": {"nnfm_weight": 200.0, "content_weight": 0.3},
-    "draft": {"nnfm_weight": 200.0, "content_weight": 0.3},
+# The λs balance one network's loss magnitudes against another's, so they follow the encoder.
+# Means over the object only make a content term about 1/0.27 as large as the mean over the
+# whole picture of the paper and of the calibration, hence the smaller weights outside `paper`.
+_BALANCE: dict[EncoderName, dict[str, Any]] = {
+    "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 6.0, "content_on_background": False},
+    "vgg16": {"nnfm_weight": 600.0, "content_weight": 0.1, "content_on_background": True},
+    "draft": {"nnfm_weight": 600.0, "content_weight": 0.1, "content_on_background": True},
 }
-_PAPER_CONTENT_WEIGHT = {"clip-rn50": 22.0, "vgg16": 1.0, "draft": 1.0}
+_PAPER_BALANCE: dict[EncoderName, dict[str, Any]] = {
+    "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 22.0},
+    "vgg16": {"nnfm_weight": 200.0, "content_weight": 1.0},
+    "draft": {"nnfm_weight": 200.0, "content_weight": 1.0},
+}
 
 
 @dataclass(frozen=True)
@@ -204,16 +212,12 @@ def resolve(options: Options, *, cuda: bool) -> Method:
     ``cuda`` says whether a CUDA GPU will compute: without `--preset` it chooses `standard`,
     and `draft` otherwise.
     """
-    name = options.preset
-    if name == "auto":
-        name = "standard" if cuda else "draft"
+    name = preset_name(options, cuda=cuda)
     method = PRESETS[name]
     if options.encoder is not None and options.encoder != method.encoder:
-        content = "draft" if options.encoder == "draft" else "vgg16"
-        balance = dict(_WEIGHTS_BY_ENCODER[options.encoder])
-        if name == "paper":
-            balance["content_weight"] = _PAPER_CONTENT_WEIGHT[options.encoder]
-        method = replace(method, encoder=options.encoder, content_encoder=content, **balance)  # type: ignore[arg-type]
+        content: EncoderName = "draft" if options.encoder == "draft" else "vgg16"
+        balance = (_PAPER_BALANCE if name == "paper" else _BALANCE)[options.encoder]
+        method = replace(method, encoder=options.encoder, content_encoder=content, **balance)
     own = {
         f.name: getattr(options, f.name)
         for f in fields(Method)
@@ -222,8 +226,8 @@ def resolve(options: Options, *, cuda: bool) -> Method:
     return replace(method, **own)
 
 
-def preset_name(options: Options, *, cuda: bool) -> str:
-    """The preset that `resolve` used, for the one line that announces it."""
+def preset_name(options: Options, *, cuda: bool) -> PresetName:
+    """The preset that `resolve` uses, for the one line that announces it."""
     if options.preset != "auto":
         return options.preset
     return "standard" if cuda else "draft"

@@ -1,8 +1,8 @@
 """The whole product: read the stage and the style, optimise each object, write layers, verify.
 
-    stage.usda ─▶ stage.discover ─▶ StageObject ─▶ stage.load ─┐
-                                                               ├─▶ optimize ─▶ author.Writer ─▶ layers
-    concept/ ───▶ styles.load ────▶ StyleSet ──────────────────┘
+stage.usda ─▶ stage.discover ─▶ StageObject ─▶ stage.load ─┐
+                                                           ├─▶ optimize ─▶ author.Writer ─▶ layers
+concept/ ───▶ styles.load ────▶ StyleSet ──────────────────┘
 """
 
 import time
@@ -27,9 +27,7 @@ def inspect(stage_path: str | Path, options: Options | None = None) -> StageCont
     Raises StageError where the stage cannot be read or ``options.mask`` names no prim.
     """
     options = options or Options()
-    return stage.discover(
-        Path(stage_path), mask=options.mask, purposes=options.purposes, frame=options.frame
-    )
+    return stage.discover(Path(stage_path), mask=options.mask, purposes=options.purposes, frame=options.frame)
 
 
 def stylize(
@@ -106,7 +104,9 @@ def stylize(
             interrupted = True
         root_layer = None
         if any(result.status == "done" for result in results):
-            run = RunResult(plan, output.root_layer, tuple(results), time.perf_counter() - started, interrupted)
+            run = RunResult(
+                plan, output.root_layer, tuple(results), time.perf_counter() - started, interrupted
+            )
             root_layer = writer.commit(run.to_dict())
     return RunResult(plan, root_layer, tuple(results), time.perf_counter() - started, interrupted)
 

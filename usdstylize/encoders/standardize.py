@@ -1,0 +1,25 @@
+"""A network's own mean and deviation, kept in float32 whatever the network's precision."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["Standardize"]
+
+
+class Standardize:
+    """``(images - mean) / deviation`` per channel, for (B, 3, H, W) float images.
+
+    Not an ``nn.Module`` with buffers: those would be rounded when the network is turned into
+    bfloat16.
+    """
+
+    def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        self._mean = torch.tensor(mean).view(1, -1, 1, 1)
+        self._deviation = torch.tensor(deviation).view(1, -1, 1, 1)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        if self._mean.device != images.device:
+            self._mean, self._deviation = self._mean.to(images.device), self._deviation.to(images.device)
+        return (images - self._mean) / self._deviation

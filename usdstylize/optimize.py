@@ -1,0 +1,193 @@
+"""One object's optimisation: random views, three losses, Adam on T_S (paper §3, supplement §1)."""
+
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from usdstylize import atlas, render
+from usdstylize.errors import MeshError, OptionsError
+from usdstylize.losses.objective import Objective, Target
+from usdstylize.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
+from usdstylize.options import Method
+
+__all__ = ["Optimizer", "choose_device"]
+
+_TELL_EVERY = 5
+"""Iterations between two reports: reading a loss waits for the device."""
+
+
+def choose_device(name: str) -> str:
+    """``auto`` is CUDA where there is one, else the CPU. Raises OptionsError for a missing GPU."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise OptionsError("--device cuda: PyTorch finds no CUDA GPU here; use --device cpu.")
+    return name
+
+
+class Optimizer:
+    """Holds the objective (networks and style features), which every object of a run shares."""
+
+    def __init__(
+        self, style: StyleSet, method: Method, device: str, *, seed: int = 0, weights: Path | None = None
+    ) -> None:
+        """Raises WeightsError where the method's networks have no weights."""
+        self.method = method
+        self._device = device
+        self._seed = seed
+        self._objective = Objective(style, method, device, seed=seed, weights=weights)
+
+    def optimize(
+        self,
+        obj: StageObject,
+        data: ObjectData,
+        *,
+        on_iteration: Callable[[int, Losses], None] = lambda number, losses: None,
+    ) -> StyleTexture:
+        """The style texture of one object, the same for the same seed, object and device.
+
+        Raises MeshError where no camera sees the object or the losses are not finite.
+        """
+        method, device, size = self.method, self._device, self.method.texture_resolution
+        clock = _Stopwatch()
+        mesh = render.normalize(data.mesh)
+        subject = render.Subject(mesh, data.base, (size, size), obj.wrap, device)
+        visibility = render.EmbreeVisibility(mesh.points, mesh.triangles)
+        covered = atlas.covered_texels(mesh.uvs, obj.wrap, size)
+        clock.lap("setup")
+
+        # The name is part of the seed: neither order nor mask changes an object's result.
+        random = np.random.default_rng([self._seed, zlib.crc32(obj.name.encode())])
+        batches = self._batches(obj, subject, visibility, random, clock)
+        covered_rows = torch.from_numpy(np.flatnonzero(covered)).to(device)
+        base_texels = subject.base_at_style_size().reshape(-1, 3)[covered_rows]
+        seen = _Seen(size, device)
+        style = torch.zeros(size, size, 3, device=device, requires_grad=True)
+        adam = torch.optim.Adam([style], lr=method.learning_rate[0])
+        recent: list[Tensor] = []
+        for number in range(1, method.iterations + 1):
+            progress = (number - 1) / max(1, method.iterations - 1)
+            targets = next(batches)
+            seen.add(targets)
+            texels = base_texels + style.reshape(-1, 3)[covered_rows]
+            nnfm, content, palette = self._objective.terms(targets, style, texels)
+            total = (
+                method.nnfm_weight * nnfm
+                + method.content_weight * content
+                + _exponential(method.palette_weight, progress) * palette
+            )
+            clock.lap("forward")
+            adam.param_groups[0]["lr"] = _exponential(method.learning_rate, progress)
+            adam.zero_grad(set_to_none=True)
+            total.backward()  # type: ignore[no-untyped-call]
+            adam.step()
+            clock.lap("backward")
+            recent = [*recent[-9:], torch.stack([nnfm, content, palette, total]).detach()]
+            if number % _TELL_EVERY == 0 or number == method.iterations:
+                on_iteration(number, Losses(*recent[-1].tolist()))
+        losses = Losses(*torch.stack(recent).mean(0).tolist())
+        if not np.isfinite(losses.total):
+            raise MeshError(f"{obj.path}: the optimisation did not converge; try another --seed.")
+
+        valid = covered & seen.texels()
+        if not valid.any():
+            raise MeshError(f"{obj.path}: no camera sees any of its texels; check its normals and UVs.")
+        image = atlas.dilate(style.detach().cpu().numpy(), valid, obj.wrap)
+        clock.lap("finish")
+        return StyleTexture(
+            image=image,
+            coverage=float(valid.sum() / covered.sum()),
+            iterations=method.iterations,
+            seed=self._seed,
+            seconds=sum(clock.seconds.values()),
+            losses=losses,
+            stages=dict(clock.seconds),
+        )
+
+    def _batches(
+        self,
+        obj: StageObject,
+        subject: render.Subject,
+        visibility: render.Visibility,
+        random: np.random.Generator,
+        clock: "_Stopwatch",
+    ) -> Iterator[list[Target]]:
+        """Endless batches of random views: from a pool where the method has one, else all new."""
+        method = self.method
+        cameras = render.draw_cameras(method, random)
+        pool: list[Target] = []
+        empty = 0
+        while True:
+            if method.view_pool and len(pool) >= method.view_pool:
+                order = random.permutation(len(pool))
+                for start in range(0, len(order) - method.batch + 1, method.batch):
+                    yield [pool[index] for index in order[start : start + method.batch]]
+                continue
+            traced = render.trace_views(subject, visibility, list(islice(cameras, method.batch)), method)
+            views = [view for view in traced if len(view.pixels)]
+            clock.lap("visibility")
+            if views:
+                targets = self._objective.targets(views)
+                clock.lap("targets")
+                pool += targets if method.view_pool else []
+                yield targets
+            else:
+                empty += 1
+                if empty > 16:
+                    raise MeshError(f"{obj.path}: it is invisible from every side; check its geometry.")
+
+
+class _Seen:
+    """Which texels some camera has sampled, at their own mip level or at a coarser one."""
+
+    def __init__(self, size: int, device: str) -> None:
+        self._sizes = render.level_sizes(size, size)
+        self._rows = torch.zeros(
+            sum(height * width for height, width in self._sizes), dtype=torch.bool, device=device
+        )
+        self._known: set[int] = set()
+
+    def add(self, targets: list[Target]) -> None:
+        for target in targets:
+            if id(target) not in self._known:  # views of a pool come again and again
+                self._known.add(id(target))
+                self._rows[target.view.style.rows.long().reshape(-1)] = True
+
+    def texels(self) -> NDArray[np.bool_]:
+        """(size, size) bool, row 0 the top."""
+        areas = [height * width for height, width in self._sizes]
+        levels = torch.split(self._rows.float(), areas)  # type: ignore[no-untyped-call]
+        result = torch.zeros(1, 1, 1, 1, device=self._rows.device)
+        for level, size in zip(reversed(levels), reversed(self._sizes), strict=True):
+            result = torch.maximum(F.interpolate(result, size, mode="nearest"), level.view(1, 1, *size))
+        return (result[0, 0] > 0).cpu().numpy()
+
+
+class _Stopwatch:
+    """Adds up host seconds by name; a lap ends what ran since the lap before.
+
+    On a CUDA device work is asynchronous, and laps tell only when it was queued.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
+        self._last = now
+
+
+def _exponential(ends: tuple[float, float], progress: float) -> float:
+    """From the first value to the last along an exponential; ``progress`` runs from 0 to 1."""
+    first, last = ends
+    return first * (last / first) ** progress if first > 0 and last > 0 else first

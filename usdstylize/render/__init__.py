@@ -1,0 +1,30 @@
+"""The differentiable renderer: cameras, visibility, texture sampling and shading."""
+
+from usdstylize.render.cameras import Camera, draw_cameras, look_at
+from usdstylize.render.shading import decode_srgb, encode_srgb, phong, shade
+from usdstylize.render.texture import Taps, find_taps, level_sizes, mip_table, sample
+from usdstylize.render.views import Subject, View, normalize, paint, trace_views
+from usdstylize.render.visibility import EmbreeVisibility, Hits, Visibility
+
+__all__ = [
+    "Camera",
+    "EmbreeVisibility",
+    "Hits",
+    "Subject",
+    "Taps",
+    "View",
+    "Visibility",
+    "decode_srgb",
+    "draw_cameras",
+    "encode_srgb",
+    "find_taps",
+    "level_sizes",
+    "look_at",
+    "mip_table",
+    "normalize",
+    "paint",
+    "phong",
+    "sample",
+    "shade",
+    "trace_views",
+]

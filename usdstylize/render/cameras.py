@@ -1,0 +1,68 @@
+"""Cameras and lights around an object whose bounding sphere is the unit sphere at the origin."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usdstylize.options import Method
+
+__all__ = ["Camera", "draw_cameras", "look_at", "pixel_directions"]
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A pinhole camera that looks at the origin, and the point light that goes with it.
+
+    eye, light: (3,) float32, in radii of the object's bounding sphere, +Y up.
+    axes: (3, 3) float32, rows are the camera's right, up and backward unit vectors.
+    tangent: tangent of half the field of view.
+    """
+
+    eye: Float32
+    axes: Float32
+    tangent: float
+    light: Float32
+
+
+def look_at(eye: Float32, light: Float32, field_of_view: float) -> Camera:
+    """A camera at ``eye`` that looks at the origin; ``field_of_view`` in degrees."""
+    backward = eye / np.linalg.norm(eye)
+    up = np.array([0.0, 1.0, 0.0]) if abs(backward[1]) < 0.999 else np.array([0.0, 0.0, 1.0])
+    right = np.cross(up, backward)
+    right /= np.linalg.norm(right)
+    axes = np.stack([right, np.cross(backward, right), backward]).astype(np.float32)
+    return Camera(
+        eye.astype(np.float32), axes, float(np.tan(np.radians(field_of_view) / 2)), light.astype(np.float32)
+    )
+
+
+def pixel_directions(camera: Camera, resolution: int) -> tuple[Float32, Float32, Float32]:
+    """Ray directions (R, R, 3) through pixel centres, and their change (3,) per pixel in x and y.
+
+    Not normalised: the component along the view axis is 1. Row 0 is the top of the picture.
+    """
+    right, up, backward = camera.axes
+    step = 2 * camera.tangent / resolution
+    offsets = ((np.arange(resolution, dtype=np.float32) + 0.5) * step - camera.tangent).astype(np.float32)
+    across = offsets[:, None] * right
+    down = -offsets[:, None] * up - backward
+    return down[:, None] + across[None], step * right, -step * up
+
+
+def draw_cameras(method: Method, random: np.random.Generator) -> Iterator[Camera]:
+    """Endless random views: eyes over the whole sphere, lights over the upper hemisphere."""
+    while True:
+        light = _direction(random)
+        light[1] = abs(light[1])
+        eye = _direction(random) * random.uniform(*method.camera_distance)
+        yield look_at(eye, light * random.uniform(*method.light_distance), method.field_of_view)
+
+
+def _direction(random: np.random.Generator) -> NDArray[np.float64]:
+    """A uniformly distributed unit vector."""
+    vector = random.standard_normal(3)
+    return vector / np.linalg.norm(vector)

@@ -1,0 +1,56 @@
+"""Light on a surface: Phong in linear Rec.709, with an ambient term (supplement §1)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from usdstylize.options import Method
+
+__all__ = ["decode_srgb", "encode_srgb", "phong", "shade"]
+
+
+def decode_srgb(encoded: Tensor) -> Tensor:
+    """sRGB-encoded 0..1 to linear, exact piecewise curve."""
+    # the clamp keeps the unused branch of `where` from giving NaN gradients
+    return torch.where(
+        encoded <= 0.04045, encoded / 12.92, ((encoded.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
+    )
+
+
+def encode_srgb(linear: Tensor) -> Tensor:
+    """Linear 0..1 to sRGB-encoded, exact piecewise curve."""
+    return torch.where(
+        linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
+    )
+
+
+def phong(
+    points: Tensor, normals: Tensor, eye: Tensor, light: Tensor, method: Method
+) -> tuple[Tensor, Tensor]:
+    """Diffuse factor and specular light per point, each (P, 1) float32, linear.
+
+    points, normals: (P, 3); normals are turned to the viewer, so that the inside of a vase is
+    lit too. eye, light: (3,). No inverse square: at the paper's distances it leaves the
+    object nearly black.
+    """
+    to_eye = F.normalize(eye - points, dim=1)
+    to_light = F.normalize(light - points, dim=1)
+    normals = normals * torch.where((normals * to_eye).sum(1, keepdim=True) < 0, -1.0, 1.0)
+    facing = (normals * to_light).sum(1, keepdim=True)
+    reflected = 2 * facing * normals - to_light
+    power = method.light_power / math.pi
+    highlight = (reflected * to_eye).sum(1, keepdim=True).clamp_min(0) ** method.phong_exponent
+    specular = method.specular * power * highlight * (facing > 0)
+    return method.ambient + power * facing.clamp_min(0), specular
+
+
+def shade(encoded: Tensor, diffuse: Tensor, specular: Tensor) -> Tensor:
+    """Lit colour (P, 3), sRGB-encoded 0..1, of a surface colour (P, 3), sRGB-encoded.
+
+    The surface colour is clamped to 0..1, decoded, lit in linear and encoded again: what USD
+    viewers do, and what the written MaterialX network does.
+    """
+    linear = decode_srgb(encoded.clamp(0, 1)) * diffuse + specular
+    return encode_srgb(linear.clamp(0, 1))

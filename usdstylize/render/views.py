@@ -1,0 +1,153 @@
+"""From a mesh and a camera to a view: everything about a render that no texture changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from usdstylize.objects import Mesh, Wrap
+from usdstylize.options import Method
+from usdstylize.render.cameras import Camera, pixel_directions
+from usdstylize.render.shading import phong, shade
+from usdstylize.render.texture import Taps, find_taps, mip_table, sample
+from usdstylize.render.visibility import Hits, Visibility
+
+__all__ = ["Subject", "View", "normalize", "paint", "trace_views"]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One camera's picture, short of the style texture. P is the number of object pixels.
+
+    pixels: (P,) int64, row * width + column; row 0 is the top. base: (P, 3), T as this camera
+    sees it, sRGB-encoded. style: where T_S is sampled. diffuse, specular: (P, 1), linear.
+    """
+
+    resolution: int
+    pixels: Tensor
+    base: Tensor
+    style: Taps
+    diffuse: Tensor
+    specular: Tensor
+
+    def mask(self) -> Tensor:
+        """(R, R) float, 1 where the object is."""
+        flat = self.base.new_zeros(self.resolution**2)
+        flat[self.pixels] = 1
+        return flat.view(self.resolution, self.resolution)
+
+
+def normalize(mesh: Mesh) -> Mesh:
+    """The mesh moved and scaled so that its bounding sphere is the unit sphere at the origin."""
+    used = mesh.points[np.unique(mesh.triangles)].astype(np.float64)
+    center = (used.min(0) + used.max(0)) / 2
+    radius = np.linalg.norm(used - center, axis=1).max()
+    points = ((mesh.points - center) / radius).astype(np.float32)
+    return Mesh(points, mesh.triangles, mesh.normals, mesh.uvs)
+
+
+class Subject:
+    """One object set up for rendering: its triangles and its original texture on a device."""
+
+    def __init__(
+        self, mesh: Mesh, base: np.ndarray, style_size: tuple[int, int], wrap: tuple[Wrap, Wrap], device: str
+    ) -> None:
+        """mesh: normalised. base: (H, W, 3) float32 T, sRGB-encoded. style_size: of T_S."""
+        self.device = device
+        self.style_size = style_size
+        self.wrap = wrap
+        corners = mesh.points[mesh.triangles]
+        self._corners = torch.from_numpy(corners).to(device)
+        self._normals = torch.from_numpy(mesh.normals).to(device)
+        self._uvs = torch.from_numpy(mesh.uvs).to(device)
+        self._gradients = _uv_gradients(self._corners, self._uvs)
+        self._base = torch.from_numpy(np.ascontiguousarray(base, dtype=np.float32)).to(device)
+        self._base_table = mip_table(self._base)
+
+    @property
+    def base_size(self) -> tuple[int, int]:
+        """(height, width) of T."""
+        return self._base.shape[0], self._base.shape[1]
+
+    def base_at_style_size(self) -> Tensor:
+        """T (h, w, 3) at T_S's resolution, sRGB-encoded, for losses on the texture itself."""
+        resized = F.interpolate(
+            self._base.permute(2, 0, 1)[None], self.style_size, mode="bilinear", antialias=True
+        )
+        return resized[0].permute(1, 2, 0)
+
+    def view(self, camera: Camera, hits: Hits, method: Method) -> View:
+        """Sample positions, T and light at every pixel that the object covers."""
+        resolution = hits.triangle.shape[0]
+        flat = hits.triangle.reshape(-1)
+        pixels = np.flatnonzero(flat >= 0)
+        triangle = torch.from_numpy(flat[pixels].astype(np.int64)).to(self.device)
+        second_third = torch.from_numpy(hits.barycentrics.reshape(-1, 2)[pixels]).to(self.device)
+        shares = torch.cat([1 - second_third.sum(1, keepdim=True), second_third], 1)[:, :, None]
+        points = (self._corners[triangle] * shares).sum(1)
+        uvs = (self._uvs[triangle] * shares).sum(1)
+        normals = F.normalize((self._normals[triangle] * shares).sum(1), dim=1)
+        eye, light = (torch.from_numpy(v).to(self.device) for v in (camera.eye, camera.light))
+        footprint = self._footprint(triangle, points - eye, camera, resolution)
+        diffuse, specular = phong(points, normals, eye, light, method)
+        base = sample(self._base_table, find_taps(uvs, footprint, self.base_size, self.wrap))
+        style = find_taps(uvs, footprint, self.style_size, self.wrap)
+        return View(resolution, torch.from_numpy(pixels).to(self.device), base, style, diffuse, specular)
+
+    def _footprint(self, triangle: Tensor, rays: Tensor, camera: Camera, resolution: int) -> Tensor:
+        """Change of uv per pixel (P, 2, 2): the neighbouring pixels' rays cut the same plane."""
+        normal, gradient = self._gradients[0][triangle], self._gradients[1][triangle]
+        _, step_x, step_y = pixel_directions(camera, 1)
+        scale = 1.0 / resolution
+        backward = torch.from_numpy(camera.axes[2]).to(self.device)
+        depth = -(rays * backward).sum(1, keepdim=True)
+        along = (rays * normal).sum(1, keepdim=True)
+        along = torch.where(along.abs() < 1e-6 * depth, 1e-6 * depth, along)
+        changes = []
+        for step in (step_x, step_y):
+            shift = torch.from_numpy(step * scale).to(self.device)[None] * depth
+            moved = shift - rays * (shift * normal).sum(1, keepdim=True) / along
+            changes.append((gradient @ moved[:, :, None])[:, :, 0])
+        return torch.stack(changes, 1)
+
+
+def _uv_gradients(corners: Tensor, uvs: Tensor) -> tuple[Tensor, Tensor]:
+    """Per triangle its unit normal (F, 3) and the change of uv with position (F, 2, 3)."""
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    normal = torch.linalg.cross(first, second)
+    squared = normal.square().sum(1, keepdim=True).clamp_min(1e-20)
+    to_second = torch.linalg.cross(second, normal) / squared
+    to_third = torch.linalg.cross(normal, first) / squared
+    uv_first, uv_second = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
+    gradient = uv_first[:, :, None] * to_second[:, None] + uv_second[:, :, None] * to_third[:, None]
+    return F.normalize(normal, dim=1), gradient
+
+
+def trace_views(
+    subject: Subject, visibility: Visibility, cameras: Sequence[Camera], method: Method
+) -> list[View]:
+    """The views of several cameras, in order."""
+    hits = visibility.trace(cameras, method.resolution)
+    return [subject.view(camera, hit, method) for camera, hit in zip(cameras, hits, strict=True)]
+
+
+def paint(views: Sequence[View], style_table: Tensor | None, background: Tensor) -> Tensor:
+    """Renders (B, 3, R, R), sRGB-encoded 0..1, row 0 the top.
+
+    style_table: `mip_table` of T_S; None renders the original. background: (3, R, R) float,
+    sRGB-encoded, behind the object in every view.
+    """
+    color = torch.cat([view.base for view in views])
+    if style_table is not None:
+        taps = Taps(torch.cat([v.style.rows for v in views]), torch.cat([v.style.weights for v in views]))
+        color = color + sample(style_table, taps)
+    lit = shade(color, torch.cat([v.diffuse for v in views]), torch.cat([v.specular for v in views]))
+    resolution = views[0].resolution
+    area = resolution**2
+    pixels = torch.cat([view.pixels + index * area for index, view in enumerate(views)])
+    images = background.permute(1, 2, 0).reshape(1, area, 3).repeat(len(views), 1, 1).view(-1, 3)
+    images = images.index_copy(0, pixels, lit)
+    return images.view(len(views), resolution, resolution, 3).permute(0, 3, 1, 2)

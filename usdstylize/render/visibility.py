@@ -1,0 +1,67 @@
+"""Which triangle each pixel sees. Any engine serves: no gradient passes through visibility."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
+from numpy.typing import NDArray
+
+from usdstylize.render.cameras import Camera, pixel_directions
+
+__all__ = ["EmbreeVisibility", "Hits", "Visibility"]
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """What one camera sees.
+
+    triangle: (R, R) int32, -1 where no triangle is hit; row 0 is the top.
+    barycentrics: (R, R, 2) float32, weights of the triangle's second and third corner.
+    """
+
+    triangle: NDArray[np.int32]
+    barycentrics: NDArray[np.float32]
+
+
+class Visibility(Protocol):
+    """An engine that holds one mesh."""
+
+    def trace(self, cameras: Sequence[Camera], resolution: int) -> list[Hits]:
+        """Square renders of ``resolution`` pixels a side, one per camera."""
+
+
+class EmbreeVisibility:
+    """Ray casting on the CPU with Intel Embree; one thread per core, one camera at a time each."""
+
+    def __init__(self, points: NDArray[np.float32], triangles: NDArray[np.int32]) -> None:
+        """points: (V, 3) float32. triangles: (F, 3) int32."""
+        self._scene = EmbreeScene()
+        self._mesh = TriangleMesh(
+            self._scene,
+            np.ascontiguousarray(points, dtype=np.float32),
+            np.ascontiguousarray(triangles, dtype=np.int32),
+        )
+        self._trace_one(_look_nowhere(), 1)  # the first ray builds the tree, in one thread
+
+    def trace(self, cameras: Sequence[Camera], resolution: int) -> list[Hits]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(lambda camera: self._trace_one(camera, resolution), cameras))
+
+    def _trace_one(self, camera: Camera, resolution: int) -> Hits:
+        directions = pixel_directions(camera, resolution)[0].reshape(-1, 3)
+        origins = np.broadcast_to(camera.eye, directions.shape)
+        hit = self._scene.run(
+            np.ascontiguousarray(origins), np.ascontiguousarray(directions), query="INTERSECT", output=True
+        )
+        shape = (resolution, resolution)
+        return Hits(hit["primID"].reshape(shape), np.stack([hit["u"], hit["v"]], -1).reshape(*shape, 2))
+
+
+def _look_nowhere() -> Camera:
+    """A camera that serves to start an engine."""
+    return Camera(np.full(3, 10.0, np.float32), np.eye(3, dtype=np.float32), 1e-3, np.ones(3, np.float32))
