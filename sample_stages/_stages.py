@@ -98,14 +98,13 @@ def assets() -> list[Asset]:
     ]
 
 
-def _new_stage(path: Path, default: str, root: str = "Xform") -> Usd.Stage:
+def _new_stage(path: Path, default: str) -> Usd.Stage:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     stage = Usd.Stage.CreateNew(str(path))
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
     UsdGeom.SetStageMetersPerUnit(stage, 0.01)
-    prim = stage.DefinePrim(f"/{default}", root) if root else stage.OverridePrim(f"/{default}")
-    stage.SetDefaultPrim(prim)
+    stage.SetDefaultPrim(stage.DefinePrim(f"/{default}", "Xform"))
     return stage
 
 
@@ -232,7 +231,7 @@ def write_asset(folder: Path, asset: Asset) -> None:
     )
     geo.GetRootLayer().Save()
 
-    looks = _new_stage(folder / f"{key}_looks.usda", asset.name, root="")
+    looks = _new_stage(folder / f"{key}_looks.usda", asset.name)
     UsdGeom.Scope.Define(looks, f"{root}/Looks")
     for look in asset.looks:
         write_look(looks, f"{root}/Looks/{look.name}", look)
