@@ -30,8 +30,16 @@ def unchanged(*roots: Path, may_add: bool = False) -> Iterator[None]:
 
 @pytest.fixture
 def style_folder(tmp_path: Path) -> Path:
-    """``ink stripes``: two 96-pixel images, black and white stripes, and orange and teal ones."""
-    folder = tmp_path / "ink stripes"
+    return build_style_folder(tmp_path / "ink stripes")
+
+
+@pytest.fixture
+def tiny_stage(tmp_path: Path) -> Path:
+    return build_tiny_stage(tmp_path / "shot")
+
+
+def build_style_folder(folder: Path) -> Path:
+    """Two 96-pixel images: orange and teal stripes (the primary one), and black and white ones."""
     folder.mkdir()
     stripes = (np.arange(96)[:, None, None] // 6 % 2).astype(np.uint8) * np.ones((96, 96, 3), np.uint8)
     Image.fromarray(stripes * 255).save(folder / "b.png")
@@ -40,10 +48,8 @@ def style_folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def tiny_stage(tmp_path: Path) -> Path:
-    """``shot/tiny.usda``: two textured quads, /World/Left and /World/Right, and one quad without UVs."""
-    folder = tmp_path / "shot"
+def build_tiny_stage(folder: Path) -> Path:
+    """``tiny.usda``: two textured quads, /World/Left and /World/Right."""
     (folder / "textures").mkdir(parents=True)
     rows = np.linspace(40, 220, 32).astype(np.uint8)
     picture = np.stack(np.broadcast_arrays(rows[:, None], rows[None, :], np.uint8(90)), axis=-1)
@@ -56,7 +62,6 @@ def tiny_stage(tmp_path: Path) -> Path:
     material = define_material(stage, "/World/Looks/Paint", "./textures/color.png")
     for x, name in enumerate(("Left", "Right")):
         define_quad(stage, f"/World/{name}", material, x=2.0 * x)
-    define_quad(stage, "/World/NoUVs", material, x=4.0, uvs=False)
     stage.Save()
     return folder / "tiny.usda"
 

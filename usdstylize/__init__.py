@@ -1,9 +1,12 @@
 """Carry the style of concept art onto the textures of a USD stage, as layers that never touch the source.
 
 >>> import usdstylize
->>> result = usdstylize.stylize("shot/stage.usda", "concept/gouache")
->>> result.root_layer
-PosixPath('shot/stage.stylized.usda')
+>>> options = usdstylize.Options(preset="draft", iterations=2, texture_resolution=64)  # a smoke test
+>>> result = usdstylize.stylize("shot/stage.usda", "concept/gouache", options)
+>>> result.root_layer.name, len(result.failed)
+('stage.stylized.usda', 0)
+
+Errors are UsdStylizeError: InputError where nothing can be done, ObjectError for one object.
 """
 
 from importlib import import_module

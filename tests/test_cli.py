@@ -1,0 +1,275 @@
+"""The command line: exit codes, what goes to which stream, and what a run leaves on disk."""
+
+import doctest
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pytest
+from conftest import build_style_folder, build_tiny_stage, digests, unchanged
+from pxr import Usd, UsdShade
+
+import usdstylize
+from usdstylize import cli
+
+SMALL = ("--preset", "draft", "--device", "cpu", "--texture-resolution", "64")
+QUICK = (*SMALL, "--iterations", "2")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+def command(capfd: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
+    """Run the command line in this process; C++ output is captured too."""
+    capfd.readouterr()
+    code = cli.run([str(argument) for argument in arguments])
+    return Outcome(code, *capfd.readouterr())
+
+
+def process(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "usdstylize", *map(str, arguments)]
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``shot/tiny.usda``, ``ink stripes`` and the result of one run; do not change it."""
+    folder = tmp_path_factory.mktemp("finished")
+    stage = build_tiny_stage(folder / "shot")
+    style = build_style_folder(folder / "ink stripes")
+    with unchanged(stage.parent, may_add=True), unchanged(style):
+        run = subprocess.run(process(stage, "--style-set", style, *QUICK), capture_output=True, text=True)
+    (folder / "stdout").write_text(run.stdout)
+    (folder / "stderr").write_text(run.stderr)
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+@pytest.fixture
+def result(finished: Path, tmp_path: Path) -> Path:
+    """The root layer in a copy of ``finished``."""
+    shutil.copytree(finished, tmp_path / "copy")
+    return tmp_path / "copy" / "shot" / "tiny.stylized.usda"
+
+
+def looks(root_layer: Path) -> dict[str, str]:
+    """Each quad's variant that its bound material shows."""
+    stage = Usd.Stage.Open(str(root_layer))
+    found = {}
+    for name in ("Left", "Right"):
+        prim = stage.GetPrimAtPath(f"/World/{name}")
+        material, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial()
+        sets = material.GetPrim().GetVariantSets()
+        found[name] = " ".join(sets.GetVariantSet(each).GetVariantSelection() for each in sets.GetNames())
+    return found
+
+
+# What needs no work done
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["weights"], ["inspect", "shot/tiny.usda"], ["missing.usda"]]
+)
+def test_what_needs_no_optimising_answers_without_importing_torch(
+    tiny_stage: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    if arguments == ["missing.usda"]:
+        arguments = ["missing.usda", "--style-set", str(tmp_path)]
+    script = f"import sys; from usdstylize.cli import run; run({arguments}); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout + done.stderr
+
+
+def test_help_names_every_option_of_options(capfd: pytest.CaptureFixture[str]) -> None:
+    text = command(capfd, "--help").out
+    for field in fields(usdstylize.Options):
+        assert f"--{field.name.replace('_', '-')} " in text
+    assert "-o " in text
+
+
+def test_options_reach_the_plan_and_a_dry_run_writes_nothing(
+    capfd: pytest.CaptureFixture[str], tiny_stage: Path, style_folder: Path, tmp_path: Path
+) -> None:
+    with unchanged(tmp_path):
+        outcome = command(
+            capfd, tiny_stage, "--style-set", style_folder, "--dry-run", "--json", "--preset", "paper",
+            "--encoder", "vgg16", "--mask", "/World/Right", "--palette", "#010203,#ffffff", "--seed", "7",
+            "--primary-image", "b.png", "--strength", "0.5", "--content-weight", "3",
+            "--camera-distance", "2,4", "--texture-resolution", "128", "--iterations", "9",
+            "-o", tmp_path / "elsewhere",
+        )  # fmt: skip
+    assert outcome.code == 0
+    plan = json.loads(outcome.out)["plan"]
+    assert plan["preset"] == "paper"
+    assert [item["path"] for item in plan["objects"]] == ["/World/Right"]
+    assert plan["palette"] == ["#010203", "#ffffff"]
+    assert [Path(path).name for path in plan["style_images"]] == ["b.png", "a.png"]
+    assert plan["root_layer"] == str(tmp_path / "elsewhere" / "tiny.stylized.usda")
+    expected = {
+        "encoder": "vgg16", "seed": 7, "strength": 0.5, "content_weight": 3.0, "camera_distance": [2.0, 4.0],
+        "texture_resolution": 128, "iterations": 9,
+    }  # fmt: skip
+    assert {name: plan["settings"][name] for name in expected} == expected
+
+
+def test_one_camera_distance_is_both_ends(
+    capfd: pytest.CaptureFixture[str], tiny_stage: Path, style_folder: Path
+) -> None:
+    outcome = command(
+        capfd, tiny_stage, "--style-set", style_folder, "--dry-run", "--json", "--camera-distance", "3"
+    )
+    assert json.loads(outcome.out)["plan"]["settings"]["camera_distance"] == [3.0, 3.0]
+
+
+def test_a_dry_run_says_what_it_would_do(
+    capfd: pytest.CaptureFixture[str], tiny_stage: Path, style_folder: Path
+) -> None:
+    outcome = command(capfd, tiny_stage, "--style-set", style_folder, "--dry-run", *QUICK)
+    assert outcome.code == 0
+    for words in (
+        r"/World/Left +\./textures/color\.png \(32 x 32, srgb\)",
+        r"iterations +2\b",
+        "Would write .*",
+    ):
+        assert re.search(words, outcome.out)
+    assert "Using preset draft on cpu (encoder draft)." in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["/World/Left", "/World/Right"]),
+        (["--mask", "/World/Left,/World/Right"], ["/World/Left", "/World/Right"]),
+        (["--mask", "/World/Left", "--mask", "/World/Right"], ["/World/Left", "/World/Right"]),
+        (["--mask", "/World/Right"], ["/World/Right"]),
+        (["--purposes", "proxy"], []),
+    ],
+)
+def test_inspect_lists_what_is_in_scope(
+    capfd: pytest.CaptureFixture[str], tiny_stage: Path, arguments: list[str], expected: list[str]
+) -> None:
+    with unchanged(tiny_stage.parent):
+        outcome = command(capfd, "inspect", tiny_stage, *arguments, "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert [item["path"] for item in json.loads(outcome.out)["objects"]] == expected
+
+
+def test_weights_lists_every_network_and_fails_only_for_a_wrong_file(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("USDSTYLIZE_WEIGHTS", "TORCH_HOME", "HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    outcome = command(capfd, "weights", "--json")
+    assert outcome.code == 0
+    states = {status["name"]: status["state"] for status in json.loads(outcome.out)}
+    assert states == {"draft": "ok", "clip-rn50": "missing", "vgg16": "missing"}
+    (tmp_path / "RN50.pt").write_text("not it")
+    outcome = command(capfd, "weights", "--weights", tmp_path)
+    assert outcome.code == 1
+    assert re.search(r"clip-rn50 +standard, paper +refused", outcome.out)
+
+
+# A run
+
+
+def test_a_run_in_a_log_is_plain_lines_and_ends_with_a_summary(finished: Path) -> None:
+    out, err = (finished / "stdout").read_text(), (finished / "stderr").read_text()
+    assert err.splitlines()[0] == "Using preset draft on cpu (encoder draft)."
+    assert "tiny.usda: 2 objects to stylise with ink_stripes (2 images, palette #" in err
+    for number, name in ((1, "Left"), (2, "Right")):
+        assert f"[{number}/2] /World/{name}: 2 iterations\n" in err
+        assert re.search(rf"\[{number}/2\] /World/{name}: done in [\d.]+ s, coverage 100%\n", err)
+        assert re.search(rf"^/World/{name} +done +[\d.]+ s +100%", out, re.MULTILINE)
+    assert "\x1b" not in out + err, "no escape sequences and no bar outside a terminal"
+    assert "tiny.stylized.usda" in out and "usdview" in out and "--style original" in out
+
+
+def test_a_run_writes_the_files_of_the_design_and_binds_the_style(finished: Path) -> None:
+    shot = finished / "shot"
+    written = {str(path.relative_to(shot)) for path in digests(shot)} - {"tiny.usda", "textures/color.png"}
+    folder = "tiny.style/ink_stripes"
+    assert written == {
+        "tiny.stylized.usda",
+        "tiny.style.usda",
+        f"{folder}/run.json",
+        *(f"{folder}/World__{name}/{file}" for name in ("Left", "Right") for file in ("TS.exr", "baked.png")),
+    }
+    assert looks(shot / "tiny.stylized.usda") == {"Left": "ink_stripes", "Right": "ink_stripes"}
+
+
+def test_on_a_terminal_there_are_bars_with_losses_and_stdout_stays_clean(
+    tiny_stage: Path, style_folder: Path
+) -> None:
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        process(tiny_stage, "--style-set", style_folder, *QUICK, "--mask", "/World/Left", "--json"),
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "160"},
+    ) as running:
+        os.close(follower)
+        shown = b""
+        try:
+            while block := os.read(leader, 1 << 16):
+                shown += block
+        except OSError:  # how Linux says that the other end is closed
+            pass
+        assert running.stdout is not None
+        run = json.loads(running.stdout.read())
+    os.close(leader)
+    assert running.returncode == 0
+    assert run["objects"][0]["status"] == "done"
+    text = shown.decode()
+    assert "\x1b[" in text
+    assert "All objects" in text
+    assert re.search(r"/World/Left.*2/2.*style [\d.]+ +content [\d.]+ +palette [\d.]+", text)
+
+
+def test_the_example_of_the_python_api_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_tiny_stage(tmp_path / "shot").rename(tmp_path / "shot" / "stage.usda")
+    (tmp_path / "concept").mkdir()
+    build_style_folder(tmp_path / "concept" / "gouache")
+    monkeypatch.chdir(tmp_path)
+    assert doctest.testmod(usdstylize, raise_on_error=True) == (0, 4)
+    assert looks(tmp_path / "shot" / "stage.stylized.usda")["Left"] == "gouache"
+
+
+def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(
+    capfd: pytest.CaptureFixture[str], tiny_stage: Path, style_folder: Path
+) -> None:
+    before = digests(tiny_stage.parent, style_folder)
+    arguments = [tiny_stage, "--style-set", style_folder, *SMALL]
+    with subprocess.Popen(
+        process(*arguments, "--iterations", "4"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if line.startswith("[2/2]"):
+                running.send_signal(signal.SIGINT)
+                break
+        err = running.stderr.read()
+    assert running.returncode == 130
+    assert err == "usdstylize: interrupted; 1 of 2 objects are kept, --resume does the others.\n"
+    root_layer = tiny_stage.with_name("tiny.stylized.usda")
+    assert looks(root_layer) == {"Left": "ink_stripes", "Right": ""}
+    first = digests(tiny_stage.parent / "tiny.style" / "ink_stripes" / "World__Left")
+
+    outcome = command(capfd, *arguments, "--iterations", "2", "--resume", "--json")
+    assert outcome.code == 0
+    assert [item["status"] for item in json.loads(outcome.out)["objects"]] == ["kept", "done"]
+    assert looks(root_layer) == {"Left": "ink_stripes", "Right": "ink_stripes"}
+    assert digests(tiny_stage.parent / "tiny.style" / "ink_stripes" / "World__Left") == first
+    after = digests(tiny_stage.parent, style_folder)
+    assert {path: after[path] for path in before} == before
