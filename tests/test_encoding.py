@@ -23,7 +23,8 @@ def test_every_8_bit_code_survives_the_round_trip() -> None:
 def test_values_outside_the_unit_range_stay_ordered_and_undo() -> None:
     values = np.linspace(-3, 5, 801, dtype=np.float32).reshape(3, 267)
     encoded = linear_to_srgb(values)
-    assert encoded.dtype == np.float32 and encoded.shape == values.shape
+    assert encoded.dtype == np.float32
+    assert encoded.shape == values.shape
     assert (np.diff(encoded.ravel()) > 0).all()
     np.testing.assert_allclose(srgb_to_linear(encoded), values, atol=2e-6)
     np.testing.assert_array_equal(linear_to_srgb(-values), -encoded)

@@ -43,7 +43,8 @@ def discover_good(path: Path) -> StageContents:
         assert [found.path for found in contents.objects] == ["/World/Good"]
         assert reading.load(contents, contents.objects[0]).base.shape == (16, 16, 3)
     for skipped in contents.skipped:
-        assert skipped.reason.endswith(".") and "\n" not in skipped.reason
+        assert skipped.reason.endswith(".")
+        assert "\n" not in skipped.reason
     return contents
 
 
@@ -76,7 +77,8 @@ def test_a_bad_mesh_is_skipped_by_name(
 ) -> None:
     contents = discover_good(write(tmp_path, edit))
     assert [skipped.path for skipped in contents.skipped] == ["/World/Bad"]
-    assert words in contents.skipped[0].reason and "/World/Bad" in contents.skipped[0].reason
+    assert words in contents.skipped[0].reason
+    assert "/World/Bad" in contents.skipped[0].reason
     assert capfd.readouterr() == ("", "")
 
 
@@ -112,7 +114,8 @@ def test_a_texture_that_does_not_open_is_skipped_by_name(
     if contents is not None:
         (tmp_path / "Bad.png").write_bytes(contents)
     reason = discover_good(path).skipped[0].reason
-    assert words in reason and "Bad.png" in reason
+    assert words in reason
+    assert "Bad.png" in reason
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "exr"])
@@ -179,7 +182,8 @@ def test_a_missing_payload_is_told_and_the_rest_is_read(
     capfd.readouterr()
     reasons = {skipped.path: skipped.reason for skipped in discover_good(path).skipped}
     assert "lost.usda" in reasons["/World/Lost"]
-    assert "usdMtlx" in reasons["/World/Mtlx"] and "usdMtlx" in reasons["/World/Shiny"]
+    assert "usdMtlx" in reasons["/World/Mtlx"]
+    assert "usdMtlx" in reasons["/World/Shiny"]
     assert capfd.readouterr() == ("", "")
 
 
@@ -235,6 +239,7 @@ def test_names_are_made_from_the_path_alone_and_never_meet(tmp_path: Path) -> No
 
     contents = reading.discover(write(tmp_path, edit), mask=paths)
     names = {found.path: found.name for found in contents.objects}
-    assert sorted(names) == sorted(paths) and len(set(names.values())) == len(paths)
+    assert sorted(names) == sorted(paths)
+    assert len(set(names.values())) == len(paths)
     assert names["/World/Vase/Geom"] == "World__Vase__Geom"
     assert all(Sdf.Path.IsValidIdentifier(name) and len(name) < 128 for name in names.values())

@@ -48,13 +48,15 @@ def read_one(folder: Path, edit: Edit) -> tuple[StageObject, ObjectData]:
     path = write(folder, edit)
     with unchanged(folder):
         contents = reading.discover(path)
-        assert contents.skipped == () and len(contents.objects) == 1
+        assert contents.skipped == ()
+        assert len(contents.objects) == 1
         return contents.objects[0], reading.load(contents, contents.objects[0])
 
 
 def why_skipped(folder: Path, edit: Edit) -> str:
     contents = reading.discover(write(folder, edit))
-    assert contents.objects == () and [skipped.path for skipped in contents.skipped] == ["/World/Quad"]
+    assert contents.objects == ()
+    assert [skipped.path for skipped in contents.skipped] == ["/World/Quad"]
     return contents.skipped[0].reason
 
 
@@ -95,7 +97,8 @@ def test_a_raw_texture_is_linear_light(picture: Path) -> None:
     found, data = read_one(
         picture.parent, lambda stage: set_inputs(stage, "Texture", sourceColorSpace=("token", "raw"))
     )
-    assert isinstance(found.base, TextureFile) and found.base.encoding == "linear"
+    assert isinstance(found.base, TextureFile)
+    assert found.base.encoding == "linear"
     np.testing.assert_allclose(data.base[0, 0], [encode(v / 255) for v in (200, 30, 10)], atol=1e-6)
 
 
@@ -216,7 +219,8 @@ def test_a_constant_uses_st_or_what_looks_like_uvs(picture: Path) -> None:
             api.CreatePrimvar(name, Sdf.ValueTypeNames.Find(kind), "vertex").Set(corners)
 
     found, data = read_one(picture.parent, edit)
-    assert found.base == ConstantColor((0.25, 0.5, 1.0)) and found.uv_primvar == "zone"
+    assert found.base == ConstantColor((0.25, 0.5, 1.0))
+    assert found.uv_primvar == "zone"
     np.testing.assert_allclose(data.base, [[[encode(0.25), encode(0.5), 1]]], atol=1e-6)
 
 
@@ -320,5 +324,7 @@ def test_what_cannot_be_traced_is_skipped_by_name(
     picture: Path, capfd: pytest.CaptureFixture[str], edit: Edit, words: str
 ) -> None:
     reason = why_skipped(picture.parent, edit)
-    assert words in reason and reason.endswith(".") and "\n" not in reason
+    assert words in reason
+    assert reason.endswith(".")
+    assert "\n" not in reason
     assert capfd.readouterr() == ("", ""), "USD's own diagnostics reached the terminal"

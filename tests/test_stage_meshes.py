@@ -115,7 +115,8 @@ def test_concave_polygons_are_covered_exactly(tmp_path: Path) -> None:
     assert len(mesh.triangles) == 6 + 2
     assert (doubled > 0).all(), "a triangle lies outside the polygon"
     # Shoelace by hand: the comb's area is 10, the arrow's is 2.
-    assert doubled[:6].sum() / 2 == pytest.approx(10) and doubled[6:].sum() / 2 == pytest.approx(2)
+    assert doubled[:6].sum() / 2 == pytest.approx(10)
+    assert doubled[6:].sum() / 2 == pytest.approx(2)
     np.testing.assert_allclose(mesh.uvs, mesh.points[mesh.triangles][..., :2], atol=1e-6)
 
 
@@ -186,7 +187,8 @@ def test_normals_authored_smooth_and_flat(tmp_path: Path) -> None:
     flat = normals_at("flat", lambda s, q: None)
     assert flat[(1, 0, 0)] == {(0, 0, 1), (1, 0, 0)}
     smooth = normals_at("smooth", lambda s, q: q.GetSubdivisionSchemeAttr().Set("catmullClark"))
-    assert smooth[(1, 0, 0)] == {(0.7071, 0, 0.7071)} and smooth[(0, 0, 0)] == {(0, 0, 1)}
+    assert smooth[(1, 0, 0)] == {(0.7071, 0, 0.7071)}
+    assert smooth[(0, 0, 0)] == {(0, 0, 1)}
 
     def authored(stage: Usd.Stage, quad: UsdGeom.Mesh) -> None:
         quad.CreateNormalsAttr([Gf.Vec3f(0, 0, 1)] * 6)
@@ -197,7 +199,8 @@ def test_normals_authored_smooth_and_flat(tmp_path: Path) -> None:
 
     # primvars:normals wins, and a normal under scale (1, 2, 1) leans by the inverse: (0, ½, 1).
     stretched = normals_at("authored", authored)
-    assert stretched[(0, 0, 0)] == {(0, 0.4472, 0.8944)} and stretched[(1, 0, -1)] == {(0.8944, 0.4472, 0)}
+    assert stretched[(0, 0, 0)] == {(0, 0.4472, 0.8944)}
+    assert stretched[(1, 0, -1)] == {(0.8944, 0.4472, 0)}
 
 
 def test_subsets_with_a_binding_are_objects_and_the_mesh_keeps_the_rest(tmp_path: Path) -> None:
@@ -250,4 +253,5 @@ def test_points_and_visibility_are_read_at_the_frame(tmp_path: Path) -> None:
         _, data = read_all(path, frame=frame)
         assert (data["/World/Quad"].mesh.points[:, 2] == depth).all()
     contents, _ = read_all(path, frame=20.0)
-    assert contents.objects == () and "invisible" in contents.skipped[0].reason
+    assert contents.objects == ()
+    assert "invisible" in contents.skipped[0].reason

@@ -40,7 +40,7 @@ def covered_texels(uvs: NDArray[np.floating], wrap: tuple[Wrap, Wrap], resolutio
         return np.ones((resolution, resolution), dtype=bool)
     # Odd samples lie on texel centres, even ones on borders and corners: 2 R + 1 a side.
     samples = np.arange(2 * resolution + 1) / (2 * resolution)
-    hits = _cast(folded, samples, samples)[0] >= 0
+    hits = _cast(folded, samples)[0] >= 0
     covered = np.zeros((resolution, resolution), dtype=bool)
     for row in range(3):
         for column in range(3):
@@ -63,8 +63,8 @@ def rasterize(uvs: NDArray[np.floating], resolution: int) -> tuple[Int32, Float3
     where several overlap, and barycentrics (R, R, 3) float32 of its three corners.
     """
     samples = (np.arange(resolution) + 0.5) / resolution
-    triangles, second, third = _cast(np.asarray(uvs, dtype=np.float64), samples, samples)
-    barycentrics = np.stack([1 - second - third, second, third], axis=-1)
+    triangles, weights = _cast(np.asarray(uvs, dtype=np.float64), samples, weights=True)
+    barycentrics = np.concatenate([1 - weights.sum(axis=-1, keepdims=True), weights], axis=-1)
     barycentrics[triangles < 0] = 0
     return triangles[::-1].copy(), barycentrics[::-1].copy()
 
@@ -162,26 +162,31 @@ def _cover_clamped(uvs: Float64, axis: int, edge: Bool) -> None:
         edge[:, side] |= np.cumsum(steps)[:length] > 0
 
 
-def _cast(uvs: Float64, columns: Float64, rows: Float64) -> tuple[Int32, Float32, Float32]:
-    """The first triangle at every (column, row) sample, and its 2nd and 3rd barycentric, (rows, columns)."""
-    shape = (len(rows), len(columns))
-    triangles = np.full(shape, -1, dtype=np.int32)
-    second, third = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+def _cast(uvs: Float64, samples: Float64, *, weights: bool = False) -> tuple[Int32, Float32]:
+    """What lies under a square grid of samples, its rows upwards: the triangle (S, S), -1 for none.
+
+    Where ``weights`` is set, also the barycentrics (S, S, 2) of its 2nd and 3rd corner.
+    """
+    size = len(samples)
+    triangles = np.full((size, size), -1, dtype=np.int32)
+    barycentrics = np.zeros((size, size, 2) if weights else (0, 0, 2), dtype=np.float32)
     if not len(uvs):
-        return triangles, second, third
+        return triangles, barycentrics
     # Each triangle lies a little deeper than the last, so that overlaps have one answer:
     # the first wins, however embree happened to build its tree.
     depth = np.broadcast_to(-np.arange(len(uvs))[:, None, None] / len(uvs), (len(uvs), 3, 1))
     scene = rtcore_scene.EmbreeScene()
     TriangleMesh(scene, np.concatenate([uvs, depth], axis=-1).astype(np.float32))
-    step = max(1, _RAYS_AT_ONCE // len(columns))
-    for start in range(0, len(rows), step):
+    step = max(1, _RAYS_AT_ONCE // size)
+    for start in range(0, size, step):
         band = slice(start, start + step)
-        grid = np.stack(np.meshgrid(columns, rows[band]), axis=-1).reshape(-1, 2)
+        grid = np.stack(np.meshgrid(samples, samples[band]), axis=-1).reshape(-1, 2)
         origins = np.concatenate([grid, np.ones((len(grid), 1))], axis=-1).astype(np.float32)
         directions = np.broadcast_to(np.array([0, 0, -1], np.float32), origins.shape).copy()
-        hits = scene.run(origins, directions, query="INTERSECT", output=True)
-        triangles[band] = hits["primID"].reshape(-1, len(columns))
-        second[band] = hits["u"].reshape(-1, len(columns))
-        third[band] = hits["v"].reshape(-1, len(columns))
-    return triangles, second, third
+        if weights:
+            hits = scene.run(origins, directions, query="INTERSECT", output=True)
+            triangles[band] = hits["primID"].reshape(-1, size)
+            barycentrics[band] = np.stack([hits["u"], hits["v"]], axis=-1).reshape(-1, size, 2)
+        else:
+            triangles[band] = scene.run(origins, directions).reshape(-1, size)
+    return triangles, barycentrics

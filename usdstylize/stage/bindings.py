@@ -63,7 +63,8 @@ def face_sets(mesh: UsdGeom.Mesh, time: Usd.TimeCode) -> list[FaceSet]:
         error = None
         if not in_range.all():
             error = MeshError(
-                f"GeomSubset {subset.GetPath()} has indices beyond the mesh's {face_count} faces; export it again."
+                f"GeomSubset {subset.GetPath()} has indices beyond the mesh's {face_count} faces; "
+                "export it again."
             )
         elif not len(indices):
             error = MeshError(f"GeomSubset {subset.GetPath()} is empty; give it faces or remove it.")
@@ -94,7 +95,8 @@ def _dangling(prim: Usd.Prim, relationship: Usd.Relationship) -> str:
     for error in stage.GetCompositionErrors():
         if ".mtlx@" in str(error):
             return (
-                f"{prim.GetPath()} is bound to {target}, which is not on the stage: a MaterialX document that "
-                "is referenced arrives empty, as this build of USD has no usdMtlx; bind a UsdPreviewSurface."
+                f"{prim.GetPath()} is bound to {target}, which is not on the stage: a MaterialX document "
+                "that is referenced arrives empty, as this build of USD has no usdMtlx; "
+                "bind a UsdPreviewSurface."
             )
     return f"{prim.GetPath()} is bound to {target}, which is no Material on the stage; bind it again."

@@ -47,8 +47,8 @@ def input_value(shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default:
     node = producing_shader(attribute)
     if node is not None:
         raise MaterialError(
-            f"Shader {shader.GetPath()} has its inputs:{name} computed by {node.GetPath()} ({shader_id(node)}), "
-            "which is not supported; give it a value."
+            f"Shader {shader.GetPath()} has its inputs:{name} computed by {node.GetPath()} "
+            f"({shader_id(node)}), which is not supported; give it a value."
         )
     value = attribute.Get(time)
     return default if value is None else value

@@ -46,9 +46,10 @@ def choose_uv_primvar(prim: Usd.Prim) -> str:
     }
     by_role = [name for name in sorted(found) if found[name].startswith("texCoord2")]
     by_name = [name for name in sorted(found) if name.lower().startswith(_UV_PREFIXES)]
-    for name in [*(name for name in ("st",) if name in found), *by_role, *by_name]:
-        return name
-    raise MeshError(f"Mesh {prim.GetPath()} has no UVs; unwrap it and author primvars:st.")
+    candidates: list[str] = ["st"] if "st" in found else [*by_role, *by_name]
+    if not candidates:
+        raise MeshError(f"Mesh {prim.GetPath()} has no UVs; unwrap it and author primvars:st.")
+    return candidates[0]
 
 
 def read_uvs(prim: Usd.Prim, name: str, time: Usd.TimeCode, geometry: Geometry) -> NDArray[np.float64]:
@@ -69,8 +70,8 @@ def read_uvs(prim: Usd.Prim, name: str, time: Usd.TimeCode, geometry: Geometry) 
         )
     if primvar.GetInterpolation() not in _VARYING:
         raise MeshError(
-            f"Mesh {prim.GetPath()} has {primvar.GetInterpolation()} UVs in primvars:{name}, which span no area; "
-            "author vertex or faceVarying ones."
+            f"Mesh {prim.GetPath()} has {primvar.GetInterpolation()} UVs in primvars:{name}, which span "
+            "no area; author vertex or faceVarying ones."
         )
     return read_corner_values(prim, primvar, time, geometry, components=2)
 
@@ -94,8 +95,8 @@ def read_corner_values(
     spread = geometry.spread(str(primvar.GetInterpolation()), values)
     if spread is None:
         raise MeshError(
-            f"{label} with {len(values)} values, which does not fit {primvar.GetInterpolation()} interpolation "
-            "on this mesh; export the mesh again."
+            f"{label} with {len(values)} values, which does not fit {primvar.GetInterpolation()} "
+            "interpolation on this mesh; export the mesh again."
         )
     if not np.isfinite(spread).all():
         raise MeshError(f"{label} with NaN or infinite values; export the mesh again.")
@@ -109,7 +110,8 @@ def transform_uvs(uvs: NDArray[np.float64], transform: UVTransform | None) -> ND
     scaled = uvs * _pair(transform.scale)
     angle = np.deg2rad(transform.rotation)
     cos, sin = np.cos(angle), np.sin(angle)
-    return scaled @ np.array([[cos, sin], [-sin, cos]]) + _pair(transform.translation)
+    turned: NDArray[np.float64] = scaled @ np.array([[cos, sin], [-sin, cos]])
+    return turned + _pair(transform.translation)
 
 
 def _pair(values: Sequence[float]) -> NDArray[np.float64]:

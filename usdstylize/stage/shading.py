@@ -60,7 +60,8 @@ def trace_look(prim: Usd.Prim, time: Usd.TimeCode) -> Look:
     base = _primvar_color(prim, "displayColor", time)
     if base is None:
         raise MaterialError(
-            f"{prim.GetPath()} has neither a material nor a displayColor; bind a material with a UsdPreviewSurface."
+            f"{prim.GetPath()} has neither a material nor a displayColor; "
+            "bind a material with a UsdPreviewSurface."
         )
     return Look(material_path=None, surface="none", surface_path=None, base=base)
 
@@ -93,8 +94,8 @@ def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeC
             return replace(look, base=_read_color(prim, node, time))
         case other:
             raise MaterialError(
-                f"Shader {surface.GetPath()} takes its diffuseColor from {node.GetPath()} ({other}), which is not "
-                "supported; connect a UsdUVTexture, a UsdPrimvarReader_float3 or a value."
+                f"Shader {surface.GetPath()} takes its diffuseColor from {node.GetPath()} ({other}), "
+                "which is not supported; connect a UsdUVTexture, a UsdPrimvarReader_float3 or a value."
             )
 
 
@@ -105,8 +106,8 @@ def _preview_surface(material: UsdShade.Material) -> UsdShade.Shader:
     path = material.GetPath()
     if surface:
         raise MaterialError(
-            f"Material {path} has the surface {surface.GetPath()} ({shader_id(surface)}), which is not supported "
-            "yet; give it a UsdPreviewSurface on outputs:surface."
+            f"Material {path} has the surface {surface.GetPath()} ({shader_id(surface)}), "
+            "which is not supported yet; give it a UsdPreviewSurface on outputs:surface."
         )
     outputs = [output for output in material.GetSurfaceOutputs() if output.HasConnectedSource()]
     for output in outputs:
@@ -130,7 +131,8 @@ def _read_color(prim: Usd.Prim, reader: UsdShade.Shader, time: Usd.TimeCode) -> 
     fallback = input_value(reader, "fallback", time)
     if fallback is None:
         raise MaterialError(
-            f"Primvar reader {reader.GetPath()} reads primvars:{name}, which {prim.GetPath()} does not have; author it."
+            f"Primvar reader {reader.GetPath()} reads primvars:{name}, which {prim.GetPath()} "
+            "does not have; author it."
         )
     return _constant(fallback)
 
@@ -145,7 +147,8 @@ def _primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor |
     values = primvar.ComputeFlattened(time)
     if not values or len(values) != 1 or len(values[0]) != 3:
         raise MaterialError(
-            f"{prim.GetPath()} has constant primvars:{name} that is not one colour; author one, or its interpolation."
+            f"{prim.GetPath()} has constant primvars:{name} that is not one colour; "
+            "author one, or its interpolation."
         )
     return _constant(values[0])
 

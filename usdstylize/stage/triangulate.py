@@ -65,7 +65,8 @@ def _flatten(polygon: Float64, normal: Float64) -> Float64:
     normal = normal / np.linalg.norm(normal)
     first = np.cross(normal, np.eye(3)[np.argmin(np.abs(normal))])
     first /= np.linalg.norm(first)
-    return (polygon - polygon[0]) @ np.stack([first, np.cross(normal, first)], axis=1)
+    flat: Float64 = (polygon - polygon[0]) @ np.stack([first, np.cross(normal, first)], axis=1)
+    return flat
 
 
 def _clip_ears(outline: Float64) -> Int64:
