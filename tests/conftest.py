@@ -1,6 +1,9 @@
 """Small inputs that many tests share, and the guard that no source byte changes."""
 
 import hashlib
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
+
+SMALL = ("--preset", "draft", "--device", "cpu", "--texture-resolution", "64")
+QUICK = (*SMALL, "--iterations", "2")
+"""Options for a run that takes seconds."""
 
 
 def digests(*roots: Path) -> dict[Path, str]:
@@ -36,6 +43,31 @@ def style_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny_stage(tmp_path: Path) -> Path:
     return build_tiny_stage(tmp_path / "shot")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``shot/tiny.usda``, ``ink stripes`` and the result of one run; do not change it."""
+    folder = tmp_path_factory.mktemp("finished")
+    stage = build_tiny_stage(folder / "shot")
+    style = build_style_folder(folder / "ink stripes")
+    with unchanged(stage.parent, may_add=True), unchanged(style):
+        run = subprocess.run(process(stage, "--style-set", style, *QUICK), capture_output=True, text=True)
+    (folder / "stdout").write_text(run.stdout)
+    (folder / "stderr").write_text(run.stderr)
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+@pytest.fixture
+def result(finished: Path, tmp_path: Path) -> Path:
+    """The root layer in a copy of ``finished``."""
+    shutil.copytree(finished, tmp_path / "copy")
+    return tmp_path / "copy" / "shot" / "tiny.stylized.usda"
+
+
+def process(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "usdstylize", *map(str, arguments)]
 
 
 def build_style_folder(folder: Path) -> Path:

@@ -1,19 +1,17 @@
 """Bad input: one sentence that names it, the right exit code, nothing written, no source touched."""
 
 import json
+import os
 import resource
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import build_tiny_stage, define_material, define_quad, digests, unchanged
+from conftest import QUICK, build_tiny_stage, define_material, define_quad, digests, process, unchanged
 from pxr import Gf, Usd, UsdGeom
 
 from usdstylize import cli
-
-QUICK = ("--preset", "draft", "--device", "cpu", "--iterations", "1", "--texture-resolution", "64")
 
 
 def refused(
@@ -40,7 +38,7 @@ def refused(
     [
         ([], ["STAGE"]),
         (["{stage}"], ["--style-set"]),
-        (["{stage}", "--style-set", "{style}", "--sead", "1"], ["--sead"]),
+        (["{stage}", "--style-set", "{style}", "--sead", "1"], ["--sead", "did you mean --seed"]),
         (["{stage}", "--style-set", "{style}", "--seed", "one"], ["--seed", '"one"']),
         (["{stage}", "--style-set", "{style}", "--preset", "fast"], ["fast", "draft", "standard", "paper"]),
         (["{stage}", "--style-set", "{style}", "--camera-distance", "near"], ["camera-distance", "near"]),
@@ -54,7 +52,7 @@ def refused(
         (["{stage}", "--style-set", "{style}", "--force", "--resume"], ["--force", "--resume"]),
         (["{stage}", "--style-set", "{style}", "--purposes", "guide"], ["--purposes", "guide"]),
         (["inspect"], ["STAGE"]),
-        (["inspect", "{stage}", "extra"], ["extra"]),
+        (["inspect", "{stage}", "extra"], ["extra is more than this command takes"]),
         (["select", "{stage}"], ["--style"]),
         (["weights", "--weights", "nowhere"], ["nowhere is not a folder"]),
     ],
@@ -241,6 +239,16 @@ def test_a_foreign_file_in_the_place_of_the_result_is_not_replaced(
         assert str(foreign) in sentence
 
 
+def test_a_style_that_the_result_holds_is_refused_without_force_or_resume(
+    capfd: pytest.CaptureFixture[str], result: Path
+) -> None:
+    folder = result.parents[1]
+    stage, style = folder / "shot" / "tiny.usda", folder / "ink stripes"
+    sentence = refused(capfd, folder, stage, "--style-set", style, *QUICK, "--quiet")
+    for word in (str(result), "ink_stripes", "--force", "--resume"):
+        assert word in sentence
+
+
 def test_a_full_disk_leaves_nothing_half_written(tiny_stage: Path, style_folder: Path) -> None:
     # No file may grow past a few KB, as on a full disk: EFBIG instead of ENOSPC, at the same calls.
     def limit() -> None:
@@ -249,11 +257,11 @@ def test_a_full_disk_leaves_nothing_half_written(tiny_stage: Path, style_folder:
     arguments = [tiny_stage, "--style-set", style_folder, *QUICK, "--quiet"]
     with unchanged(tiny_stage.parents[1]):
         done = subprocess.run(
-            [sys.executable, "-m", "usdstylize", *map(str, arguments)],
+            process(*arguments),
             preexec_fn=limit,
             capture_output=True,
             text=True,
-            env={**__import__("os").environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1

@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +12,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
-from conftest import build_style_folder, build_tiny_stage, digests, unchanged
+from conftest import QUICK, SMALL, build_style_folder, build_tiny_stage, digests, process, unchanged
 from pxr import Usd, UsdShade
 
 import usdstylize
 from usdstylize import cli
-
-SMALL = ("--preset", "draft", "--device", "cpu", "--texture-resolution", "64")
-QUICK = (*SMALL, "--iterations", "2")
 
 
 @dataclass(frozen=True)
@@ -35,31 +31,6 @@ def command(capfd: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
     capfd.readouterr()
     code = cli.run([str(argument) for argument in arguments])
     return Outcome(code, *capfd.readouterr())
-
-
-def process(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "usdstylize", *map(str, arguments)]
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``shot/tiny.usda``, ``ink stripes`` and the result of one run; do not change it."""
-    folder = tmp_path_factory.mktemp("finished")
-    stage = build_tiny_stage(folder / "shot")
-    style = build_style_folder(folder / "ink stripes")
-    with unchanged(stage.parent, may_add=True), unchanged(style):
-        run = subprocess.run(process(stage, "--style-set", style, *QUICK), capture_output=True, text=True)
-    (folder / "stdout").write_text(run.stdout)
-    (folder / "stderr").write_text(run.stderr)
-    assert run.returncode == 0, run.stderr
-    return folder
-
-
-@pytest.fixture
-def result(finished: Path, tmp_path: Path) -> Path:
-    """The root layer in a copy of ``finished``."""
-    shutil.copytree(finished, tmp_path / "copy")
-    return tmp_path / "copy" / "shot" / "tiny.stylized.usda"
 
 
 def looks(root_layer: Path) -> dict[str, str]:

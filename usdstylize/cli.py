@@ -4,6 +4,7 @@
 could be done. 130: interrupted.
 """
 
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter, Token
+from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError
 
 from usdstylize import console, progress, weights
 from usdstylize.errors import UsdStylizeError
@@ -90,13 +91,20 @@ def run(tokens: Sequence[str] | None = None) -> int:
         console.note("usdstylize: interrupted; nothing was written.")
         return INTERRUPTED
     except CycloptsError as error:
-        return _refuse(tokens, error, f"{str(error).strip().rstrip('.')}; see `usdstylize --help`.")
+        return _refuse(tokens, error, f"{_usage_error(error)}; see `usdstylize --help`.")
     except UsdStylizeError as error:
         return _refuse(tokens, error, str(error))
     except Exception as error:  # our own mistake; a farm still gets a sentence and an exit code
         what = f"{type(error).__name__}: {error}"
         return _refuse(tokens, error, f"internal error ({what}); please report it with what --verbose shows.")
     return code if isinstance(code, int) else ALL_DONE  # --help and --version return nothing
+
+
+def _usage_error(error: CycloptsError) -> str:
+    """Cyclopts' own words, as one sentence without its full stop."""
+    if isinstance(error, UnusedCliTokensError):
+        return f"{' '.join(error.unused_tokens or ())} is more than this command takes"
+    return re.sub(r"\. Did you mean (.*)\?$", r" (did you mean \1?)", str(error).strip()).rstrip(".")
 
 
 def _refuse(tokens: Sequence[str], error: Exception, text: str) -> int:
