@@ -164,7 +164,8 @@ def test_a_run_in_a_log_is_plain_lines_and_ends_with_a_summary(finished: Path) -
         assert re.search(rf"\[{number}/2\] /World/{name}: done in [\d.]+ s, coverage 100%\n", err)
         assert re.search(rf"^/World/{name} +done +[\d.]+ s +100%", out, re.MULTILINE)
     assert "\x1b" not in out + err, "no escape sequences and no bar outside a terminal"
-    assert "tiny.stylized.usda" in out and "usdview" in out and "--style original" in out
+    for word in ("tiny.stylized.usda", "usdview", "--style original"):
+        assert word in out
 
 
 def test_a_run_writes_the_files_of_the_design_and_binds_the_style(finished: Path) -> None:

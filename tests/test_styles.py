@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio
+import OpenImageIO
 import pytest
 from PIL import Image
 from pxr import Sdf
@@ -125,7 +125,7 @@ def test_a_transparent_palette_entry_becomes_white(tmp_path: Path) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sixteen_bits_keep_their_brightness(tmp_path: Path, suffix: str, channels: int) -> None:
     levels = np.full((64, 64, channels), 200 * 257, dtype=np.uint16)
-    oiio.ImageBuf(levels).write(str(tmp_path / f"a.{suffix}"))
+    OpenImageIO.ImageBuf(levels).write(str(tmp_path / f"a.{suffix}"))
     assert center(load(tmp_path)) == [200, 200, 200]
 
 

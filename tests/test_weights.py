@@ -208,6 +208,6 @@ def test_without_a_network_fetching_says_so_in_one_sentence(
 
 def test_fetching_never_replaces_a_file_it_does_not_know(tmp_path: Path) -> None:
     file = put(tmp_path / "RN50.pt")
-    with pytest.raises(WeightsError, match="is not the RN50.pt expected"):
+    with pytest.raises(WeightsError, match=r"is not the RN50\.pt expected"):
         weights.fetch("clip-rn50", tmp_path)
     assert file.read_bytes() == b"not the weights"
