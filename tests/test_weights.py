@@ -206,6 +206,22 @@ def test_without_a_network_fetching_says_so_in_one_sentence(
     assert not list(tmp_path.glob("*RN50*"))
 
 
+def test_what_is_there_is_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    file = weights.WeightFile("RN50.pt", hashlib.sha256(b"good").hexdigest())
+    monkeypatch.setitem(weights._FILES, "clip-rn50", (file,))
+    cached = put(Path.home() / ".cache" / "clip" / "RN50.pt", b"good")
+    assert weights.fetch("clip-rn50", None) == cached
+    # a folder that is to be complete in itself, such as a farm's, does not count on this home
+    with pytest.raises(WeightsError, match="could not be downloaded"):
+        weights.fetch("clip-rn50", tmp_path / "farm")
+
+
+def test_fetching_into_what_is_no_folder_says_so(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"RN50\.pt cannot be written \(File exists\)"):
+        weights.fetch("clip-rn50", put(tmp_path / "taken"))
+
+
 def test_fetching_never_replaces_a_file_it_does_not_know(tmp_path: Path) -> None:
     file = put(tmp_path / "RN50.pt")
     with pytest.raises(WeightsError, match=r"is not the RN50\.pt expected"):

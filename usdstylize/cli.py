@@ -256,24 +256,17 @@ def network_weights(
     Parameters
     ----------
     fetch
-        Download what is missing, into the folder of --weights or the libraries' own caches.
+        Download what is missing: from the folder of --weights, or from every place that is searched.
     folder
         Folder searched first.
     """
     if fetch:
-        _fetch_missing(folder, quiet=flags.quiet)
+        for name in weights.NETWORKS:
+            with progress.download(name, quiet=flags.quiet) as received:
+                weights.fetch(name, folder, received)
     statuses = weights.report(folder)
     if flags.json:
         console.show_json([asdict(status) for status in statuses])
     elif not flags.quiet:
         console.show_weights(statuses)
     return SOME_FAILED if any(status.state == "refused" for status in statuses) else ALL_DONE
-
-
-def _fetch_missing(folder: Path | None, *, quiet: bool) -> None:
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    for status in weights.report(folder):
-        if status.state == "missing":
-            with progress.download(status.name, quiet=quiet) as received:
-                weights.fetch(status.name, folder, received)

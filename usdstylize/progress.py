@@ -94,16 +94,24 @@ class BarProgress:
 
 @contextmanager
 def download(name: str, *, quiet: bool) -> Iterator[weights.Progress]:
-    """What `weights.fetch` reports to: a bar on a terminal, a line in a log."""
-    if quiet or not sys.stderr.isatty():
-        if not quiet:
-            note(f"Fetching the weights of {name} ...")
+    """What `weights.fetch` reports to: a bar on a terminal, a line in a log; nothing before a byte came."""
+    title = f"Fetching the weights of {name}"
+    if quiet:
         yield lambda received, total: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal(sys.stderr)) as bars:
-        task = bars.add_task(f"Fetching the weights of {name}", total=None)
-        yield lambda received, total: bars.update(task, completed=received, total=total)
+    elif not sys.stderr.isatty():
+        announced: list[str] = []
+
+        def announce(received: int, total: int | None) -> None:
+            if not announced:
+                announced.append(title)
+                note(f"{title} ...")
+
+        yield announce
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=terminal(sys.stderr)) as bars:
+            task = bars.add_task(title, total=None, visible=False)
+            yield lambda received, total: bars.update(task, completed=received, total=total, visible=True)
 
 
 def _announcement(plan: Plan, options: Options) -> Iterator[str]:

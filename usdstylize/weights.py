@@ -8,7 +8,7 @@ import hashlib
 import http.client
 import os
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -83,7 +83,7 @@ def locate(name: NetworkName, folder: Path | None) -> Path:
     """
     if folder is not None and not folder.is_dir():
         raise WeightsError(f"{folder} is not a folder; --weights takes the folder of the weight files.")
-    found = _find(name, folder)
+    found = _find(name, searched_folders(name, folder))
     if found is not None:
         path, file = found
         _check(path, file)
@@ -109,9 +109,9 @@ def searched_folders(name: NetworkName, folder: Path | None) -> tuple[Path, ...]
     return (*first, _torch_hub_cache())
 
 
-def _find(name: NetworkName, folder: Path | None) -> tuple[Path, WeightFile] | None:
+def _find(name: NetworkName, places: Iterable[Path]) -> tuple[Path, WeightFile] | None:
     """The first file with a right name, its bytes unread."""
-    for place in searched_folders(name, folder):
+    for place in places:
         for file in _FILES[name]:
             path = place / file.name
             if os.path.isfile(path):  # unlike Path.is_file, False for a folder that may not be entered
@@ -130,19 +130,21 @@ def report(folder: Path | None) -> tuple[WeightStatus, ...]:
 
 
 def fetch(name: NetworkName, folder: Path | None, progress: Progress | None = None) -> Path:
-    """Download a network's original weights into ``folder``, or the cache of the library they belong to.
+    """The weights in ``folder``, or where `locate` finds them, downloaded if they are not there.
 
-    A file that is there already and right is kept; one that is wrong is refused, not replaced.
+    What is downloaded is the network's original file; without a folder it goes to the cache of
+    the library it belongs to. A file that is there and wrong is refused, never replaced.
 
     Raises WeightsError where the download fails, arrives incomplete or altered, or cannot be written.
     """
+    found = _find(name, searched_folders(name, None) if folder is None or name == "draft" else (folder,))
+    if found is not None:
+        _check(*found)
+        return found[0]
     if name == "draft":
-        return locate(name, folder)
+        return locate(name, None)
     file = _FILES[name][0]
     target = (folder or (_open_clip_cache() if name == "clip-rn50" else _torch_hub_cache())) / file.name
-    if target.exists():
-        _check(target, file)
-        return target
     url = _url(name)
     temporary = target.with_name(f".{file.name}.{os.getpid()}.part")
     try:
@@ -171,7 +173,7 @@ def _status(name: NetworkName, folder: Path | None) -> WeightStatus:
         preset for preset, method in PRESETS.items() if name in (method.encoder, method.content_encoder)
     )
     searched = searched_folders(name, folder)
-    found = _find(name, folder)
+    found = _find(name, searched)
     path = found[0] if found else None
     try:
         locate(name, folder)
