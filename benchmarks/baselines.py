@@ -1,0 +1,39 @@
+"""What a result must beat: textures that anyone could make without the method.
+
+Each is told as a T_S, so that the judge sees it exactly as it sees a result.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usdstylize.author.bake import resample
+from usdstylize.losses.objective import cover_crop
+from usdstylize.objects import ObjectData, StyleSet, Wrap
+
+__all__ = ["baselines"]
+
+Float32 = NDArray[np.float32]
+
+_SIZE = 1024
+
+
+def baselines(data: ObjectData, style: StyleSet, wrap: tuple[Wrap, Wrap]) -> dict[str, Float32]:
+    """T_S (H, W, 3) float32 by name: the original, a recolour, noise, the style laid on by UV."""
+    height, width = (max(_SIZE, side) for side in data.base.shape[:2])
+    base = resample(data.base, (width, height), wrap)
+    noise = np.random.default_rng(0).random(base.shape, dtype=np.float32)
+    picture = cover_crop(style.primary.pixels, max(height, width))[:height, :width]
+    return {
+        "original": np.zeros_like(base),
+        "recolour": _snap(base, style.palette) - base,
+        "noise": noise - base,
+        "style by UV": picture - base,
+    }
+
+
+def _snap(image: Float32, palette: Float32) -> Float32:
+    """Every texel replaced by the palette colour nearest to it (in sRGB-encoded values)."""
+    flat = image.reshape(-1, 3)
+    nearest = ((palette**2).sum(1) - 2 * (flat @ palette.T)).argmin(1)
+    snapped: Float32 = palette[nearest].reshape(image.shape)
+    return snapped
