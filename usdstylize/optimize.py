@@ -164,7 +164,7 @@ class _Seen:
     def texels(self) -> NDArray[np.bool_]:
         """(size, size) bool, row 0 the top."""
         areas = [height * width for height, width in self._sizes]
-        levels = torch.split(self._rows.float(), areas)  # type: ignore[no-untyped-call]
+        levels = torch.split(self._rows.float(), areas)
         result = torch.zeros(1, 1, 1, 1, device=self._rows.device)
         for level, size in zip(reversed(levels), reversed(self._sizes), strict=True):
             result = torch.maximum(F.interpolate(result, size, mode="nearest"), level.view(1, 1, *size))

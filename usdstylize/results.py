@@ -68,7 +68,8 @@ class RunResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; paths become strings."""
-        return plain(asdict(self))
+        result: dict[str, Any] = plain(asdict(self))
+        return result
 
 
 def plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ is never run, and images are not resized to 224.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -46,7 +47,8 @@ class ClipResNet50(nn.Module):
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:
-            state = torch.jit.load(str(path), map_location="cpu").state_dict()
+            archive = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+            state = archive.state_dict()
         model = cls(bn_relu=bn_relu)
         prefix = "visual."
         model.visual.load_state_dict(
@@ -58,14 +60,14 @@ class ClipResNet50(nn.Module):
         x = self.standardize(images)
         x = self.visual.stem(x.to(self.visual.conv1.weight.dtype))
         x = self.visual.layer2(self.visual.layer1(x))
-        features = []
+        features: list[Tensor] = []
         for stage in (self.visual.layer3, self.visual.layer4):
             for block in stage:
                 x, feature = self._bottleneck(block, x)
                 features.append(feature_rows(feature, rows[len(features)] if rows is not None else None))
         return features
 
-    def _bottleneck(self, block: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _bottleneck(self, block: Any, x: Tensor) -> tuple[Tensor, Tensor]:
         """open_clip's Bottleneck.forward, which keeps conv2's output.
 
         Written out since a hook would read the tensor after an in-place ReLU has changed it.

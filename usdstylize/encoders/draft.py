@@ -64,6 +64,7 @@ class DraftEncoder(nn.Module):
                 x = self.blocks[block](x)
             # A head works on each position alone, so only the wanted ones are computed.
             wanted = feature_rows(x, rows[index] if rows is not None else None)
-            weight, bias = head.get_parameter("weight"), head.get_parameter("bias")
-            features.append(F.relu(F.linear(wanted, weight.flatten(1), bias)) * self.scale[index])
+            weight, bias = head.get_parameter("weight").flatten(1), head.get_parameter("bias")
+            scale = self.scale[index]
+            features.append(F.relu(F.linear(wanted, weight * scale, bias * scale)))
         return features

@@ -12,7 +12,7 @@ def feature_rows(features: Tensor, rows: Tensor | None = None) -> Tensor:
     rows: (K,) int64, each position at most once.
     """
     flat = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
-    return flat if rows is None else _Gather.apply(flat, rows)  # type: ignore[no-any-return, no-untyped-call]
+    return flat if rows is None else _Gather.apply(flat, rows)  # type: ignore[no-untyped-call]
 
 
 class _Gather(torch.autograd.Function):
@@ -28,7 +28,7 @@ class _Gather(torch.autograd.Function):
         return flat.index_select(0, rows)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         (rows,) = ctx.saved_tensors
         flat = gradient.new_zeros(ctx.length, gradient.shape[1])
         return flat.index_copy_(0, rows, gradient), None

@@ -59,7 +59,7 @@ class Vgg16(nn.Module):
         if self.caffe:
             x = x.flip(1)
         x = x.to(self.features[0].weight.dtype)
-        features = []
+        features: list[Tensor] = []
         for index, layer in enumerate(self.features):
             x = layer(x)
             if index in _TAPS:

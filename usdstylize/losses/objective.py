@@ -104,7 +104,8 @@ class Objective:
         original = self._content_encoder(images, self._batch_rows(content, self._content_encoder.strides))
         per_view: list[list[Tensor]] = [[] for _ in views]
         for layer, rows in enumerate(original):
-            parts = rows.split([len(positions[layer].rows) for positions in content])
+            counts = [len(positions[layer].rows) for positions in content]
+            parts = torch.split(rows, counts)
             for index, part in enumerate(parts):
                 per_view[index].append(part.clone())
         return [Target(*parts) for parts in zip(views, style, content, per_view, strict=True)]

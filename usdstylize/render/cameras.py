@@ -28,7 +28,7 @@ class Camera:
     light: Float32
 
 
-def look_at(eye: Float32, light: Float32, field_of_view: float) -> Camera:
+def look_at(eye: NDArray[np.floating], light: NDArray[np.floating], field_of_view: float) -> Camera:
     """A camera at ``eye`` that looks at the origin; ``field_of_view`` in degrees."""
     backward = eye / np.linalg.norm(eye)
     up = np.array([0.0, 1.0, 0.0]) if abs(backward[1]) < 0.999 else np.array([0.0, 0.0, 1.0])

@@ -111,8 +111,9 @@ class _Sample(torch.autograd.Function):
         return F.embedding_bag(rows, table, per_sample_weights=weights, mode="sum")
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         rows, weights = ctx.saved_tensors
         spread = (weights[:, :, None] * gradient[:, None, :]).reshape(-1, 3)
         table = gradient.new_zeros(ctx.length, 3)
-        return table.index_add_(0, rows.reshape(-1), spread), None, None
+        # int64: with int32 indices index_add_ is fourteen times slower on a CPU
+        return table.index_add_(0, rows.reshape(-1).long(), spread), None, None
