@@ -136,6 +136,14 @@ def test_inspect_lists_what_is_in_scope(
     assert [item["path"] for item in json.loads(outcome.out)["objects"]] == expected
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(tiny_stage: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(process("inspect", tiny_stage, "--json"), stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_weights_lists_every_network_and_fails_only_for_a_wrong_file(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

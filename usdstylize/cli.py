@@ -4,6 +4,7 @@
 could be done. 130: interrupted.
 """
 
+import os
 import re
 import sys
 import traceback
@@ -22,6 +23,8 @@ from usdstylize.options import Options
 __all__ = ["run"]
 
 ALL_DONE, SOME_FAILED, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
+READER_GONE = 141
+"""As a shell reports SIGPIPE."""
 
 
 def _words(_type: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
@@ -90,6 +93,9 @@ def run(tokens: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.note("usdstylize: interrupted; nothing was written.")
         return INTERRUPTED
+    except BrokenPipeError:  # `| head` has seen enough; Python must not try to flush the rest at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except CycloptsError as error:
         return _refuse(tokens, error, f"{_usage_error(error)}; see `usdstylize --help`.")
     except UsdStylizeError as error:
