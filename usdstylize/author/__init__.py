@@ -1,6 +1,17 @@
 """Writing: the layers, materials, variants and bakes of a result. Only this room and stage/ import pxr."""
 
 from usdstylize.author.plan import OutputPlan, existing_styles, plan
+from usdstylize.author.select import select
+from usdstylize.author.verify import Check, VerifyReport, verify
 from usdstylize.author.writer import Writer
 
-__all__ = ["OutputPlan", "Writer", "existing_styles", "plan"]
+__all__ = [
+    "Check",
+    "OutputPlan",
+    "VerifyReport",
+    "Writer",
+    "existing_styles",
+    "plan",
+    "select",
+    "verify",
+]

@@ -122,7 +122,9 @@ class Writer:
                 )
                 write_binding(self._style, binding, obj.name)
         self._seeds.append(texture.seed)
-        self._written[obj.name] = _describe(obj, data, texture, textures, self.remarks[obj.name])
+        self._written[obj.name] = _describe(
+            obj, data, texture, textures, self.strength, self.remarks[obj.name]
+        )
 
     def commit(self, run: dict[str, Any]) -> Path:
         """Put textures, layers and run.json (``run`` and each object's facts) in place.
@@ -271,7 +273,12 @@ def _undone_on_error() -> Iterator[Any]:
 
 
 def _describe(
-    obj: StageObject, data: ObjectData, texture: StyleTexture, textures: Textures, remarks: list[str]
+    obj: StageObject,
+    data: ObjectData,
+    texture: StyleTexture,
+    textures: Textures,
+    strength: float,
+    remarks: list[str],
 ) -> dict[str, Any]:
     """One object's facts for run.json; sizes are (width, height)."""
     return {
@@ -281,6 +288,7 @@ def _describe(
         "base_size": [data.base.shape[1], data.base.shape[0]],
         "style_size": [texture.image.shape[1], texture.image.shape[0]],
         "files": [path for path in (textures.style, textures.baked) if path],
+        "strength": strength,
         "coverage": texture.coverage,
         "iterations": texture.iterations,
         "seed": texture.seed,

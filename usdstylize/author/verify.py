@@ -1,0 +1,284 @@
+"""Checking a result from what lies on the disk, with nothing remembered from the run."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pxr import Ar, Sdf, Tf, Usd, UsdShade, UsdValidation
+
+from usdstylize import stage as reading
+from usdstylize.author.bake import combine
+from usdstylize.author.binding import BINDING_PURPOSES
+from usdstylize.author.evaluate import evaluate
+from usdstylize.author.material import ORIGINAL, VARIANT_SET
+from usdstylize.author.provenance import Provenance, read_layer, read_provenance
+from usdstylize.author.select import find_style_layer, stylized_materials
+from usdstylize.encoding import srgb_to_linear
+from usdstylize.errors import OutputError, UsdStylizeError
+from usdstylize.objects import StageContents, StageObject
+from usdstylize.stage.opening import first_sentence, quiet
+
+__all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "Check", "VerifyReport", "verify"]
+
+LIVE_TOLERANCE = 0.002
+"""Largest difference of the live network from clamp(T + strength · T_S), linear."""
+BAKE_TOLERANCE = 0.008
+"""The same for the bake, which is rounded to 8 bits."""
+_ALL_PURPOSES = ("default", "render", "proxy")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    """What is checked: source, composition, validation, path, binding, variants, live, bake."""
+    subject: str
+    """The file or prim."""
+    ok: bool
+    detail: str
+    """A sentence, or the number that was measured."""
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """Everything that `verify` looked at."""
+
+    root_layer: Path
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True where nothing is wrong."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """What is wrong."""
+        return tuple(check for check in self.checks if not check.ok)
+
+
+def verify(root_layer: Path) -> VerifyReport:
+    """Check a result: sources, composition, validators, paths, bindings, variants, numbers.
+
+    Sources must have the hashes that the provenance tells; for each object and style the
+    live network and the bake must equal clamp(T + strength · T_S), T read anew from the source.
+    What is wrong with the source stage itself is not held against the result.
+    Raises OutputError where ``root_layer`` is no result.
+    """
+    root_layer = Path(root_layer).absolute()
+    style_path = find_style_layer(root_layer)
+    style_layer = read_layer(style_path)
+    provenance = read_provenance(style_layer, style_path.parent) if style_layer else None
+    if style_layer is None or provenance is None:
+        raise OutputError(f"{style_path} is no style layer of usdstylize; run again with --force.")
+    with quiet():
+        checks = list(_sources(provenance))
+        try:
+            stage = Usd.Stage.Open(str(root_layer))
+            source = Usd.Stage.Open(str(provenance.source))
+        except Tf.ErrorException as problem:
+            checks.append(Check("composition", str(root_layer), False, f"It does not open: {first_sentence(problem)}."))
+            return VerifyReport(root_layer, tuple(checks))
+        checks += _composition(stage, source)
+        checks += _validation(stage, source)
+        checks += _paths(stage, style_path)
+        materials = stylized_materials(style_layer)
+        for owner, spec in materials:
+            checks.append(_binding(stage, owner, spec.path))
+            checks.append(_variants(stage, owner, spec.path, provenance))
+        checks += _numbers(stage, materials, provenance, style_path)
+    return VerifyReport(root_layer, tuple(checks))
+
+
+def _sources(provenance: Provenance) -> Iterator[Check]:
+    expected: dict[str, set[str]] = {}
+    for record in provenance.styles.values():
+        for found in record.sources:
+            expected.setdefault(found.path, set()).add(found.sha256)
+    for path, digests in sorted(expected.items()):
+        try:
+            ok = digests == {reading.hash_file(path)}
+            detail = "unchanged" if ok else "It has changed since it was stylised; run again with --force."
+        except UsdStylizeError as problem:
+            ok, detail = False, str(problem)
+        yield Check("source", path, ok, detail)
+
+
+def _composition(stage: Usd.Stage, source: Usd.Stage) -> list[Check]:
+    known = {str(error) for error in source.GetCompositionErrors()}
+    new = [str(error) for error in stage.GetCompositionErrors() if str(error) not in known]
+    where = stage.GetRootLayer().identifier
+    if not new:
+        return [Check("composition", where, True, "no error")]
+    return [Check("composition", where, False, error) for error in new]
+
+
+def _validation(stage: Usd.Stage, source: Usd.Stage) -> list[Check]:
+    context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().GetOrLoadAllValidators())
+    known = {_identity(error) for error in context.Validate(source)}
+    checks = []
+    for error in context.Validate(stage):
+        if _identity(error) not in known and not _is_materialx_node(error):
+            checks.append(Check("validation", _identity(error)[1], False, error.GetMessage()))
+    return checks or [Check("validation", stage.GetRootLayer().identifier, True, "no error")]
+
+
+def _identity(error: Any) -> tuple[str, str]:
+    return error.GetName(), ", ".join(str(site.GetPath()) for site in _sites(error))
+
+
+def _sites(error: Any) -> list[Any]:
+    """The properties and prims that a validator's finding is about."""
+    sites = [site.GetProperty() or site.GetPrim() for site in error.GetSites()]
+    return [site for site in sites if site]
+
+
+def _is_materialx_node(error: Any) -> bool:
+    """usd-core is built without usdMtlx, so no MaterialX node is in its registry."""
+    if error.GetName() != "MissingShaderIdInRegistry":
+        return False
+    sites = _sites(error)
+    prims = [site.GetPrim() if isinstance(site, Usd.Property) else site for site in sites]
+    return bool(prims) and all(str(UsdShade.Shader(prim).GetShaderId()).startswith("ND_") for prim in prims)
+
+
+def _paths(stage: Usd.Stage, style_path: Path) -> Iterator[Check]:
+    """Asset paths of the style layer, and both layers' places, as written."""
+    root = stage.GetRootLayer()
+    for relative in root.subLayerPaths:
+        yield _path(root, root.identifier, relative)
+    layer = Sdf.Layer.FindOrOpen(str(style_path))
+    found: list[tuple[str, str]] = []
+
+    def visit(path: Sdf.Path) -> None:
+        spec = layer.GetAttributeAtPath(path) if path.IsPropertyPath() else None
+        if spec is not None and isinstance(spec.default, Sdf.AssetPath):
+            found.append((str(path), spec.default.path))
+
+    layer.Traverse(Sdf.Path.absoluteRootPath, visit)
+    for where, relative in found:
+        yield _path(layer, where, relative)
+
+
+def _path(layer: Sdf.Layer, where: str, relative: str) -> Check:
+    if "://" not in relative and not relative.startswith(("./", "../")):
+        return Check("path", where, False, f"@{relative}@ is not relative to the layer; run again with --force.")
+    absolute = Sdf.ComputeAssetPathRelativeToLayer(layer, relative)
+    if not Ar.GetResolver().Resolve(absolute):
+        return Check("path", where, False, f"@{relative}@ does not resolve; restore the file.")
+    return Check("path", where, True, relative)
+
+
+def _binding(stage: Usd.Stage, owner: str, material: Sdf.Path) -> Check:
+    prim = stage.GetPrimAtPath(owner)
+    if not prim:
+        return Check("binding", owner, False, "It is not on the stage any more; run again.")
+    for purpose in BINDING_PURPOSES:
+        bound, relationship = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)
+        if bound.GetPath() != material:
+            by = relationship.GetPath() if relationship else "nothing"
+            name = purpose or "all purposes"
+            return Check("binding", owner, False, f"For {name} it shows {bound.GetPath()}, bound by {by}.")
+    return Check("binding", owner, True, str(material))
+
+
+def _variants(stage: Usd.Stage, owner: str, material: Sdf.Path, provenance: Provenance) -> Check:
+    variants = stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET)
+    expected = {ORIGINAL} | {s for s, record in provenance.styles.items() if material.name in record.objects}
+    missing = expected - set(variants.GetVariantNames())
+    if missing:
+        return Check("variants", owner, False, f"It has lost {', '.join(sorted(missing))}; run again with --force.")
+    selection = variants.GetVariantSelection()
+    if selection not in variants.GetVariantNames():
+        return Check("variants", owner, False, f"Its selection `{selection}` is no variant; use `usdstylize select`.")
+    return Check("variants", owner, True, f"shows {selection}")
+
+
+def _numbers(
+    stage: Usd.Stage, materials: list[tuple[str, Sdf.PrimSpec]], provenance: Provenance, style_path: Path
+) -> Iterator[Check]:
+    """For each object and style: is what viewers compute what was optimised?"""
+    owners = tuple(owner for owner, _ in materials if stage.GetPrimAtPath(owner))
+    try:
+        contents = reading.discover(provenance.source, mask=owners, purposes=_ALL_PURPOSES, frame=None)
+    except UsdStylizeError as problem:
+        yield Check("live", str(provenance.source), False, str(problem))
+        return
+    objects = {item.path: item for item in contents.objects}
+    reasons = {item.path: item.reason for item in contents.skipped}
+    textures = style_path.parent / style_path.name.removesuffix(".usda")
+    for owner, spec in materials:
+        if owner not in objects:
+            yield Check("live", owner, False, reasons.get(owner, "It is not on the source stage any more."))
+            continue
+        for style, record in provenance.styles.items():
+            if spec.name not in record.objects:
+                continue
+            subject = f"{owner} ({style})"
+            try:
+                yield from _compare(stage, contents, objects[owner], spec.path, style, textures / style, subject)
+            except (UsdStylizeError, OSError, KeyError, ValueError) as problem:
+                yield Check("live", subject, False, str(problem))
+
+
+def _compare(
+    stage: Usd.Stage,
+    contents: StageContents,
+    obj: StageObject,
+    material: Sdf.Path,
+    style: str,
+    textures: Path,
+    subject: str,
+) -> Iterator[Check]:
+    strength = float(json.loads((textures / "run.json").read_text())["written"][obj.name]["strength"])
+    base = reading.load(contents, obj).base
+    offset = reading.read_image(str(textures / obj.name / "TS.exr"))
+    reference = srgb_to_linear(combine(base, offset, strength, obj.wrap))
+    size = (reference.shape[1], reference.shape[0])
+
+    def difference(image: Any) -> float:
+        return float(np.abs(image - reference).max())
+
+    session = stage.GetSessionLayer()
+    with Usd.EditContext(stage, session):
+        stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET).SetVariantSelection(style)
+        shown = UsdShade.Material.Get(stage, material)
+        dial = shown.GetInput("strength")
+        if dial:
+            # An artist may have turned the dial since: the bake cannot follow, the check must.
+            dial.Set(strength)
+    try:
+        if shown.GetSurfaceOutput("mtlx").GetAttr().HasAuthoredConnections():
+            shader = shown.ComputeSurfaceSource("mtlx")[0]
+            error = difference(evaluate(shader.GetInput("diffuseColor"), size, _read_color))
+            yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
+        texture = _baked_texture(shown)
+        if texture is not None:
+            error = difference(_read_baked(texture))
+            yield Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
+    finally:
+        session.Clear()
+
+
+def _baked_texture(material: UsdShade.Material) -> UsdShade.Shader | None:
+    surface = material.ComputeSurfaceSource()[0]
+    item = surface.GetInput("diffuseColor") if surface else None
+    for attribute in item.GetValueProducingAttributes() if item else ():
+        if attribute.GetPrim().GetName().startswith("StylizedBake"):
+            return UsdShade.Shader(attribute.GetPrim())
+    return None
+
+
+def _read_color(path: str) -> Any:
+    codes = reading.read_image(path)
+    return np.repeat(codes[..., :1], 3, axis=-1) if codes.shape[-1] < 3 else codes[..., :3]
+
+
+def _read_baked(texture: UsdShade.Shader) -> Any:
+    """What a UsdUVTexture of the bake hands on, linear."""
+    codes = _read_color(texture.GetInput("file").Get().resolvedPath)
+    return srgb_to_linear(codes) if texture.GetInput("sourceColorSpace").Get() == "sRGB" else codes
