@@ -40,23 +40,34 @@ def naive_nnfm_loss(rows: Tensor, keys: Tensor) -> Tensor:
 
     rows: (M, C) float32. keys: (N, C) float32 unit vectors.
     """
-    query = rows / (rows.square().sum(1, keepdim=True) + _EPSILON).sqrt()
-    distances = 1 - query @ keys.T
+    unit = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(_EPSILON)
+    distances = 1 - unit @ keys.T
     return distances.min(1).values.mean()
 
 
-def compare_gradients(rows: Tensor, keys: Tensor) -> tuple[float, int]:
-    """The largest difference between the two gradients, and how many rows have two nearest keys.
+def divided_nnfm_loss(rows: Tensor, keys: Tensor) -> Tensor:
+    """The same, divided by the rows' lengths after the product: the order in which ours rounds.
 
-    Where the two nearest keys of a row are closer together than float32 tells (1e-6), either
-    is right, and the two versions may differ.
+    It holds the matrix once more, so the other one is the fairer rival for time and memory.
     """
-    ours, naive = gradient(nnfm_loss, rows, keys), gradient(naive_nnfm_loss, rows, keys)
+    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(_EPSILON)
+    distances = 1 - (rows @ keys.T) / lengths
+    return distances.min(1).values.mean()
+
+
+def compare_gradients(rows: Tensor, keys: Tensor) -> tuple[float, float, int]:
+    """Largest difference to the divided naive gradient, to the plain one, and the ties.
+
+    The two naive versions differ from each other in their last bits. Where the two nearest
+    keys of a row are closer together than float32 tells (1e-6, a tie), either is right.
+    """
+    ours = gradient(nnfm_loss, rows, keys)
+    divided, plain = (gradient(loss, rows, keys) for loss in (divided_nnfm_loss, naive_nnfm_loss))
     ties = 0
     for part in torch.split(torch.nn.functional.normalize(rows, dim=1), 1024):
         best = (part @ keys.T).topk(2, dim=1).values
         ties += int((best[:, 0] - best[:, 1] < _TIE).sum())
-    return float((ours - naive).abs().max()), ties
+    return float((ours - divided).abs().max()), float((ours - plain).abs().max()), ties
 
 
 def gradient(loss: Callable[[Tensor, Tensor], Tensor], rows: Tensor, keys: Tensor) -> Tensor:
@@ -96,7 +107,7 @@ def main(*, views: int = 4, images: int = 4, side: int = 64, runs: int = 3) -> i
         Timed runs of each; the least counts.
     """
     rows, keys = features(views, images, side)
-    difference, ties = compare_gradients(rows, keys)
+    difference, plain_difference, ties = compare_gradients(rows, keys)
     seconds = {name: float("inf") for name in LOSSES}
     for _ in range(runs):
         for name, loss in LOSSES.items():
@@ -107,41 +118,27 @@ def main(*, views: int = 4, images: int = 4, side: int = 64, runs: int = 3) -> i
     time_ratio = seconds["ours"] / seconds["naive"]
     memory_ratio = memory["ours"] / memory["naive"]
 
+    met = [time_ratio <= TIME_GOAL, memory_ratio <= MEMORY_GOAL, difference == 0]
+    verdicts = ["met" if good else "[red]missed[/red]" for good in met]
     table = Table(
-        title=f"NNFM, loss and backward: {len(rows)} positions against {len(keys)} of {images} style images, "
+        title=f"NNFM, loss and backward: {len(rows)} positions × {len(keys)} of {images} style images, "
         f"{_CHANNELS} channels, float32, {torch.get_num_threads()} threads",
         title_justify="left",
+        caption=f"{ties} positions have two nearest keys; to the naive version that divides before the "
+        f"product, the gradient differs by {plain_difference:.0e}",
+        caption_justify="left",
     )
     for heading in ("", "ours", "naive", "ratio", "goal", ""):
-        table.add_column(heading, justify="right")
-    met = {
-        "time, s": time_ratio <= TIME_GOAL,
-        "peak memory, MiB": memory_ratio <= MEMORY_GOAL,
-        "gradient, max difference": difference == 0,
-    }
-    verdict = {name: "met" if good else "[red]missed[/red]" for name, good in met.items()}
-    name = "time, s"
-    table.add_row(
-        name,
-        f"{seconds['ours']:.3f}",
-        f"{seconds['naive']:.3f}",
-        f"{time_ratio:.2f}",
-        f"≤ {TIME_GOAL}",
-        verdict[name],
-    )
-    name = "peak memory, MiB"
-    table.add_row(
-        name,
-        f"{memory['ours']:.0f}",
-        f"{memory['naive']:.0f}",
-        f"{memory_ratio:.2f}",
-        f"≤ {MEMORY_GOAL}",
-        verdict[name],
-    )
-    name = "gradient, max difference"
-    table.add_row(name, f"{difference:g}", f"{ties} ties", "", "0", verdict[name])
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, numbers, ratio, goal, verdict in (
+        ("seconds", seconds, time_ratio, TIME_GOAL, verdicts[0]),
+        ("peak memory, MiB", memory, memory_ratio, MEMORY_GOAL, verdicts[1]),
+    ):
+        values = (f"{numbers[key]:.2f}" if numbers[key] < 10 else f"{numbers[key]:.0f}" for key in LOSSES)
+        table.add_row(name, *values, f"{ratio:.2f}", f"≤ {goal}", verdict)
+    table.add_row("largest gradient difference", "", f"{difference:g}", "", "0", verdicts[2])
     Console().print(table)
-    return 0 if all(met.values()) else 1
+    return 0 if all(met) else 1
 
 
 @app.command(name="_peak", show=False)
