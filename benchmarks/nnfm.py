@@ -42,7 +42,8 @@ def naive_nnfm_loss(rows: Tensor, keys: Tensor) -> Tensor:
     """
     unit = rows / torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(_EPSILON)
     distances = 1 - unit @ keys.T
-    return distances.min(1).values.mean()
+    loss: Tensor = distances.min(1).values.mean()
+    return loss
 
 
 def divided_nnfm_loss(rows: Tensor, keys: Tensor) -> Tensor:
@@ -52,7 +53,8 @@ def divided_nnfm_loss(rows: Tensor, keys: Tensor) -> Tensor:
     """
     lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_min(_EPSILON)
     distances = 1 - (rows @ keys.T) / lengths
-    return distances.min(1).values.mean()
+    loss: Tensor = distances.min(1).values.mean()
+    return loss
 
 
 def compare_gradients(rows: Tensor, keys: Tensor) -> tuple[float, float, int]:

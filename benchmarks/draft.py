@@ -1,0 +1,209 @@
+"""The draft preset on still_life: wall time, peak memory, and where an iteration's time goes.
+
+python -m benchmarks.draft
+
+The product's own stopwatch tells visibility, forward and backward apart. Shading, encoder and
+matching are timed from here, by wrapping those functions for the time of the run: the product
+has no such hooks and pays nothing for them. Their gradients run inside `backward`, which PyTorch
+does in one piece. On a CUDA device work is asynchronous and the split means little.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from cyclopts import App
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.memory import peak_bytes
+from usdstylize import Options, RunResult, StageObject, pipeline
+from usdstylize.encoders import ClipResNet50, DraftEncoder, Vgg16
+from usdstylize.errors import UsdStylizeError
+from usdstylize.losses import objective
+from usdstylize.results import ObjectResult, Silent
+
+__all__ = ["PARTS", "ObjectTimes", "main", "timed_stylize"]
+
+MEMORY_GOAL = 4.0
+"""GB."""
+WALL_GOAL = 180.0
+"""Seconds, on 2 cores."""
+PARTS = ("visibility", "shading", "encoder", "matching", "backward")
+
+_SAMPLES = Path(__file__).parents[1] / "sample_stages"
+_LOOP = ("visibility", "targets", "forward", "backward")
+"""Laps of the product's stopwatch that belong to iterations."""
+_WRAPPED: tuple[tuple[str, Any, str], ...] = (
+    ("shading", objective, "paint"),
+    ("shading", objective, "mip_table"),
+    ("encoder", DraftEncoder, "forward"),
+    ("encoder", Vgg16, "forward"),
+    ("encoder", ClipResNet50, "forward"),
+    ("matching", objective, "nnfm_loss"),
+)
+
+app = App(name="benchmarks.draft", help="The draft preset on still_life.")
+
+
+@dataclass(frozen=True)
+class ObjectTimes:
+    """One object's seconds: all of it, its iterations', and those by part ("other" is the rest)."""
+
+    path: str
+    iterations: int
+    wall: float
+    loop: float
+    parts: dict[str, float]
+
+
+@dataclass
+class _Watch(Silent):
+    """Adds up what the wrapped functions take, object by object."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    started: float = 0.0
+    objects: list[ObjectTimes] = field(default_factory=list)
+
+    def object_started(self, obj: StageObject, iterations: int) -> None:
+        self.seconds = {}
+        self.started = time.perf_counter()
+
+    def object_ended(self, result: ObjectResult) -> None:
+        laps = result.stages or {}
+        parts = {
+            **self.seconds,
+            "visibility": laps.get("visibility", 0.0),
+            "backward": laps.get("backward", 0.0),
+        }
+        loop = sum(laps.get(name, 0.0) for name in _LOOP)
+        parts["other"] = loop - sum(parts.values())
+        wall = time.perf_counter() - self.started
+        self.objects.append(ObjectTimes(result.path, result.iterations, wall, loop, parts))
+
+    def wrap(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """``function``, its time added to ``part``."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - started
+
+        return timed
+
+
+def timed_stylize(stage: Path, style_set: Path, options: Options) -> tuple[RunResult, list[ObjectTimes]]:
+    """`usdstylize.stylize`, with every object's times."""
+    watch = _Watch()
+    with _wrapped(watch):
+        result = pipeline.stylize(stage, style_set, options, observer=watch)
+    return result, watch.objects
+
+
+@contextmanager
+def _wrapped(watch: _Watch) -> Iterator[None]:
+    with ExitStack() as stack:
+        for part, owner, name in _WRAPPED:
+            stack.enter_context(patch.object(owner, name, watch.wrap(part, getattr(owner, name))))
+        yield
+
+
+@app.default
+def main(
+    *,
+    stage: Path = _SAMPLES / "still_life.usda",
+    style_set: Path = _SAMPLES / "styles" / "gouache",
+    iterations: int | None = None,
+    mask: str = "/",
+) -> int:
+    """Stylise into a temporary folder; the exit code is 1 where a goal is missed or an object fails.
+
+    Parameters
+    ----------
+    stage
+        The stage to stylise.
+    style_set
+        The folder of concept art.
+    iterations
+        Fewer than the preset's, for a quick look at the split.
+    mask
+        Only what lies at or under this prim path.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        options = Options(
+            preset="draft",
+            output=Path(folder),
+            iterations=iterations,
+            mask=() if mask == "/" else (mask,),
+        )
+        started = time.perf_counter()
+        try:
+            result, objects = timed_stylize(stage, style_set, options)
+        except UsdStylizeError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        wall = time.perf_counter() - started
+    memory = peak_bytes() / 1e9
+
+    console = Console()
+    console.print(_split_table(result, objects))
+    met = [wall <= WALL_GOAL, memory < MEMORY_GOAL]
+    table = Table()
+    for heading in ("", "measured", "goal", ""):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, value, goal, good in (
+        ("wall time, s", f"{wall:.1f}", f"≤ {WALL_GOAL:g}", met[0]),
+        ("peak memory, GB", f"{memory:.2f}", f"< {MEMORY_GOAL:g}", met[1]),
+    ):
+        table.add_row(name, value, goal, "met" if good else "[red]missed[/red]")
+    console.print(table)
+    for failed in result.failed:
+        print(f"failed: {failed.reason}", file=sys.stderr)
+    return 0 if all(met) and not result.failed else 1
+
+
+def _split_table(result: RunResult, objects: list[ObjectTimes]) -> Table:
+    settings = result.plan.settings
+    table = Table(
+        title=f"{result.plan.stage.name}, {result.plan.preset}, {settings['batch']} × "
+        f"{settings['resolution']}², {torch.get_num_threads()} threads; parts in ms per iteration",
+        title_justify="left",
+    )
+    table.add_column("object")
+    for heading in ("iterations", "seconds", "s/iteration", *PARTS, "other"):
+        table.add_column(heading, justify="right")
+    for times in objects:
+        table.add_row(times.path, *_cells(times))
+    total = ObjectTimes(
+        "all",
+        sum(times.iterations for times in objects),
+        sum(times.wall for times in objects),
+        sum(times.loop for times in objects),
+        {name: sum(times.parts.get(name, 0.0) for times in objects) for name in (*PARTS, "other")},
+    )
+    table.add_section()
+    table.add_row(total.path, *_cells(total))
+    return table
+
+
+def _cells(times: ObjectTimes) -> list[str]:
+    count = max(1, times.iterations)
+    return [
+        str(times.iterations),
+        f"{times.wall:.1f}",
+        f"{times.loop / count:.3f}",
+        *(f"{1e3 * times.parts.get(name, 0.0) / count:.1f}" for name in (*PARTS, "other")),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(app(result_action="return_value"))
