@@ -6,6 +6,7 @@ would make the measure void.
 
 import hashlib
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from usdstylize.errors import WeightsError
 
-__all__ = ["DEFAULT_WEIGHTS", "GoogLeNet"]
+__all__ = ["DEFAULT_WEIGHTS", "FeatureNetwork", "GoogLeNet"]
 
 DEFAULT_WEIGHTS = Path(__file__).parents[2] / "shared" / "weights" / "googlenet_bvlc_fp16.safetensors"
 """Beside the checkout, where there is one; optional, as nothing in the product needs it."""
@@ -21,6 +22,14 @@ SHA256 = "94a5fb4f250fa280c9968ee5acb5603367ce6d3e8ae108622d8fb2e70915195a"
 
 _MEAN_BGR = (104.0, 117.0, 123.0)
 _BATCH = 4
+
+
+class FeatureNetwork(Protocol):
+    """Whatever turns images (B, 3, H, W), sRGB-encoded 0..1, into one feature map (B, C, h, w)."""
+
+    device: str
+
+    def __call__(self, images: Tensor) -> Tensor: ...
 
 
 class GoogLeNet:

@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.judge_network import GoogLeNet
+from benchmarks.judge_network import FeatureNetwork
 from benchmarks.measures import palette_difference, pearson, seam_ratio
-from usdstylize import render
+from usdstylize import atlas, render
 from usdstylize.author.bake import combine
 from usdstylize.losses.objective import cover_crop
-from usdstylize.objects import ObjectData, StyleSet, Wrap
+from usdstylize.objects import Mesh, ObjectData, StyleSet, Wrap
 from usdstylize.options import PRESETS
 
 __all__ = [
@@ -104,7 +104,7 @@ def judge(
     data: ObjectData,
     style_texture: Float32,
     style: StyleSet,
-    network: GoogLeNet,
+    network: FeatureNetwork,
     *,
     wrap: tuple[Wrap, Wrap] = ("repeat", "repeat"),
     cameras: Sequence[render.Camera] | None = None,
@@ -121,7 +121,7 @@ def judge_all(
     data: ObjectData,
     style_textures: Mapping[str, Float32],
     style: StyleSet,
-    network: GoogLeNet,
+    network: FeatureNetwork,
     *,
     wrap: tuple[Wrap, Wrap] = ("repeat", "repeat"),
     cameras: Sequence[render.Camera] | None = None,
@@ -150,7 +150,9 @@ def judge_all(
         scores[name] = Scores(
             quality=quality((to_style + to_render) / 2, original_distance, floor),
             correlation=pearson(_unlit_luma(views, table), original_luma),
-            difference=palette_difference(texels[_seen(views, size)], style.palette),
+            difference=palette_difference(
+                texels[_seen(views, size) & _covered(mesh, wrap, size)], style.palette
+            ),
             seam=seam_ratio(data.mesh, combine(data.base, style_texture, 1.0, wrap), wrap),
             render_to_style=to_style,
             style_to_render=to_render,
@@ -176,7 +178,7 @@ def quality(distance: float, original_distance: float, floor: float) -> float:
     return (original_distance - distance) / (original_distance - floor)
 
 
-def style_rows(style: StyleSet, network: GoogLeNet) -> tuple[Tensor, float]:
+def style_rows(style: StyleSet, network: FeatureNetwork) -> tuple[Tensor, float]:
     """The style's features (M, C), all images together, and N of their left against right halves."""
     features = [_style_map(image.pixels, network) for image in style.images]
     middle = features[0].shape[3] // 2
@@ -199,13 +201,13 @@ def match_distance(render_features: Tensor, style_features: Tensor) -> tuple[flo
     return float(1 - cosine.amax(1).mean()), float(1 - cosine.amax(0).mean())
 
 
-def _style_map(pixels: Float32, network: GoogLeNet) -> Tensor:
+def _style_map(pixels: Float32, network: FeatureNetwork) -> Tensor:
     """(1, C, h, w) of an image (H, W, 3), cropped as the optimiser crops it."""
     image = torch.from_numpy(cover_crop(pixels, _METHOD.resolution))
     return network(image.permute(2, 0, 1)[None])
 
 
-def _render_rows(views: Sequence[render.View], style_table: Tensor | None, network: GoogLeNet) -> Tensor:
+def _render_rows(views: Sequence[render.View], style_table: Tensor | None, network: FeatureNetwork) -> Tensor:
     """Features (M, C) of lit renders on grey, at positions well inside the object."""
     found = []
     for images, mask in _images(views, style_table):
@@ -252,6 +254,13 @@ def _seen(views: Sequence[render.View], size: tuple[int, int]) -> NDArray[np.boo
         result = torch.maximum(F.interpolate(result, shape, mode="nearest"), level.view(1, 1, *shape))
     seen: NDArray[np.bool_] = (result[0, 0] > 0).cpu().numpy()
     return seen
+
+
+def _covered(mesh: Mesh, wrap: tuple[Wrap, Wrap], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Texels (H, W) that the UVs cover: a pixel at a grazing angle reads far into the gutters."""
+    side = max(size)
+    rows, columns = (np.arange(length) * side // length for length in size)
+    return atlas.covered_texels(mesh.uvs, wrap, side)[np.ix_(rows, columns)]
 
 
 def _rows(features: Tensor) -> Tensor:
