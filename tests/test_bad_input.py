@@ -253,6 +253,28 @@ def test_a_style_that_the_result_holds_is_refused_without_force_or_resume(
         assert word in sentence
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["verify", "{stage}"], ["{stage}", "not a result of usdstylize"]),
+        (["verify", "gone.usda"], ["gone.usda"]),
+        (["select", "{stage}", "--style", "original"], ["{stage}", "not a result of usdstylize"]),
+        (["select", "{result}", "--style", "oil"], ["holds no style oil", "ink_stripes, original"]),
+        (
+            ["select", "{result}", "--style", "original", "--mask", "/World/Nope"],
+            ["/World/Nope", "/World/Left"],
+        ),
+    ],
+)
+def test_verify_and_select_say_what_they_cannot_use(
+    capfd: pytest.CaptureFixture[str], result: Path, arguments: list[str], words: list[str]
+) -> None:
+    names = {"result": result, "stage": result.with_name("tiny.usda")}
+    sentence = refused(capfd, result.parents[1], *(word.format(**names) for word in arguments))
+    for word in words:
+        assert word.format(**names) in sentence
+
+
 def test_a_full_disk_leaves_nothing_half_written(tiny_stage: Path, style_folder: Path) -> None:
     # No file may grow past a few KB, as on a full disk: EFBIG instead of ENOSPC, at the same calls.
     def limit() -> None:

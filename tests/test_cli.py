@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from conftest import QUICK, SMALL, build_style_folder, build_tiny_stage, digests, process, unchanged
-from pxr import Usd, UsdShade
+from PIL import Image
+from pxr import Usd, UsdShade, UsdValidation
 
 import usdstylize
 from usdstylize import cli
@@ -187,6 +188,58 @@ def test_a_run_writes_the_files_of_the_design_and_binds_the_style(finished: Path
         *(f"{folder}/World__{name}/{file}" for name in ("Left", "Right") for file in ("TS.exr", "baked.png")),
     }
     assert looks(shot / "tiny.stylized.usda") == {"Left": "ink_stripes", "Right": "ink_stripes"}
+    stage = Usd.Stage.Open(str(shot / "tiny.stylized.usda"))
+    validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
+    errors = UsdValidation.ValidationContext(validators).Validate(stage)
+    # this build of USD knows no MaterialX nodes, so it cannot know their identifiers
+    assert {error.GetName() for error in errors} <= {"MissingShaderIdInRegistry"}
+
+
+def test_verify_passes_on_a_fresh_result_wherever_it_was_moved(
+    capfd: pytest.CaptureFixture[str], result: Path
+) -> None:
+    with unchanged(result.parents[1]):
+        outcome = command(capfd, "verify", result, "--json")
+    report = json.loads(outcome.out)
+    assert (outcome.code, outcome.err, report["ok"]) == (0, "", True)
+    assert {"source", "validation", "binding", "live", "bake"} <= {
+        check["name"] for check in report["checks"]
+    }
+
+
+@pytest.mark.parametrize(
+    "damaged", ["tiny.usda", "textures/color.png", "tiny.style/ink_stripes/World__Left/baked.png"]
+)
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_verify_fails_and_names_what_was_changed(
+    capfd: pytest.CaptureFixture[str], result: Path, damaged: str, quiet: list[str]
+) -> None:
+    path = result.parent / damaged
+    if path.suffix == ".usda":
+        path.write_text(path.read_text() + "\n")
+    else:
+        Image.new("RGB", (64, 64), "red").save(path)
+    outcome = command(capfd, "verify", result, *quiet)
+    assert outcome.code == 1
+    subject = "/World/Left" if "World__Left" in damaged else damaged
+    assert re.search(rf"^usdstylize: \w+: .*{subject}", outcome.err, re.MULTILINE), outcome.err
+    assert ("FAILED" in outcome.out) == (not quiet)
+
+
+def test_select_switches_what_is_shown_and_touches_only_the_style_layer(
+    capfd: pytest.CaptureFixture[str], result: Path
+) -> None:
+    before = digests(result.parent)
+    outcome = command(capfd, "select", result, "--style", "original", "--mask", "/World/Left")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "original is now shown on 1 object." in outcome.out
+    assert looks(result) == {"Left": "original", "Right": "ink_stripes"}
+    after = digests(result.parent)
+    assert {path.name for path in after if after[path] != before.get(path)} == {"tiny.style.usda"}
+
+    outcome = command(capfd, "select", result, "--style", "ink_stripes", "--json")
+    assert json.loads(outcome.out)["objects"] == 2
+    assert looks(result) == {"Left": "ink_stripes", "Right": "ink_stripes"}
 
 
 def test_on_a_terminal_there_are_bars_with_losses_and_stdout_stays_clean(

@@ -30,7 +30,8 @@ from usdstylize.options import Options
 from usdstylize.results import ObjectResult, Observer, Plan, RunResult
 
 if TYPE_CHECKING:
-    from usdstylize.author import VerifyReport, select, verify
+    from usdstylize.author.select import select
+    from usdstylize.author.verify import VerifyReport, verify
     from usdstylize.objects import Skipped, StageContents, StageObject
     from usdstylize.pipeline import inspect, stylize
 

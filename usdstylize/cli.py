@@ -219,9 +219,8 @@ def verify(result: Path, /, *, flags: Flags = Flags()) -> int:
         console.show_json(asdict(report) | {"ok": report.ok})
     elif not flags.quiet:
         console.show_verification(report)
-    for check in report.checks:
-        if not check.ok:
-            console.note(f"usdstylize: {check.name}: {check.subject}: {check.detail}")
+    for check in report.failed:
+        console.note(": ".join(filter(None, ("usdstylize", check.name, check.subject, check.detail))))
     return ALL_DONE if report.ok else SOME_FAILED
 
 
@@ -244,7 +243,7 @@ def select(result: Path, /, *, style: str, mask: Words = (), flags: Flags = Flag
     if flags.json:
         console.show_json({"root_layer": result, "style": style, "objects": changed})
     elif not flags.quiet:
-        print(f"{result}: {changed} object{'' if changed == 1 else 's'} now show {style}.")
+        print(f"{result}: {style} is now shown on {console.count(changed, 'object')}.")
     return ALL_DONE
 
 
