@@ -60,16 +60,18 @@ def pearson(first: NDArray[np.floating], second: NDArray[np.floating]) -> float 
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def seam_ratio(mesh: Mesh, texture: Float32, wrap: tuple[Wrap, Wrap]) -> float:
+def seam_ratio(mesh: Mesh, texture: Float32, wrap: tuple[Wrap, Wrap], *, texel: float) -> float:
     """How much more the texture jumps across UV seams than across other edges.
 
     Two points face each other across every edge that two triangles share, one texel away from
     it in the UVs of either triangle; the jump is their mean absolute difference. A seam is an
-    edge whose two triangles disagree about its UVs. texture: (H, W, 3), sRGB-encoded.
+    edge whose two triangles disagree about its UVs. texture: (H, W, 3), sRGB-encoded. texel: the
+    size in UV of the coarsest texel in the picture, T_S's: nearer to an edge than that nothing
+    but a seam can jump.
 
     0 where nothing jumps at a seam, or the mesh has none; infinite where nothing jumps elsewhere.
     """
-    first, second, is_seam = _facing_points(mesh, offset=1.0 / max(texture.shape[:2]))
+    first, second, is_seam = _facing_points(mesh, offset=texel)
     colors = _read_texture(texture, np.concatenate([first, second]), wrap)
     jump = np.abs(colors[: len(first)] - colors[len(first) :]).mean(axis=-1)
     at_seams = float(jump[is_seam].mean()) if is_seam.any() else 0.0

@@ -147,13 +147,14 @@ def judge_all(
         table = render.mip_table(texture)
         to_style, to_render = match_distance(_render_rows(views, table, network), rows)
         texels = (subject.base_at_style_size() + texture).clamp(0, 1).cpu().numpy()
+        shown = combine(data.base, style_texture, 1.0, wrap)
         scores[name] = Scores(
             quality=quality((to_style + to_render) / 2, original_distance, floor),
             correlation=pearson(_unlit_luma(views, table), original_luma),
             difference=palette_difference(
                 texels[_seen(views, size) & _covered(mesh, wrap, size)], style.palette
             ),
-            seam=seam_ratio(data.mesh, combine(data.base, style_texture, 1.0, wrap), wrap),
+            seam=seam_ratio(data.mesh, shown, wrap, texel=1.0 / max(size)),
             render_to_style=to_style,
             style_to_render=to_render,
         )

@@ -130,20 +130,22 @@ def test_a_ramp_that_breaks_at_the_seam() -> None:
     inside = (3 * 2 * upright + 4 * 2 * diagonal) / 7
     ramp = along_u((np.arange(256) + 0.5) / 256)
     expected = (1 - 2 * upright) / inside
-    assert seam_ratio(drum(), ramp, REPEAT) == pytest.approx(expected, rel=1e-3)
+    assert seam_ratio(drum(), ramp, REPEAT, texel=1 / 256) == pytest.approx(expected, rel=1e-3)
     # A file may give every triangle points of its own.
-    assert seam_ratio(drum(split_points=True), ramp, REPEAT) == pytest.approx(expected, rel=1e-3)
+    assert seam_ratio(drum(split_points=True), ramp, REPEAT, texel=1 / 256) == pytest.approx(
+        expected, rel=1e-3
+    )
 
 
 def test_no_seam_shows_in_a_constant_or_periodic_texture() -> None:
-    assert seam_ratio(drum(), along_u(np.full(64, 0.4)), REPEAT) == 0
+    assert seam_ratio(drum(), along_u(np.full(64, 0.4)), REPEAT, texel=1 / 64) == 0
     wave = along_u(0.5 + 0.5 * np.sin(2 * np.pi * 9 * (np.arange(64) + 0.5) / 64 + 0.4))
-    assert seam_ratio(drum(6), wave, REPEAT) < 1.8
+    assert seam_ratio(drum(6), wave, REPEAT, texel=1 / 64) < 1.8
 
 
 def test_a_texture_that_is_flat_but_for_its_seam_fails() -> None:
     halves = along_u((np.arange(64) >= 32).astype(np.float32))
-    assert seam_ratio(drum(3), halves, REPEAT) > 1.8
+    assert seam_ratio(drum(3), halves, REPEAT, texel=1 / 64) > 1.8
 
 
 @pytest.mark.parametrize(
