@@ -1,0 +1,226 @@
+"""What a viewer shows, pixel by pixel: layers of ours rendered by Hydra Storm against NumPy.
+
+live network = bake = clamp(T + strength · T_S): max abs in linear 0.002 live, 0.008 baked; the
+`original` variant = the source stage.
+"""
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenImageIO as oiio
+import pytest
+from numpy.typing import NDArray
+from pxr import Gf, Sdf, UsdGeom, UsdShade
+
+from usdstylize import author, stage
+from usdstylize.objects import DisplayColor, Losses, ObjectData, StageObject, StyleTexture
+
+from storm_python import STORM_PYTHON
+from storm_scenes import CAMERA, Paint, add_material, add_texture, bind, make_stage, write_image
+
+pytestmark = pytest.mark.storm
+
+Array = NDArray[np.float64]
+SIZE = 32
+ZOOM = 3
+"""Pixels per texel and axis, so that no mip level is in play and a texel has a centre pixel."""
+
+
+def decode(encoded: Array) -> Array:
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def encode(linear: Array) -> Array:
+    linear = np.maximum(linear, 0)
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def noise(seed: int, low: float, high: float, channels: int = 3) -> Array:
+    return np.random.default_rng(seed).uniform(low, high, (SIZE, SIZE, channels))
+
+
+T = np.rint(noise(1, 0, 1) * 255) / 255
+"""Codes of an 8-bit texture."""
+STYLE = noise(2, -0.7, 0.7).astype(np.float16).astype(np.float64)
+"""T_S: with T, a third of the sums leaves 0..1."""
+
+
+def render(folder: Path, jobs: list[dict[str, Any]]) -> list[Array]:
+    """(H, W, 3) linear pictures of the jobs."""
+    for number, job in enumerate(jobs):
+        job |= {"out": str(folder / f"picture{number}.exr"), "camera": CAMERA}
+    (folder / "jobs.json").write_text(json.dumps(jobs))
+    command = [str(STORM_PYTHON), str(Path(__file__).with_name("render.py")), str(folder / "jobs.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [oiio.ImageBuf(job["out"]).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64) for job in jobs]
+
+
+def stylize(
+    root: Path, *, strength: float = 1.0, style: Array = STYLE, base: Array | None = None, **changes: Any
+) -> tuple[Path, StageObject]:
+    """Write the result of the one object of a stage; ``base`` and ``changes`` replace what was read."""
+    contents = stage.discover(root, mask=(), purposes=("default", "render"), frame=None)
+    assert [str(skipped) for skipped in contents.skipped] == []
+    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    with author.Writer(plan, contents, strength=strength, network="both") as writer:
+        for obj in contents.objects:
+            data = stage.load(contents, obj)
+            if base is not None:
+                data = ObjectData(data.mesh, base.astype(np.float32))
+            texture = StyleTexture(style.astype(np.float32), 1.0, 1, 0, 0.0, Losses(0, 0, 0, 0))
+            writer.write_object(replace(obj, **changes), data, texture)
+        return writer.commit({}), contents.objects[0]
+
+
+def material(obj: StageObject) -> str:
+    return f"/World/StylizedLooks/{obj.name}"
+
+
+def texels_in_picture(
+    width: int, low: float, high: float, transform: dict[str, Any] | None
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Which pixels lie at texel centres, and the row and column of the texel under each pixel.
+
+    Columns and rows count on beyond the texture, for the wrap mode to fold.
+    """
+    middle = (np.arange(width) + 0.5) / width
+    u, v = np.meshgrid(low + middle * (high - low), low + middle[::-1] * (high - low))
+    if transform is not None:
+        angle = np.radians(transform["rotation"])
+        u, v = u * transform["scale"][0], v * transform["scale"][1]
+        u, v = u * np.cos(angle) - v * np.sin(angle), u * np.sin(angle) + v * np.cos(angle)
+        u, v = u + transform["translation"][0], v + transform["translation"][1]
+    x, y = u * SIZE, (1 - v) * SIZE
+    columns, rows = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    centred = (np.abs(x - columns - 0.5) < 0.01) & (np.abs(y - rows - 0.5) < 0.01)
+    # Clipping to the picture makes two triangles; render.py says what happens along their edge.
+    across, down = np.meshgrid(np.arange(width), np.arange(width))
+    return centred & (np.abs(across - down) > 2), rows, columns
+
+
+def fold(index: NDArray[np.int64], wrap: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The texel that a wrap mode shows for an index, and whether it shows one at all."""
+    if wrap == "mirror":
+        index = np.where(index // SIZE % 2 == 0, index % SIZE, SIZE - 1 - index % SIZE)
+    elif wrap == "repeat":
+        index = index % SIZE
+    inside = (index >= 0) & (index < SIZE) if wrap == "black" else np.ones_like(index, dtype=bool)
+    return np.clip(index, 0, SIZE - 1), inside
+
+
+TRANSFORM = {"scale": (3.0, 1.0), "rotation": 90.0, "translation": (0.25, 0.125)}
+
+CASES: dict[str, tuple[Paint | None, dict[str, Any]]] = {
+    "sRGB texture": (Paint("./T.png"), {}),
+    "strength 0.5": (Paint("./T.png"), {"strength": 0.5}),
+    "raw texture with scale and bias": (
+        Paint("./T.png", color_space="raw", scale=(0.8, 0.5, 0.3, 1), bias=(0.1, 0, 0.02, 0)),
+        {},
+    ),
+    "sRGB texture with scale and bias": (
+        Paint("./T.png", scale=(0.8, 0.5, 1.3, 1), bias=(0.1, -0.1, 0, 0)),
+        {},
+    ),
+    "half texture": (Paint("./T.exr", color_space="raw"), {}),
+    "grey texture": (Paint("./grey.png"), {}),
+    "constant": (Paint(constant=(0.2, 0.5, 0.8)), {}),
+    "transform": (Paint("./T.png", transform=TRANSFORM), {}),
+    "mirror and clamp": (Paint("./T.png", wrap=("mirror", "clamp")), {"uv_range": (-1.0, 2.0)}),
+    "black and repeat": (Paint("./T.png", wrap=("black", "repeat")), {"uv_range": (-1.0, 2.0)}),
+    "primvar map1": (Paint("./T.png", primvar="map1"), {}),
+    "node graph with interface": (Paint("./T.png", primvar="uv2", behind_graph=True), {}),
+    "displayColor": (None, {}),
+}
+
+
+def encoded_base(name: str, paint: Paint | None) -> Array:
+    """T, sRGB-encoded, by hand."""
+    if paint is None:
+        return T
+    if paint.constant is not None:
+        return np.broadcast_to(encode(np.array(paint.constant)), T.shape)
+    if name == "half texture":
+        return encode(T.astype(np.float16).astype(np.float64))
+    if name == "grey texture":
+        # One channel is not sRGB of itself, but sourceColorSpace says so here.
+        return np.repeat(T[..., :1], 3, axis=-1)
+    linear = decode(T) if paint.color_space == "sRGB" else T
+    return encode(linear * (paint.scale or (1,) * 4)[:3] + np.array((paint.bias or (0,) * 4)[:3]))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Array]]:
+    """Every case rendered in one go: Storm takes longer to start than to draw."""
+    folder = tmp_path_factory.mktemp("storm")
+    jobs, keys = [], []
+    for number, (name, (paint, settings)) in enumerate(CASES.items()):
+        here = folder / f"case{number}"
+        here.mkdir()
+        write_image(here / "T.png", T)
+        write_image(here / "T.exr", T)
+        write_image(here / "grey.png", T[..., :1])
+        uv_range = settings.get("uv_range", (0.0, 1.0))
+        source = make_stage(here / "case.usda", paint, uv_range=uv_range)
+        if paint is None:
+            mesh = UsdGeom.Mesh.Get(source, "/World/Triangle")
+            colors = mesh.CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
+            colors.Set([Gf.Vec3f(1, 0, 0), Gf.Vec3f(0, 1, 0), Gf.Vec3f(0, 0, 1)])
+        source.Save()
+        root, obj = stylize(
+            here / "case.usda", strength=settings.get("strength", 1.0), base=T if paint is None else None
+        )
+        assert isinstance(obj.base, DisplayColor) == (paint is None)
+        width = SIZE * ZOOM * (3 if paint and paint.transform else round(uv_range[1] - uv_range[0]))
+        common = {"stage": str(root), "width": width, "unlit": True}
+        keys += [(name, kind) for kind in ("live", "bake", "zero", "original", "source")]
+        jobs += [
+            dict(common),
+            common | {"preview": True},
+            common | {"values": {f"{material(obj)}.inputs:strength": 0.0}},
+            common | {"variants": {material(obj): "original"}},
+            common | {"stage": str(here / "case.usda")},
+        ]
+    found: dict[str, dict[str, Array]] = {name: {} for name in CASES}
+    for (name, kind), picture in zip(keys, render(folder, jobs), strict=True):
+        found[name][kind] = picture
+    return found
+
+
+def references(name: str, width: int) -> tuple[NDArray[np.bool_], Array, Array]:
+    """Pixels to compare, and linear references of clamp(T + strength · T_S) and of T there."""
+    paint, settings = CASES[name]
+    low, high = settings.get("uv_range", (0.0, 1.0))
+    centred, rows, columns = texels_in_picture(width, low, high, paint.transform if paint else None)
+    wrap_s, wrap_t = paint.wrap if paint else ("repeat", "repeat")
+    columns, inside_s = fold(columns, wrap_s)
+    rows, inside_t = fold(rows, wrap_t)
+    inside = (inside_s & inside_t)[..., None]
+    base = encoded_base(name, paint)
+    total = np.clip(base + settings.get("strength", 1.0) * STYLE, 0, 1)
+    plain = np.clip(base, 0, 1)
+    return centred, np.where(inside, decode(total)[rows, columns], 0), decode(plain)[rows, columns] * inside
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_live_network_and_bake_show_the_clamped_sum(name: str, pictures: Any) -> None:
+    centred, reference, _ = references(name, pictures[name]["live"].shape[1])
+    assert centred.sum() >= SIZE * (SIZE - 1)
+    assert np.abs(pictures[name]["live"] - reference)[centred].max() <= 0.002
+    assert np.abs(pictures[name]["bake"] - reference)[centred].max() <= 0.008
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_strength_zero_shows_the_source_color(name: str, pictures: Any) -> None:
+    centred, _, plain = references(name, pictures[name]["zero"].shape[1])
+    assert np.abs(pictures[name]["zero"] - plain)[centred].max() <= 0.002
+
+
+@pytest.mark.parametrize("name", [name for name, (paint, _) in CASES.items() if paint is not None])
+def test_original_variant_is_the_source(name: str, pictures: Any) -> None:
+    assert np.abs(pictures[name]["original"] - pictures[name]["source"]).max() <= 1e-4
+    assert pictures[name]["source"].std() > 0 or name == "constant"
