@@ -6,8 +6,8 @@ from torch import Tensor
 
 __all__ = ["nearest_keys", "nnfm_loss", "smooth_features", "style_keys"]
 
-_CHUNK = 16384
-"""Query rows matched at a time: the distance matrix never exists as a whole."""
+_PRODUCTS = 1 << 25
+"""Cosines held at a time (128 MiB in float32): the distance matrix never exists as a whole."""
 
 _EPSILON = 1e-12
 """Least length of a feature. Softmax-smoothed features are about 1/sqrt(C) long, and a larger
@@ -35,7 +35,7 @@ def nearest_keys(rows: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
     The rows need not be normalised: a row's own length does not change which key is nearest.
     """
     # `max` and not `argmax`, which is five times slower for bfloat16 on a CPU
-    found = [(chunk @ keys.T).max(1) for chunk in torch.split(rows, _CHUNK)]
+    found = [(chunk @ keys.T).max(1) for chunk in torch.split(rows, max(1, _PRODUCTS // len(keys)))]
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
 
