@@ -318,7 +318,7 @@ def test_bad_objects_cost_only_themselves(
     capfd.readouterr()
     code = cli.run([str(path), "--style-set", str(style_folder), *QUICK, "--mask", "/World", "--json"])
     run = json.loads(capfd.readouterr().out)
-    assert code == 0
+    assert code == 1
     assert {item["path"]: item["status"] for item in run["objects"]} == {
         "/World/Left": "done",
         "/World/Right": "done",

@@ -164,12 +164,15 @@ def stylize(
         kept = f"{len(finished)} of {len(result.plan.objects)} objects are kept, --resume does the others"
         console.note(f"usdstylize: interrupted; {kept if result.root_layer else 'nothing was written'}.")
         return INTERRUPTED
-    if not result.failed:
-        return ALL_DONE
+    broken = [item for item in result.plan.skipped if item.broken]
     if flags.quiet:
-        for obj in result.failed:
-            console.note(f"usdstylize: {obj.path}: {obj.reason}")
-    return SOME_FAILED if finished else NOTHING_DONE
+        for item in (*result.failed, *broken):
+            console.note(f"usdstylize: {item.path}: {item.reason}")
+    if not dry_run and not finished:
+        return NOTHING_DONE
+    for problem in result.problems:
+        console.note(f"usdstylize: the written result is not right: {problem}")
+    return SOME_FAILED if result.failed or broken or result.problems else ALL_DONE
 
 
 @app.command

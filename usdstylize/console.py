@@ -101,7 +101,7 @@ def show_run(result: RunResult) -> None:
             obj.path, obj.status, seconds(obj.seconds) if obj.seconds else "", coverage, obj.reason or ""
         )
     for skipped in result.plan.skipped:
-        table.add_row(skipped.path, "skipped", "", "", skipped.reason)
+        table.add_row(skipped.path, "broken" if skipped.broken else "skipped", "", "", skipped.reason)
     terminal(sys.stdout).print(table)
     if result.root_layer is None:
         return

@@ -166,6 +166,9 @@ class Skipped:
 
     path: str
     reason: str
+    broken: bool = False
+    """The asset is at fault (no UVs, NaN points, a lost texture), so the run exits with 1; False
+    for what is merely out of scope (inactive, invisible, another purpose, not a mesh)."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,8 @@ class Optimizer:
             clock.lap("forward")
             adam.param_groups[0]["lr"] = _exponential(method.learning_rate, progress)
             adam.zero_grad(set_to_none=True)
-            total.backward()  # type: ignore[no-untyped-call]
+            with torch.backends.cudnn.flags(enabled=True, deterministic=True):
+                total.backward()  # type: ignore[no-untyped-call]
             adam.step()
             clock.lap("backward")
             recent = [*recent[-9:], torch.stack([nnfm, content, palette, total]).detach()]

@@ -48,8 +48,8 @@ def stylize(
     can be done at all, before anything is written.
 
     >>> result = usdstylize.stylize("shot/stage.usda", "concept/gouache")
-    >>> result.root_layer
-    PosixPath('shot/stage.stylized.usda')
+    >>> result.root_layer.name
+    'stage.stylized.usda'
     """
     started = time.perf_counter()
     options, observer = options or Options(), observer or Silent()
@@ -107,8 +107,12 @@ def stylize(
             run = RunResult(
                 plan, output.root_layer, tuple(results), time.perf_counter() - started, interrupted
             )
-            root_layer = writer.commit(run.to_dict())
-    return RunResult(plan, root_layer, tuple(results), time.perf_counter() - started, interrupted)
+            root_layer = writer.commit(run.to_dict(folder=output.textures_folder))
+    problems: tuple[str, ...] = ()
+    if root_layer is not None:
+        problems = tuple(str(check) for check in author.verify(root_layer).failed)
+    seconds = time.perf_counter() - started
+    return RunResult(plan, root_layer, tuple(results), seconds, interrupted, problems)
 
 
 def _stylize_object(

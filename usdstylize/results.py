@@ -1,6 +1,6 @@
 """What a run tells about itself: read by the command line, `run.json` and farm scripts."""
 
-from collections.abc import Callable
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -60,25 +60,40 @@ class RunResult:
     objects: tuple[ObjectResult, ...]
     seconds: float
     interrupted: bool = False
+    problems: tuple[str, ...] = ()
+    """What `verify` found wrong with the written result, one sentence each; empty is good."""
 
     @property
     def failed(self) -> tuple[ObjectResult, ...]:
         """The objects that were tried and are not in the result."""
         return tuple(o for o in self.objects if o.status == "failed")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; paths become strings."""
-        result: dict[str, Any] = plain(asdict(self))
+    def to_dict(self, *, folder: Path | None = None) -> dict[str, Any]:
+        """Plain values for JSON; paths become strings.
+
+        folder: where the JSON will lie. Paths are then relative to it and those that only this
+        machine knows are left out, so that the file still tells the truth after a move.
+        """
+        result: dict[str, Any] = plain(asdict(self), folder)
         return result
 
 
-def plain(value: Any) -> Any:
-    """``value`` with paths as strings and tuples as lists, all the way down."""
+_MACHINE_KEYS = frozenset({"resolved_path"})
+
+
+def plain(value: Any, folder: Path | None = None) -> Any:
+    """``value`` with paths as strings and tuples as lists, all the way down.
+
+    folder: paths become relative to it, with forward slashes; absolute where it is None.
+    """
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        kept = value.keys() - _MACHINE_KEYS if folder else value.keys()
+        return {key: plain(item, folder) for key, item in value.items() if key in kept}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+        return [plain(item, folder) for item in value]
+    if isinstance(value, Path):
+        return Path(os.path.relpath(value, folder)).as_posix() if folder else str(value)
+    return value
 
 
 class Observer(Protocol):
@@ -107,6 +122,3 @@ class Silent:
     def iteration(self, obj: StageObject, number: int, losses: Losses) -> None: ...
 
     def object_ended(self, result: ObjectResult) -> None: ...
-
-
-OnIteration = Callable[[int, Losses], None]

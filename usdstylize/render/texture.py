@@ -116,4 +116,7 @@ class _Sample(torch.autograd.Function):
         spread = (weights[:, :, None] * gradient[:, None, :]).reshape(-1, 3)
         table = gradient.new_zeros(ctx.length, 3)
         # int64: with int32 indices index_add_ is fourteen times slower on a CPU
-        return table.index_add_(0, rows.reshape(-1).long(), spread), None, None
+        flat = rows.reshape(-1).long()
+        if table.is_cuda:  # there index_add_ adds in any order; this one sorts first
+            return table.index_put_((flat,), spread, accumulate=True), None, None
+        return table.index_add_(0, flat, spread), None, None

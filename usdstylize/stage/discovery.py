@@ -64,9 +64,15 @@ def _examine(mesh: UsdGeom.Mesh, mask: Sequence[Sdf.Path], time: Usd.TimeCode) -
         geometry = read_geometry(prim, time)
         sets = face_sets(mesh, time)
     except ObjectError as error:
-        return [Skipped(str(prim.GetPath()), str(error))]
+        return [Skipped(str(prim.GetPath()), str(error), broken=True)]
     except Tf.ErrorException as error:
-        return [Skipped(str(prim.GetPath()), f"{prim.GetPath()} cannot be read ({first_sentence(error)}).")]
+        return [
+            Skipped(
+                str(prim.GetPath()),
+                f"{prim.GetPath()} cannot be read ({first_sentence(error)}).",
+                broken=True,
+            )
+        ]
     results: list[StageObject | Skipped] = []
     for face_set in sets:
         path = face_set.prim.GetPath()
@@ -75,9 +81,11 @@ def _examine(mesh: UsdGeom.Mesh, mask: Sequence[Sdf.Path], time: Usd.TimeCode) -
         try:
             results.append(_describe(prim, face_set, geometry, time))
         except ObjectError as error:
-            results.append(Skipped(str(path), str(error)))
+            results.append(Skipped(str(path), str(error), broken=True))
         except Tf.ErrorException as error:
-            results.append(Skipped(str(path), f"{path} cannot be read ({first_sentence(error)})."))
+            results.append(
+                Skipped(str(path), f"{path} cannot be read ({first_sentence(error)}).", broken=True)
+            )
     return results
 
 
@@ -117,7 +125,7 @@ def _composition_errors(stage: Usd.Stage, mask: Sequence[Sdf.Path]) -> list[Skip
             message = " ".join(str(error).split()).rstrip(" .")
             if ".mtlx@" in message:
                 message += "; a MaterialX document arrives empty, as this build of USD has no usdMtlx"
-            found.append(Skipped(str(path), f"{path} does not compose fully: {message}."))
+            found.append(Skipped(str(path), f"{path} does not compose fully: {message}.", broken=True))
     return found
 
 
