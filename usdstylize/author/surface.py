@@ -15,7 +15,7 @@ from usdstylize.author.paths import anchored
 from usdstylize.author.source import Constant, InterfaceInput, Primvar, SourceInput, Texture, Untraced
 from usdstylize.author.specs import Node, add_input, add_output, add_shader
 
-__all__ = ["SURFACE_ID", "write_surface"]
+__all__ = ["OCCLUDED", "SURFACE_ID", "write_surface"]
 
 SURFACE_ID = "ND_UsdPreviewSurface_surfaceshader"
 
@@ -32,12 +32,14 @@ _KINDS = {
     "opacityThreshold": "float",
     "ior": "float",
     "normal": "vector3",
-    "occlusion": "float",
 }
 """Inputs of ND_UsdPreviewSurface_surfaceshader with their types, but for the diffuse colour.
 
 Displacement is a terminal of its own, which the reference to the source material keeps.
+Occlusion is an input of the node, but its definition in MaterialX makes nothing of it.
 """
+OCCLUDED = "Occluded"
+"""Name of the node that multiplies the stylised colour by the source's occlusion."""
 _CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3}
 
 
@@ -56,6 +58,8 @@ def write_surface(
     """
     remarks: list[str] = []
     surface = add_shader(graph.layer, path, SURFACE_ID, ("out", Sdf.ValueTypeNames.Token), {})
+    if "occlusion" in inputs:
+        diffuse = _occlude(graph, material, inputs["occlusion"], diffuse, layer_folder, remarks)
     color = add_output(graph.spec, "diffuseColor", TYPES["color3"], diffuse)
     add_input(surface.spec, "diffuseColor", TYPES["color3"], color)
     for name, kind in _KINDS.items():
@@ -63,7 +67,7 @@ def write_surface(
         if value is None:
             continue
         if isinstance(value, Untraced):
-            remarks.append(f"The live network leaves {name} at its default: {value.reason}")
+            remarks.append(_untraced(name, value))
         elif isinstance(value, Constant) or (isinstance(value, InterfaceInput) and name == "opacityMode"):
             add_input(surface.spec, name, TYPES[kind], _constant(name, kind, value.value))
         elif isinstance(value, InterfaceInput):
@@ -77,6 +81,38 @@ def write_surface(
             out = add_output(graph.spec, name, TYPES[kind], out)
             add_input(surface.spec, name, TYPES[kind], out)
     return surface, remarks
+
+
+def _occlude(
+    graph: Graph,
+    material: Sdf.Path,
+    occlusion: SourceInput,
+    diffuse: Sdf.Path,
+    layer_folder: Path,
+    remarks: list[str],
+) -> Sdf.Path:
+    """The diffuse colour darkened by occlusion, as UsdPreviewSurface darkens its lighting."""
+    factor: Any
+    if isinstance(occlusion, Untraced):
+        remarks.append(_untraced("occlusion", occlusion))
+        return diffuse
+    if isinstance(occlusion, Constant):
+        factor = float(occlusion.value)
+        if factor == 1.0:
+            return diffuse
+    elif isinstance(occlusion, InterfaceInput):
+        source = material.AppendProperty(f"inputs:{occlusion.name}")
+        inner = add_input(graph.spec, "occlusion", TYPES["float"], source)
+        factor = inner.path.StripAllVariantSelections()
+    elif isinstance(occlusion, Primvar):
+        factor = _primvar(graph, "occlusion", "float", occlusion)
+    else:
+        factor = _texture(graph, "occlusion", "float", occlusion, layer_folder)
+    return graph.binary(OCCLUDED, "multiply", "color3", diffuse, factor, by_float=True)
+
+
+def _untraced(name: str, value: Untraced) -> str:
+    return f"The live network leaves {name} at its default: {value.reason}"
 
 
 def _constant(name: str, kind: str, value: Any) -> Any:

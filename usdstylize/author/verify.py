@@ -16,6 +16,7 @@ from usdstylize.author.evaluate import evaluate
 from usdstylize.author.material import ORIGINAL, VARIANT_SET
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance
 from usdstylize.author.select import find_style_layer, stylized_materials
+from usdstylize.author.surface import OCCLUDED
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import OutputError, UsdStylizeError
 from usdstylize.objects import StageContents, StageObject
@@ -254,7 +255,7 @@ def _compare(
     try:
         if shown.GetSurfaceOutput("mtlx").GetAttr().HasAuthoredConnections():
             shader = shown.ComputeSurfaceSource("mtlx")[0]
-            error = difference(evaluate(shader.GetInput("diffuseColor"), size, _read_color))
+            error = difference(evaluate(_stylized_color(shader), size, _read_color))
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
         texture = _baked_texture(shown)
         if texture is not None:
@@ -262,6 +263,15 @@ def _compare(
             yield Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
     finally:
         session.Clear()
+
+
+def _stylized_color(surface: UsdShade.Shader) -> UsdShade.Input:
+    """The input that takes clamp(T + strength · T_S): before the source's occlusion, if it has one."""
+    item = surface.GetInput("diffuseColor")
+    for attribute in item.GetValueProducingAttributes():
+        if attribute.GetPrim().GetName() == OCCLUDED:
+            return UsdShade.Shader(attribute.GetPrim()).GetInput("in1")
+    return item
 
 
 def _baked_texture(material: UsdShade.Material) -> UsdShade.Shader | None:
