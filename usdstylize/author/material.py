@@ -107,8 +107,9 @@ def write_material(
             add_output(variant, "surface", _Types.Token, plain.output("surface"))
 
     variant_path = path.AppendVariantSelection(VARIANT_SET, style_name)
-    if layer.GetPrimAtPath(variant_path) is not None:
-        del layer.GetPrimAtPath(path).variantSets[VARIANT_SET].variants[style_name]
+    variant_set = spec.variantSets[VARIANT_SET]
+    if style_name in variant_set.variants:
+        variant_set.RemoveVariant(variant_set.variants[style_name])
     variant = prim_spec(layer, variant_path)
     material = UsdShade.Material.Get(stage, source.material_path) if source.material_path else None
     surface = UsdShade.Shader.Get(stage, source.surface_path) if source.surface_path else None

@@ -253,7 +253,8 @@ def _compare(
             # An artist may have turned the dial since: the bake cannot follow, the check must.
             dial.Set(strength)
     try:
-        if shown.GetSurfaceOutput("mtlx").GetAttr().HasAuthoredConnections():
+        live = shown.GetSurfaceOutput("mtlx")
+        if live and live.HasConnectedSource():
             shader = shown.ComputeSurfaceSource("mtlx")[0]
             error = difference(evaluate(_stylized_color(shader), size, _read_color))
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")

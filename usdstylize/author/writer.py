@@ -108,7 +108,7 @@ class Writer:
             binding = plan_binding(stage, obj.path, material_path(obj), obj.name)
             with self._disk():
                 textures = self._write_textures(obj, data, texture)
-            with Sdf.ChangeBlock():
+            with self._disk(), Sdf.ChangeBlock():
                 self.remarks[obj.name] = write_material(
                     self._style,
                     stage,

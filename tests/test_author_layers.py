@@ -1,0 +1,315 @@
+"""The layers of a result: what stock USD finds in them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from author_results import bound, discover, offsets, problems, texture, write_result
+from conftest import define_material, define_quad, digests, unchanged
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
+
+from usdstylize import author, stage
+from usdstylize.errors import MaterialError, TextureError
+from usdstylize.objects import ConstantColor
+
+LOOKS = "/World/StylizedLooks"
+
+
+def edit(root: Path) -> Usd.Stage:
+    return Usd.Stage.Open(str(root))
+
+
+def test_a_result_is_valid_and_leaves_every_source_byte_alone(tiny_stage: Path) -> None:
+    with unchanged(tiny_stage.parent, may_add=True):
+        result = write_result(tiny_stage)
+    assert problems(result) == []
+    assert result == tiny_stage.with_name("tiny.stylized.usda")
+    names = {p.relative_to(tiny_stage.parent).as_posix() for p in tiny_stage.parent.rglob("*") if p.is_file()}
+    folder = "tiny.style/ink"
+    assert names == {
+        "tiny.usda", "textures/color.png", "tiny.stylized.usda", "tiny.style.usda", f"{folder}/run.json",
+        f"{folder}/World__Left/TS.exr", f"{folder}/World__Left/baked.png",
+        f"{folder}/World__Right/TS.exr", f"{folder}/World__Right/baked.png",
+    }  # fmt: skip
+
+
+def test_root_layer_repeats_the_metadata_of_the_source(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    source.SetMetadata("upAxis", "Z")
+    source.SetStartTimeCode(7)
+    source.SetEndTimeCode(9)
+    source.SetFramesPerSecond(30)
+    source.SetTimeCodesPerSecond(30)
+    source.SetMetadata("customLayerData", {"shot": "sq010", "plate": Sdf.AssetPath("./textures/color.png")})
+    source.SetMetadata("renderSettingsPrimPath", "/Render/Main")
+    source.GetRootLayer().documentation = "A tiny shot."
+    source.Save()
+    result = write_result(tiny_stage, output=tiny_stage.parent / "out")
+    opened = edit(result)
+    layer = opened.GetRootLayer()
+    root = layer.pseudoRoot
+    before = source.GetRootLayer().pseudoRoot
+    for key in before.ListInfoKeys():
+        if key != "customLayerData":
+            assert root.GetInfo(key) == before.GetInfo(key), key
+    assert layer.customLayerData["shot"] == "sq010"
+    assert layer.customLayerData["plate"].path == "../textures/color.png"
+    assert layer.subLayerPaths == ["./tiny.style.usda", "../tiny.usda"]
+
+
+def test_removing_the_style_sublayer_undoes_everything(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    opened = edit(result)
+    assert bound(opened, "/World/Left") == f"{LOOKS}/World__Left"
+    opened.GetRootLayer().subLayerPaths.remove("./tiny.style.usda")
+    flat, source = opened.Flatten(False), edit(tiny_stage).Flatten(False)
+    flat.pseudoRoot.ClearInfo("customLayerData")
+    assert flat.ExportToString() == source.ExportToString()
+
+
+def test_a_moved_result_still_resolves_in_a_fresh_process(tiny_stage: Path, tmp_path: Path) -> None:
+    write_result(tiny_stage)
+    moved = tmp_path / "elsewhere" / "deep"
+    moved.parent.mkdir()
+    shutil.move(tiny_stage.parent, moved)
+    code = (
+        "import sys, json; from pathlib import Path; from usdstylize import author;"
+        "r = author.verify(Path(sys.argv[1])); print(json.dumps([str(c) for c in r.failed])); print(len(r.checks))"
+    )
+    command = [sys.executable, "-c", code, str(moved / "tiny.stylized.usda")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    failed, count = done.stdout.splitlines()
+    assert json.loads(failed) == []
+    assert int(count) > 10
+
+
+def test_a_second_style_is_a_variant_beside_the_first(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage, "ink", seed=1)
+    ink = digests(tiny_stage.parent / "tiny.style" / "ink")
+    write_result(tiny_stage, "gouache", seed=2)
+    assert digests(tiny_stage.parent / "tiny.style" / "ink") == ink
+    opened = edit(result)
+    variants = opened.GetPrimAtPath(f"{LOOKS}/World__Left").GetVariantSet("style")
+    assert sorted(variants.GetVariantNames()) == ["gouache", "ink", "original"]
+    assert variants.GetVariantSelection() == "gouache"
+    assert author.verify(result).failed == ()
+    assert problems(result) == []
+    assert author.existing_styles(result) == {
+        "ink": ["World__Left", "World__Right"],
+        "gouache": ["World__Left", "World__Right"],
+    }
+
+
+def test_another_mask_adds_objects(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage, mask=["/World/Left"])
+    assert bound(edit(result), "/World/Right") == "/World/Looks/Paint"
+    left = digests(tiny_stage.parent / "tiny.style/ink/World__Left")
+    write_result(tiny_stage, mask=["/World/Right"])
+    assert author.existing_styles(result) == {"ink": ["World__Left", "World__Right"]}
+    assert digests(tiny_stage.parent / "tiny.style/ink/World__Left") == left
+    written = json.loads((tiny_stage.parent / "tiny.style/ink/run.json").read_text())["written"]
+    assert sorted(written) == ["World__Left", "World__Right"]
+    assert author.verify(result).failed == ()
+
+
+def test_a_reference_to_the_result_carries_the_looks(tiny_stage: Path, tmp_path: Path) -> None:
+    result = write_result(tiny_stage)
+    shot = Usd.Stage.CreateNew(str(tmp_path / "sequence.usda"))
+    shot.DefinePrim("/Set/Tiny").GetReferences().AddReference(str(result))
+    look = bound(shot, "/Set/Tiny/Left")
+    assert look == "/Set/Tiny/StylizedLooks/World__Left"
+    surface = UsdShade.Material.Get(shot, look).ComputeSurfaceSource("mtlx")[0]
+    assert surface.GetPath() == f"{look}/StylizedSurface"
+    color = surface.GetInput("diffuseColor").GetValueProducingAttributes()[0]
+    assert str(color.GetPath()).startswith(look)
+
+
+@pytest.mark.parametrize("how", ["direct", "collection", "full", "full above", "two ancestors"])
+def test_the_binding_wins_over_whatever_the_source_binds(tiny_stage: Path, how: str) -> None:
+    source = edit(tiny_stage)
+    material = UsdShade.Material.Get(source, "/World/Looks/Paint")
+    define_quad(source, "/World/Bare", material, uvs=False)
+    stronger = UsdShade.Tokens.strongerThanDescendants
+    world = UsdShade.MaterialBindingAPI.Apply(source.GetPrimAtPath("/World"))
+    if how in ("direct", "two ancestors"):
+        world.Bind(material, stronger)
+    if how == "collection":
+        collection = Usd.CollectionAPI.Apply(source.GetPrimAtPath("/World"), "all")
+        collection.CreateIncludesRel().AddTarget("/World")
+        world.Bind(collection, material, "all", stronger)
+    if how == "full":
+        local = UsdShade.MaterialBindingAPI(source.GetPrimAtPath("/World/Left"))
+        local.Bind(material, materialPurpose=UsdShade.Tokens.full)
+    if how == "full above":
+        world.Bind(material, stronger, UsdShade.Tokens.full)
+    if how == "two ancestors":
+        group = UsdGeom.Xform.Define(source, "/World/Group")
+        define_quad(source, "/World/Group/Inner", material)
+        UsdShade.MaterialBindingAPI.Apply(group.GetPrim()).Bind(material, stronger)
+    source.Save()
+    opened = edit(write_result(tiny_stage))
+    paths = ["/World/Left", "/World/Right"] + (["/World/Group/Inner"] if how == "two ancestors" else [])
+    for path in paths:
+        for purpose in ("", "full", "preview"):
+            assert bound(opened, path, purpose) == LOOKS + "/" + path[1:].replace("/", "__"), (path, purpose)
+    assert bound(opened, "/World/Bare") == "/World/Looks/Paint"
+    assert problems(tiny_stage.with_name("tiny.stylized.usda")) == []
+
+
+def test_subsets_get_a_material_each_and_the_mesh_keeps_its_own(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    second = define_material(source, "/World/Looks/Second", "./textures/color.png")
+    mesh = define_quad(source, "/World/Split", UsdShade.Material.Get(source, "/World/Looks/Paint"))
+    mesh.GetFaceVertexCountsAttr().Set([3, 3])
+    mesh.GetFaceVertexIndicesAttr().Set([0, 1, 2, 0, 2, 3])
+    api = UsdShade.MaterialBindingAPI(mesh.GetPrim())
+    subset = api.CreateMaterialBindSubset("half", [1])
+    UsdShade.MaterialBindingAPI.Apply(subset.GetPrim()).Bind(second)
+    api.SetMaterialBindSubsetsFamilyType(UsdGeom.Tokens.nonOverlapping)
+    source.Save()
+    result = write_result(tiny_stage, mask=["/World/Split"])
+    opened = edit(result)
+    assert bound(opened, "/World/Split") == f"{LOOKS}/World__Split"
+    assert bound(opened, "/World/Split/half") == f"{LOOKS}/World__Split__half"
+    assert author.verify(result).failed == ()
+    assert problems(result) == []
+
+
+def test_a_surface_outside_its_material_keeps_its_values(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    shared = UsdShade.Material.Define(source, "/World/Looks/Shared")
+    surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
+    surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(0.35)
+    shared.CreateSurfaceOutput().ConnectToSource(surface.GetOutput("surface"))
+    UsdShade.MaterialBindingAPI(source.GetPrimAtPath("/World/Left")).Bind(shared)
+    source.Save()
+    result = write_result(tiny_stage)
+    opened = edit(result)
+    for context in ("", "mtlx"):
+        shown = UsdShade.Material.Get(opened, f"{LOOKS}/World__Left").ComputeSurfaceSource(context)[0]
+        assert shown.GetPath().HasPrefix(f"{LOOKS}/World__Left")
+        assert shown.GetInput("roughness").Get() == pytest.approx(0.35)
+    untouched = UsdShade.Shader.Get(opened, "/World/Looks/Paint/Surface").GetInput("diffuseColor")
+    assert str(untouched.GetConnectedSources()[0][0].source.GetPath()) == "/World/Looks/Paint/Texture"
+    assert author.verify(result).failed == ()
+
+
+def test_other_renderers_surfaces_are_blocked_in_the_style_only(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    material = UsdShade.Material.Get(source, "/World/Looks/Paint")
+    for context in ("mdl", "ri"):
+        shader = UsdShade.Shader.Define(source, f"/World/Looks/Paint/{context}")
+        shader.SetSourceAsset(f"./{context}.txt", context)
+        material.CreateSurfaceOutput(context).ConnectToSource(
+            shader.CreateOutput("out", Sdf.ValueTypeNames.Token)
+        )
+    source.Save()
+    result = write_result(tiny_stage)
+    opened = edit(result)
+    look = UsdShade.Material.Get(opened, f"{LOOKS}/World__Left")
+    for context in ("mdl", "ri"):
+        assert look.ComputeSurfaceSource(context)[0].GetPath().name == "Surface"
+    author.select(result, "original")
+    for context in ("mdl", "ri"):
+        assert look.ComputeSurfaceSource(context)[0].GetPath().name == context
+
+
+def test_one_network_only_where_asked(tiny_stage: Path) -> None:
+    for network, contexts in (("preview", [""]), ("mtlx", ["mtlx"])):
+        result = write_result(tiny_stage, network=network, force=True)
+        opened = edit(result)
+        look = UsdShade.Material.Get(opened, f"{LOOKS}/World__Left")
+        assert bool(look.GetSurfaceOutput("mtlx")) == ("mtlx" in contexts)
+        baked = tiny_stage.parent / "tiny.style/ink/World__Left/baked.png"
+        assert baked.exists() == ("" in contexts)
+        assert author.verify(result).failed == ()
+        assert problems(result) == []
+
+
+def test_without_a_material_original_shows_the_display_color(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    left = source.GetPrimAtPath("/World/Left")
+    UsdShade.MaterialBindingAPI(left).UnbindAllBindings()
+    colors = UsdGeom.Gprim(left).CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
+    colors.Set([Gf.Vec3f(1, 0, 0), Gf.Vec3f(0, 1, 0), Gf.Vec3f(0, 0, 1), Gf.Vec3f(1, 1, 1)])
+    right = source.GetPrimAtPath("/World/Right")
+    UsdShade.MaterialBindingAPI(right).UnbindAllBindings()
+    UsdGeom.Gprim(right).CreateDisplayColorAttr([Gf.Vec3f(0.2, 0.4, 0.6)])
+    source.Save()
+    result = write_result(tiny_stage)
+    assert author.verify(result).failed == ()
+    assert problems(result) == []
+    author.select(result, "original")
+    opened = edit(result)
+    for name in ("Left", "Right"):
+        surface = UsdShade.Material.Get(opened, f"{LOOKS}/World__{name}").ComputeSurfaceSource()[0]
+        reader = surface.GetInput("diffuseColor").GetConnectedSources()[0][0].source
+        assert UsdShade.Shader(reader.GetPrim()).GetInput("varname").Get() == "displayColor"
+
+
+def test_a_texture_in_a_package_is_read_where_it_is(tiny_stage: Path) -> None:
+    package = tiny_stage.with_name("tiny.usdz")
+    assert UsdUtils.CreateNewUsdzPackage(str(tiny_stage), str(package))
+    result = write_result(package)
+    layer = Sdf.Layer.FindOrOpen(str(package.with_name("tiny.style.usda")))
+    spec = layer.GetAttributeAtPath(
+        f"{LOOKS}/World__Left{{style=ink}}StylizedNetwork/Base.inputs:file"
+    )
+    assert spec.default.path.startswith("./tiny.usdz[")
+    assert author.verify(result).failed == ()
+
+
+def test_a_constant_and_an_interface_input_reach_the_live_surface(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
+    surface.CreateInput("metallic", Sdf.ValueTypeNames.Float).Set(0.75)
+    dial = UsdShade.Material.Get(source, "/World/Looks/Paint").CreateInput("gloss", Sdf.ValueTypeNames.Float)
+    dial.Set(0.125)
+    surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).ConnectToSource(dial)
+    source.Save()
+    opened = edit(write_result(tiny_stage))
+    live = UsdShade.Material.Get(opened, f"{LOOKS}/World__Left").ComputeSurfaceSource("mtlx")[0]
+    assert live.GetInput("metallic").Get() == 0.75
+    dial.Set(0.25)
+    source.Save()
+    assert live.GetInput("roughness").GetValueProducingAttributes()[0].Get() == 0.25
+
+
+def test_what_cannot_be_written_costs_only_its_object(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    paint = source.GetPrimAtPath("/World/Looks/Paint")
+    other = define_material(source, "/World/Looks/Other", "./textures/color.png")
+    UsdShade.MaterialBindingAPI(source.GetPrimAtPath("/World/Right")).Bind(other)
+    paint.GetVariantSets().AddVariantSet("style").AddVariant("day")
+    source.Save()
+    contents = discover(tiny_stage)
+    left, right = contents.objects
+    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        data = stage.load(contents, left)
+        with pytest.raises(MaterialError, match=r"/World/Looks/Paint .* variant set named `style`"):
+            writer.write_object(left, data, texture(offsets()))
+        with pytest.raises(TextureError, match="/World/Right holds NaN"):
+            writer.write_object(right, data, texture(np.full((4, 4, 3), np.nan, np.float32)))
+        writer.write_object(right, stage.load(contents, right), texture(offsets()))
+        result = writer.commit({})
+    assert author.existing_styles(result) == {"ink": ["World__Right"]}
+    assert bound(edit(result), "/World/Left") == "/World/Looks/Paint"
+    assert author.verify(result).failed == ()
+
+
+def test_encoded_constant_is_the_srgb_curve(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    diffuse = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface").GetInput("diffuseColor")
+    diffuse.GetAttr().ClearConnections()
+    diffuse.Set(Gf.Vec3f(0.002, 0.18, 0.5))
+    source.Save()
+    assert isinstance(discover(tiny_stage).objects[0].base, ConstantColor)
+    opened = edit(write_result(tiny_stage))
+    value = opened.GetAttributeAtPath(f"{LOOKS}/World__Left/StylizedNetwork/Sum.inputs:in2").Get()
+    expected = [0.002 * 12.92, 1.055 * 0.18 ** (1 / 2.4) - 0.055, 1.055 * 0.5 ** (1 / 2.4) - 0.055]
+    assert np.allclose(value, expected, atol=1e-6)

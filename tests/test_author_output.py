@@ -1,0 +1,242 @@
+"""Where results go, what is refused, and what a failure leaves behind: nothing."""
+
+import json
+import os
+import resource
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from author_results import bound, discover, offsets, texture, write_result
+from conftest import build_tiny_stage, digests, unchanged
+from pxr import Sdf, Usd
+
+from usdstylize import author, stage
+from usdstylize.errors import OutputError, StageError
+
+
+@contextmanager
+def full_disk(limit: int) -> Iterator[None]:
+    """No file can grow beyond ``limit`` bytes: writes fail as they do on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@contextmanager
+def as_somebody_else() -> Iterator[None]:
+    """Root may write anywhere, so tests of permissions run as nobody."""
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if was_root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("output", "names"),
+    [
+        (None, ("tiny.stylized.usda", "tiny.style.usda", "tiny.style/ink")),
+        ("out", ("out/tiny.stylized.usda", "out/tiny.style.usda", "out/tiny.style/ink")),
+        ("out/look.usda", ("out/look.usda", "out/look.style.usda", "out/look.style/ink")),
+        ("out/look.stylized.usdc", ("out/look.stylized.usdc", "out/look.style.usda", "out/look.style/ink")),
+    ],
+)
+def test_names_of_the_output(tiny_stage: Path, output: str | None, names: tuple[str, ...]) -> None:
+    folder = tiny_stage.parent
+    result = write_result(tiny_stage, output=folder / output if output else None)
+    root, style, textures = (folder / name for name in names)
+    assert result == root
+    assert style.is_file()
+    assert (textures / "run.json").is_file()
+    assert author.verify(result).failed == ()
+
+
+def test_a_style_that_is_there_is_refused_and_force_replaces_it(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage, seed=1)
+    before = digests(tiny_stage.parent)
+    with pytest.raises(OutputError, match=r"already holds the style ink for 2 .*--force .*--resume"):
+        write_result(tiny_stage, seed=2)
+    assert digests(tiny_stage.parent) == before
+    write_result(tiny_stage, seed=2, force=True)
+    assert author.verify(result).failed == ()
+    after = digests(tiny_stage.parent)
+    style = tiny_stage.parent / "tiny.style/ink/World__Left/TS.exr"
+    assert after[style] != before[style]
+    assert set(after) == set(before)
+
+
+def test_resume_keeps_what_is_there(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage, mask=["/World/Left"], seed=1)
+    left = digests(tiny_stage.parent / "tiny.style/ink/World__Left")
+    write_result(tiny_stage, seed=2, resume=True)
+    assert digests(tiny_stage.parent / "tiny.style/ink/World__Left") == left
+    assert author.existing_styles(result) == {"ink": ["World__Left", "World__Right"]}
+    assert author.verify(result).failed == ()
+
+
+def test_the_same_texture_gives_the_same_bytes(tiny_stage: Path) -> None:
+    write_result(tiny_stage, seed=1)
+    before = digests(tiny_stage.parent / "tiny.style/ink/World__Left")
+    write_result(tiny_stage, seed=1, force=True)
+    assert digests(tiny_stage.parent / "tiny.style/ink/World__Left") == before
+
+
+def test_a_file_that_is_not_ours_is_never_replaced(tiny_stage: Path) -> None:
+    foreign = tiny_stage.with_name("tiny.stylized.usda")
+    Sdf.Layer.CreateNew(str(foreign)).Save()
+    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match=r"tiny.stylized.usda .*was not written by"):
+        write_result(tiny_stage, force=True)
+    foreign.write_text("no layer at all")
+    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match=r"tiny.stylized.usda .*was not written by"):
+        write_result(tiny_stage, force=True)
+    foreign.unlink()
+    (tiny_stage.parent / "tiny.style/ink").mkdir(parents=True)
+    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match=r"tiny.style/ink .*was not written by"):
+        write_result(tiny_stage, force=True)
+
+
+def test_the_source_and_other_results_are_refused_as_output(tiny_stage: Path) -> None:
+    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match="never written"):
+        write_result(tiny_stage, output=tiny_stage, force=True)
+    result = write_result(tiny_stage)
+    with pytest.raises(OutputError, match="is itself a result"):
+        write_result(result, "gouache")
+    other = tiny_stage.parent / "other"
+    other.mkdir()
+    copy = other / "tiny.usda"
+    copy.write_text(tiny_stage.read_text().replace("./textures", "../textures"))
+    with pytest.raises(OutputError, match="result of another stage"):
+        write_result(copy, "gouache", output=tiny_stage.parent)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    # Not tmp_path: pytest closes it to everybody else, and root has to become somebody else.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        contents = discover(build_tiny_stage(folder / "shot"))
+        (folder / "closed").mkdir(mode=0o555)
+        with as_somebody_else(), pytest.raises(OutputError, match=r"closed cannot be written into"):
+            author.plan(contents, "ink", output=folder / "closed/deep", force=False, resume=False)
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(OutputError, match=r"file is a file where a folder is needed"):
+        author.plan(contents, "ink", output=file / "deep", force=False, resume=False)
+
+
+@pytest.mark.parametrize("limit", [100, 2500, 6000])
+def test_a_full_disk_leaves_nothing(tiny_stage: Path, limit: int) -> None:
+    with unchanged(tiny_stage.parent):
+        with pytest.raises(OutputError, match=r"cannot be written .*free some space"):
+            write_result(tiny_stage, output=tiny_stage.parent / "out" / "deep", during=full_disk(limit))
+        assert not (tiny_stage.parent / "out").exists()
+
+
+@pytest.mark.parametrize("limit", [100, 1500, 2500, 6000])
+def test_a_full_disk_leaves_the_earlier_result(tiny_stage: Path, limit: int) -> None:
+    result = write_result(tiny_stage, seed=1)
+    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match="free some space"):
+        write_result(tiny_stage, seed=2, force=True, during=full_disk(limit))
+    assert author.verify(result).failed == ()
+
+
+def test_leaving_without_commit_leaves_no_trace(tiny_stage: Path) -> None:
+    contents = discover(tiny_stage)
+    plan = author.plan(contents, "ink", output=tiny_stage.parent / "out", force=False, resume=False)
+    with unchanged(tiny_stage.parent):
+        with pytest.raises(KeyboardInterrupt), author.Writer(plan, contents, strength=1, network="both") as writer:
+            writer.write_object(
+                contents.objects[0], stage.load(contents, contents.objects[0]), texture(offsets())
+            )
+            raise KeyboardInterrupt
+        assert not (tiny_stage.parent / "out").exists()
+
+
+def test_a_failure_between_the_renames_takes_them_back(
+    tiny_stage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = write_result(tiny_stage, seed=1)
+    real = os.replace
+
+    def failing(source: Path, target: Path) -> None:
+        if Path(target).name == "tiny.style.usda" and ".replaced" not in Path(source).name:
+            raise PermissionError(13, "Permission denied", str(target))
+        real(source, target)
+
+    with unchanged(tiny_stage.parent):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "replace", failing)
+            with pytest.raises(OutputError, match="Permission denied"):
+                write_result(tiny_stage, seed=2, force=True)
+    assert author.verify(result).failed == ()
+
+
+def test_leftovers_of_a_killed_run_are_removed(tiny_stage: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        contents = discover(tiny_stage)
+        plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+        author.Writer(plan, contents, strength=1.0, network="both").__enter__()
+        os._exit(0)
+    os.waitpid(child, 0)
+    left = [path.name for path in (tiny_stage.parent / "tiny.style").iterdir()]
+    assert len(left) == 1 and left[0].startswith(".ink.staging-")
+    write_result(tiny_stage)
+    assert [path.name for path in (tiny_stage.parent / "tiny.style").iterdir()] == ["ink"]
+
+
+def test_run_json_and_the_layers_tell_where_the_result_comes_from(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage, strength=0.5, seed=11)
+    run = json.loads((tiny_stage.parent / "tiny.style/ink/run.json").read_text())
+    assert run["seed"] == 11
+    assert run["written"]["World__Left"]["path"] == "/World/Left"
+    assert run["written"]["World__Left"]["losses"]["total"] == 6.0
+    hashes = {str(path.relative_to(tiny_stage.parent)): digest for path, digest in digests(tiny_stage).items()}
+    for name in ("tiny.stylized.usda", "tiny.style.usda"):
+        data = Sdf.Layer.FindOrOpen(str(result.with_name(name))).customLayerData["usdstylize"]
+        assert data["source"] == "./tiny.usda"
+        record = data["styles"]["ink"]
+        assert record["seed"] == 11
+        assert record["strength"] == 0.5
+        told = dict(zip(record["sourceFiles"], record["sourceHashes"], strict=True))
+        assert told["./tiny.usda"] == hashes["tiny.usda"]
+        assert "./textures/color.png" in told
+
+
+def test_select_switches_all_or_some_objects(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage, "ink")
+    write_result(tiny_stage, "gouache", mask=["/World/Left"])
+
+    def shown() -> list[str]:
+        opened = Usd.Stage.Open(str(result))
+        looks = [opened.GetPrimAtPath(bound(opened, f"/World/{name}")) for name in ("Left", "Right")]
+        return [look.GetVariantSet("style").GetVariantSelection() for look in looks]
+
+    assert shown() == ["gouache", "ink"]
+    assert author.select(result, "original") == 2
+    assert shown() == ["original", "original"]
+    assert author.select(result, "ink", ["/World/Right"]) == 1
+    assert shown() == ["original", "ink"]
+    assert author.select(result, "gouache") == 1
+    assert shown() == ["gouache", "ink"]
+    with unchanged(tiny_stage.parent):
+        with pytest.raises(StageError, match="no style oil; choose from gouache, ink, original"):
+            author.select(result, "oil")
+        with pytest.raises(StageError, match="/World/Cow, .* /World/Left, /World/Right"):
+            author.select(result, "ink", ["/World/Cow"])
+        with pytest.raises(StageError, match="No object at /World/Right holds the style gouache"):
+            author.select(result, "gouache", ["/World/Right"])
+        with pytest.raises(OutputError, match="is not a result of usdstylize"):
+            author.select(tiny_stage, "ink")
