@@ -1,0 +1,144 @@
+"""`verify` finds what is wrong with a result, and nothing wrong with a good one."""
+
+from pathlib import Path
+
+import numpy as np
+import OpenImageIO as oiio
+import pytest
+from author_results import discover, texture, write_result
+from conftest import unchanged
+from pxr import Gf, Sdf, Usd, UsdShade
+
+from usdstylize import author, stage
+from usdstylize.author.bake import write_half
+from usdstylize.errors import OutputError
+
+LOOK = "/World/StylizedLooks/World__Left"
+
+
+def failures(result: Path) -> set[tuple[str, str]]:
+    """(name, subject) of what is wrong; file subjects by their name."""
+    report = author.verify(result)
+    assert report.ok == (not report.failed)
+    return {(check.name, check.subject.rsplit("/shot/", 1)[-1]) for check in report.failed}
+
+
+def style_layer(result: Path) -> Sdf.Layer:
+    return Sdf.Layer.FindOrOpen(str(result.with_name("tiny.style.usda")))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.6, 1.0])
+def test_a_good_result_has_numbers_within_the_tolerances(tiny_stage: Path, strength: float) -> None:
+    result = write_result(tiny_stage, strength=strength)
+    with unchanged(tiny_stage.parent):
+        report = author.verify(result)
+    assert report.failed == ()
+    names = [check.name for check in report.checks]
+    assert {"source", "composition", "validation", "path", "binding", "variants", "live", "bake"} == set(names)
+    assert names.count("live") == names.count("bake") == 2
+
+
+def test_scale_bias_and_a_larger_style_agree_too(tiny_stage: Path) -> None:
+    source = Usd.Stage.Open(str(tiny_stage))
+    image = UsdShade.Shader.Get(source, "/World/Looks/Paint/Texture")
+    image.CreateInput("scale", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(0.7, 0.4, 1.2, 1))
+    image.CreateInput("bias", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(0.1, 0, -0.2, 0))
+    source.Save()
+    contents = discover(tiny_stage)
+    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    wide = np.random.default_rng(4).uniform(-1, 1, (20, 96, 3)).astype(np.float32)
+    with author.Writer(plan, contents, strength=1.5, network="both") as writer:
+        for obj in contents.objects:
+            writer.write_object(obj, stage.load(contents, obj), texture(wide))
+        result = writer.commit({})
+    assert failures(result) == set()
+    baked = oiio.ImageBuf(str(tiny_stage.parent / "tiny.style/ink/World__Left/baked.png")).spec()
+    assert (baked.width, baked.height) == (96, 32)
+
+
+def test_an_artists_dial_is_no_fault(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    opened = Usd.Stage.Open(str(result))
+    opened.GetAttributeAtPath(f"{LOOK}.inputs:strength").Set(0.25)
+    opened.Save()
+    assert failures(result) == set()
+
+
+def test_a_changed_source_is_named(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    tiny_stage.write_text(tiny_stage.read_text() + "\n# edited\n")
+    assert failures(result) == {("source", "tiny.usda")}
+
+
+def test_a_changed_bake_and_a_changed_style_texture_are_found(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    folder = tiny_stage.parent / "tiny.style/ink"
+    left, right = folder / "World__Left", folder / "World__Right"
+    image = oiio.ImageBuf(str(left / "baked.png"))
+    image.setpixel(3, 5, [1.0, 0.0, 1.0])
+    image.write(str(left / "baked.png"))
+    write_half(right / "TS.exr", np.full((16, 16, 3), 0.1, np.float32), color=False)
+    assert failures(result) == {("bake", "/World/Left (ink)"), ("bake", "/World/Right (ink)")}
+
+
+def test_a_missing_texture_is_found(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    (tiny_stage.parent / "tiny.style/ink/World__Left/TS.exr").unlink()
+    found = failures(result)
+    assert ("path", f"{LOOK}{{style=ink}}StylizedNetwork/Style.inputs:file") in found
+    assert ("live", "/World/Left (ink)") in found
+    assert not any("Right" in subject for _, subject in found)
+
+
+def test_a_live_network_that_was_tampered_with_is_found(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    layer = style_layer(result)
+    network = f"{LOOK}{{style=ink}}StylizedNetwork"
+    layer.GetAttributeAtPath(f"{network}/Clamp.inputs:high").default = Gf.Vec3f(0.9)
+    layer.Save()
+    assert failures(result) == {("live", "/World/Left (ink)")}
+    layer.GetAttributeAtPath(f"{network}/Clamp.inputs:high").default = Gf.Vec3f(1)
+    layer.GetAttributeAtPath(f"{network}/Base.inputs:file").ClearInfo("colorSpace")
+    layer.Save()
+    assert failures(result) == {("live", "/World/Left (ink)")}
+
+
+def test_a_binding_that_lost_is_found(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    opened = Usd.Stage.Open(str(result))
+    paint = UsdShade.Material.Get(opened, "/World/Looks/Paint")
+    UsdShade.MaterialBindingAPI(opened.GetPrimAtPath("/World/Left")).Bind(paint)
+    opened.Save()
+    assert failures(result) == {("binding", "/World/Left")}
+
+
+def test_an_absolute_path_is_found(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    layer = style_layer(result)
+    path = f"{LOOK}{{style=ink}}StylizedNetwork/Base.inputs:file"
+    absolute = str(tiny_stage.parent / "textures/color.png")
+    layer.GetAttributeAtPath(path).default = Sdf.AssetPath(absolute)
+    layer.Save()
+    assert failures(result) == {("path", path)}
+
+
+def test_a_lost_variant_is_found(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    layer = style_layer(result)
+    layer.GetPrimAtPath(LOOK).variantSelections["style"] = "oil"
+    layer.Save()
+    assert ("variants", "/World/Left") in failures(result)
+
+
+def test_what_the_source_does_wrong_is_not_held_against_the_result(tiny_stage: Path) -> None:
+    source = Usd.Stage.Open(str(tiny_stage))
+    source.ClearMetadata("upAxis")
+    source.DefinePrim("/World/Lost").GetReferences().AddReference("./nowhere.usda")
+    source.Save()
+    assert failures(write_result(tiny_stage)) == set()
+
+
+def test_only_results_can_be_verified(tiny_stage: Path) -> None:
+    for path in (tiny_stage, tiny_stage.with_name("missing.usda")):
+        with pytest.raises(OutputError, match="is not a result of usdstylize"):
+            author.verify(path)
