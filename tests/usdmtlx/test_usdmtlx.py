@@ -1,0 +1,80 @@
+"""An OpenUSD with MaterialX's own node definitions finds no fault in the live network."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from author_results import write_result
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
+from usdmtlx_python import USDMTLX_PYTHON
+
+pytestmark = pytest.mark.usdmtlx
+
+
+def validate(*stages: Path) -> str:
+    """What the other Python prints; it fails the test by its exit code."""
+    command = [str(USDMTLX_PYTHON), str(Path(__file__).with_name("validate_with_usdmtlx.py")), *map(str, stages)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_every_kind_of_network_is_valid_materialx(tiny_stage: Path) -> None:
+    """Every node that the writer knows: base by file, constant and primvar, and all other inputs."""
+    source = Usd.Stage.Open(str(tiny_stage))
+    surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
+    image = UsdShade.Shader.Get(source, "/World/Looks/Paint/Texture")
+    types = Sdf.ValueTypeNames
+    place = UsdShade.Shader.Define(source, "/World/Looks/Paint/Place")
+    place.CreateIdAttr("UsdTransform2d")
+    place.CreateInput("scale", types.Float2).Set(Gf.Vec2f(2, 3))
+    place.CreateInput("rotation", types.Float).Set(30.0)
+    place.CreateInput("in", types.Float2).ConnectToSource(
+        UsdShade.Shader.Get(source, "/World/Looks/Paint/Reader").ConnectableAPI(), "result"
+    )
+    image.GetInput("st").ConnectToSource(place.CreateOutput("result", types.Float2))
+    image.CreateInput("scale", types.Float4).Set(Gf.Vec4f(0.7, 0.4, 1.2, 0.5))
+    image.CreateInput("bias", types.Float4).Set(Gf.Vec4f(0.1, 0, -0.2, 0.1))
+    image.CreateInput("sourceColorSpace", types.Token).Set("raw")
+    raw = ("roughness", "g"), ("metallic", "b"), ("occlusion", "r"), ("opacity", "a")
+    for name, channel in raw:
+        surface.CreateInput(name, types.Float).ConnectToSource(image.CreateOutput(channel, types.Float))
+    bumps = UsdShade.Shader.Define(source, "/World/Looks/Paint/Bumps")
+    bumps.CreateIdAttr("UsdUVTexture")
+    bumps.CreateInput("file", types.Asset).Set("./textures/color.png")
+    bumps.CreateInput("sourceColorSpace", types.Token).Set("raw")
+    bumps.CreateInput("scale", types.Float4).Set(Gf.Vec4f(2, 2, 2, 1))
+    bumps.CreateInput("bias", types.Float4).Set(Gf.Vec4f(-1, -1, -1, 0))
+    bumps.CreateInput("st", types.Float2).ConnectToSource(place.GetOutput("result"))
+    normal = surface.CreateInput("normal", types.Normal3f)
+    normal.ConnectToSource(bumps.CreateOutput("rgb", types.Float3))
+    surface.CreateInput("emissiveColor", types.Color3f).ConnectToSource(image.GetOutput("rgb"))
+    reader = UsdShade.Shader.Define(source, "/World/Looks/Paint/CoatReader")
+    reader.CreateIdAttr("UsdPrimvarReader_float")
+    reader.CreateInput("varname", types.String).Set("coat")
+    reader.CreateInput("fallback", types.Float).Set(0.25)
+    surface.CreateInput("clearcoat", types.Float).ConnectToSource(reader.CreateOutput("result", types.Float))
+    surface.CreateInput("useSpecularWorkflow", types.Int).Set(1)
+    surface.CreateInput("specularColor", types.Color3f).Set(Gf.Vec3f(0.1))
+    surface.CreateInput("opacityMode", types.Token).Set("presence")
+    surface.CreateInput("ior", types.Float).Set(1.4)
+    right = source.GetPrimAtPath("/World/Right")
+    UsdShade.MaterialBindingAPI(right).UnbindAllBindings()
+    colors = UsdGeom.Gprim(right).CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
+    colors.Set([Gf.Vec3f(1, 0, 0), Gf.Vec3f(0, 1, 0), Gf.Vec3f(0, 0, 1), Gf.Vec3f(1, 1, 1)])
+    source.Save()
+    assert "no error" in validate(write_result(tiny_stage))
+    # Read as sRGB, single channels pass through other nodes.
+    image.GetInput("sourceColorSpace").Set("sRGB")
+    source.Save()
+    assert "no error" in validate(write_result(tiny_stage, "gouache"))
+
+
+def test_it_does_find_what_is_wrong(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    layer = Sdf.Layer.FindOrOpen(str(result.with_name("tiny.style.usda")))
+    path = "/World/StylizedLooks/World__Left{style=ink}StylizedNetwork/Sum.info:id"
+    layer.GetAttributeAtPath(path).default = "ND_add_color333"
+    layer.Save()
+    with pytest.raises(AssertionError, match="ND_add_color333"):
+        validate(result)
