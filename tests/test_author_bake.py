@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import OpenImageIO as oiio
 import pytest
+from numpy.typing import NDArray
 
 from usdstylize.author.bake import combine, resample, write_baked, write_half
 from usdstylize.errors import OutputError
 
 
-def row(*values: float) -> np.ndarray:
+def row(*values: float) -> NDArray[np.float32]:
     return np.repeat(np.array(values, np.float32)[None, :, None], 3, axis=2)
 
 
@@ -37,24 +38,28 @@ def test_combine_clamps_the_sum_at_the_larger_resolution_of_each_axis() -> None:
     style = np.array([0.5, -0.5, 0.1, 0.0], np.float32).reshape(4, 1, 1).repeat(3, axis=2)
     total = combine(base, style, 2.0, ("clamp", "clamp"))
     assert total.shape == (4, 2, 3)
-    assert np.allclose(total[..., 0], [[1, 1], [0, 0], [0.45, 0.95], [0.25, 0.75]])
+    assert np.allclose(total[..., 0], np.array([[1, 1], [0, 0], [0.45, 0.95], [0.25, 0.75]]))
 
 
 def test_files_keep_their_values_and_say_what_they_are(tmp_path: Path) -> None:
     signed = np.random.default_rng(0).uniform(-2, 2, (6, 5, 3)).astype(np.float32)
     write_half(tmp_path / "TS.exr", signed, color=False)
     stored = oiio.ImageBuf(str(tmp_path / "TS.exr"))
-    assert np.array_equal(stored.get_pixels(oiio.FLOAT), signed.astype(np.float16).astype(np.float32))
+    pixels = stored.get_pixels(oiio.FLOAT)
+    assert pixels is not None
+    assert np.array_equal(pixels, signed.astype(np.float16).astype(np.float32))
     spec = stored.spec()
     assert (str(spec.format), spec.nchannels, spec.tile_width) == ("half", 3, 0)
     assert spec.getattribute("compression") == "zip"
     assert spec.getattribute("colorInteropID") == "data"
-    codes = np.arange(256, dtype=np.float32).reshape(16, 16, 1).repeat(3, axis=2) / 255
+    codes = (np.arange(256).reshape(16, 16, 1).repeat(3, axis=2) / 255).astype(np.float32)
     write_baked(tmp_path / "baked.png", codes)
     read = oiio.ImageInput.open(str(tmp_path / "baked.png"))
     assert read is not None
-    assert np.array_equal(read.read_image("uint8")[..., 0].ravel(), np.arange(256))
+    bytes_read = read.read_image("uint8")
     read.close()
+    assert bytes_read is not None
+    assert np.array_equal(bytes_read[..., 0].ravel(), np.arange(256))
 
 
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:

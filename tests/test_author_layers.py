@@ -78,7 +78,8 @@ def test_a_moved_result_still_resolves_in_a_fresh_process(tiny_stage: Path, tmp_
     shutil.move(tiny_stage.parent, moved)
     code = (
         "import sys, json; from pathlib import Path; from usdstylize import author;"
-        "r = author.verify(Path(sys.argv[1])); print(json.dumps([str(c) for c in r.failed])); print(len(r.checks))"
+        "r = author.verify(Path(sys.argv[1]));"
+        "print(json.dumps([str(c) for c in r.failed])); print(len(r.checks))"
     )
     command = [sys.executable, "-c", code, str(moved / "tiny.stylized.usda")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -256,9 +257,7 @@ def test_a_texture_in_a_package_is_read_where_it_is(tiny_stage: Path) -> None:
     assert UsdUtils.CreateNewUsdzPackage(str(tiny_stage), str(package))
     result = write_result(package)
     layer = Sdf.Layer.FindOrOpen(str(package.with_name("tiny.style.usda")))
-    spec = layer.GetAttributeAtPath(
-        f"{LOOKS}/World__Left{{style=ink}}StylizedNetwork/Base.inputs:file"
-    )
+    spec = layer.GetAttributeAtPath(f"{LOOKS}/World__Left{{style=ink}}StylizedNetwork/Base.inputs:file")
     assert spec.default.path.startswith("./tiny.usdz[")
     assert author.verify(result).failed == ()
 

@@ -4,6 +4,8 @@ import json
 import os
 import resource
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,14 +98,23 @@ def test_the_same_texture_gives_the_same_bytes(tiny_stage: Path) -> None:
 def test_a_file_that_is_not_ours_is_never_replaced(tiny_stage: Path) -> None:
     foreign = tiny_stage.with_name("tiny.stylized.usda")
     Sdf.Layer.CreateNew(str(foreign)).Save()
-    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match=r"tiny.stylized.usda .*was not written by"):
+    with (
+        unchanged(tiny_stage.parent),
+        pytest.raises(OutputError, match=r"tiny.stylized.usda .*was not written by"),
+    ):
         write_result(tiny_stage, force=True)
     foreign.write_text("no layer at all")
-    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match=r"tiny.stylized.usda .*was not written by"):
+    with (
+        unchanged(tiny_stage.parent),
+        pytest.raises(OutputError, match=r"tiny.stylized.usda .*was not written by"),
+    ):
         write_result(tiny_stage, force=True)
     foreign.unlink()
     (tiny_stage.parent / "tiny.style/ink").mkdir(parents=True)
-    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match=r"tiny.style/ink .*was not written by"):
+    with (
+        unchanged(tiny_stage.parent),
+        pytest.raises(OutputError, match=r"tiny.style/ink .*was not written by"),
+    ):
         write_result(tiny_stage, force=True)
 
 
@@ -155,13 +166,16 @@ def test_a_full_disk_leaves_the_earlier_result(tiny_stage: Path, limit: int) -> 
 def test_leaving_without_commit_leaves_no_trace(tiny_stage: Path) -> None:
     contents = discover(tiny_stage)
     plan = author.plan(contents, "ink", output=tiny_stage.parent / "out", force=False, resume=False)
-    with unchanged(tiny_stage.parent):
-        with pytest.raises(KeyboardInterrupt), author.Writer(plan, contents, strength=1, network="both") as writer:
-            writer.write_object(
-                contents.objects[0], stage.load(contents, contents.objects[0]), texture(offsets())
-            )
+    obj = contents.objects[0]
+
+    def interrupted() -> None:
+        with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+            writer.write_object(obj, stage.load(contents, obj), texture(offsets()))
             raise KeyboardInterrupt
-        assert not (tiny_stage.parent / "out").exists()
+
+    with unchanged(tiny_stage.parent), pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not (tiny_stage.parent / "out").exists()
 
 
 def test_a_failure_between_the_renames_takes_them_back(
@@ -175,24 +189,25 @@ def test_a_failure_between_the_renames_takes_them_back(
             raise PermissionError(13, "Permission denied", str(target))
         real(source, target)
 
-    with unchanged(tiny_stage.parent):
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "replace", failing)
-            with pytest.raises(OutputError, match="Permission denied"):
-                write_result(tiny_stage, seed=2, force=True)
+    with unchanged(tiny_stage.parent), monkeypatch.context() as patched:
+        patched.setattr(os, "replace", failing)
+        with pytest.raises(OutputError, match="Permission denied"):
+            write_result(tiny_stage, seed=2, force=True)
     assert author.verify(result).failed == ()
 
 
 def test_leftovers_of_a_killed_run_are_removed(tiny_stage: Path) -> None:
-    child = os.fork()
-    if child == 0:
-        contents = discover(tiny_stage)
-        plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-        author.Writer(plan, contents, strength=1.0, network="both").__enter__()
-        os._exit(0)
-    os.waitpid(child, 0)
+    code = (
+        "import os, sys; from pathlib import Path; from usdstylize import author, stage;"
+        "c = stage.discover(Path(sys.argv[1]), mask=(), purposes=('default',), frame=None);"
+        "p = author.plan(c, 'ink', output=None, force=False, resume=False);"
+        "author.Writer(p, c, strength=1.0, network='both').__enter__(); os._exit(9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tiny_stage)], check=False)
+    assert killed.returncode == 9
     left = [path.name for path in (tiny_stage.parent / "tiny.style").iterdir()]
-    assert len(left) == 1 and left[0].startswith(".ink.staging-")
+    assert len(left) == 1
+    assert left[0].startswith(".ink.staging-")
     write_result(tiny_stage)
     assert [path.name for path in (tiny_stage.parent / "tiny.style").iterdir()] == ["ink"]
 
@@ -203,7 +218,9 @@ def test_run_json_and_the_layers_tell_where_the_result_comes_from(tiny_stage: Pa
     assert run["seed"] == 11
     assert run["written"]["World__Left"]["path"] == "/World/Left"
     assert run["written"]["World__Left"]["losses"]["total"] == 6.0
-    hashes = {str(path.relative_to(tiny_stage.parent)): digest for path, digest in digests(tiny_stage).items()}
+    hashes = {
+        str(path.relative_to(tiny_stage.parent)): digest for path, digest in digests(tiny_stage).items()
+    }
     for name in ("tiny.stylized.usda", "tiny.style.usda"):
         data = Sdf.Layer.FindOrOpen(str(result.with_name(name))).customLayerData["usdstylize"]
         assert data["source"] == "./tiny.usda"
@@ -232,9 +249,9 @@ def test_select_switches_all_or_some_objects(tiny_stage: Path) -> None:
     assert author.select(result, "gouache") == 1
     assert shown() == ["gouache", "ink"]
     with unchanged(tiny_stage.parent):
-        with pytest.raises(StageError, match="no style oil; choose from gouache, ink, original"):
+        with pytest.raises(StageError, match=r"no style oil; choose from gouache, ink, original"):
             author.select(result, "oil")
-        with pytest.raises(StageError, match="/World/Cow, .* /World/Left, /World/Right"):
+        with pytest.raises(StageError, match=r"/World/Cow, .* /World/Left, /World/Right"):
             author.select(result, "ink", ["/World/Cow"])
         with pytest.raises(StageError, match="No object at /World/Right holds the style gouache"):
             author.select(result, "gouache", ["/World/Right"])

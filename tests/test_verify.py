@@ -34,7 +34,9 @@ def test_a_good_result_has_numbers_within_the_tolerances(tiny_stage: Path, stren
         report = author.verify(result)
     assert report.failed == ()
     names = [check.name for check in report.checks]
-    assert {"source", "composition", "validation", "path", "binding", "variants", "live", "bake"} == set(names)
+    assert {"source", "composition", "validation", "path", "binding", "variants", "live", "bake"} == set(
+        names
+    )
     assert names.count("live") == names.count("bake") == 2
 
 

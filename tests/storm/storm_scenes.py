@@ -41,8 +41,10 @@ def write_image(path: Path, codes: NDArray[np.float64]) -> None:
     pixels = np.rint(codes * 255).astype(np.uint8) if is_png else codes.astype(np.float16)
     spec = oiio.ImageSpec(codes.shape[1], codes.shape[0], codes.shape[2], "uint8" if is_png else "half")
     output = oiio.ImageOutput.create(str(path))
-    assert output is not None and output.open(str(path), spec)
-    assert output.write_image(np.ascontiguousarray(pixels)) and output.close()
+    assert output is not None
+    assert output.open(str(path), spec)
+    assert output.write_image(np.ascontiguousarray(pixels))
+    assert output.close()
 
 
 def make_stage(path: Path, paint: Paint | None, *, uv_range: tuple[float, float] = (0.0, 1.0)) -> Usd.Stage:

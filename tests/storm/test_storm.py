@@ -15,12 +15,11 @@ import OpenImageIO as oiio
 import pytest
 from numpy.typing import NDArray
 from pxr import Gf, Sdf, UsdGeom, UsdShade
+from storm_python import STORM_PYTHON
+from storm_scenes import CAMERA, Paint, add_texture, make_stage, write_image
 
 from usdstylize import author, stage
 from usdstylize.objects import DisplayColor, Losses, ObjectData, StageObject, StyleTexture
-
-from storm_python import STORM_PYTHON
-from storm_scenes import CAMERA, Paint, add_material, add_texture, bind, make_stage, write_image
 
 pytestmark = pytest.mark.storm
 
@@ -264,7 +263,9 @@ def test_strength_zero_is_lit_like_the_source(
     normal = add_texture(
         source, where, "Bumps", "./bumps.png", "raw", primvar, scale=(2, 2, 2, 1), bias=(-1, -1, -1, 0)
     )
-    surface.CreateInput("normal", Sdf.ValueTypeNames.Normal3f).ConnectToSource(normal.CreateOutput("rgb", float3))
+    surface.CreateInput("normal", Sdf.ValueTypeNames.Normal3f).ConnectToSource(
+        normal.CreateOutput("rgb", float3)
+    )
     orm = add_texture(source, where, "ORM", "./orm.png", "raw", primvar)
     for name, channel in channels.items():
         surface.CreateInput(name, single).ConnectToSource(orm.CreateOutput(channel, single))

@@ -13,7 +13,11 @@ pytestmark = pytest.mark.usdmtlx
 
 def validate(*stages: Path) -> str:
     """What the other Python prints; it fails the test by its exit code."""
-    command = [str(USDMTLX_PYTHON), str(Path(__file__).with_name("validate_with_usdmtlx.py")), *map(str, stages)]
+    command = [
+        str(USDMTLX_PYTHON),
+        str(Path(__file__).with_name("validate_with_usdmtlx.py")),
+        *map(str, stages),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -35,17 +35,19 @@ def _resample_rows(image: Float32, count: int, wrap: Wrap) -> Float32:
     position = (np.arange(count) + 0.5) / count * rows - 0.5
     lower = np.floor(position).astype(np.int64)
     weight = (position - lower).astype(np.float32)[:, None, None]
-    return _row(image, lower, wrap) * (1 - weight) + _row(image, lower + 1, wrap) * weight
+    between: Float32 = _row(image, lower, wrap) * (1 - weight) + _row(image, lower + 1, wrap) * weight
+    return between
 
 
 def _row(image: Float32, index: NDArray[np.int64], wrap: Wrap) -> Float32:
     rows = image.shape[0]
+    folded = np.clip(index, 0, rows - 1)
     if wrap == "repeat":
-        return image[index % rows]
-    if wrap == "mirror":
+        folded = index % rows
+    elif wrap == "mirror":
         folded = index % (2 * rows)
-        return image[np.where(folded < rows, folded, 2 * rows - 1 - folded)]
-    inside = image[np.clip(index, 0, rows - 1)]
+        folded = np.where(folded < rows, folded, 2 * rows - 1 - folded)
+    inside: Float32 = image[folded]
     if wrap == "black":
         inside = inside * ((index >= 0) & (index < rows))[:, None, None].astype(np.float32)
     return inside
@@ -85,9 +87,10 @@ def write_baked(path: Path, encoded: Float32) -> None:
 
 def _write(path: Path, spec: Any, pixels: NDArray[Any]) -> None:
     output = oiio.ImageOutput.create(str(path))
-    opened = output is not None and output.open(str(path), spec)
-    # close() flushes: on a full disk it is often the one that fails.
-    written = opened and output.write_image(np.ascontiguousarray(pixels)) and output.close()
+    written = False
+    if output is not None and output.open(str(path), spec):
+        # close() flushes: on a full disk it is often the one that fails.
+        written = output.write_image(np.ascontiguousarray(pixels)) and output.close()
     if not written or path.stat().st_size == 0:
         problem = output.geterror() if output is not None else oiio.geterror()
         reason = " ".join(problem.split()).rstrip(".") or "the disk may be full"

@@ -115,7 +115,9 @@ def _stronger_ancestors(prim: Usd.Prim) -> list[Sdf.Path]:
     while here and not here.IsPseudoRoot():
         for relationship in here.GetRelationships():
             is_binding = relationship.GetName().startswith("material:binding")
-            strength = UsdShade.MaterialBindingAPI.GetMaterialBindingStrength(relationship) if is_binding else ""
+            strength = (
+                UsdShade.MaterialBindingAPI.GetMaterialBindingStrength(relationship) if is_binding else ""
+            )
             if strength == UsdShade.Tokens.strongerThanDescendants:
                 found.append(here.GetPath())
                 break

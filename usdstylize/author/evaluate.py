@@ -47,7 +47,9 @@ def evaluate(source: UsdShade.Input, size: tuple[int, int], read: Reader) -> Flo
 def _value(source: UsdShade.Input, size: tuple[int, int], read: Reader) -> Any:
     attributes = source.GetValueProducingAttributes()
     if not attributes:
-        raise MaterialError(f"{source.GetAttr().GetPath()} has neither a value nor a connection; run again with --force.")
+        raise MaterialError(
+            f"{source.GetAttr().GetPath()} has neither a value nor a connection; run again with --force."
+        )
     attribute: Usd.Attribute = attributes[0]
     if not UsdShade.Output.IsOutput(attribute):
         return np.asarray(attribute.Get(), dtype=np.float32)
@@ -64,13 +66,17 @@ def _value(source: UsdShade.Input, size: tuple[int, int], read: Reader) -> Any:
     if operation in _BINARY:
         left, right = (_value(node.GetInput(name), size, read) for name in ("in1", "in2"))
         return _BINARY[operation](left, right)
-    raise MaterialError(f"{node.GetPath()} is a {identifier}, which the check cannot evaluate; run again with --force.")
+    raise MaterialError(
+        f"{node.GetPath()} is a {identifier}, which the check cannot evaluate; run again with --force."
+    )
 
 
 def _image(node: UsdShade.Shader, size: tuple[int, int], read: Reader) -> Float32:
     file = node.GetInput("file")
     if file.GetAttr().GetColorSpace() != "lin_rec709":
-        raise MaterialError(f"{node.GetPath()} has lost the colorSpace lin_rec709 of its file; run again with --force.")
+        raise MaterialError(
+            f"{node.GetPath()} has lost the colorSpace lin_rec709 of its file; run again with --force."
+        )
     wrap = (
         _WRAPS[node.GetInput("uaddressmode").Get()],
         _WRAPS[node.GetInput("vaddressmode").Get()],

@@ -55,7 +55,9 @@ class Graph:
         self._shared: dict[Any, Sdf.Path] = {}
         self._names: set[str] = set()
 
-    def node(self, name: str, identifier: str, inputs: Mapping[str, tuple[str, Any]], output: str) -> Sdf.Path:
+    def node(
+        self, name: str, identifier: str, inputs: Mapping[str, tuple[str, Any]], output: str
+    ) -> Sdf.Path:
         """One shader; types by their MaterialX names, a value that is a path is a connection."""
         unique, number = name, 1
         while unique in self._names:
@@ -83,7 +85,9 @@ class Graph:
         return self._shared[key]
 
     def _coordinates(self, primvar: str, transform: UVTransform | None) -> Sdf.Path:
-        out = self.node("Coordinates", "ND_geompropvalue_vector2", {"geomprop": ("string", primvar)}, "vector2")
+        out = self.node(
+            "Coordinates", "ND_geompropvalue_vector2", {"geomprop": ("string", primvar)}, "vector2"
+        )
         if transform is None:
             return out
         out = self.binary("CoordinatesScale", "multiply", "vector2", out, Gf.Vec2f(*transform.scale))

@@ -57,7 +57,8 @@ def check_material(stage: Usd.Stage, source: StageObject) -> None:
     target = material_path(source)
     if stage.GetPrimAtPath(target):
         raise MaterialError(
-            f"{source.path} cannot get its material, because the stage itself has a prim at {target}; rename it."
+            f"{source.path} cannot get its material, because the stage itself has a prim at {target}; "
+            "rename that."
         )
     if stage.GetPrimAtPath(target.GetPrefixes()[0]).IsInstance():
         raise MaterialError(
@@ -211,9 +212,9 @@ def _baked_texture(
             "translation": (_Types.Float2, source.uv_transform.translation),
         }
         place = parent.AppendChild(_free("StylizedTransform", taken))
-        coordinates = add_shader(
-            layer, place, "UsdTransform2d", ("result", _Types.Float2), transform
-        ).output("result")
+        coordinates = add_shader(layer, place, "UsdTransform2d", ("result", _Types.Float2), transform).output(
+            "result"
+        )
     wrap_s, wrap_t = source.wrap
     texture: dict[str, tuple[Any, Any]] = {
         "file": (_Types.Asset, Sdf.AssetPath(textures.baked)),
@@ -248,9 +249,7 @@ def _plain_surface(layer: Sdf.Layer, parent: Sdf.Path, diffuse: Sdf.Path) -> Nod
     )
 
 
-def _block_other_terminals(
-    variant: Sdf.PrimSpec, material: UsdShade.Material, *, keep_mtlx: bool
-) -> None:
+def _block_other_terminals(variant: Sdf.PrimSpec, material: UsdShade.Material, *, keep_mtlx: bool) -> None:
     """Empty connections on surfaces of other render contexts (mdl, ri, arnold): they would win."""
     for output in material.GetOutputs():
         context, _, terminal = output.GetBaseName().rpartition(":")
@@ -259,4 +258,3 @@ def _block_other_terminals(
         name = f"outputs:{output.GetBaseName()}"
         blocked = Sdf.AttributeSpec(variant, name, output.GetTypeName())
         blocked.connectionPathList.ClearEditsAndMakeExplicit()
-

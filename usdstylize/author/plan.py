@@ -47,7 +47,7 @@ def plan(
     root_layer, stem = _root_layer(contents.path, output)
     folder = root_layer.parent
     style_layer = folder / f"{stem}.style.usda"
-    sources = {os.path.realpath(path) for path in (contents.path, *(found.path for found in contents.sources))}
+    sources = {os.path.realpath(path) for path in (str(contents.path), *(f.path for f in contents.sources))}
     for path in (root_layer, style_layer):
         if os.path.realpath(path) in sources:
             raise OutputError(
@@ -60,13 +60,15 @@ def plan(
     textures = folder / f"{stem}.style" / style_name
     record = provenance.styles.get(style_name) if provenance else None
     if record is None and textures.exists() and not (textures / "run.json").is_file():
-        raise OutputError(f"{textures} exists and was not written by usdstylize; move it or choose another --output.")
+        raise OutputError(
+            f"{textures} exists and was not written by usdstylize; move it or choose another --output."
+        )
     existing = record.objects if record else ()
     again = sorted(set(existing) & {item.name for item in contents.objects})
     if again and not (force or resume):
         raise OutputError(
-            f"{root_layer} already holds the style {style_name} for {len(again)} of these objects; give --force to "
-            "replace it or --resume to do only what is missing."
+            f"{root_layer} already holds the style {style_name} for {len(again)} of these objects; "
+            "give --force to replace it or --resume to do only what is missing."
         )
     return OutputPlan(root_layer, style_layer, textures, style_name, existing, provenance)
 
@@ -97,7 +99,8 @@ def _check_source_is_no_result(stage: Path) -> None:
     found = read_provenance(layer, stage.parent) if layer else None
     if found is not None:
         raise OutputError(
-            f"{stage} is itself a result of usdstylize; stylise {found.source}, and the new style joins it as a variant."
+            f"{stage} is itself a result of usdstylize; stylise {found.source}, "
+            "and the new style joins it as a variant."
         )
 
 
@@ -108,7 +111,9 @@ def _check_folder(folder: Path) -> None:
         raise OutputError(f"{there} is a file where a folder is needed; choose another --output.")
     effective = os.access in os.supports_effective_ids
     if not os.access(there, os.W_OK | os.X_OK, effective_ids=effective):
-        raise OutputError(f"{there} cannot be written into; change its permissions or choose another --output.")
+        raise OutputError(
+            f"{there} cannot be written into; change its permissions or choose another --output."
+        )
 
 
 def _existing(path: Path, stage: Path) -> Provenance | None:
@@ -121,7 +126,5 @@ def _existing(path: Path, stage: Path) -> Provenance | None:
             f"{path} exists and was not written by usdstylize; move it or choose another --output."
         )
     if os.path.realpath(found.source) != os.path.realpath(stage):
-        raise OutputError(
-            f"{path} is the result of another stage, {found.source}; choose another --output."
-        )
+        raise OutputError(f"{path} is the result of another stage, {found.source}; choose another --output.")
     return found

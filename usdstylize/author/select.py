@@ -27,14 +27,16 @@ def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
     if layer is None:
         raise OutputError(f"{path}, the style layer of {root_layer}, is missing; run again with --force.")
     materials = stylized_materials(layer)
-    styles = sorted({name for _, spec in materials for name in spec.variantSets[VARIANT_SET].variants.keys()})
+    styles = sorted({v.name for _, spec in materials for v in spec.variantSets[VARIANT_SET].variants})
     if style != ORIGINAL and style not in styles:
         raise StageError(f"{root_layer} holds no style {style}; choose from {', '.join(styles)}.")
     for path_in_mask in mask:
         valid = Sdf.Path.IsValidPathString(path_in_mask) and Sdf.Path(path_in_mask).IsAbsolutePath()
         if not valid or not any(Sdf.Path(owner).HasPrefix(path_in_mask) for owner, _ in materials):
             owners = ", ".join(sorted(owner for owner, _ in materials))
-            raise StageError(f"--mask names {path_in_mask}, where {root_layer} holds no object; it holds {owners}.")
+            raise StageError(
+                f"--mask names {path_in_mask}, where {root_layer} holds no object; it holds {owners}."
+            )
     chosen = [
         spec
         for owner, spec in materials
@@ -42,7 +44,9 @@ def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
         and (not mask or any(Sdf.Path(owner).HasPrefix(prefix) for prefix in mask))
     ]
     if not chosen:
-        raise StageError(f"No object at {', '.join(mask)} holds the style {style}; stylise them with it first.")
+        raise StageError(
+            f"No object at {', '.join(mask)} holds the style {style}; stylise them with it first."
+        )
     for spec in chosen:
         spec.variantSelections[VARIANT_SET] = style
     temporary = save(layer, path)
@@ -50,7 +54,9 @@ def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
         os.replace(temporary, path)
     except OSError as problem:
         temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written ({problem.strerror}); change its permissions.") from problem
+        raise OutputError(
+            f"{path} cannot be written ({problem.strerror}); change its permissions."
+        ) from problem
     opened = Sdf.Layer.Find(str(path))
     if opened is not None:
         opened.Reload(force=True)

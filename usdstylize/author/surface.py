@@ -163,4 +163,6 @@ def _texture(graph: Graph, name: str, kind: str, texture: Texture, layer_folder:
     out = adjust(out, "float", texture.scale[channel], texture.bias[channel], plain=(1.0, 0.0))
     if kind == "float":
         return out
-    return graph.node(f"{name}_Gray", f"ND_combine3_{kind}", {f"in{i}": ("float", out) for i in (1, 2, 3)}, kind)
+    return graph.node(
+        f"{name}_Gray", f"ND_combine3_{kind}", {f"in{i}": ("float", out) for i in (1, 2, 3)}, kind
+    )

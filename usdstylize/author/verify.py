@@ -82,7 +82,9 @@ def verify(root_layer: Path) -> VerifyReport:
             stage = Usd.Stage.Open(str(root_layer))
             source = Usd.Stage.Open(str(provenance.source))
         except Tf.ErrorException as problem:
-            checks.append(Check("composition", str(root_layer), False, f"It does not open: {first_sentence(problem)}."))
+            checks.append(
+                Check("composition", str(root_layer), False, f"It does not open: {first_sentence(problem)}.")
+            )
             return VerifyReport(root_layer, tuple(checks))
         checks += _composition(stage, source)
         checks += _validation(stage, source)
@@ -167,7 +169,9 @@ def _paths(stage: Usd.Stage, style_path: Path) -> Iterator[Check]:
 
 def _path(layer: Sdf.Layer, where: str, relative: str) -> Check:
     if "://" not in relative and not relative.startswith(("./", "../")):
-        return Check("path", where, False, f"@{relative}@ is not relative to the layer; run again with --force.")
+        return Check(
+            "path", where, False, f"@{relative}@ is not relative to the layer; run again with --force."
+        )
     absolute = Sdf.ComputeAssetPathRelativeToLayer(layer, relative)
     if not Ar.GetResolver().Resolve(absolute):
         return Check("path", where, False, f"@{relative}@ does not resolve; restore the file.")
@@ -192,10 +196,14 @@ def _variants(stage: Usd.Stage, owner: str, material: Sdf.Path, provenance: Prov
     expected = {ORIGINAL} | {s for s, record in provenance.styles.items() if material.name in record.objects}
     missing = expected - set(variants.GetVariantNames())
     if missing:
-        return Check("variants", owner, False, f"It has lost {', '.join(sorted(missing))}; run again with --force.")
+        return Check(
+            "variants", owner, False, f"It has lost {', '.join(sorted(missing))}; run again with --force."
+        )
     selection = variants.GetVariantSelection()
     if selection not in variants.GetVariantNames():
-        return Check("variants", owner, False, f"Its selection `{selection}` is no variant; use `usdstylize select`.")
+        return Check(
+            "variants", owner, False, f"Its selection `{selection}` is no variant; use `usdstylize select`."
+        )
     return Check("variants", owner, True, f"shows {selection}")
 
 
@@ -221,7 +229,9 @@ def _numbers(
                 continue
             subject = f"{owner} ({style})"
             try:
-                yield from _compare(stage, contents, objects[owner], spec.path, style, textures / style, subject)
+                yield from _compare(
+                    stage, contents, objects[owner], spec.path, style, textures / style, subject
+                )
             except (UsdStylizeError, OSError, KeyError, ValueError) as problem:
                 yield Check("live", subject, False, str(problem))
 

@@ -100,9 +100,15 @@ class Writer:
         remains then. Raises OutputError where nothing can be written at all.
         """
         if not np.isfinite(texture.image).all():
-            raise TextureError(f"The style texture of {obj.path} holds NaN or infinite values; try another seed.")
+            raise TextureError(
+                f"The style texture of {obj.path} holds NaN or infinite values; try another seed."
+            )
         with quiet():
-            mask = [obj.mesh_path, str(material_path(obj)), *filter(None, [obj.material_path, obj.surface_path])]
+            mask = [
+                obj.mesh_path,
+                str(material_path(obj)),
+                *filter(None, [obj.material_path, obj.surface_path]),
+            ]
             stage = open_stage(self.contents.path, only=mask)
             check_material(stage, obj)
             binding = plan_binding(stage, obj.path, material_path(obj), obj.name)
@@ -236,7 +242,9 @@ class Writer:
                 remedy = "free some space or choose another folder with --output"
             else:
                 remedy = "change its permissions or choose another folder with --output"
-            raise OutputError(f"{where} cannot be written ({problem.strerror or problem}); {remedy}.") from problem
+            raise OutputError(
+                f"{where} cannot be written ({problem.strerror or problem}); {remedy}."
+            ) from problem
 
 
 @contextmanager
@@ -301,7 +309,6 @@ def _describe(
 
 def _is_float(obj: StageObject) -> bool:
     return isinstance(obj.base, TextureFile) and obj.base.bit_depth in ("half", "float")
-
 
 
 def _seed(run: dict[str, Any], seeds: Sequence[int]) -> int:
