@@ -5,6 +5,7 @@ live network = bake = clamp(T + strength · T_S): max abs in linear 0.002 live, 
 """
 
 import json
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from pxr import Gf, Sdf, UsdGeom, UsdShade
 from storm_python import STORM_PYTHON
-from storm_scenes import CAMERA, Paint, add_texture, make_stage, write_image
+from storm_scenes import CAMERA, Paint, add_material, add_mesh, add_texture, bind, make_stage, write_image
 
 from usdstylize import author, stage
 from usdstylize.objects import DisplayColor, Losses, ObjectData, StageObject, StyleTexture
@@ -223,6 +224,62 @@ def test_strength_zero_shows_the_source_color(name: str, pictures: Any) -> None:
 def test_original_variant_is_the_source(name: str, pictures: Any) -> None:
     assert np.abs(pictures[name]["original"] - pictures[name]["source"]).max() <= 1e-4
     assert pictures[name]["source"].std() > 0 or name == "constant"
+
+
+def test_each_subset_shows_its_own_sum(tmp_path: Path) -> None:
+    write_image(tmp_path / "T.png", T)
+    source = make_stage(tmp_path / "subsets.usda", Paint("./T.png"))
+    source.RemovePrim("/World/Triangle")
+    left_and_right = [(0, -9), (0, 9), (-9, 0), (0, 9), (0, -9), (9, 0)]
+    mesh = add_mesh(source, left_and_right, "st", (0.0, 1.0))
+    api = UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim())
+    api.Bind(UsdShade.Material.Get(source, "/World/Looks/Paint"))
+    subset = api.CreateMaterialBindSubset("right", [1])
+    api.SetMaterialBindSubsetsFamilyType(UsdGeom.Tokens.nonOverlapping)
+    color = (0.1, 0.4, 0.7)
+    bind(subset.GetPrim(), add_material(source, "/World/Looks/Plain", Paint(constant=color)))
+    source.Save()
+    root, _ = stylize(tmp_path / "subsets.usda")
+    common = {"stage": str(root), "width": SIZE * ZOOM, "unlit": True}
+    live, bake = (
+        picture[1::ZOOM, 1::ZOOM] for picture in render(tmp_path, [common, common | {"preview": True}])
+    )
+    base = T.copy()
+    base[:, SIZE // 2 :] = encode(np.array(color))
+    # Away from the edge between the two, and from the edges that clipping each of them makes.
+    across, down = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
+    half = across % (SIZE // 2)
+    aside = (half > 1) & (half < SIZE // 2 - 2)
+    aside &= (np.abs(2 * half - down) > 4) & (np.abs(SIZE - 2 * half - down) > 4)
+    reference = decode(np.clip(base + STYLE, 0, 1))
+    assert aside.sum() > SIZE * SIZE / 4
+    assert np.abs(live - reference)[aside].max() <= 0.002
+    assert np.abs(bake - reference)[aside].max() <= 0.008
+
+
+def test_the_sample_stage_shows_the_sum(tmp_path: Path) -> None:
+    samples = Path(__file__).parents[2] / "sample_stages"
+    shutil.copy(samples / "uv_test.usda", tmp_path)
+    shutil.copytree(samples / "uv_test", tmp_path / "uv_test")
+    base = oiio.ImageBuf(str(tmp_path / "uv_test/T.png")).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64)
+    size = base.shape[0]
+    style = np.random.default_rng(9).uniform(-0.5, 0.5, base.shape).astype(np.float16).astype(np.float64)
+    root, obj = stylize(tmp_path / "uv_test.usda", style=style)
+    common = {"stage": str(root), "width": size * ZOOM, "unlit": True}
+    jobs = [
+        dict(common),
+        common | {"preview": True},
+        common | {"variants": {material(obj): "original"}},
+        common | {"stage": str(tmp_path / "uv_test.usda")},
+    ]
+    live, bake, original, plain = render(tmp_path, jobs)
+    assert np.abs(original - plain).max() <= 1e-4
+    # The quad is two triangles, so all but their common edge.
+    across, down = np.meshgrid(np.arange(size), np.arange(size))
+    aside = (np.abs(across - down) > 1) & (np.abs(size - 1 - across - down) > 1)
+    reference = decode(np.clip(base + style, 0, 1))
+    assert np.abs(live[1::ZOOM, 1::ZOOM] - reference)[aside].max() <= 0.002
+    assert np.abs(bake[1::ZOOM, 1::ZOOM] - reference)[aside].max() <= 0.008
 
 
 def smooth(seed: int, low: float, high: float) -> Array:
