@@ -1,7 +1,8 @@
 """The Storm proof needs a Python of its own that has bpy; without one it is not collected."""
 
 import pytest
-from storm_python import STORM_PYTHON
+
+from .storm_python import STORM_PYTHON
 
 collect_ignore = [] if STORM_PYTHON.is_file() else ["test_storm.py"]
 

@@ -16,11 +16,12 @@ import OpenImageIO as oiio
 import pytest
 from numpy.typing import NDArray
 from pxr import Gf, Sdf, UsdGeom, UsdShade
-from storm_python import STORM_PYTHON
-from storm_scenes import CAMERA, Paint, add_material, add_mesh, add_texture, bind, make_stage, write_image
 
 from usdstylize import author, stage
 from usdstylize.objects import DisplayColor, Losses, ObjectData, StageObject, StyleTexture
+
+from .storm_python import STORM_PYTHON
+from .storm_scenes import CAMERA, Paint, add_material, add_mesh, add_texture, bind, make_stage, write_image
 
 pytestmark = pytest.mark.storm
 

@@ -1,7 +1,8 @@
 """These tests need a Python of their own that has usd-exchange; without one they are not collected."""
 
 import pytest
-from usdmtlx_python import USDMTLX_PYTHON
+
+from .usdmtlx_python import USDMTLX_PYTHON
 
 collect_ignore = [] if USDMTLX_PYTHON.is_file() else ["test_usdmtlx.py"]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from author_results import write_result
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
-from usdmtlx_python import USDMTLX_PYTHON
+
+from .usdmtlx_python import USDMTLX_PYTHON
 
 pytestmark = pytest.mark.usdmtlx
 

@@ -1,0 +1,1 @@
+"""Tests that need a Python of their own; conftest.py says which."""
