@@ -475,8 +475,8 @@ def table() -> tuple[Part, Part]:
 
 
 def wall() -> Part:
-    """A plain wall facing +Z."""
-    x, y = np.meshgrid(np.linspace(-160, 160, 9), np.linspace(0, 200, 6))
+    """A plain backdrop facing +Z, little larger than what the camera sees of it."""
+    x, y = np.meshgrid(np.linspace(-80, 80, 9), np.linspace(0, 125, 6))
     return grid(
-        np.stack([x, y, np.zeros_like(x)], -1), (0, 0, 1, 0.625), np.linspace(0, 1, 9), np.linspace(0, 1, 6)
+        np.stack([x, y, np.zeros_like(x)], -1), (0, 0, 1, 0.78125), np.linspace(0, 1, 9), np.linspace(0, 1, 6)
     )

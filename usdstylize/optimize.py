@@ -78,7 +78,7 @@ class Optimizer:
             targets = next(batches)
             seen.add(targets)
             texels = base_texels + style.reshape(-1, 3)[covered_rows]
-            nnfm, content, palette = self._objective.terms(targets, style, texels)
+            nnfm, content, palette = self._objective.terms(targets, style, obj.wrap, texels)
             total = (
                 method.nnfm_weight * nnfm
                 + method.content_weight * content

@@ -4,6 +4,7 @@ The network is open_clip's own module, fully convolutional here: the attention p
 is never run, and images are not resized to 224.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,9 @@ class ClipResNet50(nn.Module):
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:
-            archive = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-            state = archive.state_dict()
+            # PyTorch calls TorchScript deprecated; OpenAI's file will not change.
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                state = torch.jit.load(str(path), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
         model = cls(bn_relu=bn_relu)
         prefix = "visual."
         model.visual.load_state_dict(

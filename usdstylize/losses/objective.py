@@ -14,7 +14,7 @@ from usdstylize.encoders import Encoder, load_encoder, precision
 from usdstylize.losses.content import content_loss
 from usdstylize.losses.nnfm import nnfm_loss, style_keys
 from usdstylize.losses.palette import palette_loss
-from usdstylize.objects import StyleSet
+from usdstylize.objects import StyleSet, Wrap
 from usdstylize.options import EncoderName, Method
 from usdstylize.render import View, mip_table, paint
 
@@ -111,15 +111,15 @@ class Objective:
         return [Target(*parts) for parts in zip(views, style, content, per_view, strict=True)]
 
     def terms(
-        self, targets: Sequence[Target], style_texture: Tensor, texels: Tensor
+        self, targets: Sequence[Target], style_texture: Tensor, wrap: tuple[Wrap, Wrap], texels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """NNFM, content and palette loss, unweighted scalars.
 
-        style_texture: (H, W, 3) T_S. texels: (N, 3) T + T_S where the UVs cover it, not
+        style_texture: (H, W, 3) T_S, and how it continues in s and t. texels: (N, 3) T + T_S where the UVs cover it, not
         clamped. Both signed or sRGB-encoded float32.
         """
         views = [target.view for target in targets]
-        table = mip_table(style_texture)
+        table = mip_table(style_texture, tent=wrap)
         where = [target.style for target in targets]
         rows = self._style_encoder(
             _channels_last(paint(views, table, self._background)),

@@ -37,19 +37,39 @@ def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def mip_table(texture: Tensor) -> Tensor:
+def mip_table(texture: Tensor, tent: tuple[Wrap, Wrap] | None = None) -> Tensor:
     """(H, W, 3) float texture, row 0 the top, to the (N, 3) table of all its levels.
 
-    Each level is the box-filtered half of the one before, so that a gradient which arrives at
-    a coarse level spreads evenly over the texels below it.
+    Each level is the box-filtered half of the one before, as in a viewer. With ``tent``, the
+    texture's own wrap in s and t, it is the tent-filtered half (1 3 3 1): a gradient that
+    arrives at a coarse level then spreads smoothly over the texels below it. A box would stamp
+    its square footprint into every texture that no camera sees texel by texel.
     """
     level = texture.permute(2, 0, 1)[None]
     rows = [texture.reshape(-1, 3)]
-    for height, width in level_sizes(*texture.shape[:2])[1:]:
-        even = level.shape[2] == 2 * height and level.shape[3] == 2 * width
-        level = F.avg_pool2d(level, 2) if even else F.adaptive_avg_pool2d(level, (height, width))
+    for size in level_sizes(*texture.shape[:2])[1:]:
+        level = _box_half(level, size) if tent is None else _tent_half(level, tent)
         rows.append(level[0].permute(1, 2, 0).reshape(-1, 3))
     return torch.cat(rows)
+
+
+def _box_half(level: Tensor, size: tuple[int, int]) -> Tensor:
+    """(1, 3, H, W) to (1, 3, *size)."""
+    even = level.shape[2] == 2 * size[0] and level.shape[3] == 2 * size[1]
+    return F.avg_pool2d(level, 2) if even else F.adaptive_avg_pool2d(level, size)
+
+
+def _tent_half(level: Tensor, wrap: tuple[Wrap, Wrap]) -> Tensor:
+    """(1, 3, H, W) to half of both; an axis of one texel stays."""
+    for axis, kind in ((3, wrap[0]), (2, wrap[1])):
+        if level.shape[axis] == 1:
+            continue
+        pad = (1, 1, 0, 0) if axis == 3 else (0, 0, 1, 1)
+        level = F.pad(level, pad, mode="circular" if kind == "repeat" else "replicate")
+        kernel = level.new_tensor([0.125, 0.375, 0.375, 0.125]).expand(3, 1, 4)
+        kernel = kernel[:, :, None, :] if axis == 3 else kernel[:, :, :, None]
+        level = F.conv2d(level, kernel, stride=(1, 2) if axis == 3 else (2, 1), groups=3)
+    return level
 
 
 def find_taps(uvs: Tensor, footprint: Tensor, size: tuple[int, int], wrap: tuple[Wrap, Wrap]) -> Taps:

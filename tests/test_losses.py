@@ -1,0 +1,115 @@
+"""The three losses against plain float64 versions and values worked out by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from usdstylize.losses import content_loss, nnfm_loss, palette_loss, smooth_features, style_keys
+
+
+def features(count: int, channels: int = 64, seed: int = 0) -> torch.Tensor:
+    """Rows with the non-negative, sparse look of features after a ReLU."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, channels, generator=generator).relu()
+
+
+def naive_nnfm(rows: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+    """Eq. 2 as written: the whole distance matrix, then the least of each row."""
+    distance = 1 - (rows @ keys.T) / torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return distance.min(dim=1).values.mean()
+
+
+def test_nnfm_gradient_equals_the_full_matrix_to_the_last_bit():
+    rows = features(700).requires_grad_()
+    keys = style_keys(features(900, seed=1), smooth=False)
+    (ours,) = torch.autograd.grad(nnfm_loss(rows, keys), rows)
+    (naive,) = torch.autograd.grad(naive_nnfm(rows, keys), rows)
+    assert (ours - naive).abs().max() == 0
+    assert naive.abs().max() > 0
+
+
+def test_nnfm_agrees_with_float64():
+    rows, style = features(300).requires_grad_(), features(200, seed=1)
+    exact_rows = rows.detach().double().requires_grad_()
+    exact = naive_nnfm(exact_rows, style.double() / style.double().norm(dim=1, keepdim=True))
+    ours = nnfm_loss(rows, style_keys(style, smooth=False))
+    torch.testing.assert_close(ours.double(), exact, rtol=1e-6, atol=0)
+    (gradient,) = torch.autograd.grad(ours, rows)
+    (reference,) = torch.autograd.grad(exact, exact_rows)
+    torch.testing.assert_close(gradient.double(), reference, rtol=1e-4, atol=1e-9)
+
+
+def test_nnfm_of_known_angles():
+    keys = style_keys(torch.tensor([[2.0, 0.0], [0.0, 5.0]]), smooth=False)
+    angles = torch.tensor([0.0, 30.0, 80.0]).deg2rad()
+    rows = torch.stack([angles.cos(), angles.sin()], 1) * 3
+    # nearest axis: 0°, 30° and 10° away; lengths do not matter
+    expected = np.mean(1 - np.cos(np.radians([0.0, 30.0, 10.0])))
+    assert nnfm_loss(rows, keys).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_second_style_image_can_only_bring_a_render_nearer():
+    rows = features(100)
+    one = style_keys(features(50, seed=1), smooth=False)
+    two = torch.cat([one, style_keys(features(50, seed=2), smooth=False)])
+    assert nnfm_loss(rows, two) < nnfm_loss(rows, one)
+
+
+def test_positions_the_object_does_not_cover_have_no_say():
+    rows = features(10).requires_grad_()
+    keys = style_keys(features(40, seed=1), smooth=False)
+    weights = torch.tensor([1.0] * 4 + [0.0] * 6)
+    loss = nnfm_loss(rows, keys, weights=weights)
+    torch.testing.assert_close(loss, nnfm_loss(rows[:4], keys))
+    (gradient,) = torch.autograd.grad(loss, rows)
+    assert (gradient[4:] == 0).all()
+    assert gradient[:4].abs().max() > 0
+
+
+def test_bfloat16_search_finds_almost_the_same_distance():
+    rows, keys = features(500), style_keys(features(500, seed=1), smooth=False)
+    exact = nnfm_loss(rows, keys)
+    searched = nnfm_loss(rows.bfloat16(), keys, search_keys=keys.bfloat16())
+    assert searched.item() == pytest.approx(exact.item(), rel=0.01)
+
+
+def test_smoothing_keeps_a_signal_however_small_the_features():
+    """A large epsilon in the norm would swamp softmax features, which are about 1/sqrt(C) long."""
+    rows = (features(64, 512) * 0.1).requires_grad_()
+    keys = style_keys(features(64, 512, seed=1) * 0.1, smooth=True)
+    exact_rows = rows.detach().double().requires_grad_()
+    exact_keys = torch.softmax(features(64, 512, seed=1).double() * 0.1, 1)
+    exact_keys = exact_keys / exact_keys.norm(dim=1, keepdim=True)
+    exact = naive_nnfm(torch.softmax(exact_rows, 1), exact_keys)
+    (gradient,) = torch.autograd.grad(nnfm_loss(rows, keys, smooth=True), rows)
+    (reference,) = torch.autograd.grad(exact, exact_rows)
+    correlation = np.corrcoef(gradient.flatten(), reference.flatten())[0, 1]
+    assert correlation > 0.98
+
+
+def test_smoothed_features_are_a_distribution_over_channels():
+    smooth = smooth_features(torch.tensor([[0.0, np.log(3.0)]], dtype=torch.bfloat16))
+    assert smooth.dtype == torch.float32
+    torch.testing.assert_close(smooth, torch.tensor([[0.25, 0.75]]), rtol=0.01, atol=0)
+
+
+def test_palette_loss_by_hand_squared_and_plain():
+    palette = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+    colors = torch.tensor([[0.1, 0.0, 0.0], [1.0, 1.0, 0.7]])
+    assert palette_loss(colors, palette).item() == pytest.approx((0.01 + 0.09) / 2, abs=1e-7)
+    assert palette_loss(colors, palette, squared=False).item() == pytest.approx((0.1 + 0.3) / 2, abs=1e-4)
+
+
+def test_palette_loss_pulls_colors_back_that_have_left_the_range():
+    colors = torch.tensor([[1.4, 0.5, -0.3]], requires_grad=True)
+    loss = palette_loss(colors, torch.tensor([[1.0, 0.5, 0.0]]))
+    (gradient,) = torch.autograd.grad(loss, colors)
+    torch.testing.assert_close(gradient, torch.tensor([[0.8, 0.0, -0.6]]))
+
+
+def test_content_loss_by_hand():
+    rows = [torch.tensor([[1.0, 3.0], [0.0, 0.0]]), torch.tensor([[2.0, 2.0]])]
+    targets = [torch.tensor([[0.0, 1.0], [9.0, 9.0]]), torch.tensor([[2.0, 0.0]])]
+    weights = [torch.tensor([1.0, 0.0]), torch.tensor([1.0])]
+    assert content_loss(rows, targets, weights).item() == pytest.approx((1 + 4) / 2 + 4 / 2)
+    assert content_loss(rows, targets).item() == pytest.approx((2.5 + 81.0) / 2 + 2.0)
