@@ -13,6 +13,8 @@ from conftest import QUICK, build_tiny_stage, define_material, define_quad, dige
 from pxr import Gf, Usd, UsdGeom
 
 from usdstylize import cli
+from usdstylize.errors import OptionsError
+from usdstylize.options import Options
 
 
 def refused(
@@ -53,7 +55,15 @@ def refused(
         ),
         (["{stage}", "--style-set", "{style}", "--force", "--resume"], ["--force", "--resume"]),
         (["{stage}", "--style-set", "{style}", "--purposes", "guide"], ["--purposes", "guide"]),
+        (["{stage}", "--style-set", "{style}", "--purposes", ""], ["--purposes", "empty"]),
+        (["{stage}", "--style-set", "{style}", "--mask", ""], ["--mask", "empty"]),
+        (["{stage}", "--style-set", "{style}", "--seed", "-1"], ["--seed -1", "0 to"]),
+        (["{stage}", "--style-set", "{style}", "--strength", "nan"], ["--strength nan"]),
+        (["{stage}", "--style-set", "{style}", "--content-weight", "-1"], ["--content-weight -1", "0 or more"]),
+        (["{stage}", "--style-set", "{style}", "--frame", "inf"], ["--frame inf", "time code"]),
+        (["{stage}", "--style-set", "{style}", "--camera-distance", "2,inf"], ["--camera-distance 2.0 inf"]),
         (["inspect"], ["STAGE"]),
+        (["inspect", "{stage}", "--mask", ","], ["--mask", "empty"]),
         (["inspect", "{stage}", "extra"], ["extra is more than this command takes"]),
         (["select", "{stage}"], ["--style"]),
         (["weights", "--weights", "nowhere"], ["nowhere is not a folder"]),
@@ -70,6 +80,11 @@ def test_a_usage_error(
     sentence = refused(capfd, tiny_stage.parents[1], *filled)
     for word in words:
         assert word in sentence
+
+
+def test_one_word_where_python_wants_a_tuple_is_refused() -> None:
+    with pytest.raises(OptionsError, match="--mask /World/Left is one word"):
+        Options(mask="/World/Left")  # type: ignore[arg-type]
 
 
 def test_json_tells_the_error_on_stdout_too_and_verbose_the_trace(

@@ -29,7 +29,10 @@ READER_GONE = 141
 
 def _words(_type: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
     """``/A,/B`` and repeated options, as in usdrecord."""
-    return tuple(word for token in tokens for word in token.value.replace(",", " ").split())
+    words = tuple(word for token in tokens for word in token.value.replace(",", " ").split())
+    if not words:  # an empty shell variable must not mean the whole stage
+        raise ValueError("it is empty; name something, or leave the option out.")
+    return words
 
 
 def _range(_type: Any, tokens: Sequence[Token]) -> tuple[float, float]:
@@ -166,8 +169,9 @@ def stylize(
         return INTERRUPTED
     broken = [item for item in result.plan.skipped if item.broken]
     if flags.quiet:
-        for item in (*result.failed, *broken):
-            console.note(f"usdstylize: {item.path}: {item.reason}")
+        reasons = [(item.path, item.reason) for item in result.failed]
+        for path, reason in [*reasons, *((item.path, item.reason) for item in broken)]:
+            console.note(f"usdstylize: {path}: {reason}")
     if not dry_run and not finished:
         return NOTHING_DONE
     for problem in result.problems:

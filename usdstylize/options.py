@@ -4,6 +4,7 @@
 optimisation's full list of values; `PRESETS` holds one per preset; `resolve` joins the two.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -192,18 +193,28 @@ def _check(options: Options) -> None:
         )
     if options.iterations is not None and options.iterations < 1:
         raise OptionsError(f"--iterations {options.iterations} is out of range; give 1 or more.")
+    if not 0 <= options.seed < 2**32:
+        raise OptionsError(f"--seed {options.seed} is out of range; give 0 to {2**32 - 1}.")
+    if not math.isfinite(options.strength):
+        raise OptionsError(f"--strength {options.strength} is no number; give 0 to 1, or somewhat more.")
+    if options.content_weight is not None and not 0 <= options.content_weight < math.inf:
+        raise OptionsError(f"--content-weight {options.content_weight} is out of range; give 0 or more.")
+    if options.frame is not None and not math.isfinite(options.frame):
+        raise OptionsError(f"--frame {options.frame} is no time code; give a number.")
     if options.camera_distance is not None:
         near, far = options.camera_distance
-        if not 1.0 <= near <= far:
+        if not 1.0 <= near <= far < math.inf:
             raise OptionsError(
                 f"--camera-distance {near} {far} is out of range; give nearest and farthest, "
                 "both at least 1 bounding radius, the nearest first."
             )
+    for name, value in (("--mask", options.mask), ("--purposes", options.purposes)):
+        if isinstance(value, str):  # a tuple of its letters otherwise
+            raise OptionsError(f"{name} {value} is one word where several may stand; give a tuple of them.")
     unknown = set(options.purposes) - {"default", "render", "proxy"}
-    if unknown:
-        raise OptionsError(
-            f"--purposes names {', '.join(sorted(unknown))}; choose from default, render, proxy."
-        )
+    if unknown or not options.purposes:
+        named = ", ".join(sorted(unknown)) or "nothing"
+        raise OptionsError(f"--purposes names {named}; choose from default, render, proxy.")
 
 
 def resolve(options: Options, *, cuda: bool) -> Method:
