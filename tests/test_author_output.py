@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from author_results import bound, discover, offsets, texture, write_result
-from conftest import build_tiny_stage, digests, unchanged
-from pxr import Sdf, Usd
+from author_results import bound, discover, offsets, problems, texture, write_result
+from conftest import build_tiny_stage, define_material, digests, unchanged
+from pxr import Sdf, Usd, UsdShade
 
 from usdstylize import author, stage
-from usdstylize.errors import OutputError, StageError
+from usdstylize.errors import MaterialError, OutputError, StageError
 
 
 @contextmanager
@@ -210,6 +210,56 @@ def test_leftovers_of_a_killed_run_are_removed(tiny_stage: Path) -> None:
     assert left[0].startswith(".ink.staging-")
     write_result(tiny_stage)
     assert [path.name for path in (tiny_stage.parent / "tiny.style").iterdir()] == ["ink"]
+
+
+def test_two_runs_at_once_both_arrive(tiny_stage: Path) -> None:
+    contents = discover(tiny_stage)
+    writers = []
+    for style in ("ink", "gouache"):  # a farm has submitted both together: neither sees the other's result
+        plan = author.plan(contents, style, output=None, force=False, resume=False)
+        writers.append(author.Writer(plan, contents, strength=1.0, network="both"))
+    with writers[0] as first, writers[1] as second:
+        for writer in (first, second):
+            for obj in contents.objects:
+                writer.write_object(obj, stage.load(contents, obj), texture(offsets()))
+        first.commit({})
+        result = second.commit({})
+    assert author.existing_styles(result) == {
+        style: ["World__Left", "World__Right"] for style in ("ink", "gouache")
+    }
+    assert author.verify(result).failed == ()
+    assert problems(result) == []
+
+
+def test_an_object_that_cannot_be_written_leaves_no_opinion(tiny_stage: Path) -> None:
+    source = Usd.Stage.Open(str(tiny_stage))
+    odd = define_material(source, "/World/Looks/Odd", "./textures/color.png")
+    UsdShade.MaterialBindingAPI(source.GetPrimAtPath("/World/Left")).Bind(odd)
+    reader = UsdShade.Shader.Define(source, "/World/Looks/Odd/Rough")
+    reader.CreateIdAttr("UsdPrimvarReader_float")
+    # A name that another shader computes: nobody can follow that.
+    name = UsdShade.Shader.Define(source, "/World/Looks/Odd/Name")
+    name.CreateIdAttr("Studio_name")
+    reader.CreateInput("varname", Sdf.ValueTypeNames.String).ConnectToSource(
+        name.CreateOutput("out", Sdf.ValueTypeNames.String)
+    )
+    surface = UsdShade.Shader.Get(source, "/World/Looks/Odd/Surface")
+    surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).ConnectToSource(
+        reader.CreateOutput("result", Sdf.ValueTypeNames.Float)
+    )
+    source.Save()
+    contents = discover(tiny_stage)
+    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    left, right = contents.objects
+    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        with pytest.raises(MaterialError, match=r"Rough has its inputs:varname computed by /World/Looks/Odd"):
+            writer.write_object(left, stage.load(contents, left), texture(offsets()))
+        writer.write_object(right, stage.load(contents, right), texture(offsets()))
+        result = writer.commit({})
+    opened = Usd.Stage.Open(str(result))
+    assert not opened.GetPrimAtPath("/World/StylizedLooks/World__Left")
+    assert bound(opened, "/World/Left") == "/World/Looks/Odd"
+    assert author.verify(result).failed == ()
 
 
 def test_run_json_and_the_layers_tell_where_the_result_comes_from(tiny_stage: Path) -> None:

@@ -59,7 +59,10 @@ def refused(
         (["{stage}", "--style-set", "{style}", "--mask", ""], ["--mask", "empty"]),
         (["{stage}", "--style-set", "{style}", "--seed", "-1"], ["--seed -1", "0 to"]),
         (["{stage}", "--style-set", "{style}", "--strength", "nan"], ["--strength nan"]),
-        (["{stage}", "--style-set", "{style}", "--content-weight", "-1"], ["--content-weight -1", "0 or more"]),
+        (
+            ["{stage}", "--style-set", "{style}", "--content-weight", "-1"],
+            ["--content-weight -1", "0 or more"],
+        ),
         (["{stage}", "--style-set", "{style}", "--frame", "inf"], ["--frame inf", "time code"]),
         (["{stage}", "--style-set", "{style}", "--camera-distance", "2,inf"], ["--camera-distance 2.0 inf"]),
         (["inspect"], ["STAGE"]),

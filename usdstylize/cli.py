@@ -4,6 +4,7 @@
 could be done. 130: interrupted.
 """
 
+import logging
 import os
 import re
 import sys
@@ -91,6 +92,9 @@ app = App(
 def run(tokens: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. ``tokens`` is ``sys.argv[1:]`` if not given."""
     tokens = sys.argv[1:] if tokens is None else list(tokens)
+    if "--verbose" in tokens:
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("usdstylize").setLevel(logging.DEBUG)
     try:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
@@ -165,6 +169,8 @@ def stylize(
     finished = [obj for obj in result.objects if obj.status != "failed"]
     if result.interrupted:
         kept = f"{len(finished)} of {len(result.plan.objects)} objects are kept, --resume does the others"
+        if len(result.objects) == len(result.plan.objects):
+            kept = "the result is written, but not verified; `usdstylize verify` does that"
         console.note(f"usdstylize: interrupted; {kept if result.root_layer else 'nothing was written'}.")
         return INTERRUPTED
     broken = [item for item in result.plan.skipped if item.broken]
@@ -227,7 +233,7 @@ def verify(result: Path, /, *, flags: Flags = Flags()) -> int:
     elif not flags.quiet:
         console.show_verification(report)
     for check in report.failed:
-        console.note(": ".join(filter(None, ("usdstylize", check.name, check.subject, check.detail))))
+        console.note(f"usdstylize: {check}")
     return ALL_DONE if report.ok else SOME_FAILED
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -94,24 +95,22 @@ def show_plan(plan: Plan) -> None:
 
 def show_run(result: RunResult) -> None:
     """The summary table of a run, and what to do with its result."""
-    table = _table("object", "status", "time", "coverage", "reason")
+    table = _table("object", "status", "time", "coverage", "notes")
     for obj in result.objects:
         coverage = "" if obj.coverage is None else f"{obj.coverage:.0%}"
-        table.add_row(
-            obj.path, obj.status, seconds(obj.seconds) if obj.seconds else "", coverage, obj.reason or ""
-        )
+        said = " ".join(filter(None, (obj.reason, *obj.remarks)))
+        table.add_row(obj.path, obj.status, seconds(obj.seconds) if obj.seconds else "", coverage, said)
     for skipped in result.plan.skipped:
         table.add_row(skipped.path, "broken" if skipped.broken else "skipped", "", "", skipped.reason)
     terminal(sys.stdout).print(table)
     if result.root_layer is None:
         return
-    path = _short(result.root_layer)
-    print(
-        f"\n{path}  ({seconds(result.seconds)})\n"
-        f"  look at it   usdview {path}\n"
-        "  dial it      inputs:strength on each material under StylizedLooks, 0 (the source) to 1\n"
-        f"  undo it      usdstylize select {path} --style original, or remove its style layer"
-    )
+    path = shlex.quote(_short(result.root_layer))
+    print(f"\n{_short(result.root_layer)}  ({seconds(result.seconds)})")
+    print(f"  look at it   usdview {path}")
+    if result.plan.settings["network"] != "preview":
+        print("  dial it      inputs:strength on each material under StylizedLooks, 0 (the source) to 1")
+    print(f"  undo it      usdstylize select {path} --style original, or remove its style layer")
 
 
 def show_verification(report: "VerifyReport") -> None:

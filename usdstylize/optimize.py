@@ -1,8 +1,12 @@
 """One object's optimisation: random views, three losses, Adam on T_S (paper §3, supplement §1)."""
 
+import os
+import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -33,6 +37,17 @@ def choose_device(name: str) -> str:
     return name
 
 
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """PyTorch's ways to run out of memory, as Python's."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            raise MemoryError(str(error)) from error
+        raise
+
+
 class Optimizer:
     """Holds the objective (networks and style features), which every object of a run shares."""
 
@@ -44,7 +59,38 @@ class Optimizer:
         self._device = device
         self._seed = seed
         self._objective = Objective(style, method, device, seed=seed, weights=weights)
+        self._stop = threading.Event()
 
+    def each(self, objects: Sequence[StageObject], work: Callable[[StageObject], None]) -> None:
+        """Call ``work``, which calls `optimize`, for every object; on a CPU for several at a time.
+
+        Many small steps leave cores idle that another object can use. How many threads compute
+        one object depends on the machine alone, so that a mask does not change a result.
+
+        Raises what ``work`` raises, KeyboardInterrupt included, once every object at hand has
+        stopped; objects not yet begun are not begun.
+        """
+        cores = os.cpu_count() or 1
+        at_once = min(cores, self.method.objects_at_once) if self._device == "cpu" else 1
+        if at_once == 1:
+            for obj in objects:
+                work(obj)
+            return
+        threads = torch.get_num_threads()
+        torch.set_num_threads(max(1, cores // at_once))
+        pool = ThreadPoolExecutor(at_once)
+        try:
+            for _ in pool.map(work, objects):
+                pass
+        except BaseException:
+            self._stop.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)
+            self._stop.clear()
+
+    @_memory_errors()
     def optimize(
         self,
         obj: StageObject,
@@ -54,7 +100,8 @@ class Optimizer:
     ) -> StyleTexture:
         """The style texture of one object, the same for the same seed, object and device.
 
-        Raises MeshError where no camera sees the object or the losses are not finite.
+        Raises MeshError where no camera sees the object or the losses are not finite, and
+        MemoryError where the device's or the machine's memory is too small.
         """
         method, device, size = self.method, self._device, self.method.texture_resolution
         clock = _Stopwatch()
@@ -74,6 +121,8 @@ class Optimizer:
         adam = torch.optim.Adam([style], lr=method.learning_rate[0])
         recent: list[Tensor] = []
         for number in range(1, method.iterations + 1):
+            if self._stop.is_set():
+                raise KeyboardInterrupt
             progress = (number - 1) / max(1, method.iterations - 1)
             targets = next(batches)
             seen.add(targets)

@@ -5,12 +5,14 @@ stage.usda ─▶ stage.discover ─▶ StageObject ─▶ stage.load ─┐
 concept/ ───▶ styles.load ────▶ StyleSet ──────────────────┘
 """
 
+import logging
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usdstylize import author, stage, styles
-from usdstylize.errors import ObjectError, OutputError, StageError
+from usdstylize.errors import InputError, ObjectError, OutputError, StageError
 from usdstylize.objects import Skipped, StageContents, StageObject
 from usdstylize.options import Options, preset_name, resolve
 from usdstylize.results import ObjectResult, Observer, Plan, RunResult, Silent, plain
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from usdstylize import optimize
 
 __all__ = ["inspect", "stylize"]
+
+_USD = threading.Lock()
+"""Objects are optimised side by side, but read and written one at a time."""
+
+_log = logging.getLogger(__name__)
 
 
 def inspect(stage_path: str | Path, options: Options | None = None) -> StageContents:
@@ -42,7 +49,8 @@ def stylize(
 
     Writes ``<stage>.stylized.usda`` and its style layer and textures beside the stage, or at
     ``options.output``; the source is only read. An object that cannot be done costs only
-    itself and is told in the result. An interrupt (Ctrl-C) keeps the objects that are done.
+    itself and is told in the result. An interrupt (Ctrl-C) and a disk that fills up keep the
+    objects that are done.
 
     Raises InputError (StageError, StyleSetError, WeightsError, OutputError, …) where nothing
     can be done at all, before anything is written.
@@ -77,10 +85,17 @@ def stylize(
         root_layer=output.root_layer,
         style=style.name,
         style_images=tuple(image.path for image in style.images),
+        style_hashes=tuple(image.sha256 for image in style.images),
         palette=styles.hex_colors(style.palette),
         preset=preset_name(options, cuda=device.startswith("cuda")),
         device=device,
-        settings={**plain(vars(method)), "seed": options.seed, "strength": options.strength},
+        settings={
+            **plain(vars(method)),
+            "frame": contents.frame,
+            "seed": options.seed,
+            "strength": options.strength,
+            "network": options.network,
+        },
         objects=contents.objects,
         skipped=contents.skipped,
     )
@@ -89,20 +104,32 @@ def stylize(
         return RunResult(plan, None, (), time.perf_counter() - started)
 
     optimizer = optimize.Optimizer(style, method, device, seed=options.seed, weights=options.weights)
-    results: list[ObjectResult] = []
+    ended: dict[str, ObjectResult] = {}
     interrupted = False
     with author.Writer(output, contents, strength=options.strength, network=options.network) as writer:
+
+        def work(obj: StageObject) -> None:
+            if options.resume and obj.name in output.existing:
+                result = ObjectResult(obj.path, obj.name, "kept")
+            else:
+                result = _stylize_object(obj, contents, optimizer, writer, observer)
+            ended[obj.path] = result
+            observer.object_ended(result)
+
         try:
-            for obj in contents.objects:
-                if options.resume and obj.name in output.existing:
-                    result = ObjectResult(obj.path, obj.name, "kept")
-                else:
-                    result = _stylize_object(obj, contents, optimizer, writer, observer)
-                results.append(result)
-                observer.object_ended(result)
+            optimizer.each(contents.objects, work)
         except KeyboardInterrupt:
             interrupted = True
-        root_layer = None
+        except OutputError as error:  # it concerns every object, but hours of work may be done
+            if not any(result.status == "done" for result in ended.values()):
+                raise
+            for obj in contents.objects:
+                if obj.path not in ended:
+                    ended[obj.path] = ObjectResult(obj.path, obj.name, "failed", reason=str(error))
+                    observer.object_ended(ended[obj.path])
+        results = [ended[obj.path] for obj in contents.objects if obj.path in ended]
+        # Where all were kept, the result is the one that is there already.
+        root_layer = output.root_layer if any(result.status == "kept" for result in results) else None
         if any(result.status == "done" for result in results):
             run = RunResult(
                 plan, output.root_layer, tuple(results), time.perf_counter() - started, interrupted
@@ -110,7 +137,10 @@ def stylize(
             root_layer = writer.commit(run.to_dict(folder=output.textures_folder))
     problems: tuple[str, ...] = ()
     if root_layer is not None:
-        problems = tuple(str(check) for check in author.verify(root_layer).failed)
+        try:
+            problems = tuple(str(check) for check in author.verify(root_layer).failed)
+        except KeyboardInterrupt:  # the result is written and stays
+            interrupted = True
     seconds = time.perf_counter() - started
     return RunResult(plan, root_layer, tuple(results), seconds, interrupted, problems)
 
@@ -122,18 +152,32 @@ def _stylize_object(
     writer: author.Writer,
     observer: Observer,
 ) -> ObjectResult:
-    """Load, optimise and write one object; its own troubles end here, as its result."""
+    """Load, optimise and write one object; its own troubles end here, as its result.
+
+    Raises OutputError for what concerns every object: a full disk, a lost folder.
+    """
     observer.object_started(obj, optimizer.method.iterations)
     try:
-        data = stage.load(contents, obj)
+        with _USD:
+            data = stage.load(contents, obj)
         texture = optimizer.optimize(
             obj, data, on_iteration=lambda number, losses: observer.iteration(obj, number, losses)
         )
-        writer.write_object(obj, data, texture)
-    except OutputError:
-        raise  # a full disk or a lost folder concerns every object
+        with _USD:
+            writer.write_object(obj, data, texture)
+    except InputError:
+        raise
     except ObjectError as error:
         return ObjectResult(obj.path, obj.name, "failed", reason=str(error))
+    except MemoryError:
+        remedy = "lower --texture-resolution or scale its texture down"
+        reason = f"{obj.path} needs more memory than there is; {remedy}."
+        return ObjectResult(obj.path, obj.name, "failed", reason=reason)
+    except Exception as error:  # our own mistake, which must not cost the objects that are done
+        _log.debug("%s failed", obj.path, exc_info=True)
+        what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(". ")
+        reason = f"{obj.path}: internal error ({what}); please report it with what --verbose shows."
+        return ObjectResult(obj.path, obj.name, "failed", reason=reason)
     return ObjectResult(
         obj.path,
         obj.name,
@@ -143,6 +187,7 @@ def _stylize_object(
         coverage=texture.coverage,
         losses=texture.losses,
         stages=texture.stages,
+        remarks=tuple(writer.remarks[obj.name]),
     )
 
 

@@ -23,6 +23,8 @@ class Plan:
     root_layer: Path
     style: str
     style_images: tuple[Path, ...]
+    style_hashes: tuple[str, ...]
+    """Hexadecimal sha256 of each style image's file, in their order."""
     palette: tuple[str, ...]
     """``#rrggbb``, sRGB-encoded."""
     preset: str
@@ -48,6 +50,9 @@ class ObjectResult:
     """Share of the object's texels that some camera saw, 0..1."""
     losses: Losses | None = None
     stages: dict[str, float] | None = None
+    """Seconds spent in visibility, encoder, backward, …"""
+    remarks: tuple[str, ...] = ()
+    """What the live network could not take over from the source, one sentence each."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class RunResult:
 
     plan: Plan
     root_layer: Path | None
-    """None after a dry run, and when no object could be done."""
+    """None after a dry run, and when no object could be done or kept."""
     objects: tuple[ObjectResult, ...]
     seconds: float
     interrupted: bool = False
@@ -97,7 +102,10 @@ def plain(value: Any, folder: Path | None = None) -> Any:
 
 
 class Observer(Protocol):
-    """Told what happens during a run; the command line draws progress with it."""
+    """Told what happens during a run; the command line draws progress with it.
+
+    Several objects may be under way at once, and each is told of from a thread of its own.
+    """
 
     def planned(self, plan: Plan) -> None:
         """The stage and the style set are read and the settings resolved."""

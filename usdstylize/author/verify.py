@@ -43,6 +43,9 @@ class Check:
     detail: str
     """A sentence, or the number that was measured."""
 
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.name, self.subject, self.detail)))
+
 
 @dataclass(frozen=True)
 class VerifyReport:

@@ -1,6 +1,7 @@
 """Writing a result: textures into a hidden folder, then everything at once into place."""
 
-import errno
+import glob
+import hashlib
 import json
 import os
 import shutil
@@ -14,17 +15,18 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from pxr import Sdf
+from pxr import Sdf, Usd
 
 from usdstylize.author.bake import combine, write_baked, write_half
 from usdstylize.author.binding import plan_binding, write_binding
+from usdstylize.author.disk import ASIDE, is_running, told, undone_on_error
 from usdstylize.author.layers import new_root_layer, new_style_layer, save, temporary_name
 from usdstylize.author.material import Textures, check_material, material_path, write_material
 from usdstylize.author.paths import anchored
 from usdstylize.author.plan import OutputPlan
-from usdstylize.author.provenance import Provenance, read_layer, write_provenance
+from usdstylize.author.provenance import Provenance, read_layer, read_provenance, write_provenance
 from usdstylize.encoding import srgb_to_linear
-from usdstylize.errors import OutputError, TextureError
+from usdstylize.errors import TextureError
 from usdstylize.objects import (
     DisplayColor,
     ObjectData,
@@ -53,30 +55,27 @@ class Writer:
         *,
         strength: float,
         network: Network,
-        palette: Sequence[str] = (),
     ) -> None:
-        """strength: initial value of each material's dial, and what the bakes are made with.
-
-        palette: the style's colours as "#rrggbb", for run.json.
-        """
+        """strength: initial value of each material's dial, and what the bakes are made with."""
         self.plan = plan
         self.contents = contents
         self.strength = strength
         self.network: Network = network
-        self.palette = tuple(palette)
         self.remarks: dict[str, list[str]] = {}
         """Per object name: what the live network could not take over from the source."""
         self._written: dict[str, dict[str, Any]] = {}
+        self._done: list[tuple[StageObject, Textures]] = []
         self._seeds: list[int] = []
         self._made: list[Path] = []
         host = socket.gethostname().split(".")[0]
         self._staging = plan.textures_folder.with_name(f".{plan.style_name}.staging-{host}-{os.getpid()}")
         self._source = _open_layer(contents.path)
+        self._style_digest = _digest(plan.style_layer)
         self._style = read_layer(plan.style_layer) or new_style_layer(self._source)
 
     def __enter__(self) -> Self:
         """Raises OutputError where the folders cannot be made."""
-        with self._disk():
+        with told(self.plan.textures_folder):
             self._remove_leftovers()
             self._make_folder(self._staging)
         return self
@@ -97,40 +96,49 @@ class Writer:
         """Write one object's textures to the staging folder and its opinions into the layer.
 
         Raises MaterialError or TextureError where this object cannot be written; nothing of it
-        remains then. Raises OutputError where nothing can be written at all.
+        remains then. Raises OutputError where nothing can be written at all; what was written
+        before may still be committed.
         """
         if not np.isfinite(texture.image).all():
             raise TextureError(
                 f"The style texture of {obj.path} holds NaN or infinite values; try another seed."
             )
         with quiet():
-            mask = [
-                obj.mesh_path,
-                str(material_path(obj)),
-                *filter(None, [obj.material_path, obj.surface_path]),
-            ]
-            stage = open_stage(self.contents.path, only=mask)
+            stage = self._open_source(obj)
             check_material(stage, obj)
-            binding = plan_binding(stage, obj.path, material_path(obj), obj.name)
-            with self._disk():
+            with told(self.plan.textures_folder):
                 textures = self._write_textures(obj, data, texture)
-            with self._disk(), Sdf.ChangeBlock():
-                self.remarks[obj.name] = write_material(
-                    self._style,
-                    stage,
-                    obj,
-                    self.plan.style_name,
-                    textures,
-                    strength=self.strength,
-                    network=self.network,
-                    time=read_time(stage, self.contents.frame),
-                    folder=self.plan.style_layer.parent,
-                )
-                write_binding(self._style, binding, obj.name)
-        self._seeds.append(texture.seed)
-        self._written[obj.name] = _describe(
-            obj, data, texture, textures, self.strength, self.remarks[obj.name]
-        )
+            with _unchanged_on_error(self._style):
+                remarks = self._write_opinions(self._style, stage, obj, textures)
+                facts = _describe(obj, data, texture, textures, self.strength, self.contents.frame, remarks)
+                self.remarks[obj.name], self._written[obj.name] = remarks, facts
+                self._seeds.append(texture.seed)
+                self._done.append((obj, textures))
+
+    def _open_source(self, obj: StageObject) -> Usd.Stage:
+        """The source stage with what matters to this object's look alone."""
+        mask = [obj.mesh_path, str(material_path(obj)), *filter(None, [obj.material_path, obj.surface_path])]
+        return open_stage(self.contents.path, only=mask)
+
+    def _write_opinions(
+        self, layer: Sdf.Layer, stage: Usd.Stage, obj: StageObject, textures: Textures
+    ) -> list[str]:
+        """Write the object's material and binding; returns what the live network could not take over."""
+        binding = plan_binding(stage, obj.path, material_path(obj), obj.name)
+        with Sdf.ChangeBlock():
+            remarks = write_material(
+                layer,
+                stage,
+                obj,
+                self.plan.style_name,
+                textures,
+                strength=self.strength,
+                network=self.network,
+                time=read_time(stage, self.contents.frame),
+                folder=self.plan.style_layer.parent,
+            )
+            write_binding(layer, binding, obj.name)
+        return remarks
 
     def commit(self, run: dict[str, Any]) -> Path:
         """Put textures, layers and run.json (``run`` and each object's facts) in place.
@@ -138,7 +146,7 @@ class Writer:
         Returns the root layer. Raises OutputError; an earlier result is then as it was.
         """
         plan, folder = self.plan, self.plan.root_layer.parent
-        before = plan.provenance or Provenance("", self.contents.path)
+        before = self._catch_up() or Provenance("", self.contents.path)
         provenance = Provenance(_version(), self.contents.path, before.styles).with_run(
             plan.style_name,
             objects=tuple(self._written),
@@ -151,11 +159,11 @@ class Writer:
             root = new_root_layer(self._source, self.contents.path, plan.style_layer, folder)
         for layer in (self._style, root):
             write_provenance(layer, provenance, folder)
-        with self._disk():
+        with told(plan.textures_folder):
             self._write_run(run, provenance)
             # All that needs space is on the disk before anything visible changes.
             temporary_style, temporary_root = save(self._style, plan.style_layer), save(root, plan.root_layer)
-            with _undone_on_error() as replace:
+            with undone_on_error() as replace:
                 self._make_folder(plan.textures_folder)
                 for name in (*self._written, "run.json"):
                     replace(self._staging / name, plan.textures_folder / name)
@@ -166,6 +174,19 @@ class Writer:
             if layer is not None:  # Somebody in this process has the earlier result open.
                 layer.Reload(force=True)
         return plan.root_layer
+
+    def _catch_up(self) -> Provenance | None:
+        """What the style layer says of itself now: another run may have added to it meanwhile.
+
+        This run's opinions are then written anew, over those of the other.
+        """
+        if _digest(self.plan.style_layer) == self._style_digest:
+            return self.plan.provenance
+        self._style = read_layer(self.plan.style_layer) or new_style_layer(self._source)
+        with quiet():
+            for obj, textures in self._done:
+                self._write_opinions(self._style, self._open_source(obj), obj, textures)
+        return read_provenance(self._style, self.plan.style_layer.parent)
 
     def _write_textures(self, obj: StageObject, data: ObjectData, texture: StyleTexture) -> Textures:
         """Write TS.exr, and T.exr and the bake where they are needed."""
@@ -208,7 +229,6 @@ class Writer:
             "style": self.plan.style_name,
             "strength": self.strength,
             "network": self.network,
-            "colors": list(self.palette),
             "sources": {anchored(f.path, self.plan.root_layer.parent): f.sha256 for f in record.sources},
             "written": {**kept, **self._written},
         }
@@ -224,60 +244,30 @@ class Writer:
         """Remove what a killed run on this host has left: its process is gone."""
         start = self._staging.name.rsplit("-", 1)[0]
         for leftover in self._staging.parent.glob(f"{start}-*"):
-            if not _is_running(leftover.name.rsplit("-", 1)[1]):
+            if not is_running(leftover.name.rsplit("-", 1)[1]):
                 shutil.rmtree(leftover, ignore_errors=True)
         for path in (self.plan.style_layer, self.plan.root_layer):
-            for leftover in path.parent.glob(f".{path.stem}.*.tmp{path.suffix}"):
-                if not _is_running(leftover.name.removesuffix(f".tmp{path.suffix}").rsplit(".", 1)[1]):
+            suffix = f".tmp{path.suffix}"
+            for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*{suffix}*"):
+                if not is_running(leftover.name.removesuffix(ASIDE).removesuffix(suffix).rsplit(".", 1)[1]):
                     leftover.unlink(missing_ok=True)
-
-    @contextmanager
-    def _disk(self) -> Iterator[None]:
-        """Troubles of the file system, in one sentence."""
-        try:
-            yield
-        except OSError as problem:
-            where = problem.filename or self.plan.textures_folder
-            if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                remedy = "free some space or choose another folder with --output"
-            else:
-                remedy = "change its permissions or choose another folder with --output"
-            raise OutputError(
-                f"{where} cannot be written ({problem.strerror or problem}); {remedy}."
-            ) from problem
 
 
 @contextmanager
-def _undone_on_error() -> Iterator[Any]:
-    """Yields ``replace(new, final)``; every replacement is taken back when one of them fails."""
-    done: list[tuple[Path, Path, Path | None]] = []
-
-    def replace(new: Path, final: Path) -> None:
-        aside = None
-        if final.is_dir():
-            aside = new.with_name(f"{new.name}.replaced")
-            os.replace(final, aside)
-        elif final.exists():
-            # A hard link would do, but not on every file system; these files are small.
-            aside = new.with_name(f"{new.name}.replaced")
-            shutil.copy2(final, aside)
-        done.append((new, final, aside))
-        os.replace(new, final)
-
+def _unchanged_on_error(layer: Sdf.Layer) -> Iterator[None]:
+    """An object that fails or is interrupted half-way leaves no opinion behind."""
+    before = Sdf.Layer.CreateAnonymous(".usda")
+    before.TransferContent(layer)
     try:
-        yield replace
+        yield
     except BaseException:
-        for new, final, aside in reversed(done):
-            if final.exists() and not new.exists():
-                os.replace(final, new)
-            if aside is not None:
-                os.replace(aside, final)
+        layer.TransferContent(before)
         raise
-    for _, _, aside in done:
-        if aside is not None and aside.is_file():
-            aside.unlink(missing_ok=True)
-        elif aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _digest(path: Path) -> str | None:
+    """Hexadecimal sha256 of a file, None where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def _describe(
@@ -286,6 +276,7 @@ def _describe(
     texture: StyleTexture,
     textures: Textures,
     strength: float,
+    frame: float | None,
     remarks: list[str],
 ) -> dict[str, Any]:
     """One object's facts for run.json; sizes are (width, height)."""
@@ -297,6 +288,7 @@ def _describe(
         "style_size": [texture.image.shape[1], texture.image.shape[0]],
         "files": [path for path in (textures.style, textures.baked) if path],
         "strength": strength,
+        "frame": frame,
         "coverage": texture.coverage,
         "iterations": texture.iterations,
         "seed": texture.seed,
@@ -328,15 +320,3 @@ def _version() -> str:
         return version("usdstylize")
     except PackageNotFoundError:
         return "unknown"
-
-
-def _is_running(process: str) -> bool:
-    if not process.isdigit():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

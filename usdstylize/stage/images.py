@@ -17,7 +17,7 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 from pxr import Ar
 
-from usdstylize.errors import TextureError
+from usdstylize.errors import OutputError, TextureError
 from usdstylize.objects import Wrap
 
 __all__ = ["MAX_IMAGE_SIDE", "ImageHeader", "hash_file", "read_header", "read_image"]
@@ -59,7 +59,8 @@ def read_image(resolved_path: str) -> NDArray[np.float32]:
 
     8 and 16 bit are divided by 255 and 65535, half and float are as they are; no colour
     decode, no premultiplication. C is the file's own: 1 for grey, 2 with alpha, 3, 4.
-    Raises TextureError where the file does not open, is too large, truncated or holds NaN.
+    Raises TextureError where the file does not open, is too large, truncated or holds NaN,
+    OutputError where the temporary folder cannot be written.
     """
     with _opened(resolved_path) as image:
         header = _header(image, resolved_path)
@@ -84,7 +85,8 @@ def read_image(resolved_path: str) -> NDArray[np.float32]:
 def read_header(resolved_path: str) -> ImageHeader:
     """What the file says about itself, without decoding it.
 
-    Raises TextureError where it does not open, or is too large to be a texture.
+    Raises TextureError where it does not open, or is too large to be a texture, OutputError
+    where the temporary folder cannot be written.
     """
     with _opened(resolved_path) as image:
         return _header(image, resolved_path)
@@ -122,9 +124,9 @@ def _opened(resolved_path: str) -> Iterator[Any]:
     # Ar gives None for the buffer of an empty file.
     contents = _asset(resolved_path).GetBuffer() or b""
     suffix = "." + Ar.GetResolver().GetExtension(resolved_path)
-    with tempfile.TemporaryDirectory(prefix="usdstylize-") as folder:
+    with _temporary_folder() as folder:
         copy = os.path.join(folder, "texture" + suffix)
-        with open(copy, "wb") as file:
+        with _temporary_space(), open(copy, "wb") as file:
             file.write(contents)
         del contents
         hints = oiio.ImageSpec()
@@ -139,6 +141,26 @@ def _opened(resolved_path: str) -> Iterator[Any]:
             yield image
         finally:
             image.close()
+
+
+@contextmanager
+def _temporary_space() -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        place = tempfile.gettempdir() if tempfile.tempdir else "The temporary folder"
+        raise OutputError(
+            f"{place} cannot be written ({problem.strerror or problem}), where textures are unpacked; "
+            "free some space there or name another folder in TMPDIR."
+        ) from problem
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    with _temporary_space():
+        folder = tempfile.TemporaryDirectory(prefix="usdstylize-", ignore_cleanup_errors=True)
+    with folder as path:
+        yield path
 
 
 def _header(image: Any, resolved_path: str) -> ImageHeader:
