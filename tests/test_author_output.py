@@ -147,6 +147,21 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         author.plan(contents, "ink", output=file / "deep", force=False, resume=False)
 
 
+def test_a_read_only_folder_is_found_before_anything_is_computed(tmp_path: Path) -> None:
+    root = build_tiny_stage(tmp_path / "shot")
+    contents = discover(root)
+    (root.parent / "tiny.style").mkdir()
+    (root.parent / "tiny.style").chmod(0o777)  # the textures could go there, the layers could not
+    root.parent.chmod(0o555)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    try:
+        with as_somebody_else(), pytest.raises(OutputError, match=r"shot cannot be written into"):
+            author.plan(contents, "ink", output=None, force=False, resume=False)
+    finally:
+        root.parent.chmod(0o755)
+
+
 @pytest.mark.parametrize("limit", [100, 2500, 6000])
 def test_a_full_disk_leaves_nothing(tiny_stage: Path, limit: int) -> None:
     with unchanged(tiny_stage.parent):

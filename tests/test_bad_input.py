@@ -106,7 +106,7 @@ def test_json_tells_the_error_on_stdout_too_and_verbose_the_trace(
 
 @pytest.mark.parametrize("verb", [[], ["inspect"]])
 @pytest.mark.parametrize(
-    "kind", ["missing", "folder", "garbage.usda", "garbage.usdc", "truncated", "picture"]
+    "kind", ["missing", "too long", "folder", "garbage.usda", "garbage.usdc", "truncated", "picture"]
 )
 def test_a_stage_that_cannot_be_read(
     capfd: pytest.CaptureFixture[str], tiny_stage: Path, style_folder: Path, kind: str, verb: list[str]
@@ -114,6 +114,7 @@ def test_a_stage_that_cannot_be_read(
     folder = tiny_stage.parent
     path = {
         "missing": folder / "gone.usda",
+        "too long": folder / f"{'shot' * 80}.usda",
         "folder": folder,
         "picture": folder / "textures" / "color.png",
     }.get(kind, folder / (kind if "." in kind else "cut.usdc"))

@@ -1,6 +1,8 @@
 """Bad input: one sentence each, at the cost of its own object; the good neighbour is still read."""
 
 import io
+import resource
+import signal
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 from usdstylize import stage as reading
-from usdstylize.errors import ObjectError, StageError, TextureError
+from usdstylize.errors import ObjectError, OutputError, StageError, TextureError
 from usdstylize.objects import StageContents
 
 Edit = Callable[[Usd.Stage], None]
@@ -231,6 +233,7 @@ def test_names_are_made_from_the_path_alone_and_never_meet(tmp_path: Path) -> No
         "/World/Vase/_Geom",
     ]
     paths.append("/World/" + "/".join(f"Level{i:03}" for i in range(40)))
+    paths.append("/World/" + "/".join("花瓶模型部件" * 3 for _ in range(5)))
 
     def edit(stage: Usd.Stage) -> None:
         paint = UsdShade.Material(stage.GetPrimAtPath("/World/Looks/Good"))
@@ -242,4 +245,21 @@ def test_names_are_made_from_the_path_alone_and_never_meet(tmp_path: Path) -> No
     assert sorted(names) == sorted(paths)
     assert len(set(names.values())) == len(paths)
     assert names["/World/Vase/Geom"] == "World__Vase__Geom"
-    assert all(Sdf.Path.IsValidIdentifier(name) and len(name) < 128 for name in names.values())
+    assert all(Sdf.Path.IsValidIdentifier(name) for name in names.values())
+    for name in names.values():
+        (tmp_path / f"{name}.something_that_follows").mkdir()
+
+
+def test_a_full_temporary_folder_is_named_and_no_texture_blamed(tmp_path: Path) -> None:
+    path = write(tmp_path, lambda stage: None)
+    contents = reading.discover(path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # as on a full disk
+    try:
+        for read in (lambda: reading.discover(path), lambda: reading.load(contents, contents.objects[0])):
+            with pytest.raises(OutputError, match=r"cannot be written \(.*\), where .* TMPDIR\.$"):
+                read()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)

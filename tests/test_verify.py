@@ -7,7 +7,7 @@ import OpenImageIO as oiio
 import pytest
 from author_results import discover, texture, write_result
 from conftest import unchanged
-from pxr import Gf, Sdf, Usd, UsdShade
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 from usdstylize import author, stage
 from usdstylize.author.bake import write_half
@@ -141,6 +141,57 @@ def test_what_the_source_does_wrong_is_not_held_against_the_result(tiny_stage: P
 
 
 def test_only_results_can_be_verified(tiny_stage: Path) -> None:
-    for path in (tiny_stage, tiny_stage.with_name("missing.usda")):
-        with pytest.raises(OutputError, match="is not a result of usdstylize"):
-            author.verify(path)
+    with pytest.raises(OutputError, match="is not a result of usdstylize"):
+        author.verify(tiny_stage)
+    for name in ("missing.usda", "m" * 300 + ".usda"):
+        with pytest.raises(OutputError, match="is not a file that can be read"):
+            author.verify(tiny_stage.with_name(name))
+
+
+def test_what_was_stylised_at_a_frame_is_checked_at_that_frame(tiny_stage: Path) -> None:
+    source = Usd.Stage.Open(str(tiny_stage))
+    source.SetStartTimeCode(1)
+    source.SetEndTimeCode(50)
+    colour = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface").GetInput("diffuseColor")
+    colour.ClearSources()
+    colour.Set(Gf.Vec3f(0.1), 1)
+    colour.Set(Gf.Vec3f(0.7), 50)
+    left = UsdGeom.Imageable(source.GetPrimAtPath("/World/Left"))
+    left.CreateVisibilityAttr().Set("invisible", 1)
+    left.GetVisibilityAttr().Set("inherited", 40)
+    source.Save()
+    contents = stage.discover(tiny_stage, frame=50.0)
+    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        for obj in contents.objects:
+            writer.write_object(obj, stage.load(contents, obj), texture(np.full((8, 8, 3), 0.1, np.float32)))
+        result = writer.commit({})
+    assert len(contents.objects) == 2
+    assert failures(result) == set()
+
+
+def test_a_lost_or_damaged_run_json_is_named(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    path = tiny_stage.parent / "tiny.style/ink/run.json"
+    path.write_text(path.read_text()[:100])
+    assert failures(result) == {("live", f"/World/{name} (ink)") for name in ("Left", "Right")}
+    with (
+        unchanged(tiny_stage.parent),
+        pytest.raises(OutputError, match=r"run\.json cannot be read .*restore"),
+    ):
+        write_result(tiny_stage, force=True)
+    path.unlink()
+    details = [check.detail for check in author.verify(result).failed]
+    assert len(details) == 2
+    assert all("run.json is missing or says nothing of World__" in detail for detail in details)
+
+
+def test_damaged_provenance_is_named(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    layer = style_layer(result)
+    data = layer.customLayerData
+    del data["usdstylize"]["styles"]["ink"]["sourceHashes"]
+    layer.customLayerData = data
+    layer.Save()
+    with pytest.raises(OutputError, match=r"sourceHashes.*restore it"):
+        author.verify(result)

@@ -55,11 +55,11 @@ def hex_colors(palette: Float32) -> tuple[str, ...]:
 def _image_files(folder: Path) -> list[Path]:
     """The images of a style set, sorted by name without regard to case."""
     known = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
-    if folder.is_file():
+    if os.path.isfile(folder):
         if folder.suffix.lower() not in IMAGE_SUFFIXES:
             raise StyleSetError(f"{folder} is no image of a known kind; give one of {known}, or a folder.")
         return [folder]
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise StyleSetError(f"{folder} does not exist; --style-set takes a folder of images, or one image.")
     try:
         entries = sorted(folder.iterdir(), key=lambda path: (path.name.lower(), path.name))
@@ -78,7 +78,7 @@ def _image_files(folder: Path) -> list[Path]:
 def _style_name(folder: Path) -> str:
     """A USD identifier from the folder's own name (a link is not followed), or the image's stem."""
     path = Path(os.path.abspath(folder))
-    text = path.stem if path.is_file() else path.name
+    text = path.stem if os.path.isfile(path) else path.name
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     name = re.sub(r"\W+", "_", ascii_text).strip("_")
     if not name:

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from usdstylize.author.provenance import Provenance, read_layer, read_provenance
+from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.errors import OutputError
 from usdstylize.objects import StageContents
 
@@ -54,7 +54,8 @@ def plan(
                 f"{path} is a layer of the source stage, which is never written; choose another --output."
             )
     _check_source_is_no_result(contents.path)
-    _check_folder(folder / f"{stem}.style" / style_name)
+    for needed in (folder, folder / f"{stem}.style" / style_name):
+        _check_folder(needed)
     found = [_existing(path, contents.path) for path in (root_layer, style_layer)]
     provenance = found[1]
     textures = folder / f"{stem}.style" / style_name
@@ -63,6 +64,8 @@ def plan(
         raise OutputError(
             f"{textures} exists and was not written by usdstylize; move it or choose another --output."
         )
+    if record is not None:
+        read_run(textures)  # it is merged at the very end: better refused now than then
     existing = record.objects if record else ()
     again = sorted(set(existing) & {item.name for item in contents.objects})
     if again and not (force or resume):
@@ -106,8 +109,9 @@ def _check_source_is_no_result(stage: Path) -> None:
 
 def _check_folder(folder: Path) -> None:
     """The nearest folder that exists must be one that can be written into."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    if not there.is_dir():
+    # os.path, unlike Path, says no where a folder may not be looked into or a name is too long.
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not os.path.isdir(there):
         raise OutputError(f"{there} is a file where a folder is needed; choose another --output.")
     effective = os.access in os.supports_effective_ids
     if not os.access(there, os.W_OK | os.X_OK, effective_ids=effective):

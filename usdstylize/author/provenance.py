@@ -6,6 +6,8 @@
 Paths are relative to the layer that holds them.
 """
 
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,9 +17,18 @@ from typing import Any
 from pxr import Sdf, Tf, Vt
 
 from usdstylize.author.paths import anchored, resolve_anchored
+from usdstylize.errors import OutputError
 from usdstylize.objects import FileHash
 
-__all__ = ["KEY", "Provenance", "StyleRecord", "read_layer", "read_provenance", "write_provenance"]
+__all__ = [
+    "KEY",
+    "Provenance",
+    "StyleRecord",
+    "read_layer",
+    "read_provenance",
+    "read_run",
+    "write_provenance",
+]
 
 KEY = "usdstylize"
 
@@ -70,7 +81,7 @@ class Provenance:
 
 def read_layer(path: Path) -> Sdf.Layer | None:
     """The layer as it is on disk now, apart from any that is open; None where it is not one."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
         return None
     try:
         return Sdf.Layer.OpenAsAnonymous(str(path))
@@ -79,21 +90,45 @@ def read_layer(path: Path) -> Sdf.Layer | None:
 
 
 def read_provenance(layer: Sdf.Layer, folder: Path) -> Provenance | None:
-    """What the layer, which lies in ``folder``, says of itself; None for a layer not of ours."""
+    """What the layer, which lies in ``folder``, says of itself; None for a layer not of ours.
+
+    Raises OutputError where somebody has edited it so that it cannot be understood.
+    """
     data = layer.customLayerData.get(KEY)
     if not isinstance(data, dict) or "source" not in data:
         return None
     styles = {}
-    for name, record in data.get("styles", {}).items():
-        files = [resolve_anchored(path, folder) for path in record["sourceFiles"]]
-        styles[name] = StyleRecord(
-            date=record["date"],
-            seed=record["seed"],
-            strength=record["strength"],
-            objects=tuple(record["objects"]),
-            sources=tuple(map(FileHash, files, record["sourceHashes"])),
-        )
-    return Provenance(str(data["version"]), Path(resolve_anchored(data["source"], folder)), styles)
+    try:
+        for name, record in data.get("styles", {}).items():
+            files = [resolve_anchored(path, folder) for path in record["sourceFiles"]]
+            styles[name] = StyleRecord(
+                date=record["date"],
+                seed=record["seed"],
+                strength=record["strength"],
+                objects=tuple(record["objects"]),
+                sources=tuple(map(FileHash, files, record["sourceHashes"])),
+            )
+        return Provenance(str(data["version"]), Path(resolve_anchored(data["source"], folder)), styles)
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise OutputError(
+            f"A layer in {folder} has customLayerData of usdstylize that cannot be understood "
+            f"({type(problem).__name__}: {problem}); restore it or stylise to another --output."
+        ) from problem
+
+
+def read_run(textures: Path) -> dict[str, Any]:
+    """The run.json in a style's folder of textures, empty where there is none.
+
+    Raises OutputError where it cannot be read.
+    """
+    path = textures / "run.json"
+    try:
+        run = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as problem:
+        raise OutputError(f"{path} cannot be read ({problem}); restore it or remove {textures}.") from problem
+    if not isinstance(run, dict) or not isinstance(run.get("written", {}), dict):
+        raise OutputError(f"{path} is not what usdstylize wrote; restore it or remove {textures}.")
+    return run
 
 
 def write_provenance(layer: Sdf.Layer, provenance: Provenance, folder: Path) -> None:

@@ -65,6 +65,8 @@ def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
 
 def find_style_layer(root_layer: Path) -> Path:
     """The style layer of a result: its first sublayer that says it is ours. Raises OutputError."""
+    if not os.path.isfile(root_layer):
+        raise OutputError(f"{root_layer} is not a file that can be read; give the .stylized.usda of a run.")
     layer = read_layer(root_layer)
     if layer is not None and read_provenance(layer, root_layer.parent) is not None:
         for relative in layer.subLayerPaths:

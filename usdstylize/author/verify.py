@@ -1,6 +1,5 @@
 """Checking a result from what lies on the disk, with nothing remembered from the run."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,11 @@ from usdstylize.author.bake import combine
 from usdstylize.author.binding import BINDING_PURPOSES
 from usdstylize.author.evaluate import evaluate
 from usdstylize.author.material import ORIGINAL, VARIANT_SET
-from usdstylize.author.provenance import Provenance, read_layer, read_provenance
+from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.author.select import find_style_layer, stylized_materials
 from usdstylize.author.surface import OCCLUDED
 from usdstylize.encoding import srgb_to_linear
-from usdstylize.errors import OutputError, UsdStylizeError
+from usdstylize.errors import MaterialError, OutputError, UsdStylizeError
 from usdstylize.objects import StageContents, StageObject
 from usdstylize.stage.opening import first_sentence, quiet
 
@@ -215,28 +214,45 @@ def _numbers(
 ) -> Iterator[Check]:
     """For each object and style: is what viewers compute what was optimised?"""
     owners = tuple(owner for owner, _ in materials if stage.GetPrimAtPath(owner))
-    try:
-        contents = reading.discover(provenance.source, mask=owners, purposes=_ALL_PURPOSES, frame=None)
-    except UsdStylizeError as problem:
-        yield Check("live", str(provenance.source), False, str(problem))
-        return
-    objects = {item.path: item for item in contents.objects}
-    reasons = {item.path: item.reason for item in contents.skipped}
     textures = style_path.parent / style_path.name.removesuffix(".usda")
+    read: dict[float | None, StageContents] = {}
     for owner, spec in materials:
-        if owner not in objects:
-            yield Check("live", owner, False, reasons.get(owner, "It is not on the source stage any more."))
-            continue
         for style, record in provenance.styles.items():
             if spec.name not in record.objects:
                 continue
             subject = f"{owner} ({style})"
             try:
-                yield from _compare(
-                    stage, contents, objects[owner], spec.path, style, textures / style, subject
-                )
-            except (UsdStylizeError, OSError, KeyError, ValueError) as problem:
+                facts = _facts(textures / style, spec.name)
+                frame = facts.get("frame")
+                if frame not in read:
+                    read[frame] = reading.discover(
+                        provenance.source, mask=owners, purposes=_ALL_PURPOSES, frame=frame
+                    )
+                obj = _source_object(read[frame], owner)
+                strength, folder = float(facts["strength"]), textures / style / spec.name
+                yield from _compare(stage, read[frame], obj, spec.path, style, strength, folder, subject)
+            except (UsdStylizeError, OSError, ValueError) as problem:
                 yield Check("live", subject, False, str(problem))
+
+
+def _facts(textures: Path, name: str) -> dict[str, Any]:
+    """What run.json says of an object. Raises OutputError where it says nothing."""
+    written = read_run(textures).get("written", {})
+    if name not in written:
+        raise OutputError(
+            f"{textures / 'run.json'} is missing or says nothing of {name}; run again with --force."
+        )
+    return dict(written[name])
+
+
+def _source_object(contents: StageContents, path: str) -> StageObject:
+    for found in contents.objects:
+        if found.path == path:
+            return found
+    for skipped in contents.skipped:
+        if skipped.path == path:
+            raise MaterialError(skipped.reason)
+    raise MaterialError(f"{path} is not on the source stage any more; run again.")
 
 
 def _compare(
@@ -245,12 +261,13 @@ def _compare(
     obj: StageObject,
     material: Sdf.Path,
     style: str,
-    textures: Path,
+    strength: float,
+    folder: Path,
     subject: str,
 ) -> Iterator[Check]:
-    strength = float(json.loads((textures / "run.json").read_text())["written"][obj.name]["strength"])
+    """``folder`` holds the object's TS.exr."""
     base = reading.load(contents, obj).base
-    offset = reading.read_image(str(textures / obj.name / "TS.exr"))
+    offset = reading.read_image(str(folder / "TS.exr"))
     reference = srgb_to_linear(combine(base, offset, strength, obj.wrap))
     size = (reference.shape[1], reference.shape[0])
 

@@ -24,7 +24,7 @@ from usdstylize.author.layers import new_root_layer, new_style_layer, save, temp
 from usdstylize.author.material import Textures, check_material, material_path, write_material
 from usdstylize.author.paths import anchored
 from usdstylize.author.plan import OutputPlan
-from usdstylize.author.provenance import Provenance, read_layer, read_provenance, write_provenance
+from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run, write_provenance
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import TextureError
 from usdstylize.objects import (
@@ -219,8 +219,7 @@ class Writer:
         return Textures(anchored(final / "TS.exr", layer_folder), base, baked, is_linear)
 
     def _write_run(self, run: dict[str, Any], provenance: Provenance) -> None:
-        earlier = self.plan.textures_folder / "run.json"
-        kept = json.loads(earlier.read_text()).get("written", {}) if earlier.is_file() else {}
+        kept = read_run(self.plan.textures_folder).get("written", {})
         record = provenance.styles[self.plan.style_name]
         report = {
             **run,
@@ -232,7 +231,8 @@ class Writer:
             "sources": {anchored(f.path, self.plan.root_layer.parent): f.sha256 for f in record.sources},
             "written": {**kept, **self._written},
         }
-        (self._staging / "run.json").write_text(json.dumps(report, indent=2, default=str) + "\n")
+        text = json.dumps(report, indent=2, default=str) + "\n"
+        (self._staging / "run.json").write_text(text, encoding="utf-8")
 
     def _make_folder(self, folder: Path) -> None:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]

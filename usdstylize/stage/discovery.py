@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pxr import Ar, Sdf, Tf, Usd, UsdGeom
+from pxr import Ar, Sdf, Tf, Usd, UsdGeom, UsdSkel
 
 from usdstylize.errors import ObjectError
 from usdstylize.objects import FileHash, Skipped, StageContents, StageObject, TextureFile
@@ -98,6 +98,8 @@ def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.T
     uvs = transform_uvs(read_uvs(mesh, primvar, time, geometry), look.uv_transform)
     arrays, _ = build_mesh(geometry, face_set.faces, uvs, f"{face_set.prim.GetTypeName()} {path}")
     notes = [*look.notes, *geometry.notes]
+    if _is_deformed(mesh):
+        notes.append("It is skinned or blended and is read in its rest shape, not as posed at the frame.")
     black = isinstance(look.base, TextureFile) and "black" in (look.base.wrap_s, look.base.wrap_t)
     if black and (arrays.uvs.min() < 0 or arrays.uvs.max() > 1):
         notes.append("Its UVs leave 0..1, where the texture's wrap mode is black.")
@@ -114,6 +116,13 @@ def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.T
         triangle_count=len(arrays.triangles),
         notes=tuple(notes),
     )
+
+
+def _is_deformed(mesh: Usd.Prim) -> bool:
+    """Whether UsdSkel moves the points when they are drawn."""
+    binding = UsdSkel.BindingAPI(mesh)
+    posed = binding.GetInheritedSkeleton() and binding.GetJointIndicesPrimvar().HasValue()
+    return bool(posed or binding.GetBlendShapeTargetsRel().HasAuthoredTargets())
 
 
 def _composition_errors(stage: Usd.Stage, mask: Sequence[Sdf.Path]) -> list[Skipped]:

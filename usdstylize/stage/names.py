@@ -8,7 +8,7 @@ from pxr import Sdf
 __all__ = ["object_name"]
 
 _LONGEST = 100
-"""Characters; file systems end at 255 bytes, and suffixes follow."""
+"""Bytes in UTF-8; file systems end at 255, and suffixes follow."""
 _HASH = re.compile(r"_[0-9a-f]{8}$")
 
 
@@ -21,6 +21,7 @@ def object_name(path: str) -> str:
     elements = [element.name for element in Sdf.Path(path).GetPrefixes()]
     name = "__".join(elements)
     ambiguous = any("__" in e or e.startswith("_") or e.endswith("_") for e in elements)
-    if not ambiguous and len(name) <= _LONGEST and not _HASH.search(name):
+    encoded = name.encode()
+    if not ambiguous and len(encoded) <= _LONGEST and not _HASH.search(name):
         return name
-    return f"{name[:_LONGEST]}_{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+    return f"{encoded[:_LONGEST].decode(errors='ignore')}_{hashlib.sha256(path.encode()).hexdigest()[:8]}"

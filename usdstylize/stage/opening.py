@@ -1,5 +1,6 @@
 """Opening a stage, and keeping USD's own diagnostics off the terminal."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ def open_stage(path: Path, only: Sequence[str] = ()) -> Usd.Stage:
 
     Raises StageError where the root layer cannot be opened.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
         raise StageError(f"Stage {path} is not a file that can be read; check the path.")
     try:
         if not only:

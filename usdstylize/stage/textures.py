@@ -35,7 +35,10 @@ def read_texture(
             f"{path} names no file, so its fallback colour is the base.",
         )
     if "<UDIM>" in asset.path:
-        raise TextureError(f"Texture {asset.path} of {path} is a UDIM set, which is not supported yet.")
+        raise TextureError(
+            f"Texture {asset.path} of {path} is a UDIM set, which is not supported yet; "
+            "put it into one tile, or leave the object out with --mask."
+        )
     if not asset.resolvedPath:
         raise TextureError(
             f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
