@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from author_results import bound, discover, offsets, problems, texture, write_result
 from conftest import build_tiny_stage, define_material, digests, unchanged
-from pxr import Sdf, Usd, UsdShade
+from pxr import Sdf, Usd, UsdGeom, UsdShade
 
 from usdstylize import author, stage
 from usdstylize.errors import MaterialError, OutputError, StageError
@@ -145,6 +145,31 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(OutputError, match=r"file is a file where a folder is needed"):
         author.plan(contents, "ink", output=file / "deep", force=False, resume=False)
+
+
+def test_search_paths_that_a_result_elsewhere_would_lose_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_tiny_stage(tmp_path / "show" / "lib")
+    (tmp_path / "show" / "comp").mkdir()
+    # Beside the stage, but not beside the layer that names it: only the stage's context finds it.
+    for name, reference in (("comp/mug.usda", "lib/tiny.usda"), ("shot.usda", "comp/mug.usda")):
+        layer = Usd.Stage.CreateNew(str(tmp_path / "show" / name))
+        layer.SetDefaultPrim(layer.OverridePrim("/World"))
+        UsdGeom.SetStageUpAxis(layer, UsdGeom.Tokens.y)
+        UsdGeom.SetStageMetersPerUnit(layer, 1.0)
+        layer.GetDefaultPrim().GetReferences().AddReference(reference)
+        layer.Save()
+    shot = tmp_path / "show" / "shot.usda"
+    with unchanged(tmp_path), pytest.raises(OutputError, match=r"lib/tiny\.usda.*PXR_AR_DEFAULT_SEARCH_PATH"):
+        write_result(shot, output=tmp_path / "elsewhere")
+    # A validator objects to such a reference, in the source as in the result; `verify` tells them apart.
+    assert author.verify(write_result(shot)).failed == ()
+
+
+def test_a_package_is_refused_as_output(tiny_stage: Path) -> None:
+    with pytest.raises(OutputError, match=r"look\.usdz cannot be written"):
+        write_result(tiny_stage, output=tiny_stage.parent / "look.usdz")
 
 
 def test_a_read_only_folder_is_found_before_anything_is_computed(tmp_path: Path) -> None:

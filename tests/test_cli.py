@@ -12,12 +12,21 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, SMALL, build_style_folder, build_tiny_stage, digests, process, unchanged
+from conftest import (
+    QUICK,
+    SMALL,
+    build_style_folder,
+    build_tiny_stage,
+    define_quad,
+    digests,
+    process,
+    unchanged,
+)
 from PIL import Image
 from pxr import Usd, UsdShade, UsdValidation
 
 import usdstylize
-from usdstylize import cli
+from usdstylize import author, cli
 
 
 @dataclass(frozen=True)
@@ -279,9 +288,15 @@ def test_the_example_of_the_python_api_runs(tmp_path: Path, monkeypatch: pytest.
     assert looks(tmp_path / "shot" / "stage.stylized.usda")["Left"] == "gouache"
 
 
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])  # Ctrl-C, and a farm's way
 def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(
-    capfd: pytest.CaptureFixture[str], tiny_stage: Path, style_folder: Path
+    capfd: pytest.CaptureFixture[str], tiny_stage: Path, style_folder: Path, ending: signal.Signals
 ) -> None:
+    stage = Usd.Stage.Open(str(tiny_stage))
+    paint = UsdShade.Material(stage.GetPrimAtPath("/World/Looks/Paint"))
+    for number in range(6):  # more than are ever computed side by side
+        define_quad(stage, f"/World/More{number}", paint, x=4.0 + 2.0 * number)
+    stage.Save()
     before = digests(tiny_stage.parent, style_folder)
     arguments = [tiny_stage, "--style-set", style_folder, *SMALL]
     with subprocess.Popen(
@@ -289,20 +304,30 @@ def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(
     ) as running:
         assert running.stderr is not None
         for line in running.stderr:
-            if line.startswith("[2/2]"):
-                running.send_signal(signal.SIGINT)
+            if "done in" in line:
+                running.send_signal(ending)
                 break
         err = running.stderr.read()
     assert running.returncode == 130
-    assert err == "usdstylize: interrupted; 1 of 2 objects are kept, --resume does the others.\n"
+    told = re.search(
+        r"^usdstylize: interrupted; (\d) of 8 objects are kept, --resume does the others\.$",
+        err,
+        re.MULTILINE,
+    )
+    assert told, err
     root_layer = tiny_stage.with_name("tiny.stylized.usda")
-    assert looks(root_layer) == {"Left": "ink_stripes", "Right": ""}
-    first = digests(tiny_stage.parent / "tiny.style" / "ink_stripes" / "World__Left")
+    textures = tiny_stage.parent / "tiny.style" / "ink_stripes"
+    kept = sorted(path.name for path in textures.iterdir() if path.is_dir())
+    assert len(kept) == int(told[1])
+    assert author.verify(root_layer).failed == ()
+    first = digests(*(textures / name for name in kept))
 
     outcome = command(capfd, *arguments, "--iterations", "2", "--resume", "--json")
     assert outcome.code == 0
-    assert [item["status"] for item in json.loads(outcome.out)["objects"]] == ["kept", "done"]
-    assert looks(root_layer) == {"Left": "ink_stripes", "Right": "ink_stripes"}
-    assert digests(tiny_stage.parent / "tiny.style" / "ink_stripes" / "World__Left") == first
+    statuses = {item["name"]: item["status"] for item in json.loads(outcome.out)["objects"]}
+    assert sorted(name for name, status in statuses.items() if status == "kept") == kept
+    assert len(statuses) == 8
+    assert set(statuses.values()) == {"kept", "done"}
+    assert digests(*(textures / name for name in kept)) == first
     after = digests(tiny_stage.parent, style_folder)
     assert {path: after[path] for path in before} == before

@@ -4,9 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pxr import Ar, Usd
+
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.errors import OutputError
 from usdstylize.objects import StageContents
+from usdstylize.stage.opening import open_stage, quiet
 
 __all__ = ["OutputPlan", "existing_styles", "plan"]
 
@@ -56,6 +59,7 @@ def plan(
     _check_source_is_no_result(contents.path)
     for needed in (folder, folder / f"{stem}.style" / style_name):
         _check_folder(needed)
+    _check_search_paths(contents.path, root_layer)
     found = [_existing(path, contents.path) for path in (root_layer, style_layer)]
     provenance = found[1]
     textures = folder / f"{stem}.style" / style_name
@@ -92,6 +96,8 @@ def _root_layer(stage: Path, output: Path | None) -> tuple[Path, str]:
     if output is None:
         return Path(os.path.abspath(stage.with_name(f"{stage.stem}.stylized.usda"))), stage.stem
     output = Path(os.path.abspath(output))
+    if output.suffix == ".usdz":
+        raise OutputError(f"{output} cannot be written, a package is never edited; give a folder or a .usda.")
     if output.suffix in _LAYER_SUFFIXES:
         return output, output.stem.removesuffix(".stylized")
     return output / f"{stage.stem}.stylized.usda", stage.stem
@@ -117,6 +123,24 @@ def _check_folder(folder: Path) -> None:
     if not os.access(there, os.W_OK | os.X_OK, effective_ids=effective):
         raise OutputError(
             f"{there} cannot be written into; change its permissions or choose another --output."
+        )
+
+
+def _check_search_paths(stage: Path, root_layer: Path) -> None:
+    """What a stage finds by search path in its own folder, a result elsewhere would not find."""
+    if os.path.realpath(stage.parent) == os.path.realpath(root_layer.parent):
+        return
+    with quiet():
+        here = open_stage(stage)
+        context = Ar.GetResolver().CreateDefaultContextForAsset(str(root_layer))
+        there = Usd.Stage.Open(str(stage), context)  # shares its layers with `here`
+        known = {str(error) for error in here.GetCompositionErrors()}
+        lost = [str(error) for error in there.GetCompositionErrors() if str(error) not in known]
+    if lost:
+        raise OutputError(
+            f"{stage} finds assets by search path from its own folder, which a result in "
+            f"{root_layer.parent} would not ({lost[0].rstrip('. ')}); leave --output out, "
+            f"or put {stage.parent} into PXR_AR_DEFAULT_SEARCH_PATH."
         )
 
 
