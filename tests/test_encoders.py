@@ -66,7 +66,7 @@ def test_clip_features_equal_open_clip(random_clip, tmp_path, bn_relu, layer, su
     """224² since open_clip's own pass ends in an attention pool that takes no other size."""
     path = tmp_path / f"weights{suffix}"
     if suffix == ".pt":  # OpenAI's own format: a TorchScript archive of the whole model
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        with warnings.catch_warnings(action="ignore"):
             torch.jit.save(torch.jit.trace(Wrapped(random_clip.visual), pictures(224)), path)
     else:
         save_file({k: v.clone().contiguous() for k, v in random_clip.state_dict().items()}, path)

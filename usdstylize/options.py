@@ -36,6 +36,8 @@ class Method:
     """Width and height of T_S, in texels."""
     view_pool: int
     """Number of (camera, light) pairs drawn once and reused; 0 draws new ones every iteration."""
+    objects_at_once: int
+    """On a CPU: objects optimised side by side, sharing the cores; memory grows with it."""
     learning_rate: tuple[float, float]
     """Adam's, first and last iteration, exponential between."""
     nnfm_weight: float
@@ -51,7 +53,7 @@ class Method:
     content_on_background: bool
     """One encoder pass: content is compared with the style image behind, too."""
     style_keys: int
-    """Most style feature vectors per layer and image that are matched against; 0 keeps all."""
+    """Style feature vectors per layer, of all images together, to match against; 0 keeps all."""
     bn_relu: bool
     """CLIP: features after batch norm and ReLU, instead of the convolution's raw output."""
     camera_distance: tuple[float, float]
@@ -74,6 +76,7 @@ _STANDARD = Method(
     iterations=400,
     texture_resolution=1024,
     view_pool=256,
+    objects_at_once=1,
     learning_rate=(3e-2, 1.5e-3),
     nnfm_weight=1e4,
     content_weight=6.0,
@@ -104,6 +107,7 @@ PRESETS: dict[PresetName, Method] = {
         iterations=150,
         texture_resolution=512,
         view_pool=64,
+        objects_at_once=4,
         nnfm_weight=600.0,
         content_weight=0.1,
         content_on_background=True,

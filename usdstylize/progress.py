@@ -10,6 +10,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -41,7 +42,8 @@ class LineProgress:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._total = 0
-        self._number = 0
+        self._started = 0
+        self._ended = 0
 
     def planned(self, plan: Plan) -> None:
         self._total = len(plan.objects)
@@ -49,25 +51,26 @@ class LineProgress:
             note(line)
 
     def object_started(self, obj: StageObject, iterations: int) -> None:
-        note(f"[{self._number + 1}/{self._total}] {obj.path}: {iterations} iterations")
+        self._started += 1
+        note(f"[{self._started}/{self._total}] {obj.path}: {iterations} iterations")
 
     def iteration(self, obj: StageObject, number: int, losses: Losses) -> None: ...
 
     def object_ended(self, result: ObjectResult) -> None:
-        self._number += 1
-        note(f"[{self._number}/{self._total}] {result.path}: {_outcome(result)}")
+        self._ended += 1
+        note(f"[{self._ended}/{self._total} done] {result.path}: {_outcome(result)}")
 
 
 class BarProgress:
-    """A bar over all objects with the time left, and one for the object at hand with its losses."""
+    """A bar over all objects with the time left, and one for each object at hand with its losses."""
 
     def __init__(self, options: Options, bars: Progress) -> None:
         self._options = options
         self._bars = bars
         self._iterations = 1
-        self._ended = 0
         self._overall = bars.add_task("All objects", total=None, visible=False, losses="")
-        self._current = bars.add_task("", total=None, visible=False, losses="")
+        self._current: dict[str, TaskID] = {}
+        self._done: dict[str, int] = {}
 
     def planned(self, plan: Plan) -> None:
         for line in _announcement(plan, self._options):
@@ -78,18 +81,22 @@ class BarProgress:
 
     def object_started(self, obj: StageObject, iterations: int) -> None:
         self._bars.update(self._overall, visible=True)
-        self._bars.reset(self._current, total=iterations, description=obj.path, losses="", visible=True)
+        self._current[obj.path] = self._bars.add_task(obj.path, total=iterations, losses="")
 
     def iteration(self, obj: StageObject, number: int, losses: Losses) -> None:
         text = f"style {losses.nnfm:.3f}  content {losses.content:.3f}  palette {losses.palette:.4f}"
-        self._bars.update(self._current, completed=number, losses=text)
-        self._bars.update(self._overall, completed=self._ended * self._iterations + number)
+        self._bars.update(self._current[obj.path], completed=number, losses=text)
+        self._count(obj.path, number)
 
     def object_ended(self, result: ObjectResult) -> None:
-        self._ended += 1
-        self._bars.update(self._current, visible=False)
-        self._bars.update(self._overall, completed=self._ended * self._iterations)
+        if result.path in self._current:
+            self._bars.remove_task(self._current.pop(result.path))
+        self._count(result.path, self._iterations)
         self._bars.console.print(f"{result.path}: {_outcome(result)}", soft_wrap=True)
+
+    def _count(self, path: str, iterations: int) -> None:
+        self._done[path] = iterations
+        self._bars.update(self._overall, completed=sum(self._done.values()))
 
 
 @contextmanager

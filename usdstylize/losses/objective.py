@@ -82,7 +82,7 @@ class Objective:
     @torch.no_grad()
     def _style_keys(self, images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
         """Per layer (N, C) float32 unit vectors: the features of all style images, concatenated."""
-        limit = self.method.style_keys
+        limit = -(-self.method.style_keys // len(images))
         per_image = []
         for image in images:
             layers = self._style_encoder(_channels_last(image[None]))
@@ -115,8 +115,8 @@ class Objective:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """NNFM, content and palette loss, unweighted scalars.
 
-        style_texture: (H, W, 3) T_S, and how it continues in s and t. texels: (N, 3) T + T_S where the UVs cover it, not
-        clamped. Both signed or sRGB-encoded float32.
+        style_texture: (H, W, 3) float32 T_S, signed, sRGB-encoded offsets. wrap: how it continues
+        in s and t. texels: (N, 3) float32 T + T_S where the UVs cover it, sRGB-encoded, not clamped.
         """
         views = [target.view for target in targets]
         table = mip_table(style_texture, tent=wrap)

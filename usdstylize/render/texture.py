@@ -64,12 +64,19 @@ def _tent_half(level: Tensor, wrap: tuple[Wrap, Wrap]) -> Tensor:
     for axis, kind in ((3, wrap[0]), (2, wrap[1])):
         if level.shape[axis] == 1:
             continue
+        half = level.shape[axis] // 2
         pad = (1, 1, 0, 0) if axis == 3 else (0, 0, 1, 1)
-        level = F.pad(level, pad, mode="circular" if kind == "repeat" else "replicate")
-        kernel = level.new_tensor([0.125, 0.375, 0.375, 0.125]).expand(3, 1, 4)
-        kernel = kernel[:, :, None, :] if axis == 3 else kernel[:, :, :, None]
-        level = F.conv2d(level, kernel, stride=(1, 2) if axis == 3 else (2, 1), groups=3)
+        padded = F.pad(level, pad, mode="circular" if kind == "repeat" else "replicate")
+        before, first, second, after = (_every_second(padded, axis, start, half) for start in range(4))
+        level = 0.375 * (first + second) + 0.125 * (before + after)
     return level
+
+
+def _every_second(level: Tensor, axis: int, start: int, count: int) -> Tensor:
+    """``count`` slices along ``axis``: start, start + 2, …"""
+    index = [slice(None)] * 4
+    index[axis] = slice(start, start + 2 * count - 1, 2)
+    return level[tuple(index)]
 
 
 def find_taps(uvs: Tensor, footprint: Tensor, size: tuple[int, int], wrap: tuple[Wrap, Wrap]) -> Taps:

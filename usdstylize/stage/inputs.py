@@ -6,7 +6,7 @@ from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError
 
-__all__ = ["input_value", "producer", "producing_shader", "shader_id"]
+__all__ = ["frozen", "input_value", "producer", "producing_shader", "shader_id"]
 
 
 def producer(shader: UsdShade.Shader, name: str) -> Usd.Attribute | None:
@@ -52,6 +52,14 @@ def input_value(shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default:
         )
     value = attribute.Get(time)
     return default if value is None else value
+
+
+def frozen(shader: UsdShade.Shader, name: str) -> tuple[str, ...]:
+    """A remark where the input changes over time: only its value at the frame that is read counts."""
+    attribute = producer(shader, name)
+    if attribute is None or not attribute.ValueMightBeTimeVarying():
+        return ()
+    return (f"{attribute.GetPath()} is animated; the style stands on its value at this frame.",)
 
 
 def shader_id(shader: UsdShade.Shader) -> str:

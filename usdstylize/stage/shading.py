@@ -12,7 +12,7 @@ from pxr import Usd, UsdShade
 from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.objects import BaseColor, ConstantColor, DisplayColor, UVTransform
 from usdstylize.stage.bindings import bound_materials
-from usdstylize.stage.inputs import input_value, producer, producing_shader, shader_id
+from usdstylize.stage.inputs import frozen, input_value, producer, producing_shader, shader_id
 from usdstylize.stage.primvars import find_primvar
 from usdstylize.stage.textures import read_texture, read_uv_source
 
@@ -77,7 +77,8 @@ def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeC
     attribute = producer(surface, "diffuseColor")
     node = None if attribute is None else producing_shader(attribute)
     if attribute is None or node is None:
-        return replace(look, base=_constant(input_value(surface, "diffuseColor", time, _DEFAULT_DIFFUSE)))
+        value = input_value(surface, "diffuseColor", time, _DEFAULT_DIFFUSE)
+        return replace(look, base=_constant(value), notes=frozen(surface, "diffuseColor"))
     match shader_id(node):
         case "UsdUVTexture":
             if attribute.GetName() != "outputs:rgb":

@@ -7,7 +7,7 @@ from pxr import Sdf, Usd, UsdShade
 from usdstylize.errors import MaterialError, TextureError
 from usdstylize.objects import ConstantColor, TextureFile, UVTransform, Wrap
 from usdstylize.stage.images import ImageHeader, read_header
-from usdstylize.stage.inputs import input_value, producer, producing_shader, shader_id
+from usdstylize.stage.inputs import frozen, input_value, producer, producing_shader, shader_id
 
 __all__ = ["read_texture", "read_uv_source"]
 
@@ -44,7 +44,7 @@ def read_texture(
             f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
         )
     header = read_header(asset.resolvedPath)
-    notes = []
+    notes = [remark for name in ("file", "scale", "bias") for remark in frozen(texture, name)]
     wraps: list[Wrap] = []
     for name, own in (("wrapS", header.wrap_s), ("wrapT", header.wrap_t)):
         wraps.append(_wrap(texture, name, own, time))
