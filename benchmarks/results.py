@@ -1,6 +1,5 @@
 """Reads a written result back: the source's T through usdstylize.stage, T_S from its EXR."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize import stage, styles
-from usdstylize.author.provenance import read_layer, read_provenance
+from usdstylize.author.provenance import read_layer, read_provenance, read_run
 from usdstylize.errors import OutputError
 from usdstylize.objects import ObjectData, StageObject, StyleSet
 
@@ -34,12 +33,12 @@ def read_style(root_layer: Path, folder: Path) -> StyleSet:
     Raises OutputError where the result holds no such style, StyleSetError.
     """
     name = styles.load(folder, primary=None, palette="#000000", clusters=1, seed=0).name
-    report = _textures_folder(root_layer, name) / "run.json"
-    if not report.is_file():
+    report = _textures_folder(root_layer, name)
+    run = read_run(report).get("plan")
+    if run is None:
         raise OutputError(
-            f"{root_layer} holds no style {name} (no {report}); give the --style-set of its run."
+            f"{root_layer} holds no style {name} (no run.json in {report}); give the --style-set of its run."
         )
-    run = json.loads(report.read_text())["plan"]
     return styles.load(
         folder,
         primary=Path(run["style_images"][0]).name if folder.is_dir() else None,
@@ -61,14 +60,15 @@ def read_result(root_layer: Path, style: StyleSet, mask: str = "/") -> Iterator[
             f"{root_layer} is not a result of usdstylize in the style {style.name}; give the .stylized.usda "
             "that a run has written."
         )
-    record = provenance.styles[style.name]
+    folder = _textures_folder(root_layer, style.name)
+    written = read_run(folder).get("written", {})
     contents = stage.discover(
         provenance.source, mask=() if mask == "/" else (mask,), purposes=("default", "render", "proxy")
     )
     for found in contents.objects:
-        if found.name in record.objects:
-            file = _textures_folder(root_layer, style.name) / found.name / "TS.exr"
-            texture = stage.read_image(str(file)) * np.float32(record.strength)
+        if found.name in written:
+            texture = stage.read_image(str(folder / found.name / "TS.exr"))
+            texture *= np.float32(written[found.name]["strength"])
             yield StylizedObject(found, stage.load(contents, found), texture)
 
 

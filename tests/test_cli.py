@@ -154,6 +154,20 @@ def test_a_reader_that_has_seen_enough_is_no_error(tiny_stage: Path) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+def test_a_name_that_the_log_cannot_spell_is_escaped(tiny_stage: Path) -> None:
+    stage = Usd.Stage.Open(str(tiny_stage))
+    define_quad(stage, "/World/花瓶", UsdShade.Material(stage.GetPrimAtPath("/World/Looks/Paint")))
+    stage.Save()
+    done = subprocess.run(
+        process("inspect", tiny_stage),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "/World/\\u82b1\\u74f6" in done.stdout
+
+
 def test_weights_lists_every_network_and_fails_only_for_a_wrong_file(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -328,3 +328,24 @@ def test_what_cannot_be_traced_is_skipped_by_name(
     assert reason.endswith(".")
     assert "\n" not in reason
     assert capfd.readouterr() == ("", ""), "USD's own diagnostics reached the terminal"
+
+
+def test_an_animated_base_colour_says_that_one_frame_counts(picture: Path) -> None:
+    def animate(name: str, type_name: str, values: tuple[Any, Any]) -> Edit:
+        def edit(stage: Usd.Stage) -> None:
+            node, _, item = name.partition(".")
+            attribute = shader(stage, node).CreateInput(item, Sdf.ValueTypeNames.Find(type_name))
+            attribute.GetAttr().ClearConnections()
+            for time, value in enumerate(values, start=1):
+                attribute.Set(value, time)
+
+        return edit
+
+    for name, type_name, values in (
+        ("Surface.diffuseColor", "color3f", (Gf.Vec3f(0.1), Gf.Vec3f(0.9))),
+        ("Texture.file", "asset", ("./color.png", "./other.png")),
+    ):
+        found, _ = read_one(picture.parent, animate(name, type_name, values))
+        assert "is animated" in " ".join(found.notes), name
+        (picture.parent / "scene.usda").unlink()
+    assert read_one(picture.parent, lambda stage: None)[0].notes == ()

@@ -1,5 +1,6 @@
 """``python -m usdstylize`` and the ``usdstylize`` command."""
 
+import io
 import signal
 import sys
 
@@ -8,6 +9,9 @@ from usdstylize.cli import run
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A log that is no UTF-8 must not end a run over a prim's name; stderr is like that already.
+        sys.stdout.reconfigure(errors="backslashreplace")
     # A farm ends a task with SIGTERM: it keeps what is done, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run())
