@@ -95,6 +95,22 @@ def test_the_same_texture_gives_the_same_bytes(tiny_stage: Path) -> None:
     assert digests(tiny_stage.parent / "tiny.style/ink/World__Left") == before
 
 
+def test_the_order_in_which_objects_end_does_not_show(tiny_stage: Path) -> None:
+    def text(folder: str, *, backwards: bool) -> str:
+        contents = discover(tiny_stage)
+        plan = author.plan(contents, "ink", output=tiny_stage.parent / folder, force=False, resume=False)
+        with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+            for obj in sorted(contents.objects, key=lambda obj: obj.path, reverse=backwards):
+                writer.write_object(obj, stage.load(contents, obj), texture(offsets()))
+            result = writer.commit({})
+        assert problems(result) == []
+        layer = Sdf.Layer.OpenAsAnonymous(str(plan.style_layer))
+        layer.customLayerData = {}  # the time of day
+        return str(layer.ExportToString())
+
+    assert text("one", backwards=True) == text("two", backwards=False)
+
+
 def test_a_file_that_is_not_ours_is_never_replaced(tiny_stage: Path) -> None:
     foreign = tiny_stage.with_name("tiny.stylized.usda")
     Sdf.Layer.CreateNew(str(foreign)).Save()

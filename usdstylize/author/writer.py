@@ -178,14 +178,19 @@ class Writer:
     def _catch_up(self) -> Provenance | None:
         """What the style layer says of itself now: another run may have added to it meanwhile.
 
-        This run's opinions are then written anew, over those of the other.
+        This run's opinions are then written anew, over those of the other; and where objects
+        have ended out of order, since the same seed must give the same layer.
         """
-        if _digest(self.plan.style_layer) == self._style_digest:
+        order = {obj.path: number for number, obj in enumerate(self.contents.objects)}
+        ordered = sorted(self._done, key=lambda done: order[done[0].path])
+        if ordered == self._done and _digest(self.plan.style_layer) == self._style_digest:
             return self.plan.provenance
         self._style = read_layer(self.plan.style_layer) or new_style_layer(self._source)
         with quiet():
-            for obj, textures in self._done:
+            whole = open_stage(self.contents.path)  # keeps the layers that each object opens again
+            for obj, textures in ordered:
                 self._write_opinions(self._style, self._open_source(obj), obj, textures)
+            del whole
         return read_provenance(self._style, self.plan.style_layer.parent)
 
     def _write_textures(self, obj: StageObject, data: ObjectData, texture: StyleTexture) -> Textures:
@@ -229,7 +234,7 @@ class Writer:
             "strength": self.strength,
             "network": self.network,
             "sources": {anchored(f.path, self.plan.root_layer.parent): f.sha256 for f in record.sources},
-            "written": {**kept, **self._written},
+            "written": dict(sorted({**kept, **self._written}.items())),
         }
         text = json.dumps(report, indent=2, default=str) + "\n"
         (self._staging / "run.json").write_text(text, encoding="utf-8")
