@@ -5,7 +5,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -80,8 +80,9 @@ class Optimizer:
         torch.set_num_threads(max(1, cores // at_once))
         pool = ThreadPoolExecutor(at_once)
         try:
-            for _ in pool.map(work, objects):
-                pass
+            # As they end, not in order: what one object raises must not wait for a longer one.
+            for future in as_completed([pool.submit(work, obj) for obj in objects]):
+                future.result()
         except BaseException:
             self._stop.set()
             raise

@@ -182,7 +182,7 @@ class Writer:
         have ended out of order, since the same seed must give the same layer.
         """
         order = {obj.path: number for number, obj in enumerate(self.contents.objects)}
-        ordered = sorted(self._done, key=lambda done: order[done[0].path])
+        ordered = sorted(self._done, key=lambda done: order.get(done[0].path, len(order)))
         if ordered == self._done and _digest(self.plan.style_layer) == self._style_digest:
             return self.plan.provenance
         self._style = read_layer(self.plan.style_layer) or new_style_layer(self._source)
