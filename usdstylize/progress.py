@@ -90,6 +90,7 @@ class BarProgress:
 
     def object_ended(self, result: ObjectResult) -> None:
         if result.path in self._current:
+            self._bars.refresh()  # its last losses, which no timer may have shown yet
             self._bars.remove_task(self._current.pop(result.path))
         self._count(result.path, self._iterations)
         self._bars.console.print(f"{result.path}: {_outcome(result)}", soft_wrap=True)
