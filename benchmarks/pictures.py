@@ -1,0 +1,143 @@
+"""Contact sheets of a written result, rendered with Hydra Storm from its layers.
+
+python -m benchmarks.pictures RESULT.stylized.usda OUT.jpg [--camera /World/Camera]
+
+One row per style set: its images, and the stage with that variant; the source stage on top.
+Without a camera in the stage, four are put around it. The Python that renders is the tests':
+`.storm/bin/python`, or USDSTYLIZE_STORM_PYTHON. The bake is shown, not the live network, which
+Mesa's software rasteriser draws dotted on small triangles (tests/storm/render.py says why).
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenImageIO as oiio
+from cyclopts import App
+from PIL import Image, ImageOps
+from pxr import Gf, Sdf, Usd, UsdGeom
+
+from tests.storm.storm_python import STORM_PYTHON
+from usdstylize import author, encoding
+
+RENDER_SCRIPT = Path(__file__).parents[1] / "tests" / "storm" / "render.py"
+DIRECTIONS = ((0.0, 0.15, -1.0), (1.0, 0.2, -0.4), (0.0, 0.3, 1.0), (-0.7, 0.9, -0.7))
+GAP = 6
+
+app = App(name="benchmarks.pictures", help="Contact sheets of a result, rendered with Hydra Storm.")
+
+
+@app.default
+def main(result: Path, out: Path, /, *, camera: str | None = None, height: int = 400) -> int:
+    """Render the source and every style of a result beside its style images.
+
+    Parameters
+    ----------
+    result
+        The .stylized.usda that a run has written.
+    out
+        The picture to write, .jpg or .png.
+    camera
+        Prim path of the stage's camera; four cameras around the stage where not given.
+    height
+        Of a row, in pixels.
+    """
+    styles = sorted(author.existing_styles(result))
+    with tempfile.TemporaryDirectory() as folder:
+        stage_path, cameras = _with_cameras(result, Path(folder), camera)
+        stage = Usd.Stage.Open(str(stage_path))
+        prims = [str(p.GetPath()) for p in stage.Traverse() if p.GetVariantSets().HasVariantSet("style")]
+        jobs = [
+            {
+                "stage": str(stage_path),
+                "out": str(Path(folder) / f"{style}{index}.exr"),
+                "camera": path,
+                "width": 2 * (height if camera is None else height * 3 // 2),
+                "preview": True,
+                "variants": dict.fromkeys(prims, style),
+            }
+            for style in ["original", *styles]
+            for index, path in enumerate(cameras)
+        ]
+        _render(jobs, Path(folder))
+        rows = []
+        for style in ["original", *styles]:
+            renders = [_picture(Path(folder) / f"{style}{i}.exr", height) for i in range(len(cameras))]
+            concept = [] if style == "original" else _style_images(result, style)
+            rows.append([*renders, *(ImageOps.fit(image, (height, height)) for image in concept)])
+    _sheet(rows).save(out, quality=88)
+    return 0
+
+
+def _with_cameras(result: Path, folder: Path, camera: str | None) -> tuple[Path, list[str]]:
+    """A stage over the result that has the cameras, and their paths."""
+    if camera:
+        return result, [camera]
+    layer = Sdf.Layer.CreateNew(str(folder / "cameras.usda"))
+    layer.subLayerPaths.append(str(result.resolve()))
+    stage = Usd.Stage.Open(layer)
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.GetStageUpAxis(Usd.Stage.Open(str(result))))
+    purposes = [UsdGeom.Tokens.default_, UsdGeom.Tokens.render]
+    box = UsdGeom.BBoxCache(Usd.TimeCode.EarliestTime(), purposes).ComputeWorldBound(stage.GetPseudoRoot())
+    bounds = box.ComputeAlignedRange()
+    center, radius = bounds.GetMidpoint(), bounds.GetSize().GetLength() / 2
+    paths = []
+    for index, direction in enumerate(DIRECTIONS):
+        eye = center + Gf.Vec3d(*direction).GetNormalized() * radius * 2.4
+        prim = UsdGeom.Camera.Define(stage, f"/Camera{index}")
+        prim.AddTransformOp().Set(Gf.Matrix4d().SetLookAt(eye, center, Gf.Vec3d(0, 1, 0)).GetInverse())
+        prim.CreateHorizontalApertureAttr(36.0)
+        prim.CreateVerticalApertureAttr(36.0)
+        prim.CreateFocalLengthAttr(43.5)
+        prim.CreateClippingRangeAttr(Gf.Vec2f(0.01, 1e5))
+        paths.append(str(prim.GetPath()))
+    layer.Save()
+    return Path(layer.realPath), paths
+
+
+def _render(jobs: list[dict[str, Any]], folder: Path) -> None:
+    """Every job in one Storm process."""
+    (folder / "jobs.json").write_text(json.dumps(jobs))
+    command = [str(STORM_PYTHON), str(RENDER_SCRIPT), str(folder / "jobs.json")]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _picture(path: Path, height: int) -> Image.Image:
+    """A linear half-float render with alpha as an sRGB picture over white, box-filtered to ``height``."""
+    pixels = np.asarray(oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT), dtype=np.float32)
+    alpha = pixels[..., 3:4] if pixels.shape[2] > 3 else np.ones_like(pixels[..., :1])
+    linear = pixels[..., :3].clip(0, 1) * alpha + (1 - alpha)
+    encoded = (encoding.linear_to_srgb(linear) * 255 + 0.5).astype(np.uint8)
+    image = Image.fromarray(encoded)
+    return image.resize((round(image.width * height / image.height), height), Image.Resampling.BOX)
+
+
+def _style_images(result: Path, style: str) -> list[Image.Image]:
+    """The images that the run named in run.json."""
+    stem = result.name.split(".")[0]
+    folder = result.parent / f"{stem}.style" / style
+    run = json.loads((folder / "run.json").read_text())
+    return [Image.open(folder / name).convert("RGB") for name in run["plan"]["style_images"]]
+
+
+def _sheet(rows: list[list[Image.Image]]) -> Image.Image:
+    """Rows of pictures of one height, on white."""
+    width = max(sum(image.width + GAP for image in row) for row in rows) - GAP
+    height = sum(row[0].height + GAP for row in rows) - GAP
+    sheet = Image.new("RGB", (width, height), "white")
+    top = 0
+    for row in rows:
+        left = 0
+        for image in row:
+            sheet.paste(image, (left, top))
+            left += image.width + GAP
+        top += row[0].height + GAP
+    return sheet
+
+
+if __name__ == "__main__":
+    sys.exit(app())
