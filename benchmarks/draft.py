@@ -10,6 +10,7 @@ does in one piece. On a CUDA device work is asynchronous and the split means lit
 
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import torch
 from cyclopts import App
 from rich.console import Console
 from rich.table import Table
@@ -66,26 +66,25 @@ class ObjectTimes:
 
 @dataclass
 class _Watch(Silent):
-    """Adds up what the wrapped functions take, object by object."""
+    """Adds up what the wrapped functions take, object by object, each in the thread it runs in."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    started: float = 0.0
+    local: threading.local = field(default_factory=threading.local)
     objects: list[ObjectTimes] = field(default_factory=list)
 
     def object_started(self, obj: StageObject, iterations: int) -> None:
-        self.seconds = {}
-        self.started = time.perf_counter()
+        self.local.seconds = {}
+        self.local.started = time.perf_counter()
 
     def object_ended(self, result: ObjectResult) -> None:
         laps = result.stages or {}
         parts = {
-            **self.seconds,
+            **self.local.seconds,
             "visibility": laps.get("visibility", 0.0),
             "backward": laps.get("backward", 0.0),
         }
         loop = sum(laps.get(name, 0.0) for name in _LOOP)
         parts["other"] = loop - sum(parts.values())
-        wall = time.perf_counter() - self.started
+        wall = time.perf_counter() - self.local.started
         self.objects.append(ObjectTimes(result.path, result.iterations, wall, loop, parts))
 
     def wrap(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,7 +95,9 @@ class _Watch(Silent):
             try:
                 return function(*args, **kwargs)
             finally:
-                self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - started
+                spent = time.perf_counter() - started
+                seconds = vars(self.local).setdefault("seconds", {})
+                seconds[part] = seconds.get(part, 0.0) + spent
 
         return timed
 
@@ -154,7 +155,7 @@ def main(
         wall = time.perf_counter() - started
     memory = peak_bytes() / 1e9
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(_split_table(result, objects))
     met = [wall <= WALL_GOAL, memory < MEMORY_GOAL]
     table = Table()
@@ -175,7 +176,8 @@ def _split_table(result: RunResult, objects: list[ObjectTimes]) -> Table:
     settings = result.plan.settings
     table = Table(
         title=f"{result.plan.stage.name}, {result.plan.preset}, {settings['batch']} × "
-        f"{settings['resolution']}², {torch.get_num_threads()} threads; parts in ms per iteration",
+        f"{settings['resolution']}², up to {settings['objects_at_once']} objects side by side; "
+        "parts in ms per iteration",
         title_justify="left",
     )
     table.add_column("object")

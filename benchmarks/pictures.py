@@ -46,6 +46,9 @@ def main(result: Path, out: Path, /, *, camera: str | None = None, height: int =
     height
         Of a row, in pixels.
     """
+    if not STORM_PYTHON.is_file():
+        print(f"error: {STORM_PYTHON} is missing; .ci/run makes it, or set USDSTYLIZE_STORM_PYTHON.")
+        return 2
     styles = sorted(author.existing_styles(result))
     with tempfile.TemporaryDirectory() as folder:
         stage_path, cameras = _with_cameras(result, Path(folder), camera)
@@ -69,7 +72,7 @@ def main(result: Path, out: Path, /, *, camera: str | None = None, height: int =
             renders = [_picture(Path(folder) / f"{style}{i}.exr", height) for i in range(len(cameras))]
             concept = [] if style == "original" else _style_images(result, style)
             rows.append([*renders, *(ImageOps.fit(image, (height, height)) for image in concept)])
-    _sheet(rows).save(out, quality=88)
+    _sheet(rows).save(out, quality=86)
     return 0
 
 
@@ -87,7 +90,7 @@ def _with_cameras(result: Path, folder: Path, camera: str | None) -> tuple[Path,
     center, radius = bounds.GetMidpoint(), bounds.GetSize().GetLength() / 2
     paths = []
     for index, direction in enumerate(DIRECTIONS):
-        eye = center + Gf.Vec3d(*direction).GetNormalized() * radius * 2.4
+        eye = center + Gf.Vec3d(*direction).GetNormalized() * radius * 1.9
         prim = UsdGeom.Camera.Define(stage, f"/Camera{index}")
         prim.AddTransformOp().Set(Gf.Matrix4d().SetLookAt(eye, center, Gf.Vec3d(0, 1, 0)).GetInverse())
         prim.CreateHorizontalApertureAttr(36.0)
@@ -140,4 +143,4 @@ def _sheet(rows: list[list[Image.Image]]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    sys.exit(app())
+    sys.exit(app(result_action="return_value"))

@@ -284,7 +284,7 @@ def test_the_parts_of_an_iteration_add_up(tiny_stage: Path, style_folder: Path) 
     options = usdstylize.Options(preset="draft", iterations=3, texture_resolution=64)
     result, objects = draft.timed_stylize(tiny_stage, style_folder, options)
     assert vars(objective)["paint"] is paint, "the product is left as it was"
-    assert [times.path for times in objects] == [found.path for found in result.objects]
+    assert {times.path for times in objects} == {found.path for found in result.objects}
     for times in objects:
         assert all(times.parts[name] > 0 for name in draft.PARTS)
         assert times.parts["other"] >= 0

@@ -81,7 +81,7 @@ def test_the_style_comes_nearer_and_is_told():
     numbers = [number for number, _ in told]
     assert numbers == sorted(numbers)
     assert numbers[-1] == 40 == result.iterations
-    assert told[-1][1].nnfm < 0.8 * told[0][1].nnfm
+    assert told[-1][1].nnfm < 0.9 * told[0][1].nnfm
     assert result.losses.nnfm < told[0][1].nnfm
 
 
