@@ -146,7 +146,7 @@ def judge_all(
         texture = torch.from_numpy(np.ascontiguousarray(style_texture, np.float32)).to(network.device)
         table = render.mip_table(texture)
         to_style, to_render = match_distance(_render_rows(views, table, network), rows)
-        texels = (subject.base_at_style_size() + texture).clamp(0, 1).cpu().numpy()
+        texels = (subject.base_at(subject.style_size) + texture).clamp(0, 1).cpu().numpy()
         shown = combine(data.base, style_texture, 1.0, wrap)
         scores[name] = Scores(
             quality=quality((to_style + to_render) / 2, original_distance, floor),

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from usdstylize import atlas, render
 from usdstylize.errors import MeshError, OptionsError
-from usdstylize.losses.objective import Objective, Target
+from usdstylize.losses.objective import Objective, Target, Texels
 from usdstylize.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.options import Method
 
@@ -115,19 +115,19 @@ class Optimizer:
         # The name is part of the seed: neither order nor mask changes an object's result.
         random = np.random.default_rng([self._seed, zlib.crc32(obj.name.encode())])
         batches = self._batches(obj, subject, visibility, random, clock)
-        covered_rows = torch.from_numpy(np.flatnonzero(covered)).to(device)
-        base_texels = subject.base_at_style_size().reshape(-1, 3)[covered_rows]
         seen = _Seen(size, device)
         style = torch.zeros(size, size, 3, device=device, requires_grad=True)
         adam = torch.optim.Adam([style], lr=method.learning_rate[0])
+        texels: Texels | None = None
         recent: list[Tensor] = []
         for number in range(1, method.iterations + 1):
             if self._stop.is_set():
                 raise KeyboardInterrupt
             progress = (number - 1) / max(1, method.iterations - 1)
             targets = next(batches)
+            if texels is None:
+                texels = _palette_texels(subject, covered, min(t.view.level for t in targets), device)
             seen.add(targets)
-            texels = base_texels + style.reshape(-1, 3)[covered_rows]
             nnfm, content, palette = self._objective.terms(targets, style, obj.wrap, texels)
             total = (
                 method.nnfm_weight * nnfm
@@ -194,6 +194,20 @@ class Optimizer:
                 empty += 1
                 if empty > 16:
                     raise MeshError(f"{obj.path}: it is invisible from every side; check its geometry.")
+
+
+def _palette_texels(subject: render.Subject, covered: NDArray[np.bool_], level: float, device: str) -> Texels:
+    """The texels of the mip level that the cameras see.
+
+    On finer ones the palette loss would draw stairs of single texels that no other loss sees.
+    """
+    size = subject.style_size
+    whole = min(int(level + 0.5), len(render.level_sizes(*size)) - 1)
+    height, width = render.level_sizes(*size)[whole]
+    share = F.adaptive_avg_pool2d(torch.from_numpy(covered)[None, None].float(), (height, width))
+    inside = torch.nonzero(share.flatten() >= min(0.5, float(share.max()))).squeeze(1).to(device)
+    rows = inside + render.level_rows(size, whole).start
+    return Texels(rows, subject.base_at((height, width)).reshape(-1, 3)[inside])
 
 
 class _Seen:

@@ -18,7 +18,7 @@ from usdstylize.objects import StyleSet, Wrap
 from usdstylize.options import EncoderName, Method
 from usdstylize.render import View, mip_table, paint
 
-__all__ = ["Objective", "Target", "cover_crop"]
+__all__ = ["Objective", "Target", "Texels", "cover_crop"]
 
 _CONTENT_BACKGROUND = 0.5
 """sRGB-encoded grey behind the object in the content render (the paper leaves it open)."""
@@ -44,6 +44,17 @@ class Target:
     style: list[_Positions]
     content: list[_Positions]
     original: list[Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Texels:
+    """Texels of one mip level of T + T_S that the mesh's UVs cover.
+
+    rows: (N,) int64 into the mip table of T_S. base: (N, 3) float32, T there, sRGB-encoded.
+    """
+
+    rows: Tensor
+    base: Tensor
 
 
 class Objective:
@@ -111,12 +122,12 @@ class Objective:
         return [Target(*parts) for parts in zip(views, style, content, per_view, strict=True)]
 
     def terms(
-        self, targets: Sequence[Target], style_texture: Tensor, wrap: tuple[Wrap, Wrap], texels: Tensor
+        self, targets: Sequence[Target], style_texture: Tensor, wrap: tuple[Wrap, Wrap], texels: "Texels"
     ) -> tuple[Tensor, Tensor, Tensor]:
         """NNFM, content and palette loss, unweighted scalars.
 
         style_texture: (H, W, 3) float32 T_S, signed, sRGB-encoded offsets. wrap: how it continues
-        in s and t. texels: (N, 3) float32 T + T_S where the UVs cover it, sRGB-encoded, not clamped.
+        in s and t. texels: those of T + T_S that the palette loss looks at.
         """
         views = [target.view for target in targets]
         table = mip_table(style_texture, tent=wrap)
@@ -149,7 +160,9 @@ class Objective:
             [torch.cat([target.original[layer] for target in targets]) for layer in layers],
             [torch.cat([positions[layer].weights for positions in where_content]) for layer in layers],
         )
-        palette = palette_loss(texels, self._palette, squared=self.method.palette_squared)
+        # not clamped: a clamp has no gradient outside 0..1
+        colors = texels.base + table.index_select(0, texels.rows)
+        palette = palette_loss(colors, self._palette, squared=self.method.palette_squared)
         return torch.stack(nnfm).mean(), content, palette
 
     def _positions(self, view: View, stride: int) -> _Positions:

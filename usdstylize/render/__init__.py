@@ -2,7 +2,7 @@
 
 from usdstylize.render.cameras import Camera, draw_cameras, look_at
 from usdstylize.render.shading import decode_srgb, encode_srgb, phong, shade
-from usdstylize.render.texture import Taps, find_taps, level_sizes, mip_table, sample
+from usdstylize.render.texture import Taps, find_taps, level_rows, level_sizes, mip_table, sample
 from usdstylize.render.views import Subject, View, normalize, paint, trace_views
 from usdstylize.render.visibility import EmbreeVisibility, Hits, Visibility
 
@@ -18,6 +18,7 @@ __all__ = [
     "draw_cameras",
     "encode_srgb",
     "find_taps",
+    "level_rows",
     "level_sizes",
     "look_at",
     "mip_table",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from usdstylize.objects import Wrap
 
-__all__ = ["Taps", "find_taps", "level_sizes", "mip_table", "sample"]
+__all__ = ["Taps", "find_taps", "level_rows", "level_sizes", "mip_table", "sample"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,13 @@ def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
         height, width = max(1, height // 2), max(1, width // 2)
         sizes.append((height, width))
     return sizes
+
+
+def level_rows(size: tuple[int, int], level: int) -> slice:
+    """Which rows of the mip table of a (height, width) texture are its level ``level``."""
+    areas = [height * width for height, width in level_sizes(*size)]
+    start = sum(areas[:level])
+    return slice(start, start + areas[level])
 
 
 def mip_table(texture: Tensor, tent: tuple[Wrap, Wrap] | None = None) -> Tensor:

@@ -22,12 +22,14 @@ __all__ = ["Subject", "View", "normalize", "paint", "trace_views"]
 class View:
     """One camera's picture, short of the style texture. P is the number of object pixels.
 
-    pixels: (P,) int64, row * width + column; row 0 is the top. base: (P, 3), T as this camera
+    pixels: (P,) int64, row * width + column; row 0 is the top. level: median mip level at which
+    T_S is seen. base: (P, 3), T as this camera
     sees it, sRGB-encoded. style: where T_S is sampled. diffuse, specular: (P, 1), linear.
     """
 
     resolution: int
     pixels: Tensor
+    level: float
     base: Tensor
     style: Taps
     diffuse: Tensor
@@ -72,11 +74,9 @@ class Subject:
         """(height, width) of T."""
         return self._base.shape[0], self._base.shape[1]
 
-    def base_at_style_size(self) -> Tensor:
-        """T (h, w, 3) at T_S's resolution, sRGB-encoded, for losses on the texture itself."""
-        resized = F.interpolate(
-            self._base.permute(2, 0, 1)[None], self.style_size, mode="bilinear", antialias=True
-        )
+    def base_at(self, size: tuple[int, int]) -> Tensor:
+        """T (h, w, 3) at another (height, width), sRGB-encoded, for losses on the texture itself."""
+        resized = F.interpolate(self._base.permute(2, 0, 1)[None], size, mode="bilinear", antialias=True)
         return resized[0].permute(1, 2, 0)
 
     def view(self, camera: Camera, hits: Hits, method: Method) -> View:
@@ -95,7 +95,10 @@ class Subject:
         diffuse, specular = phong(points, normals, eye, light, method)
         base = sample(self._base_table, find_taps(uvs, footprint, self.base_size, self.wrap))
         style = find_taps(uvs, footprint, self.style_size, self.wrap)
-        return View(resolution, torch.from_numpy(pixels).to(self.device), base, style, diffuse, specular)
+        texels = (footprint * max(self.style_size)).norm(dim=2).amax(1)
+        level = float(texels.median().clamp_min(1).log2()) if len(texels) else 0.0
+        where = torch.from_numpy(pixels).to(self.device)
+        return View(resolution, where, level, base, style, diffuse, specular)
 
     def _footprint(self, triangle: Tensor, rays: Tensor, camera: Camera, resolution: int) -> Tensor:
         """Change of uv per pixel (P, 2, 2): the neighbouring pixels' rays cut the same plane."""
