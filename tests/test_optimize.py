@@ -184,3 +184,12 @@ def test_presets_follow_the_machine_and_the_options_win():
     assert (paper.nnfm_weight, paper.content_weight, paper.palette_weight[0]) == (1e4, 22.0, 2000.0)
     literal = resolve(Options(preset="paper", encoder="vgg16"), cuda=False)
     assert (literal.nnfm_weight, literal.content_weight) == (200.0, 1.0)
+
+
+def test_coverage_counts_every_view_where_none_comes_again():
+    """Views that are drawn anew each time must not be taken for ones already counted."""
+    fresh = dataclasses.replace(METHOD, view_pool=0, batch=1)
+    one = run(dataclasses.replace(fresh, iterations=1)).coverage
+    many = run(dataclasses.replace(fresh, iterations=24)).coverage
+    assert 0.2 < one < 0.8  # a camera sees less than half of a ball
+    assert many > 0.95

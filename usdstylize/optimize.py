@@ -1,6 +1,5 @@
 """One object's optimisation: random views, three losses, Adam on T_S (paper §3, supplement §1)."""
 
-import os
 import threading
 import time
 import zlib
@@ -9,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ class Optimizer:
         Raises what ``work`` raises, KeyboardInterrupt included, once every object at hand has
         stopped; objects not yet begun are not begun.
         """
-        cores = os.cpu_count() or 1
+        cores = render.available_cores()
         at_once = min(cores, self.method.objects_at_once) if self._device == "cpu" else 1
         if at_once == 1:
             for obj in objects:
@@ -211,20 +211,27 @@ def _palette_texels(subject: render.Subject, covered: NDArray[np.bool_], level: 
 
 
 class _Seen:
-    """Which texels some camera has sampled, at their own mip level or at a coarser one."""
+    """Which texels some camera has sampled, at their own mip level or at one a little coarser."""
 
     def __init__(self, size: int, device: str) -> None:
         self._sizes = render.level_sizes(size, size)
         self._rows = torch.zeros(
             sum(height * width for height, width in self._sizes), dtype=torch.bool, device=device
         )
-        self._known: set[int] = set()
+        self._known: WeakSet[Target] = WeakSet()
 
     def add(self, targets: list[Target]) -> None:
         for target in targets:
-            if id(target) not in self._known:  # views of a pool come again and again
-                self._known.add(id(target))
-                self._rows[target.view.style.rows.long().reshape(-1)] = True
+            if target not in self._known:  # views of a pool come again and again
+                self._known.add(target)
+                self._mark(target.view)
+
+    def _mark(self, view: render.View) -> None:
+        """Not where a pixel at a grazing angle spans a great part of the texture: that is no sight."""
+        coarsest = min(int(view.level) + 2, len(self._sizes) - 1)
+        end = render.level_rows(self._sizes[0], coarsest).stop
+        counts = (view.style.weights > 0.05) & (view.style.rows < end)
+        self._rows[view.style.rows[counts].long()] = True
 
     def texels(self) -> NDArray[np.bool_]:
         """(size, size) bool, row 0 the top."""

@@ -4,7 +4,7 @@ from usdstylize.render.cameras import Camera, draw_cameras, look_at
 from usdstylize.render.shading import decode_srgb, encode_srgb, phong, shade
 from usdstylize.render.texture import Taps, find_taps, level_rows, level_sizes, mip_table, sample
 from usdstylize.render.views import Subject, View, normalize, paint, trace_views
-from usdstylize.render.visibility import EmbreeVisibility, Hits, Visibility
+from usdstylize.render.visibility import EmbreeVisibility, Hits, Visibility, available_cores
 
 __all__ = [
     "Camera",
@@ -14,6 +14,7 @@ __all__ = [
     "Taps",
     "View",
     "Visibility",
+    "available_cores",
     "decode_srgb",
     "draw_cameras",
     "encode_srgb",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from usdstylize.render.cameras import Camera, pixel_directions
 
-__all__ = ["EmbreeVisibility", "Hits", "Visibility"]
+__all__ = ["EmbreeVisibility", "Hits", "Visibility", "available_cores"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class EmbreeVisibility:
         self._trace_one(_look_nowhere(), 1)  # the first ray builds the tree, in one thread
 
     def trace(self, cameras: Sequence[Camera], resolution: int) -> list[Hits]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(available_cores()) as pool:
             return list(pool.map(lambda camera: self._trace_one(camera, resolution), cameras))
 
     def _trace_one(self, camera: Camera, resolution: int) -> Hits:
@@ -60,6 +60,13 @@ class EmbreeVisibility:
         )
         shape = (resolution, resolution)
         return Hits(hit["primID"].reshape(shape), np.stack([hit["u"], hit["v"]], -1).reshape(*shape, 2))
+
+
+def available_cores() -> int:
+    """Cores that this process may use: a farm often gives it fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _look_nowhere() -> Camera:
