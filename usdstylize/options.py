@@ -11,12 +11,11 @@ from typing import Any, Literal
 
 from usdstylize.errors import OptionsError
 
-__all__ = ["DEVICES", "PRESETS", "Method", "Options", "resolve"]
+__all__ = ["PRESETS", "Method", "Options", "resolve"]
 
 EncoderName = Literal["clip-rn50", "vgg16", "draft"]
 PresetName = Literal["auto", "draft", "standard", "paper"]
 Network = Literal["both", "preview", "mtlx"]
-DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)

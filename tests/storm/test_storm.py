@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from pxr import Gf, Sdf, UsdGeom, UsdShade
 
+import usdstylize
 from usdstylize import author, stage
 from usdstylize.objects import DisplayColor, Losses, ObjectData, StageObject, StyleTexture
 
@@ -258,22 +259,26 @@ def test_each_subset_shows_its_own_sum(tmp_path: Path) -> None:
     assert np.abs(bake - reference)[aside].max() <= 0.008
 
 
-def test_the_sample_stage_shows_the_sum(tmp_path: Path) -> None:
+def copy_sample(folder: Path) -> tuple[Path, Array]:
+    """The UV test stage in ``folder``, and its T as 8-bit codes over 255."""
     samples = Path(__file__).parents[2] / "sample_stages"
-    shutil.copy(samples / "uv_test.usda", tmp_path)
-    shutil.copytree(samples / "uv_test", tmp_path / "uv_test")
-    base = oiio.ImageBuf(str(tmp_path / "uv_test/T.png")).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64)
+    shutil.copy(samples / "uv_test.usda", folder)
+    shutil.copytree(samples / "uv_test", folder / "uv_test")
+    base = oiio.ImageBuf(str(folder / "uv_test/T.png")).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64)
+    return folder / "uv_test.usda", base
+
+
+def hold_sample(folder: Path, source: Path, root: Path, name: str, base: Array, style: Array) -> None:
+    """Live network, bake and the `original` variant of the stylised UV test stage, within tolerance."""
     size = base.shape[0]
-    style = np.random.default_rng(9).uniform(-0.5, 0.5, base.shape).astype(np.float16).astype(np.float64)
-    root, obj = stylize(tmp_path / "uv_test.usda", style=style)
     common = {"stage": str(root), "width": size * ZOOM, "unlit": True}
     jobs = [
         dict(common),
         common | {"preview": True},
-        common | {"variants": {material(obj): "original"}},
-        common | {"stage": str(tmp_path / "uv_test.usda")},
+        common | {"variants": {f"/World/StylizedLooks/{name}": "original"}},
+        common | {"stage": str(source)},
     ]
-    live, bake, original, plain = render(tmp_path, jobs)
+    live, bake, original, plain = render(folder, jobs)
     assert np.abs(original - plain).max() <= 1e-4
     # The quad is two triangles, so all but their common edge.
     across, down = np.meshgrid(np.arange(size), np.arange(size))
@@ -281,6 +286,27 @@ def test_the_sample_stage_shows_the_sum(tmp_path: Path) -> None:
     reference = decode(np.clip(base + style, 0, 1))
     assert np.abs(live[1::ZOOM, 1::ZOOM] - reference)[aside].max() <= 0.002
     assert np.abs(bake[1::ZOOM, 1::ZOOM] - reference)[aside].max() <= 0.008
+
+
+def test_the_sample_stage_shows_the_sum(tmp_path: Path) -> None:
+    source, base = copy_sample(tmp_path)
+    style = np.random.default_rng(9).uniform(-0.5, 0.5, base.shape).astype(np.float16).astype(np.float64)
+    root, obj = stylize(source, style=style)
+    hold_sample(tmp_path, source, root, obj.name, base, style)
+
+
+def test_a_stylised_sample_shows_the_texture_that_was_optimised(tmp_path: Path) -> None:
+    """The whole product: T_S as the optimiser leaves it, read from the file that it wrote."""
+    source, base = copy_sample(tmp_path)
+    gouache = Path(__file__).parents[2] / "sample_stages" / "styles" / "gouache"
+    options = usdstylize.Options(preset="draft", iterations=40, texture_resolution=base.shape[0])
+    result = usdstylize.stylize(source, gouache, options)
+    assert result.root_layer is not None
+    name = result.objects[0].name
+    written = result.root_layer.parent / "uv_test.style" / "gouache" / name / "TS.exr"
+    style = oiio.ImageBuf(str(written)).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64)
+    assert np.abs(style).mean() > 0.05
+    hold_sample(tmp_path, source, result.root_layer, name, base, style)
 
 
 def smooth(seed: int, low: float, high: float) -> Array:
