@@ -19,7 +19,7 @@ def offsets(seed: int = 0, size: tuple[int, int] = (16, 16)) -> NDArray[np.float
 
 
 def texture(image: NDArray[np.float32]) -> StyleTexture:
-    return StyleTexture(image, 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
+    return StyleTexture((image,), 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
 
 
 def discover(root: Path, mask: Sequence[str] = ()) -> StageContents:

@@ -83,7 +83,7 @@ class Colors:
 
 
 def scores(base: np.ndarray, result: np.ndarray, style: StyleSet) -> Scores:
-    data = ObjectData(drum(), base)
+    data = ObjectData(drum(), (base,))
     return judge.judge(data, result - base, style, Colors(), cameras=judge_cameras(4))
 
 
@@ -182,7 +182,7 @@ def test_texels_are_compared_with_the_palette_after_the_clamp_and_where_they_are
 def test_baselines_are_what_they_say_once_added_to_the_original() -> None:
     base = np.random.default_rng(1).random((1024, 1024, 3), dtype=np.float32)
     style = style_of((0.9, 0.5, 0.1), (0.1, 0.4, 0.5))
-    textures = baselines(ObjectData(drum(), base), style, REPEAT)
+    textures = baselines(ObjectData(drum(), (base,)), style, REPEAT)
     assert not textures["original"].any()
     recolored = base + textures["recolour"]
     distance = np.abs(recolored[:, :, None] - style.palette).max(-1).min(-1)
@@ -246,7 +246,7 @@ def test_a_result_is_read_as_its_bake_shows_it(tiny_stage: Path, style_folder: P
     assert set(found) == {"/World/Left", "/World/Right"}
     for item in found.values():
         assert np.abs(item.style_texture).max() > 1e-3
-        shown = combine(item.data.base, item.style_texture, 1.0, item.object.wrap)
+        shown = combine(item.data.bases[0], item.style_texture, 1.0, item.object.wrap)
         bake = tiny_stage.parent / "tiny.style" / style.name / item.object.name / "baked.png"
         with Image.open(bake) as image:
             np.testing.assert_allclose(shown, np.asarray(image) / 255, atol=0.51 / 255)

@@ -51,7 +51,7 @@ def ball(rows: int = 24) -> ObjectData:
     triangles = np.concatenate([np.stack([a, c, d], 1), np.stack([a, d, b], 1)]).astype(np.int32)
     points = points.reshape(-1, 3).astype(np.float32)
     base = np.full((1, 1, 3), encoding.linear_to_srgb(np.float32(0.2)), np.float32)
-    return ObjectData(Mesh(points, triangles, points[triangles], uvs[triangles]), base)
+    return ObjectData(Mesh(points, triangles, points[triangles], uvs[triangles]), (base,))
 
 
 def run(method=METHOD, seed=0, name="World__Ball", told=None):
@@ -63,15 +63,15 @@ def run(method=METHOD, seed=0, name="World__Ball", told=None):
 
 def test_the_same_seed_gives_the_same_texture_and_another_seed_another():
     first, second, other = run(seed=3), run(seed=3), run(seed=4)
-    assert first.image.tobytes() == second.image.tobytes()
-    assert first.image.tobytes() != other.image.tobytes()
+    assert first.images[0].tobytes() == second.images[0].tobytes()
+    assert first.images[0].tobytes() != other.images[0].tobytes()
 
 
 def test_an_object_does_not_depend_on_those_before_it():
     optimizer = optimize.Optimizer(stripes(), METHOD, "cpu", seed=0)
     optimizer.optimize(describe("World__Other"), ball())
     after = optimizer.optimize(describe(), ball())
-    assert after.image.tobytes() == run().image.tobytes()
+    assert after.images[0].tobytes() == run().images[0].tobytes()
 
 
 def test_the_style_comes_nearer_and_is_told():
@@ -88,15 +88,15 @@ def test_the_style_comes_nearer_and_is_told():
 def test_the_palette_alone_recolours_every_texel_to_its_nearest_colour():
     method = dataclasses.replace(METHOD, nnfm_weight=0.0, content_weight=0.0, iterations=60)
     result = run(method)
-    base = ball().base[0, 0]
+    base = ball().bases[0][0, 0]
     nearest = PALETTE[np.square(PALETTE - base).sum(1).argmin()]
-    texels = (base + result.image)[:, :30]  # the half that the UVs cover
+    texels = (base + result.images[0])[:, :30]  # the half that the UVs cover
     assert np.abs(texels - nearest).max() < 0.02
 
 
 def test_texels_outside_the_uvs_continue_their_neighbours_and_are_never_black():
     """Only the left half is covered; a mip chain reads across the border."""
-    image = run(dataclasses.replace(METHOD, iterations=40)).image
+    image = run(dataclasses.replace(METHOD, iterations=40)).images[0]
     outside, edge = image[:, 36:60], image[:, 28:32]
     assert np.isfinite(image).all()
     assert (np.abs(outside).max(-1) > 0).all()
@@ -121,7 +121,7 @@ def test_an_object_no_ray_can_hit_is_a_typed_error_that_names_it():
     )
     optimizer = optimize.Optimizer(stripes(), METHOD, "cpu")
     with pytest.raises(MeshError, match="/World/Ball"):
-        optimizer.optimize(describe(), ObjectData(flat, data.base))
+        optimizer.optimize(describe(), ObjectData(flat, data.bases))
 
 
 @pytest.mark.parametrize("preset", ["standard", "paper"])
@@ -140,8 +140,8 @@ def test_the_whole_method_runs_on_clip_with_random_weights(preset, monkeypatch):
     )
     told = []
     result = run(method, told=told)
-    assert np.isfinite(result.image).all()
-    assert np.abs(result.image).max() > 0
+    assert np.isfinite(result.images[0]).all()
+    assert np.abs(result.images[0]).max() > 0
     assert told[-1][1].palette < told[0][1].palette
 
 
@@ -150,8 +150,8 @@ def test_several_style_images_of_any_shape_are_joined():
     style = dataclasses.replace(stripes(), images=(*stripes().images, StyleImage("wide.png", wide, "")))
     one = optimize.Optimizer(stripes(), METHOD, "cpu").optimize(describe(), ball())
     two = optimize.Optimizer(style, METHOD, "cpu").optimize(describe(), ball())
-    assert one.image.shape == two.image.shape
-    assert one.image.tobytes() != two.image.tobytes()
+    assert one.images[0].shape == two.images[0].shape
+    assert one.images[0].tobytes() != two.images[0].tobytes()
 
 
 def test_cover_crop_keeps_the_aspect():

@@ -43,7 +43,7 @@ def discover_good(path: Path) -> StageContents:
     with unchanged(path.parent):
         contents = reading.discover(path)
         assert [found.path for found in contents.objects] == ["/World/Good"]
-        assert reading.load(contents, contents.objects[0]).base.shape == (16, 16, 3)
+        assert reading.load(contents, contents.objects[0]).bases[0].shape == (16, 16, 3)
     for skipped in contents.skipped:
         assert skipped.reason.endswith(".")
         assert "\n" not in skipped.reason
@@ -140,7 +140,7 @@ def test_a_truncated_image_is_an_error_of_its_object(tmp_path: Path, suffix: str
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(TextureError, match=file.name):
         reading.load(contents, contents.objects[1])
-    assert reading.load(contents, contents.objects[0]).base.shape == (16, 16, 3)
+    assert reading.load(contents, contents.objects[0]).bases[0].shape == (16, 16, 3)
 
 
 def test_what_vanishes_between_discover_and_load_is_an_object_error(tmp_path: Path) -> None:

@@ -25,12 +25,14 @@ __all__ = [
     "Losses",
     "Mesh",
     "ObjectData",
+    "ObjectSettings",
     "Skipped",
     "StageContents",
     "StageObject",
     "StyleImage",
     "StyleSet",
     "StyleTexture",
+    "Surface",
     "TextureFile",
     "UVTransform",
     "Wrap",
@@ -38,6 +40,10 @@ __all__ = [
 
 Wrap = Literal["repeat", "mirror", "clamp", "black"]
 """How a texture continues beyond 0..1, in UsdUVTexture's words (``useMetadata`` resolved)."""
+
+Surface = Literal["preview", "mtlx", "mdl", "none"]
+"""What a source surface is: a UsdPreviewSurface, a MaterialX or an MDL shader, or nothing but
+displayColor."""
 
 Float32 = NDArray[np.float32]
 Int32 = NDArray[np.int32]
@@ -90,6 +96,9 @@ class TextureFile:
     """Multiplies the linear value (UsdUVTexture ``scale``, rgb)."""
     bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Added to the scaled linear value (UsdUVTexture ``bias``, rgb)."""
+    tiles: tuple[int, ...] = ()
+    """The UDIM tiles that exist, ascending, 1001 the first; empty where the file is no UDIM set.
+    ``asset_path`` and ``resolved_path`` then hold ``<UDIM>``, size and depth are the largest."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +123,26 @@ BaseColor = TextureFile | ConstantColor | DisplayColor
 
 
 @dataclass(frozen=True)
+class ObjectSettings:
+    """What the stage itself asks for an object (StylizeAPI, nearest ancestor wins).
+
+    None and empty mean: as the run says. The command line wins over all of it.
+    """
+
+    style_images: tuple[Path, ...] = ()
+    """Concept art of its own, resolved; the first is the primary image."""
+    palette: tuple[tuple[float, float, float], ...] = ()
+    """sRGB-encoded 0..1."""
+    strength: float | None = None
+    pattern_scale: float | None = None
+    """Multiplies the camera distance: 2 makes patterns twice as large."""
+    texture_resolution: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
 class StageObject:
-    """One thing to optimise: a mesh, or one material subset of it, with its material.
+    """One thing to stylise: a mesh, or one material subset of it, with its material.
 
     Light: it describes, and holds no arrays. ``stage.load`` reads the arrays when their turn
     comes, so that a stage of hundreds of objects never sits in memory at once.
@@ -128,8 +155,7 @@ class StageObject:
     """Unique in the stage, made from ``path`` alone, safe as a prim name and a folder name."""
     material_path: str | None
     """The material bound today for the first purpose in use; None where there is none."""
-    surface: Literal["preview", "none"]
-    """What the source surface is: a UsdPreviewSurface, or nothing (displayColor only)."""
+    surface: Surface
     surface_path: str | None
     """The surface shader prim whose base colour was traced."""
     base: BaseColor
@@ -139,6 +165,16 @@ class StageObject:
     triangle_count: int
     notes: tuple[str, ...] = ()
     """Remarks that a TD wants to read in ``inspect``, one sentence each."""
+    group: str = ""
+    """Objects of one group stand together before the cameras and share one optimisation; empty
+    where the object stands alone."""
+    look: str = ""
+    """Name of the object whose style texture and new material this one wears, too; empty where
+    it has its own. Both are of one group."""
+    instances: tuple[str, ...] = ()
+    """The instance prims, outermost and in stage order, that share the prototype which holds
+    this object; ``path`` lies in the first of them. Empty outside of instances."""
+    settings: ObjectSettings = ObjectSettings()
 
     @property
     def wrap(self) -> tuple[Wrap, Wrap]:
@@ -152,12 +188,13 @@ class StageObject:
 class ObjectData:
     """The arrays of one StageObject.
 
-    base: (H, W, 3) float32, the original texture T, sRGB-encoded, row 0 is the top. The
-        UsdUVTexture's scale and bias are applied (in linear). 1 × 1 for a constant.
+    bases: the original texture T, each (H, W, 3) float32, sRGB-encoded, row 0 is the top. One
+        per UDIM tile, in the order of ``TextureFile.tiles``; else a single one. The texture's
+        scale and bias are applied (in linear). 1 × 1 for a constant.
     """
 
     mesh: Mesh
-    base: Float32
+    bases: tuple[Float32, ...]
 
 
 @dataclass(frozen=True)
@@ -235,11 +272,11 @@ class Losses:
 class StyleTexture:
     """The optimised T_S of one object.
 
-    image: (H, W, 3) float32, signed offsets to be added to sRGB-encoded T; row 0 is the top;
-        gutters are filled.
+    images: each (H, W, 3) float32, signed offsets to be added to sRGB-encoded T; row 0 is the
+        top; gutters are filled. One per UDIM tile as in ``ObjectData.bases``, else a single one.
     """
 
-    image: Float32
+    images: tuple[Float32, ...]
     coverage: float
     """Share of the object's own texels (those its UVs cover) that some camera saw, 0..1."""
     iterations: int

@@ -107,7 +107,7 @@ class Optimizer:
         method, device, size = self.method, self._device, self.method.texture_resolution
         clock = _Stopwatch()
         mesh = render.normalize(data.mesh)
-        subject = render.Subject(mesh, data.base, (size, size), obj.wrap, device)
+        subject = render.Subject(mesh, data.bases[0], (size, size), obj.wrap, device)
         visibility = render.EmbreeVisibility(mesh.points, mesh.triangles)
         covered = atlas.covered_texels(mesh.uvs, obj.wrap, size)
         clock.lap("setup")
@@ -154,7 +154,7 @@ class Optimizer:
         image = atlas.dilate(style.detach().cpu().numpy(), valid, obj.wrap)
         clock.lap("finish")
         return StyleTexture(
-            image=image,
+            images=(image,),
             coverage=float(valid.sum() / covered.sum()),
             iterations=method.iterations,
             seed=self._seed,

@@ -266,7 +266,7 @@ def _compare(
     subject: str,
 ) -> Iterator[Check]:
     """``folder`` holds the object's TS.exr."""
-    base = reading.load(contents, obj).base
+    base = reading.load(contents, obj).bases[0]
     offset = reading.read_image(str(folder / "TS.exr"))
     reference = srgb_to_linear(combine(base, offset, strength, obj.wrap))
     size = (reference.shape[1], reference.shape[0])

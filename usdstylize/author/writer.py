@@ -99,7 +99,7 @@ class Writer:
         remains then. Raises OutputError where nothing can be written at all; what was written
         before may still be committed.
         """
-        if not np.isfinite(texture.image).all():
+        if not all(np.isfinite(image).all() for image in texture.images):
             raise TextureError(
                 f"The style texture of {obj.path} holds NaN or infinite values; try another seed."
             )
@@ -200,18 +200,18 @@ class Writer:
         folder.mkdir()
         final = self.plan.textures_folder / obj.name
         try:
-            write_half(folder / "TS.exr", texture.image, color=False)
+            write_half(folder / "TS.exr", texture.images[0], color=False)
             base = None
             if isinstance(obj.base, TextureFile):
                 base = anchored(obj.base.resolved_path, layer_folder)
             elif isinstance(obj.base, DisplayColor):
-                write_half(folder / "T.exr", data.base, color=False)
+                write_half(folder / "T.exr", data.bases[0], color=False)
                 base = anchored(final / "T.exr", layer_folder)
             baked, is_linear = None, _is_float(obj)
             if self.network != "mtlx":
                 # The file holds half floats, so the bake is made from what a viewer will read.
-                stored = texture.image.astype(np.float16).astype(np.float32)
-                encoded = combine(data.base, stored, self.strength, obj.wrap)
+                stored = texture.images[0].astype(np.float16).astype(np.float32)
+                encoded = combine(data.bases[0], stored, self.strength, obj.wrap)
                 name = "baked.exr" if is_linear else "baked.png"
                 if is_linear:
                     write_half(folder / name, srgb_to_linear(encoded), color=True)
@@ -289,8 +289,8 @@ def _describe(
         "path": obj.path,
         "material": obj.material_path,
         "base": {"kind": type(obj.base).__name__, **asdict(obj.base)},
-        "base_size": [data.base.shape[1], data.base.shape[0]],
-        "style_size": [texture.image.shape[1], texture.image.shape[0]],
+        "base_size": [data.bases[0].shape[1], data.bases[0].shape[0]],
+        "style_size": [texture.images[0].shape[1], texture.images[0].shape[0]],
         "files": [path for path in (textures.style, textures.baked) if path],
         "strength": strength,
         "frame": frame,

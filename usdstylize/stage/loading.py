@@ -67,7 +67,7 @@ def _load(stage: Usd.Stage, frame: float | None, obj: StageObject) -> ObjectData
                 raise MeshError(f"{obj.path} no longer has primvars:{obj.base.primvar}; run again.")
             colors = read_corner_values(prim, primvar, time, geometry, components=3)[corners]
             base = _rasterised(mesh.uvs, colors)
-    return ObjectData(mesh=mesh, base=base)
+    return ObjectData(mesh=mesh, bases=(base,))
 
 
 def _texture(texture: TextureFile) -> NDArray[np.float32]:
