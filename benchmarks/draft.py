@@ -28,6 +28,7 @@ from usdstylize import Options, RunResult, StageObject, pipeline
 from usdstylize.encoders import ClipResNet50, DraftEncoder, Vgg16
 from usdstylize.errors import UsdStylizeError
 from usdstylize.losses import objective
+from usdstylize.render import Subject
 from usdstylize.results import ObjectResult, Silent
 
 __all__ = ["PARTS", "ObjectTimes", "main", "timed_stylize"]
@@ -43,7 +44,7 @@ _LOOP = ("visibility", "targets", "forward", "backward")
 """Laps of the product's stopwatch that belong to iterations."""
 _WRAPPED: tuple[tuple[str, Any, str], ...] = (
     ("shading", objective, "paint"),
-    ("shading", objective, "mip_table"),
+    ("shading", Subject, "style_table"),
     ("encoder", DraftEncoder, "forward"),
     ("encoder", Vgg16, "forward"),
     ("encoder", ClipResNet50, "forward"),

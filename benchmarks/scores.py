@@ -137,7 +137,7 @@ def judge_all(
     scores = {}
     for name, style_texture in style_textures.items():
         size = (style_texture.shape[0], style_texture.shape[1])
-        subject = render.Subject(mesh, data.bases[0], size, wrap, network.device)
+        subject = render.Subject(render.one_sheet(mesh, data.bases[0], wrap), size, network.device)
         views = [subject.view(c, h, _METHOD) for c, h in zip(cameras, hits, strict=True)]
         views = [view for view in views if len(view.pixels)]
         if original_distance is None or original_luma is None:
@@ -146,7 +146,7 @@ def judge_all(
         texture = torch.from_numpy(np.ascontiguousarray(style_texture, np.float32)).to(network.device)
         table = render.mip_table(texture)
         to_style, to_render = match_distance(_render_rows(views, table, network), rows)
-        texels = (subject.base_at(subject.style_size) + texture).clamp(0, 1).cpu().numpy()
+        texels = (subject.base_at(0, subject.style_size) + texture).clamp(0, 1).cpu().numpy()
         shown = combine(data.bases[0], style_texture, 1.0, wrap)
         scores[name] = Scores(
             quality=quality((to_style + to_render) / 2, original_distance, floor),

@@ -58,7 +58,7 @@ def run(method=METHOD, seed=0, name="World__Ball", told=None):
     optimizer = optimize.Optimizer(stripes(), method, "cpu", seed=seed)
     watch = (lambda number, losses: told.append((number, losses))) if told is not None else None
     extra = {"on_iteration": watch} if watch else {}
-    return optimizer.optimize(describe(name), ball(), **extra)
+    return optimizer.optimize([describe(name)], [ball()], **extra)[0]
 
 
 def test_the_same_seed_gives_the_same_texture_and_another_seed_another():
@@ -69,8 +69,8 @@ def test_the_same_seed_gives_the_same_texture_and_another_seed_another():
 
 def test_an_object_does_not_depend_on_those_before_it():
     optimizer = optimize.Optimizer(stripes(), METHOD, "cpu", seed=0)
-    optimizer.optimize(describe("World__Other"), ball())
-    after = optimizer.optimize(describe(), ball())
+    optimizer.optimize([describe("World__Other")], [ball()])[0]
+    after = optimizer.optimize([describe()], [ball()])[0]
     assert after.images[0].tobytes() == run().images[0].tobytes()
 
 
@@ -121,7 +121,7 @@ def test_an_object_no_ray_can_hit_is_a_typed_error_that_names_it():
     )
     optimizer = optimize.Optimizer(stripes(), METHOD, "cpu")
     with pytest.raises(MeshError, match="/World/Ball"):
-        optimizer.optimize(describe(), ObjectData(flat, data.bases))
+        optimizer.optimize([describe()], [ObjectData(flat, data.bases)])
 
 
 @pytest.mark.parametrize("preset", ["standard", "paper"])
@@ -148,8 +148,8 @@ def test_the_whole_method_runs_on_clip_with_random_weights(preset, monkeypatch):
 def test_several_style_images_of_any_shape_are_joined():
     wide = np.tile(stripes().images[0].pixels, (1, 3, 1))
     style = dataclasses.replace(stripes(), images=(*stripes().images, StyleImage("wide.png", wide, "")))
-    one = optimize.Optimizer(stripes(), METHOD, "cpu").optimize(describe(), ball())
-    two = optimize.Optimizer(style, METHOD, "cpu").optimize(describe(), ball())
+    one = optimize.Optimizer(stripes(), METHOD, "cpu").optimize([describe()], [ball()])[0]
+    two = optimize.Optimizer(style, METHOD, "cpu").optimize([describe()], [ball()])[0]
     assert one.images[0].shape == two.images[0].shape
     assert one.images[0].tobytes() != two.images[0].tobytes()
 

@@ -106,7 +106,7 @@ def quad(z: float = 0.0) -> Mesh:
 def render_quad(base: np.ndarray, eye=(0.0, 0.0, 2.5), method=METHOD, size=(16, 16)):
     mesh = quad()
     camera = render.look_at(np.array(eye), np.array([0.0, 0.0, 3.0]), method.field_of_view)
-    subject = render.Subject(mesh, base, size, ("clamp", "clamp"), "cpu")
+    subject = render.Subject(render.one_sheet(mesh, base, ("clamp", "clamp")), size, "cpu")
     visibility = render.EmbreeVisibility(mesh.points, mesh.triangles)
     return render.trace_views(subject, visibility, [camera], method)[0]
 
@@ -142,7 +142,9 @@ def test_footprint_equals_the_difference_between_neighbouring_pixels():
     flat = hits.triangle
     shares = np.concatenate([1 - hits.barycentrics.sum(-1, keepdims=True), hits.barycentrics], -1)
     uvs = (mesh.uvs[flat] * shares[..., None]).sum(-2)
-    subject = render.Subject(mesh, np.zeros((4, 4, 3), np.float32), (4, 4), ("clamp", "clamp"), "cpu")
+    subject = render.Subject(
+        render.one_sheet(mesh, np.zeros((4, 4, 3), np.float32), ("clamp", "clamp")), (4, 4), "cpu"
+    )
     row, column = np.argwhere(flat >= 0)[len(np.argwhere(flat >= 0)) // 2]
     points = (mesh.points[mesh.triangles][flat[row, column]] * shares[row, column][:, None]).sum(0)
     footprint = subject._footprint(

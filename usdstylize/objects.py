@@ -183,6 +183,11 @@ class StageObject:
             return self.base.wrap_s, self.base.wrap_t
         return "repeat", "repeat"
 
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """The UDIM tiles of T; empty where it is no UDIM set."""
+        return self.base.tiles if isinstance(self.base, TextureFile) else ()
+
 
 @dataclass(frozen=True, eq=False)
 class ObjectData:
@@ -227,6 +232,14 @@ class StageContents:
     skipped: tuple[Skipped, ...]
     sources: tuple[FileHash, ...]
     """Every layer and texture file that the composed stage and the objects read."""
+
+    @property
+    def groups(self) -> tuple[tuple[StageObject, ...], ...]:
+        """The objects, those of one group together, in stage order of each group's first."""
+        found: dict[str, list[StageObject]] = {}
+        for obj in self.objects:
+            found.setdefault(obj.group or obj.name, []).append(obj)
+        return tuple(map(tuple, found.values()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,7 @@
-"""One object's optimisation: random views, three losses, Adam on T_S (paper §3, supplement §1)."""
+"""The optimisation of one object, or of a group: random views, three losses, Adam on T_S.
+
+Paper §3, supplement §1.
+"""
 
 import threading
 import time
@@ -61,8 +64,12 @@ class Optimizer:
         self._objective = Objective(style, method, device, seed=seed, weights=weights)
         self._stop = threading.Event()
 
-    def each(self, objects: Sequence[StageObject], work: Callable[[StageObject], None]) -> None:
-        """Call ``work``, which calls `optimize`, for every object; on a CPU for several at a time.
+    def each(
+        self,
+        groups: Sequence[tuple[StageObject, ...]],
+        work: Callable[[tuple[StageObject, ...]], None],
+    ) -> None:
+        """Call ``work``, which calls `optimize`, for every group; on a CPU for several at a time.
 
         Many small steps leave cores idle that another object can use. How many threads compute
         one object depends on the machine alone, so that a mask does not change a result.
@@ -73,15 +80,15 @@ class Optimizer:
         cores = render.available_cores()
         at_once = min(cores, self.method.objects_at_once) if self._device == "cpu" else 1
         if at_once == 1:
-            for obj in objects:
-                work(obj)
+            for group in groups:
+                work(group)
             return
         threads = torch.get_num_threads()
         torch.set_num_threads(max(1, cores // at_once))
         pool = ThreadPoolExecutor(at_once)
         try:
             # As they end, not in order: what one object raises must not wait for a longer one.
-            for future in as_completed([pool.submit(work, obj) for obj in objects]):
+            for future in as_completed([pool.submit(work, group) for group in groups]):
                 future.result()
         except BaseException:
             self._stop.set()
@@ -94,29 +101,37 @@ class Optimizer:
     @_memory_errors()
     def optimize(
         self,
-        obj: StageObject,
-        data: ObjectData,
+        objects: Sequence[StageObject],
+        data: Sequence[ObjectData],
         *,
         on_iteration: Callable[[int, Losses], None] = lambda number, losses: None,
-    ) -> StyleTexture:
-        """The style texture of one object, the same for the same seed, object and device.
+    ) -> tuple[StyleTexture, ...]:
+        """The style texture of each object of one group, which stand together before the cameras.
 
-        Raises MeshError where no camera sees the object or the losses are not finite, and
+        The same for the same seed, objects and device. Objects of one look get the same texture.
+
+        Raises MeshError where no camera sees the objects or the losses are not finite, and
         MemoryError where the device's or the machine's memory is too small.
         """
         method, device, size = self.method, self._device, self.method.texture_resolution
         clock = _Stopwatch()
-        mesh = render.normalize(data.mesh)
-        subject = render.Subject(mesh, data.bases[0], (size, size), obj.wrap, device)
-        visibility = render.EmbreeVisibility(mesh.points, mesh.triangles)
-        covered = atlas.covered_texels(mesh.uvs, obj.wrap, size)
+        path = objects[0].path
+        assembly = render.assemble(objects, data)
+        subject = render.Subject(assembly, (size, size), device)
+        visibility = render.EmbreeVisibility(assembly.mesh.points, assembly.mesh.triangles)
+        covered = np.stack(
+            [
+                atlas.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
+                for number, sheet in enumerate(assembly.sheets)
+            ]
+        )
         clock.lap("setup")
 
         # The name is part of the seed: neither order nor mask changes an object's result.
-        random = np.random.default_rng([self._seed, zlib.crc32(obj.name.encode())])
-        batches = self._batches(obj, subject, visibility, random, clock)
-        seen = _Seen(size, device)
-        style = torch.zeros(size, size, 3, device=device, requires_grad=True)
+        random = np.random.default_rng([self._seed, zlib.crc32(objects[0].name.encode())])
+        batches = self._batches(path, subject, visibility, random, clock)
+        seen = _Seen(len(assembly.sheets), size, device)
+        style = torch.zeros(len(assembly.sheets), size, size, 3, device=device, requires_grad=True)
         adam = torch.optim.Adam([style], lr=method.learning_rate[0])
         texels: Texels | None = None
         recent: list[Tensor] = []
@@ -128,7 +143,7 @@ class Optimizer:
             if texels is None:
                 texels = _palette_texels(subject, covered, min(t.view.level for t in targets), device)
             seen.add(targets)
-            nnfm, content, palette = self._objective.terms(targets, style, obj.wrap, texels)
+            nnfm, content, palette = self._objective.terms(targets, subject.style_table(style), texels)
             total = (
                 method.nnfm_weight * nnfm
                 + method.content_weight * content
@@ -146,26 +161,36 @@ class Optimizer:
                 on_iteration(number, Losses(*recent[-1].tolist()))
         losses = Losses(*torch.stack(recent).mean(0).tolist())
         if not np.isfinite(losses.total):
-            raise MeshError(f"{obj.path}: the optimisation did not converge; try another --seed.")
+            raise MeshError(f"{path}: the optimisation did not converge; try another --seed.")
 
         valid = covered & seen.texels()
         if not valid.any():
-            raise MeshError(f"{obj.path}: no camera sees any of its texels; check its normals and UVs.")
-        image = atlas.dilate(style.detach().cpu().numpy(), valid, obj.wrap)
+            raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
+        images = [
+            atlas.dilate(image, texels_seen, sheet.wrap)
+            for image, texels_seen, sheet in zip(
+                style.detach().cpu().numpy(), valid, assembly.sheets, strict=True
+            )
+        ]
         clock.lap("finish")
-        return StyleTexture(
-            images=(image,),
-            coverage=float(valid.sum() / covered.sum()),
-            iterations=method.iterations,
-            seed=self._seed,
-            seconds=sum(clock.seconds.values()),
-            losses=losses,
-            stages=dict(clock.seconds),
-        )
+
+        def texture(sheets: Sequence[int]) -> StyleTexture:
+            own = list(sheets)
+            return StyleTexture(
+                images=tuple(images[sheet] for sheet in own),
+                coverage=float(valid[own].sum() / max(1, covered[own].sum())),
+                iterations=method.iterations,
+                seed=self._seed,
+                seconds=sum(clock.seconds.values()),
+                losses=losses,
+                stages=dict(clock.seconds),
+            )
+
+        return tuple(texture(sheets) for sheets in assembly.sheets_of_object)
 
     def _batches(
         self,
-        obj: StageObject,
+        path: str,
         subject: render.Subject,
         visibility: render.Visibility,
         random: np.random.Generator,
@@ -193,7 +218,7 @@ class Optimizer:
             else:
                 empty += 1
                 if empty > 16:
-                    raise MeshError(f"{obj.path}: it is invisible from every side; check its geometry.")
+                    raise MeshError(f"{path}: it is invisible from every side; check its geometry.")
 
 
 def _palette_texels(subject: render.Subject, covered: NDArray[np.bool_], level: float, device: str) -> Texels:
@@ -204,20 +229,24 @@ def _palette_texels(subject: render.Subject, covered: NDArray[np.bool_], level: 
     size = subject.style_size
     whole = min(int(level + 0.5), len(render.level_sizes(*size)) - 1)
     height, width = render.level_sizes(*size)[whole]
-    share = F.adaptive_avg_pool2d(torch.from_numpy(covered)[None, None].float(), (height, width))
-    inside = torch.nonzero(share.flatten() >= min(0.5, float(share.max()))).squeeze(1).to(device)
-    rows = inside + render.level_rows(size, whole).start
-    return Texels(rows, subject.base_at((height, width)).reshape(-1, 3)[inside])
+    share = F.adaptive_avg_pool2d(torch.from_numpy(covered)[:, None].float(), (height, width)).flatten(1)
+    rows, colors = [], []
+    for sheet, own in enumerate(share):
+        if not own.any():
+            continue
+        inside = torch.nonzero(own >= min(0.5, float(own.max()))).squeeze(1).to(device)
+        rows.append(inside + sheet * subject.rows_per_sheet + render.level_rows(size, whole).start)
+        colors.append(subject.base_at(sheet, (height, width)).reshape(-1, 3)[inside])
+    return Texels(torch.cat(rows), torch.cat(colors))
 
 
 class _Seen:
     """Which texels some camera has sampled, at their own mip level or at one a little coarser."""
 
-    def __init__(self, size: int, device: str) -> None:
+    def __init__(self, sheets: int, size: int, device: str) -> None:
         self._sizes = render.level_sizes(size, size)
-        self._rows = torch.zeros(
-            sum(height * width for height, width in self._sizes), dtype=torch.bool, device=device
-        )
+        self._areas = [height * width for height, width in self._sizes]
+        self._rows = torch.zeros(sheets * sum(self._areas), dtype=torch.bool, device=device)
         self._known: WeakSet[Target] = WeakSet()
 
     def add(self, targets: list[Target]) -> None:
@@ -230,17 +259,18 @@ class _Seen:
         """Not where a pixel at a grazing angle spans a great part of the texture: that is no sight."""
         coarsest = min(int(view.level) + 2, len(self._sizes) - 1)
         end = render.level_rows(self._sizes[0], coarsest).stop
-        counts = (view.style.weights > 0.05) & (view.style.rows < end)
+        counts = (view.style.weights > 0.05) & (view.style.rows % sum(self._areas) < end)
         self._rows[view.style.rows[counts].long()] = True
 
     def texels(self) -> NDArray[np.bool_]:
-        """(size, size) bool, row 0 the top."""
-        areas = [height * width for height, width in self._sizes]
-        levels = torch.split(self._rows.float(), areas)
-        result = torch.zeros(1, 1, 1, 1, device=self._rows.device)
-        for level, size in zip(reversed(levels), reversed(self._sizes), strict=True):
-            result = torch.maximum(F.interpolate(result, size, mode="nearest"), level.view(1, 1, *size))
-        return (result[0, 0] > 0).cpu().numpy()
+        """(S, size, size) bool, a picture per sheet, row 0 the top."""
+        sheets = self._rows.view(-1, sum(self._areas)).float()
+        result = torch.zeros(len(sheets), 1, 1, 1, device=self._rows.device)
+        for level, size in zip(
+            reversed(torch.split(sheets, self._areas, 1)), reversed(self._sizes), strict=True
+        ):
+            result = torch.maximum(F.interpolate(result, size, mode="nearest"), level.view(-1, 1, *size))
+        return (result[:, 0] > 0).cpu().numpy()
 
 
 class _Stopwatch:

@@ -8,12 +8,14 @@ concept/ ───▶ styles.load ────▶ StyleSet ───────
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usdstylize import author, stage, styles
 from usdstylize.errors import InputError, ObjectError, OutputError, StageError
-from usdstylize.objects import Skipped, StageContents, StageObject
+from usdstylize.objects import Losses, ObjectData, Skipped, StageContents, StageObject, StyleTexture
 from usdstylize.options import Options, preset_name, resolve
 from usdstylize.results import ObjectResult, Observer, Plan, RunResult, Silent, plain
 
@@ -108,16 +110,17 @@ def stylize(
     interrupted = False
     with author.Writer(output, contents, strength=options.strength, network=options.network) as writer:
 
-        def work(obj: StageObject) -> None:
-            if options.resume and obj.name in output.existing:
-                result = ObjectResult(obj.path, obj.name, "kept")
+        def work(group: tuple[StageObject, ...]) -> None:
+            if options.resume and all(obj.name in output.existing for obj in group):
+                results = [ObjectResult(obj.path, obj.name, "kept") for obj in group]
             else:
-                result = _stylize_object(obj, contents, optimizer, writer, observer)
-            ended[obj.path] = result
-            observer.object_ended(result)
+                results = _stylize_group(group, contents, optimizer, writer, observer)
+            for result in results:
+                ended[result.path] = result
+                observer.object_ended(result)
 
         try:
-            optimizer.each(contents.objects, work)
+            optimizer.each(contents.groups, work)
         except KeyboardInterrupt:
             interrupted = True
         except OutputError as error:  # it concerns every object, but hours of work may be done
@@ -145,39 +148,66 @@ def stylize(
     return RunResult(plan, root_layer, tuple(results), seconds, interrupted, problems)
 
 
-def _stylize_object(
-    obj: StageObject,
+def _stylize_group(
+    group: tuple[StageObject, ...],
     contents: StageContents,
     optimizer: "optimize.Optimizer",
     writer: author.Writer,
     observer: Observer,
-) -> ObjectResult:
-    """Load, optimise and write one object; its own troubles end here, as its result.
+) -> list[ObjectResult]:
+    """Load each object of a group, optimise them together, write each: one result for each.
 
     Raises OutputError for what concerns every object: a full disk, a lost folder.
     """
-    observer.object_started(obj, optimizer.method.iterations)
+    failed: dict[str, str] = {}
+    data: dict[str, ObjectData] = {}
+    for obj in group:
+        observer.object_started(obj, optimizer.method.iterations)
+        with _failures(obj, failed), _USD:
+            data[obj.path] = stage.load(contents, obj)
+    loaded = [obj for obj in group if obj.path in data]
+    textures: dict[str, StyleTexture] = {}
+    if loaded:
+
+        def told(number: int, losses: Losses) -> None:
+            for obj in loaded:
+                observer.iteration(obj, number, losses)
+
+        with _failures(loaded[0], failed):
+            optimised = optimizer.optimize(loaded, [data[obj.path] for obj in loaded], on_iteration=told)
+            textures = {obj.path: texture for obj, texture in zip(loaded, optimised, strict=True)}
+    for obj in loaded:
+        if obj.path in textures:
+            with _failures(obj, failed), _USD:
+                writer.write_object(obj, data[obj.path], textures[obj.path])
+    together = failed.get(loaded[0].path, "") if loaded else ""
+    return [
+        _done(obj, textures[obj.path], writer)
+        if obj.path in textures and obj.path not in failed
+        else ObjectResult(obj.path, obj.name, "failed", reason=failed.get(obj.path, together))
+        for obj in group
+    ]
+
+
+@contextmanager
+def _failures(obj: StageObject, failed: dict[str, str]) -> Iterator[None]:
+    """An object's own troubles end here, as its reason in ``failed``."""
     try:
-        with _USD:
-            data = stage.load(contents, obj)
-        texture = optimizer.optimize(
-            obj, data, on_iteration=lambda number, losses: observer.iteration(obj, number, losses)
-        )
-        with _USD:
-            writer.write_object(obj, data, texture)
+        yield
     except InputError:
         raise
     except ObjectError as error:
-        return ObjectResult(obj.path, obj.name, "failed", reason=str(error))
+        failed[obj.path] = str(error)
     except MemoryError:
         remedy = "lower --texture-resolution or scale its texture down"
-        reason = f"{obj.path} needs more memory than there is; {remedy}."
-        return ObjectResult(obj.path, obj.name, "failed", reason=reason)
+        failed[obj.path] = f"{obj.path} needs more memory than there is; {remedy}."
     except Exception as error:  # our own mistake, which must not cost the objects that are done
         _log.debug("%s failed", obj.path, exc_info=True)
         what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(". ")
-        reason = f"{obj.path}: internal error ({what}); please report it with what --verbose shows."
-        return ObjectResult(obj.path, obj.name, "failed", reason=reason)
+        failed[obj.path] = f"{obj.path}: internal error ({what}); please report it with what --verbose shows."
+
+
+def _done(obj: StageObject, texture: StyleTexture, writer: author.Writer) -> ObjectResult:
     return ObjectResult(
         obj.path,
         obj.name,

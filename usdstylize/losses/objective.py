@@ -14,9 +14,9 @@ from usdstylize.encoders import Encoder, load_encoder, precision
 from usdstylize.losses.content import content_loss
 from usdstylize.losses.nnfm import nnfm_loss, style_keys
 from usdstylize.losses.palette import palette_loss
-from usdstylize.objects import StyleSet, Wrap
+from usdstylize.objects import StyleSet
 from usdstylize.options import EncoderName, Method
-from usdstylize.render import View, mip_table, paint
+from usdstylize.render import View, paint
 
 __all__ = ["Objective", "Target", "Texels", "cover_crop"]
 
@@ -48,7 +48,7 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Texels:
-    """Texels of one mip level of T + T_S that the mesh's UVs cover.
+    """Texels of one mip level of T + T_S that the UVs cover, of all sheets.
 
     rows: (N,) int64 into the mip table of T_S. base: (N, 3) float32, T there, sRGB-encoded.
     """
@@ -122,15 +122,14 @@ class Objective:
         return [Target(*parts) for parts in zip(views, style, content, per_view, strict=True)]
 
     def terms(
-        self, targets: Sequence[Target], style_texture: Tensor, wrap: tuple[Wrap, Wrap], texels: "Texels"
+        self, targets: Sequence[Target], table: Tensor, texels: "Texels"
     ) -> tuple[Tensor, Tensor, Tensor]:
         """NNFM, content and palette loss, unweighted scalars.
 
-        style_texture: (H, W, 3) float32 T_S, signed, sRGB-encoded offsets. wrap: how it continues
-        in s and t. texels: those of T + T_S that the palette loss looks at.
+        table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values.
+        texels: those of T + T_S that the palette loss looks at.
         """
         views = [target.view for target in targets]
-        table = mip_table(style_texture, tent=wrap)
         where = [target.style for target in targets]
         rows = self._style_encoder(
             _channels_last(paint(views, table, self._background)),

@@ -2,18 +2,22 @@
 
 from usdstylize.render.cameras import Camera, draw_cameras, look_at
 from usdstylize.render.shading import decode_srgb, encode_srgb, phong, shade
+from usdstylize.render.sheets import Assembly, Sheet, assemble, normalize, one_sheet
 from usdstylize.render.texture import Taps, find_taps, level_rows, level_sizes, mip_table, sample
-from usdstylize.render.views import Subject, View, normalize, paint, trace_views
+from usdstylize.render.views import Subject, View, paint, trace_views
 from usdstylize.render.visibility import EmbreeVisibility, Hits, Visibility, available_cores
 
 __all__ = [
+    "Assembly",
     "Camera",
     "EmbreeVisibility",
     "Hits",
+    "Sheet",
     "Subject",
     "Taps",
     "View",
     "Visibility",
+    "assemble",
     "available_cores",
     "decode_srgb",
     "draw_cameras",
@@ -24,6 +28,7 @@ __all__ = [
     "look_at",
     "mip_table",
     "normalize",
+    "one_sheet",
     "paint",
     "phong",
     "sample",

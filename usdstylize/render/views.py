@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usdstylize.objects import Mesh, Wrap
 from usdstylize.options import Method
 from usdstylize.render.cameras import Camera, pixel_directions
 from usdstylize.render.shading import phong, shade
-from usdstylize.render.texture import Taps, find_taps, mip_table, sample
+from usdstylize.render.sheets import Assembly
+from usdstylize.render.texture import Taps, find_taps, level_sizes, mip_table, sample
 from usdstylize.render.visibility import Hits, Visibility
 
-__all__ = ["Subject", "View", "normalize", "paint", "trace_views"]
+__all__ = ["Subject", "View", "paint", "trace_views"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,41 +42,45 @@ class View:
         return flat.view(self.resolution, self.resolution)
 
 
-def normalize(mesh: Mesh) -> Mesh:
-    """The mesh moved and scaled so that its bounding sphere is the unit sphere at the origin."""
-    used = mesh.points[np.unique(mesh.triangles)].astype(np.float64)
-    center = (used.min(0) + used.max(0)) / 2
-    radius = np.linalg.norm(used - center, axis=1).max()
-    points = ((mesh.points - center) / radius).astype(np.float32)
-    return Mesh(points, mesh.triangles, mesh.normals, mesh.uvs)
-
-
 class Subject:
-    """One object set up for rendering: its triangles and its original texture on a device."""
+    """Objects set up for rendering: their triangles and their original textures on a device.
 
-    def __init__(
-        self, mesh: Mesh, base: np.ndarray, style_size: tuple[int, int], wrap: tuple[Wrap, Wrap], device: str
-    ) -> None:
-        """mesh: normalised. base: (H, W, 3) float32 T, sRGB-encoded. style_size: of T_S."""
+    The rows of all sheets lie one after the other in one mip table, of T and of T_S alike.
+    """
+
+    def __init__(self, assembly: Assembly, style_size: tuple[int, int], device: str) -> None:
+        """style_size: (height, width) of T_S on every sheet."""
         self.device = device
         self.style_size = style_size
-        self.wrap = wrap
+        mesh = assembly.mesh
         corners = mesh.points[mesh.triangles]
         self._corners = torch.from_numpy(corners).to(device)
         self._normals = torch.from_numpy(mesh.normals).to(device)
         self._uvs = torch.from_numpy(mesh.uvs).to(device)
+        self._sheet = torch.from_numpy(assembly.sheet_of_triangle).to(device)
         self._gradients = _uv_gradients(self._corners, self._uvs)
-        self._base = torch.from_numpy(np.ascontiguousarray(base, dtype=np.float32)).to(device)
-        self._base_table = mip_table(self._base)
+        self._wraps = [sheet.wrap for sheet in assembly.sheets]
+        self._bases = [
+            torch.from_numpy(np.ascontiguousarray(sheet.base, dtype=np.float32)).to(device)
+            for sheet in assembly.sheets
+        ]
+        self._base_table = torch.cat([mip_table(base) for base in self._bases])
 
     @property
-    def base_size(self) -> tuple[int, int]:
-        """(height, width) of T."""
-        return self._base.shape[0], self._base.shape[1]
+    def rows_per_sheet(self) -> int:
+        """Rows of the mip table of T_S that one sheet takes."""
+        return sum(height * width for height, width in level_sizes(*self.style_size))
 
-    def base_at(self, size: tuple[int, int]) -> Tensor:
+    def style_table(self, style: Tensor) -> Tensor:
+        """The mip table of T_S; ``style`` is (S, H, W, 3), one texture per sheet."""
+        tables = [mip_table(texture, tent=wrap) for texture, wrap in zip(style, self._wraps, strict=True)]
+        return tables[0] if len(tables) == 1 else torch.cat(tables)
+
+    def base_at(self, sheet: int, size: tuple[int, int]) -> Tensor:
         """T (h, w, 3) at another (height, width), sRGB-encoded, for losses on the texture itself."""
-        resized = F.interpolate(self._base.permute(2, 0, 1)[None], size, mode="bilinear", antialias=True)
+        resized = F.interpolate(
+            self._bases[sheet].permute(2, 0, 1)[None], size, mode="bilinear", antialias=True
+        )
         return resized[0].permute(1, 2, 0)
 
     def view(self, camera: Camera, hits: Hits, method: Method) -> View:
@@ -93,12 +97,29 @@ class Subject:
         eye, light = (torch.from_numpy(v).to(self.device) for v in (camera.eye, camera.light))
         footprint = self._footprint(triangle, points - eye, camera, resolution)
         diffuse, specular = phong(points, normals, eye, light, method)
-        base = sample(self._base_table, find_taps(uvs, footprint, self.base_size, self.wrap))
-        style = find_taps(uvs, footprint, self.style_size, self.wrap)
+        sheet = self._sheet[triangle]
+        sizes = [(base.shape[0], base.shape[1]) for base in self._bases]
+        base = sample(self._base_table, self._taps(uvs, footprint, sheet, sizes))
+        style = self._taps(uvs, footprint, sheet, [self.style_size] * len(sizes))
         texels = (footprint * max(self.style_size)).norm(dim=2).amax(1)
         level = float(texels.median().clamp_min(1).log2()) if len(texels) else 0.0
         where = torch.from_numpy(pixels).to(self.device)
         return View(resolution, where, level, base, style, diffuse, specular)
+
+    def _taps(self, uvs: Tensor, footprint: Tensor, sheet: Tensor, sizes: Sequence[tuple[int, int]]) -> Taps:
+        """`find_taps` of each sample on its own sheet, whose texture has the size given."""
+        if len(sizes) == 1:
+            return find_taps(uvs, footprint, sizes[0], self._wraps[0])
+        rows = torch.zeros(len(uvs), 8, dtype=torch.int32, device=self.device)
+        weights = torch.zeros(len(uvs), 8, device=self.device)
+        start = 0
+        for number, (size, wrap) in enumerate(zip(sizes, self._wraps, strict=True)):
+            where = torch.nonzero(sheet == number).squeeze(1)
+            taps = find_taps(uvs[where], footprint[where], size, wrap)
+            rows[where] = taps.rows + start
+            weights[where] = taps.weights
+            start += sum(height * width for height, width in level_sizes(*size))
+        return Taps(rows, weights)
 
     def _footprint(self, triangle: Tensor, rays: Tensor, camera: Camera, resolution: int) -> Tensor:
         """Change of uv per pixel (P, 2, 2): the neighbouring pixels' rays cut the same plane."""
@@ -140,7 +161,7 @@ def trace_views(
 def paint(views: Sequence[View], style_table: Tensor | None, background: Tensor) -> Tensor:
     """Renders (B, 3, R, R), sRGB-encoded 0..1, row 0 the top.
 
-    style_table: `mip_table` of T_S; None renders the original. background: (3, R, R) float,
+    style_table: `Subject.style_table` of T_S; None renders the original. background: (3, R, R) float,
     sRGB-encoded, behind the object in every view.
     """
     color = torch.cat([view.base for view in views])

@@ -1,0 +1,110 @@
+"""Objects that stand together before the cameras: one mesh, and a sheet per texture to optimise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usdstylize.errors import MeshError
+from usdstylize.objects import Mesh, ObjectData, StageObject, Wrap
+
+__all__ = ["Assembly", "Sheet", "assemble", "normalize", "one_sheet"]
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
+_FIRST_TILE = 1001
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """One texture: that of a look, or one UDIM tile of it.
+
+    base: (H, W, 3) float32, T, sRGB-encoded, row 0 the top. wrap: in s and in t.
+    """
+
+    base: Float32
+    wrap: tuple[Wrap, Wrap]
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """mesh: the triangles of all objects, in the unit sphere; UVs are those of their sheet.
+
+    sheet_of_triangle: (F,) int64. sheets_of_object: for each object the indices of its sheets,
+    in the order of ``ObjectData.bases``; objects of one look have the same.
+    """
+
+    mesh: Mesh
+    sheets: tuple[Sheet, ...]
+    sheet_of_triangle: Int64
+    sheets_of_object: tuple[tuple[int, ...], ...]
+
+    def uvs_of(self, sheet: int) -> Float32:
+        """(T, 3, 2) of the triangles on one sheet."""
+        chosen: Float32 = self.mesh.uvs[self.sheet_of_triangle == sheet]
+        return chosen
+
+
+def assemble(objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Assembly:
+    """The objects of one group, with as many sheets as they have looks and tiles.
+
+    Triangles on a UDIM tile that has no file show no texture and are left out. Raises MeshError
+    where nothing remains of an object.
+    """
+    sheets: list[Sheet] = []
+    of_look: dict[str, tuple[int, ...]] = {}
+    meshes, numbers = [], []
+    for obj, item in zip(objects, data, strict=True):
+        tiles = obj.tiles
+        look = obj.look or obj.name
+        if look not in of_look:
+            of_look[look] = tuple(range(len(sheets), len(sheets) + len(item.bases)))
+            wrap: tuple[Wrap, Wrap] = ("clamp", "clamp") if tiles else obj.wrap
+            sheets += [Sheet(base, wrap) for base in item.bases]
+        mesh, number = item.mesh, np.full(len(item.mesh.triangles), of_look[look][0], np.int64)
+        if tiles:
+            mesh, tile = _on_tiles(mesh, tiles, obj.path)
+            number = np.array(of_look[look], np.int64)[tile]
+        meshes.append(mesh)
+        numbers.append(number)
+    offsets = np.cumsum([0, *(len(mesh.points) for mesh in meshes[:-1])])
+    joined = Mesh(
+        points=np.concatenate([mesh.points for mesh in meshes]),
+        triangles=np.concatenate(
+            [mesh.triangles + np.int32(offset) for mesh, offset in zip(meshes, offsets, strict=True)]
+        ),
+        normals=np.concatenate([mesh.normals for mesh in meshes]),
+        uvs=np.concatenate([mesh.uvs for mesh in meshes]),
+    )
+    owned = tuple(of_look[obj.look or obj.name] for obj in objects)
+    return Assembly(normalize(joined), tuple(sheets), np.concatenate(numbers), owned)
+
+
+def one_sheet(mesh: Mesh, base: Float32, wrap: tuple[Wrap, Wrap]) -> Assembly:
+    """A single mesh, normalised already, with a single texture."""
+    return Assembly(mesh, (Sheet(base, wrap),), np.zeros(len(mesh.triangles), np.int64), ((0,),))
+
+
+def _on_tiles(mesh: Mesh, tiles: Sequence[int], path: str) -> tuple[Mesh, Int64]:
+    """The triangles on the given tiles, their UVs moved to 0..1, and the place of each one's tile."""
+    corner = np.floor(mesh.uvs.mean(axis=1, dtype=np.float64)).astype(np.int64)
+    tile = np.where((corner >= 0).all(axis=1) & (corner[:, 0] < 10), corner @ [1, 10] + _FIRST_TILE, -1)
+    kept = np.isin(tile, tiles)
+    if not kept.any():
+        raise MeshError(
+            f"{path} has no UVs on any tile of its UDIM texture; fix its UVs or restore the tiles."
+        )
+    uvs = (mesh.uvs[kept] - corner[kept][:, None, :]).astype(np.float32)
+    place = np.searchsorted(np.array(tiles), tile[kept])
+    return Mesh(mesh.points, mesh.triangles[kept], mesh.normals[kept], uvs), place
+
+
+def normalize(mesh: Mesh) -> Mesh:
+    """The mesh moved and scaled so that its bounding sphere is the unit sphere at the origin."""
+    used = mesh.points[np.unique(mesh.triangles)].astype(np.float64)
+    center = (used.min(0) + used.max(0)) / 2
+    radius = np.linalg.norm(used - center, axis=1).max()
+    points = ((mesh.points - center) / radius).astype(np.float32)
+    return Mesh(points, mesh.triangles, mesh.normals, mesh.uvs)
