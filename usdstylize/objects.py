@@ -68,12 +68,21 @@ class Mesh:
 
 @dataclass(frozen=True)
 class UVTransform:
-    """A UsdTransform2d: ``uv * scale``, rotated counter-clockwise, then translated."""
+    """A UsdTransform2d: ``uv * scale``, rotated counter-clockwise, then translated.
+
+    A chain that shears is more than a single one can do, and is kept as a chain.
+    """
 
     scale: tuple[float, float] = (1.0, 1.0)
     rotation: float = 0.0
     """Degrees, counter-clockwise."""
     translation: tuple[float, float] = (0.0, 0.0)
+    then: "UVTransform | None" = None
+    """The next one of a chain: applied to what this one gives."""
+
+    def chain(self) -> tuple["UVTransform", ...]:
+        """This one and all that follow, in the order in which they are applied."""
+        return (self,) if self.then is None else (self, *self.then.chain())
 
 
 @dataclass(frozen=True)

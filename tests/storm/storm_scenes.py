@@ -4,6 +4,7 @@ The camera sees -1..1 in x and y; the triangle reaches beyond the picture on eve
 no edge of its own is in it. Without a transform, u and v run over 0..1 (or ``uv_range``) in the picture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,17 @@ class Paint:
     scale: tuple[float, ...] | None = None
     bias: tuple[float, ...] | None = None
     primvar: str = "st"
-    transform: dict[str, Any] | None = None
+    transform: dict[str, Any] | Sequence[dict[str, Any]] | None = None
+    """A UsdTransform2d, or a chain of them, the one nearest to the primvar first."""
     behind_graph: bool = False
     """The texture sits in a NodeGraph, file and primvar name come through interface inputs."""
     inputs: dict[str, Any] = field(default_factory=dict)
     """Other values of the surface."""
+
+
+def steps(transform: dict[str, Any] | Sequence[dict[str, Any]] | None) -> Sequence[dict[str, Any]]:
+    """A transform, a chain of them or none, as a chain."""
+    return [transform] if isinstance(transform, dict) else transform or ()
 
 
 def write_image(path: Path, codes: NDArray[np.float64]) -> None:
@@ -136,19 +143,19 @@ def add_texture(
     wrap: tuple[str, str] = ("repeat", "repeat"),
     scale: tuple[float, ...] | None = None,
     bias: tuple[float, ...] | None = None,
-    transform: dict[str, Any] | None = None,
+    transform: dict[str, Any] | Sequence[dict[str, Any]] | None = None,
 ) -> UsdShade.Shader:
     reader = UsdShade.Shader.Define(stage, f"{where}/{name}Reader")
     reader.CreateIdAttr("UsdPrimvarReader_float2")
     reader.CreateInput("varname", _Types.String).Set(primvar)
     coordinates = reader.CreateOutput("result", _Types.Float2)
-    if transform is not None:
-        place = UsdShade.Shader.Define(stage, f"{where}/{name}Place")
+    for number, step in enumerate(steps(transform)):
+        place = UsdShade.Shader.Define(stage, f"{where}/{name}Place{number or ''}")
         place.CreateIdAttr("UsdTransform2d")
         place.CreateInput("in", _Types.Float2).ConnectToSource(coordinates)
-        place.CreateInput("scale", _Types.Float2).Set(transform["scale"])
-        place.CreateInput("rotation", _Types.Float).Set(transform["rotation"])
-        place.CreateInput("translation", _Types.Float2).Set(transform["translation"])
+        place.CreateInput("scale", _Types.Float2).Set(step["scale"])
+        place.CreateInput("rotation", _Types.Float).Set(step["rotation"])
+        place.CreateInput("translation", _Types.Float2).Set(step["translation"])
         coordinates = place.CreateOutput("result", _Types.Float2)
     image = UsdShade.Shader.Define(stage, f"{where}/{name}")
     image.CreateIdAttr("UsdUVTexture")

@@ -7,6 +7,7 @@ live network = bake = clamp(T + strength · T_S): max abs in linear 0.002 live, 
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,17 @@ from usdstylize import author, stage
 from usdstylize.objects import DisplayColor, Losses, ObjectData, StageObject, StyleTexture
 
 from .storm_python import STORM_PYTHON
-from .storm_scenes import CAMERA, Paint, add_material, add_mesh, add_texture, bind, make_stage, write_image
+from .storm_scenes import (
+    CAMERA,
+    Paint,
+    add_material,
+    add_mesh,
+    add_texture,
+    bind,
+    make_stage,
+    steps,
+    write_image,
+)
 
 pytestmark = pytest.mark.storm
 
@@ -84,7 +95,7 @@ def material(obj: StageObject) -> str:
 
 
 def texels_in_picture(
-    width: int, low: float, high: float, transform: dict[str, Any] | None
+    width: int, low: float, high: float, transform: dict[str, Any] | Sequence[dict[str, Any]] | None
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
     """Which pixels lie at texel centres, and the row and column of the texel under each pixel.
 
@@ -92,11 +103,11 @@ def texels_in_picture(
     """
     middle = (np.arange(width) + 0.5) / width
     u, v = np.meshgrid(low + middle * (high - low), low + middle[::-1] * (high - low))
-    if transform is not None:
-        angle = np.radians(transform["rotation"])
-        u, v = u * transform["scale"][0], v * transform["scale"][1]
+    for step in steps(transform):
+        angle = np.radians(step["rotation"])
+        u, v = u * step["scale"][0], v * step["scale"][1]
         u, v = u * np.cos(angle) - v * np.sin(angle), u * np.sin(angle) + v * np.cos(angle)
-        u, v = u + transform["translation"][0], v + transform["translation"][1]
+        u, v = u + step["translation"][0], v + step["translation"][1]
     x, y = u * SIZE, (1 - v) * SIZE
     columns, rows = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     centred = (np.abs(x - columns - 0.5) < 0.01) & (np.abs(y - rows - 0.5) < 0.01)

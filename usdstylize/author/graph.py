@@ -78,7 +78,7 @@ class Graph:
         return self.node(name, identifier, inputs, kind)
 
     def coordinates(self, primvar: str, transform: UVTransform | None) -> Sdf.Path:
-        """Texture coordinates of a primvar, through a UsdTransform2d's arithmetic."""
+        """Texture coordinates of a primvar, through the arithmetic of a chain of UsdTransform2d."""
         key = ("uv", primvar, transform)
         if key not in self._shared:
             self._shared[key] = self._coordinates(primvar, transform)
@@ -88,13 +88,13 @@ class Graph:
         out = self.node(
             "Coordinates", "ND_geompropvalue_vector2", {"geomprop": ("string", primvar)}, "vector2"
         )
-        if transform is None:
-            return out
-        out = self.binary("CoordinatesScale", "multiply", "vector2", out, Gf.Vec2f(*transform.scale))
-        # MaterialX turns clockwise, UsdTransform2d counter-clockwise.
-        turned = {"in": ("vector2", out), "amount": ("float", -transform.rotation)}
-        out = self.node("CoordinatesRotate", "ND_rotate2d_vector2", turned, "vector2")
-        return self.binary("CoordinatesMove", "add", "vector2", out, Gf.Vec2f(*transform.translation))
+        for step in transform.chain() if transform else ():
+            out = self.binary("CoordinatesScale", "multiply", "vector2", out, Gf.Vec2f(*step.scale))
+            # MaterialX turns clockwise, UsdTransform2d counter-clockwise.
+            turned = {"in": ("vector2", out), "amount": ("float", -step.rotation)}
+            out = self.node("CoordinatesRotate", "ND_rotate2d_vector2", turned, "vector2")
+            out = self.binary("CoordinatesMove", "add", "vector2", out, Gf.Vec2f(*step.translation))
+        return out
 
     def image(
         self,

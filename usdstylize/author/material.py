@@ -204,17 +204,18 @@ def _baked_texture(
         {"varname": (_Types.String, source.uv_primvar)},
     )
     coordinates = reader.output("result")
-    if source.uv_transform is not None:
+    for step in source.uv_transform.chain() if source.uv_transform else ():
         transform = {
             "in": (_Types.Float2, coordinates),
-            "scale": (_Types.Float2, source.uv_transform.scale),
-            "rotation": (_Types.Float, source.uv_transform.rotation),
-            "translation": (_Types.Float2, source.uv_transform.translation),
+            "scale": (_Types.Float2, step.scale),
+            "rotation": (_Types.Float, step.rotation),
+            "translation": (_Types.Float2, step.translation),
         }
-        place = parent.AppendChild(_free("StylizedTransform", taken))
-        coordinates = add_shader(layer, place, "UsdTransform2d", ("result", _Types.Float2), transform).output(
-            "result"
-        )
+        place = _free("StylizedTransform", taken)
+        taken = {*taken, place}
+        coordinates = add_shader(
+            layer, parent.AppendChild(place), "UsdTransform2d", ("result", _Types.Float2), transform
+        ).output("result")
     wrap_s, wrap_t = source.wrap
     texture: dict[str, tuple[Any, Any]] = {
         "file": (_Types.Asset, Sdf.AssetPath(textures.baked)),

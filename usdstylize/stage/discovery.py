@@ -100,6 +100,8 @@ def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.T
     notes = [*look.notes, *geometry.notes]
     if _is_deformed(mesh):
         notes.append("It is skinned or blended and is read in its rest shape, not as posed at the frame.")
+    if look.uv_transform and look.uv_transform.then:
+        notes.append("Its chain of UsdTransform2d shears, which some viewers show only by the live network.")
     black = isinstance(look.base, TextureFile) and "black" in (look.base.wrap_s, look.base.wrap_t)
     if black and (arrays.uvs.min() < 0 or arrays.uvs.max() > 1):
         notes.append("Its UVs leave 0..1, where the texture's wrap mode is black.")

@@ -104,14 +104,12 @@ def read_corner_values(
 
 
 def transform_uvs(uvs: NDArray[np.float64], transform: UVTransform | None) -> NDArray[np.float64]:
-    """UVs after a UsdTransform2d: scaled, rotated counter-clockwise, translated. Shape is kept."""
-    if transform is None:
-        return uvs
-    scaled = uvs * _pair(transform.scale)
-    angle = np.deg2rad(transform.rotation)
-    cos, sin = np.cos(angle), np.sin(angle)
-    turned: NDArray[np.float64] = scaled @ np.array([[cos, sin], [-sin, cos]])
-    return turned + _pair(transform.translation)
+    """UVs after a chain of UsdTransform2d: scaled, rotated counter-clockwise, translated. Shape is kept."""
+    for step in transform.chain() if transform else ():
+        angle = np.deg2rad(step.rotation)
+        cos, sin = np.cos(angle), np.sin(angle)
+        uvs = (uvs * _pair(step.scale)) @ np.array([[cos, sin], [-sin, cos]]) + _pair(step.translation)
+    return uvs
 
 
 def _pair(values: Sequence[float]) -> NDArray[np.float64]:

@@ -2,12 +2,14 @@
 
 from typing import Any, Literal
 
+import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
 from usdstylize.objects import ConstantColor, TextureFile, UVTransform, Wrap
 from usdstylize.stage.images import ImageHeader, read_header
 from usdstylize.stage.inputs import frozen, input_value, producer, producing_shader, shader_id
+from usdstylize.stage.primvars import transform_uvs
 
 __all__ = ["read_texture", "read_uv_source"]
 
@@ -74,28 +76,56 @@ def read_texture(
 def read_uv_source(texture: UsdShade.Shader, time: Usd.TimeCode) -> tuple[str, UVTransform | None]:
     """The primvar that the texture's ``st`` reads, and the UsdTransform2d on the way.
 
+    Several in a row become one where one can do the same; else they stay a chain.
+
     Raises MaterialError where something else, or nothing, feeds ``st``.
     """
     node = _uv_node(texture, "st")
     transform = None
-    if shader_id(node) == "UsdTransform2d":
-        scale = input_value(node, "scale", time, (1.0, 1.0))
-        translation = input_value(node, "translation", time, (0.0, 0.0))
-        transform = UVTransform(
-            scale=(float(scale[0]), float(scale[1])),
-            rotation=float(input_value(node, "rotation", time, 0.0)),
-            translation=(float(translation[0]), float(translation[1])),
-        )
+    passed = set()
+    while shader_id(node) == "UsdTransform2d":
+        if node.GetPath() in passed:
+            raise MaterialError(f"Shader {node.GetPath()} feeds itself; reconnect its inputs:in.")
+        passed.add(node.GetPath())
+        transform = _transform(node, time, then=transform)
         node = _uv_node(node, "in")
     if shader_id(node) != "UsdPrimvarReader_float2":
         raise MaterialError(
             f"Texture shader {texture.GetPath()} takes its st through {node.GetPath()} ({shader_id(node)}), "
-            "which is not supported; use a UsdPrimvarReader_float2 and at most one UsdTransform2d."
+            "which is not supported; use a UsdPrimvarReader_float2 and any number of UsdTransform2d."
         )
     name = str(input_value(node, "varname", time, ""))
     if not name:
         raise MaterialError(f"Primvar reader {node.GetPath()} names no primvar; set its inputs:varname.")
-    return name.removeprefix("primvars:"), transform
+    return name.removeprefix("primvars:"), _joined(transform)
+
+
+def _joined(transform: UVTransform | None) -> UVTransform | None:
+    """A chain as a single transform where one does the same: viewers draw a chain wrongly or not at all."""
+    if transform is None or transform.then is None:
+        return transform
+    origin, first, second = transform_uvs(np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]), transform)
+    across, up = first - origin, second - origin
+    lengths = np.linalg.norm(across), np.linalg.norm(up)
+    if abs(across @ up) > 1e-6 * lengths[0] * lengths[1] or not all(lengths):
+        return transform
+    sign = -1.0 if across[0] * up[1] < across[1] * up[0] else 1.0
+    return UVTransform(
+        scale=(float(lengths[0]), float(sign * lengths[1])),
+        rotation=float(np.degrees(np.arctan2(across[1], across[0]))),
+        translation=(float(origin[0]), float(origin[1])),
+    )
+
+
+def _transform(node: UsdShade.Shader, time: Usd.TimeCode, then: UVTransform | None) -> UVTransform:
+    scale = input_value(node, "scale", time, (1.0, 1.0))
+    translation = input_value(node, "translation", time, (0.0, 0.0))
+    return UVTransform(
+        scale=(float(scale[0]), float(scale[1])),
+        rotation=float(input_value(node, "rotation", time, 0.0)),
+        translation=(float(translation[0]), float(translation[1])),
+        then=then,
+    )
 
 
 def _uv_node(shader: UsdShade.Shader, name: str) -> UsdShade.Shader:
