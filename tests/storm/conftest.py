@@ -4,7 +4,7 @@ import pytest
 
 from .storm_python import STORM_PYTHON
 
-collect_ignore_glob = [] if STORM_PYTHON.is_file() else ["test_storm*.py"]
+collect_ignore_glob = [] if STORM_PYTHON.is_file() else ["test_*.py"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from .usdmtlx_python import USDMTLX_PYTHON
 
-collect_ignore = [] if USDMTLX_PYTHON.is_file() else ["test_usdmtlx.py"]
+collect_ignore_glob = [] if USDMTLX_PYTHON.is_file() else ["test_*.py"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,120 @@
+"""NVIDIA's asset validator finds nothing in a result that it does not find in the source."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from author_results import write_result
+from conftest import build_tiny_stage
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
+
+from .nvidia import findings, own_findings
+
+pytestmark = pytest.mark.usdmtlx
+
+SAMPLES = Path(__file__).parents[2] / "sample_stages"
+
+
+def plain(folder: Path) -> Path:
+    return write_result(build_tiny_stage(folder / "shot"))
+
+
+def two_styles(folder: Path) -> Path:
+    stage = build_tiny_stage(folder / "shot")
+    write_result(stage)
+    return write_result(stage, "gouache", seed=1)
+
+
+def one_network(folder: Path) -> Path:
+    return write_result(build_tiny_stage(folder / "shot"), network="mtlx")
+
+
+def subsets(folder: Path) -> Path:
+    path = build_tiny_stage(folder / "shot")
+    stage = Usd.Stage.Open(str(path))
+    mesh = UsdGeom.Mesh.Get(stage, "/World/Left")
+    mesh.GetFaceVertexCountsAttr().Set([3, 3])
+    mesh.GetFaceVertexIndicesAttr().Set([0, 1, 2, 0, 2, 3])
+    for index, name in enumerate(("lower", "upper")):
+        subset = UsdGeom.Subset.CreateGeomSubset(
+            mesh, name, UsdGeom.Tokens.face, [index], "materialBind", UsdGeom.Tokens.partition
+        )
+        material = UsdShade.Material.Get(stage, "/World/Looks/Paint")
+        UsdShade.MaterialBindingAPI.Apply(subset.GetPrim()).Bind(material)
+    stage.Save()
+    return write_result(path)
+
+
+def display_color(folder: Path) -> Path:
+    path = build_tiny_stage(folder / "shot")
+    stage = Usd.Stage.Open(str(path))
+    right = stage.GetPrimAtPath("/World/Right")
+    UsdShade.MaterialBindingAPI(right).UnbindAllBindings()
+    colors = UsdGeom.Gprim(right).CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
+    colors.Set([Gf.Vec3f(1, 0, 0), Gf.Vec3f(0, 1, 0), Gf.Vec3f(0, 0, 1), Gf.Vec3f(1, 1, 1)])
+    stage.Save()
+    return write_result(path)
+
+
+def stronger_ancestor(folder: Path) -> Path:
+    """A binding that only a collection can overrule."""
+    path = build_tiny_stage(folder / "shot")
+    stage = Usd.Stage.Open(str(path))
+    UsdShade.MaterialBindingAPI.Apply(stage.GetPrimAtPath("/World")).Bind(
+        UsdShade.Material.Get(stage, "/World/Looks/Paint"), UsdShade.Tokens.strongerThanDescendants
+    )
+    stage.Save()
+    return write_result(path)
+
+
+def other_renderers(folder: Path) -> Path:
+    path = build_tiny_stage(folder / "shot")
+    stage = Usd.Stage.Open(str(path))
+    material = UsdShade.Material.Get(stage, "/World/Looks/Paint")
+    for context in ("ri", "arnold"):
+        shader = UsdShade.Shader.Define(stage, f"/World/Looks/Paint/{context}")
+        shader.CreateIdAttr(f"{context}_surface")
+        material.CreateSurfaceOutput(context).ConnectToSource(
+            shader.CreateOutput("out", Sdf.ValueTypeNames.Token)
+        )
+    stage.Save()
+    return write_result(path)
+
+
+def usdz(folder: Path) -> Path:
+    package = folder / "tiny.usdz"
+    assert UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(str(build_tiny_stage(folder / "shot"))), str(package))
+    return write_result(package)
+
+
+def still_life(folder: Path) -> Path:
+    """References, payloads, normal maps, subsets, nine objects."""
+    return write_result(SAMPLES / "still_life.usda", output=folder / "out")
+
+
+KINDS = (
+    plain,
+    two_styles,
+    one_network,
+    subsets,
+    display_color,
+    stronger_ancestor,
+    other_renderers,
+    usdz,
+    still_life,
+)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_no_finding_is_ours(kind: Callable[[Path], Path], tmp_path: Path) -> None:
+    assert own_findings(kind(tmp_path)) == []
+
+
+def test_it_does_find_what_is_wrong(tmp_path: Path) -> None:
+    result = plain(tmp_path)
+    layer = Sdf.Layer.FindOrOpen(str(result.with_name("tiny.style.usda")))
+    path = "/World/StylizedLooks/World__Left{style=ink}StylizedNetwork/Sum.info:id"
+    layer.GetAttributeAtPath(path).default = "ND_add_color333"
+    layer.Save()
+    assert any("ND_add_color333" in message for *_, message in findings(result)[result])
+    assert len(own_findings(result)) == 1
