@@ -36,6 +36,7 @@ def write_result(
     resume: bool = False,
     strength: float = 1.0,
     network: Any = "both",
+    block_contexts: Sequence[str] = (),
     seed: int = 0,
     during: AbstractContextManager[None] | None = None,
 ) -> Path:
@@ -49,7 +50,9 @@ def write_result(
     loaded = [(obj, stage.load(contents, obj)) for obj in chosen]
     with (
         during or nullcontext(),
-        author.Writer(plan, contents, strength=strength, network=network) as writer,
+        author.Writer(
+            plan, contents, strength=strength, network=network, block_contexts=block_contexts
+        ) as writer,
     ):
         for obj, data in loaded:
             writer.write_object(obj, data, texture(offsets(seed)))

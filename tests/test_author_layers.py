@@ -199,26 +199,6 @@ def test_a_surface_outside_its_material_keeps_its_values(tiny_stage: Path) -> No
     assert author.verify(result).failed == ()
 
 
-def test_other_renderers_surfaces_are_blocked_in_the_style_only(tiny_stage: Path) -> None:
-    source = edit(tiny_stage)
-    material = UsdShade.Material.Get(source, "/World/Looks/Paint")
-    for context in ("mdl", "ri"):
-        shader = UsdShade.Shader.Define(source, f"/World/Looks/Paint/{context}")
-        shader.SetSourceAsset(f"./{context}.txt", context)
-        material.CreateSurfaceOutput(context).ConnectToSource(
-            shader.CreateOutput("out", Sdf.ValueTypeNames.Token)
-        )
-    source.Save()
-    result = write_result(tiny_stage)
-    opened = edit(result)
-    look = UsdShade.Material.Get(opened, f"{LOOKS}/World__Left")
-    for context in ("mdl", "ri"):
-        assert look.ComputeSurfaceSource(context)[0].GetPath().name == "Surface"
-    author.select(result, "original")
-    for context in ("mdl", "ri"):
-        assert look.ComputeSurfaceSource(context)[0].GetPath().name == context
-
-
 def test_one_network_only_where_asked(tiny_stage: Path) -> None:
     for network, contexts in (("preview", [""]), ("mtlx", ["mtlx"])):
         result = write_result(tiny_stage, network=network, force=True)

@@ -67,6 +67,7 @@ class CommandLineOptions(Options):
     camera_distance: Annotated[
         tuple[float, float] | None, Parameter(converter=_range, n_tokens=1, metavar="NEAR,FAR")
     ] = Options.camera_distance
+    block_contexts: Words = Options.block_contexts
 
 
 @Parameter(name="*", group="Messages")

@@ -173,6 +173,8 @@ class Options:
     """The same seed on the same device gives the same texture."""
     network: Network = "both"
     """Which networks to write: live MaterialX, baked preview, or both."""
+    block_contexts: tuple[str, ...] = ()
+    """Switch off surfaces for one renderer alone, such as ri,arnold; all for every one."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     weights: Path | None = None
@@ -211,13 +213,23 @@ def _check(options: Options) -> None:
                 f"--camera-distance {near} {far} is out of range; give nearest and farthest, "
                 "both at least 1 bounding radius, the nearest first."
             )
-    for name, value in (("--mask", options.mask), ("--purposes", options.purposes)):
+    several = ("--mask", options.mask), ("--purposes", options.purposes)
+    for name, value in (*several, ("--block-contexts", options.block_contexts)):
         if isinstance(value, str):  # a tuple of its letters otherwise
             raise OptionsError(f"{name} {value} is one word where several may stand; give a tuple of them.")
     unknown = set(options.purposes) - {"default", "render", "proxy"}
     if unknown or not options.purposes:
         named = ", ".join(sorted(unknown)) or "nothing"
         raise OptionsError(f"--purposes names {named}; choose from default, render, proxy.")
+    for context in options.block_contexts:
+        if not context.replace(":", "_").isidentifier():
+            raise OptionsError(
+                f'--block-contexts names "{context}", which is no render context; give ri, arnold or all.'
+            )
+    if "mtlx" in options.block_contexts and options.network != "preview":
+        raise OptionsError(
+            "--block-contexts mtlx would switch off the live network; give --network preview instead."
+        )
 
 
 def resolve(options: Options, *, cuda: bool) -> Method:

@@ -97,6 +97,7 @@ def stylize(
             "seed": options.seed,
             "strength": options.strength,
             "network": options.network,
+            "block_contexts": list(options.block_contexts),
         },
         objects=contents.objects,
         skipped=contents.skipped,
@@ -108,7 +109,13 @@ def stylize(
     optimizer = optimize.Optimizer(style, method, device, seed=options.seed, weights=options.weights)
     ended: dict[str, ObjectResult] = {}
     interrupted = False
-    with author.Writer(output, contents, strength=options.strength, network=options.network) as writer:
+    with author.Writer(
+        output,
+        contents,
+        strength=options.strength,
+        network=options.network,
+        block_contexts=options.block_contexts,
+    ) as writer:
 
         def work(group: tuple[StageObject, ...]) -> None:
             if options.resume and all(obj.name in output.existing for obj in group):

@@ -1,12 +1,13 @@
 """One new Material per object: the source's by reference, with a variant per style."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pxr import Sdf, Usd, UsdShade
 
+from usdstylize.author.contexts import settle_contexts
 from usdstylize.author.graph import Graph
 from usdstylize.author.live import write_base_color
 from usdstylize.author.source import SourceInput, read_inputs
@@ -84,12 +85,14 @@ def write_material(
     *,
     strength: float,
     network: Network,
+    block_contexts: Sequence[str],
     time: Usd.TimeCode,
     folder: Path,
 ) -> list[str]:
     """Write or extend the object's Material in the style layer; returns remarks for the artist.
 
     stage: composed without the style layer's materials being needed, that is the source's.
+    block_contexts: render contexts whose own surfaces are switched off, "all" for every one.
     folder: the style layer's, for paths of the other textures.
     """
     path = material_path(source)
@@ -135,7 +138,14 @@ def write_material(
         )
         add_output(variant, "mtlx:surface", _Types.Token, shader.output())
     if material:
-        _block_other_terminals(variant, material, keep_mtlx=network != "preview")
+        live = network != "preview"
+        remarks += settle_contexts(
+            variant,
+            material,
+            block=block_contexts,
+            ours=("mtlx",) if live else (),
+            always=("mtlx", "mdl"),
+        )
     return remarks
 
 
@@ -248,14 +258,3 @@ def _plain_surface(layer: Sdf.Layer, parent: Sdf.Path, diffuse: Sdf.Path) -> Nod
         ("surface", _Types.Token),
         {"diffuseColor": (_Types.Color3f, diffuse)},
     )
-
-
-def _block_other_terminals(variant: Sdf.PrimSpec, material: UsdShade.Material, *, keep_mtlx: bool) -> None:
-    """Empty connections on surfaces of other render contexts (mdl, ri, arnold): they would win."""
-    for output in material.GetOutputs():
-        context, _, terminal = output.GetBaseName().rpartition(":")
-        if terminal != "surface" or not context or (context == "mtlx" and keep_mtlx):
-            continue
-        name = f"outputs:{output.GetBaseName()}"
-        blocked = Sdf.AttributeSpec(variant, name, output.GetTypeName())
-        blocked.connectionPathList.ClearEditsAndMakeExplicit()

@@ -89,7 +89,7 @@ def verify(root_layer: Path) -> VerifyReport:
             )
             return VerifyReport(root_layer, tuple(checks))
         checks += _composition(stage, source)
-        checks += _validation(stage, source)
+        checks += _validation(stage, source, style_path)
         checks += _paths(stage, style_path)
         materials = stylized_materials(style_layer)
         for owner, spec in materials:
@@ -122,12 +122,13 @@ def _composition(stage: Usd.Stage, source: Usd.Stage) -> list[Check]:
     return [Check("composition", where, False, error) for error in new]
 
 
-def _validation(stage: Usd.Stage, source: Usd.Stage) -> list[Check]:
+def _validation(stage: Usd.Stage, source: Usd.Stage, style_path: Path) -> list[Check]:
     context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().GetOrLoadAllValidators())
     known = {_identity(error) for error in context.Validate(source)}
-    checks = []
+    style, checks = Sdf.Layer.FindOrOpen(str(style_path)), []
     for error in context.Validate(stage):
-        if _identity(error) not in known and not _is_materialx_node(error):
+        excused = _is_materialx_node(error) or _comes_from_source(error, style)
+        if _identity(error) not in known and not excused:
             checks.append(Check("validation", _identity(error)[1], False, error.GetMessage()))
     return checks or [Check("validation", stage.GetRootLayer().identifier, True, "no error")]
 
@@ -149,6 +150,15 @@ def _is_materialx_node(error: Any) -> bool:
     sites = _sites(error)
     prims = [site.GetPrim() if isinstance(site, Usd.Property) else site for site in sites]
     return bool(prims) and all(str(UsdShade.Shader(prim).GetShaderId()).startswith("ND_") for prim in prims)
+
+
+def _comes_from_source(error: Any, style: Sdf.Layer) -> bool:
+    """A property without any opinion of ours: it is wrong in the source's material, which we reference."""
+    sites = _sites(error)
+    return bool(sites) and all(
+        isinstance(site, Usd.Property) and not any(spec.layer == style for spec in site.GetPropertyStack())
+        for site in sites
+    )
 
 
 def _paths(stage: Usd.Stage, style_path: Path) -> Iterator[Check]:

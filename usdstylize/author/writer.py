@@ -55,12 +55,17 @@ class Writer:
         *,
         strength: float,
         network: Network,
+        block_contexts: Sequence[str] = (),
     ) -> None:
-        """strength: initial value of each material's dial, and what the bakes are made with."""
+        """strength: initial value of each material's dial, and what the bakes are made with.
+
+        block_contexts: render contexts whose own surfaces are switched off, "all" for every one.
+        """
         self.plan = plan
         self.contents = contents
         self.strength = strength
         self.network: Network = network
+        self.block_contexts = tuple(block_contexts)
         self.remarks: dict[str, list[str]] = {}
         """Per object name: what the live network could not take over from the source."""
         self._written: dict[str, dict[str, Any]] = {}
@@ -134,6 +139,7 @@ class Writer:
                 textures,
                 strength=self.strength,
                 network=self.network,
+                block_contexts=self.block_contexts,
                 time=read_time(stage, self.contents.frame),
                 folder=self.plan.style_layer.parent,
             )

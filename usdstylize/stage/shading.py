@@ -12,6 +12,7 @@ from pxr import Usd, UsdShade
 from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.objects import BaseColor, ConstantColor, DisplayColor, UVTransform
 from usdstylize.stage.bindings import bound_materials
+from usdstylize.stage.contexts import only_for_renderers
 from usdstylize.stage.inputs import frozen, input_value, producer, producing_shader, shader_id
 from usdstylize.stage.primvars import find_primvar
 from usdstylize.stage.textures import read_texture, read_uv_source
@@ -67,6 +68,9 @@ def trace_look(prim: Usd.Prim, time: Usd.TimeCode) -> Look:
 
 
 def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeCode) -> Look:
+    renderers = only_for_renderers(material)
+    if renderers:
+        return _shown_in_viewports(prim, material, renderers, time)
     surface = _preview_surface(material)
     look = Look(
         material_path=str(material.GetPath()),
@@ -98,6 +102,21 @@ def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeC
                 f"Shader {surface.GetPath()} takes its diffuseColor from {node.GetPath()} ({other}), "
                 "which is not supported; connect a UsdUVTexture, a UsdPrimvarReader_float3 or a value."
             )
+
+
+def _shown_in_viewports(
+    prim: Usd.Prim, material: UsdShade.Material, contexts: list[str], time: Usd.TimeCode
+) -> Look:
+    """The displayColor that viewports show for a material which only renderers of its own can read."""
+    path, named = material.GetPath(), " and ".join(f"outputs:{context}:surface" for context in contexts)
+    base = _primvar_color(prim, "displayColor", time)
+    if base is None:
+        raise MaterialError(
+            f"Material {path} has a surface on {named} only, whose base colour cannot be read, and "
+            f"{prim.GetPath()} has no displayColor; author one, or give the material a UsdPreviewSurface."
+        )
+    note = f"Material {path} has a surface on {named} only, so displayColor is the base."
+    return Look(material_path=str(path), surface="none", surface_path=None, base=base, notes=(note,))
 
 
 def _preview_surface(material: UsdShade.Material) -> UsdShade.Shader:
