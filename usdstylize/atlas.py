@@ -25,27 +25,38 @@ _TILE_LIMIT = 4096
 _COPY_LIMIT = 4_000_000
 """Triangles after cutting up; beyond it, those of more than one tile are taken like that."""
 _RAYS_AT_ONCE = 1 << 20
+_EDGE_STEPS_AT_ONCE = 1 << 21
+_EDGE_STEPS_LIMIT = 200_000_000
+"""Texels that edges run over, counted as often as they do; beyond it, every texel is taken as covered."""
+_TOUCH = 1e-6
+"""Texels. An edge this near a border between texels touches both."""
+_EXACT_SIDE = 1024
+"""Texels. Gutters of a larger image are filled exactly up to `_NEAR` texels, and by blocks beyond."""
+_NEAR = 16
+_BLOCK = 8
 
 
 def covered_texels(uvs: NDArray[np.floating], wrap: tuple[Wrap, Wrap], resolution: int) -> Bool:
     """The texels that the triangles show, once wrapped into 0..1. Returns (R, R) bool.
 
-    uvs: (F, 3, 2), of any range. Every texel is probed at 3 x 3 points, its borders included,
-    so that a triangle which only reaches into it counts, too. A triangle across thousands of
-    tiles counts as covering everything.
+    uvs: (F, 3, 2), of any range. A triangle that only reaches into a texel, or touches it, counts,
+    too. A triangle across thousands of tiles counts as covering everything.
     """
     exact = np.asarray(uvs, dtype=np.float64)
     folded, _, everything = _fold(exact, wrap)
-    if everything:
-        return np.ones((resolution, resolution), dtype=bool)
-    # Odd samples lie on texel centres, even ones on borders and corners: 2 R + 1 a side.
-    samples = np.arange(2 * resolution + 1) / (2 * resolution)
-    hits = _cast(folded, samples)[0] >= 0
     covered = np.zeros((resolution, resolution), dtype=bool)
-    for row in range(3):
-        for column in range(3):
-            covered |= hits[row : row + 2 * resolution : 2, column : column + 2 * resolution : 2]
-    _cover_centroids(folded, covered)
+    if everything or not _cover_edges(folded, covered):
+        return np.ones((resolution, resolution), dtype=bool)
+    # No edge runs through the rest, so each connected part of it is inside or outside as a whole.
+    parts, count = ndimage.label(~covered)
+    first = np.zeros(count + 1, dtype=np.int64)
+    starts = np.flatnonzero(np.diff(parts, axis=1, prepend=-1))
+    first[parts.ravel()[starts]] = starts
+    centers = np.stack([first % resolution, first // resolution], axis=-1)
+    inside = _Scene(folded).under((centers + 0.5) / resolution)[0] >= 0
+    inside[0] = False
+    covered |= inside[parts]
+    del parts
     for axis, edge in ((0, covered[:, [0, -1]]), (1, covered[[0, -1], :].T)):
         if wrap[axis] == "clamp":
             _cover_clamped(exact, axis, edge)
@@ -63,10 +74,19 @@ def rasterize(uvs: NDArray[np.floating], resolution: int) -> tuple[Int32, Float3
     where several overlap, and barycentrics (R, R, 3) float32 of its three corners.
     """
     samples = (np.arange(resolution) + 0.5) / resolution
-    triangles, weights = _cast(np.asarray(uvs, dtype=np.float64), samples, weights=True)
-    barycentrics = np.concatenate([1 - weights.sum(axis=-1, keepdims=True), weights], axis=-1)
-    barycentrics[triangles < 0] = 0
-    return triangles[::-1].copy(), barycentrics[::-1].copy()
+    triangles = np.full((resolution, resolution), -1, dtype=np.int32)
+    barycentrics = np.zeros((resolution, resolution, 3), dtype=np.float32)
+    scene = _Scene(np.asarray(uvs, dtype=np.float64))
+    step = max(1, _RAYS_AT_ONCE // resolution)
+    for start in range(0, resolution, step):
+        # Rows of v upwards, rows of the image downwards.
+        band, rows = slice(start, start + step), slice(resolution - start - step, resolution - start)
+        rows = slice(max(rows.start, 0), rows.stop)
+        grid = np.stack(np.meshgrid(samples, samples[band]), axis=-1)
+        found, weights = scene.under(grid.reshape(-1, 2))
+        triangles[rows] = found.reshape(-1, resolution)[::-1]
+        barycentrics[rows] = weights.reshape(-1, resolution, 3)[::-1]
+    return triangles, barycentrics
 
 
 def rasterize_vertex_colors(
@@ -94,19 +114,90 @@ def dilate(image: Float32, valid: Bool, wrap: tuple[Wrap, Wrap] = ("clamp", "cla
 
     image: (H, W, C), valid: (H, W). All gutters are filled, not a margin, because every mip
     level reaches twice as far. ``wrap`` is (s, t): across an axis that repeats, the texel
-    at the opposite border is a neighbour.
+    at the opposite border is a neighbour. On an image of more than 1024 texels a side, what lies
+    farther than 16 texels from any valid one gets the mean of the nearest block of 8 x 8 that
+    holds some: only the smaller mip levels ever show it.
     """
+    filled = image.copy()
     if valid.all() or not valid.any():
-        return image.copy()
+        return filled
     height, width = valid.shape
+    if max(height, width) > _EXACT_SIDE:
+        _fill_by_blocks(filled, valid, wrap)
+        _fill_near(filled, image, valid, wrap)
+        return filled
     # Nothing is farther than half the image across a border that repeats.
     rows = (height + 1) // 2 if wrap[1] == "repeat" else 0
     columns = (width + 1) // 2 if wrap[0] == "repeat" else 0
     padded = np.pad(valid, ((rows, rows), (columns, columns)), mode="wrap")
     nearest = ndimage.distance_transform_edt(~padded, return_distances=False, return_indices=True)
     nearest = nearest[:, rows : rows + height, columns : columns + width]
-    filled: Float32 = image[(nearest[0] - rows) % height, (nearest[1] - columns) % width]
-    return filled
+    source: Float32 = image[(nearest[0] - rows) % height, (nearest[1] - columns) % width]
+    return source
+
+
+def _fill_by_blocks(filled: Float32, valid: Bool, wrap: tuple[Wrap, Wrap]) -> None:
+    """Gives every invalid texel the mean of the nearest block that holds a valid one."""
+    height, width = valid.shape
+    tops, lefts = np.arange(0, height, _BLOCK), np.arange(0, width, _BLOCK)
+
+    def sums(values: Float32) -> Float32:
+        across: Float32 = np.add.reduceat(values, lefts, axis=1)
+        total: Float32 = np.add.reduceat(across, tops, axis=0)
+        return total
+
+    count = sums(valid.astype(np.float32))
+    means = np.empty((*count.shape, filled.shape[2]), dtype=np.float32)
+    for channel in range(filled.shape[2]):
+        means[..., channel] = sums(filled[..., channel] * valid) / np.maximum(count, 1)
+    means = dilate(means, count > 0, wrap)
+    for top in tops:
+        rows = slice(top, top + _BLOCK)
+        wide = np.repeat(means[top // _BLOCK], _BLOCK, axis=0)[:width]
+        filled[rows] = np.where(valid[rows, :, None], filled[rows], wide)
+
+
+def _fill_near(filled: Float32, image: Float32, valid: Bool, wrap: tuple[Wrap, Wrap]) -> None:
+    """Gives each invalid texel within `_NEAR` of a valid one the value of the nearest.
+
+    The distance along a column first, then along the row the least of k² + column², which is
+    exact: the two halves of a Euclidean distance transform, cut off at `_NEAR`.
+    """
+    height, width = valid.shape
+    margins = [(_NEAR, _NEAR) if mode == "repeat" else (0, 0) for mode in (wrap[1], wrap[0])]
+    padded = np.pad(valid, margins, mode="wrap")
+    step = _nearest_in_column(padded)[margins[0][0] : margins[0][0] + height]
+    far = np.uint16((_NEAR + 1) ** 2)
+    rows_at_once = max(1, (1 << 19) // step.shape[1])
+    for start in range(0, height, rows_at_once):
+        rows = slice(start, min(start + rows_at_once, height))
+        along = np.pad(step[rows], ((0, 0), (_NEAR - margins[1][0],) * 2), constant_values=_NEAR + 1)
+        squared = np.minimum(along.astype(np.int16) ** 2, far).astype(np.uint16)
+        best = np.full((squared.shape[0], width), far, dtype=np.uint16)
+        aside = np.zeros(best.shape, dtype=np.int8)
+        for shift in sorted(range(-_NEAR, _NEAR + 1), key=abs):
+            distance = squared[:, _NEAR + shift : _NEAR + shift + width] + np.uint16(shift * shift)
+            nearer = distance < best
+            np.copyto(best, distance, where=nearer)
+            aside[nearer] = shift
+        row, column = np.nonzero((best < far) & ~valid[rows])
+        beside = column + aside[row, column]
+        down = along[row, beside + _NEAR]
+        filled[row + start, column] = image[(row + start + down) % height, beside % width]
+
+
+def _nearest_in_column(valid: Bool) -> NDArray[np.int8]:
+    """Rows down (or, negative, up) to the nearest valid texel; `_NEAR` + 1 where none is so near."""
+    none = _NEAR + 1
+    rows = np.arange(none, len(valid) + none, dtype=np.int16)[:, None]
+    above = np.where(valid, rows, np.int16(0))
+    np.maximum.accumulate(above, axis=0, out=above)
+    np.subtract(rows, above, out=above)
+    below = np.where(valid, rows, np.int16(len(valid) + 2 * none))
+    np.minimum.accumulate(below[::-1], axis=0, out=below[::-1])
+    np.subtract(below, rows, out=below)
+    nearest: NDArray[np.int16] = np.where(above < below, -above, below)
+    return np.clip(nearest, -none, none).astype(np.int8)
 
 
 def _fold(uvs: Float64, wrap: tuple[Wrap, Wrap]) -> tuple[Float64, NDArray[np.int64], bool]:
@@ -137,13 +228,56 @@ def _fold(uvs: Float64, wrap: tuple[Wrap, Wrap]) -> tuple[Float64, NDArray[np.in
     return moved, owners, bool(too_large.any())
 
 
-def _cover_centroids(uvs: Float64, covered: Bool) -> None:
-    """Marks the texel under each triangle's centroid: a tiny one may lie between all probes."""
-    edges = uvs[:, 1:] - uvs[:, :1]
-    solid = edges[:, 0, 0] * edges[:, 1, 1] != edges[:, 0, 1] * edges[:, 1, 0]
-    texels = np.floor(uvs[solid].mean(axis=1) * len(covered)).astype(np.int64)
-    texels = texels[((texels >= 0) & (texels < len(covered))).all(axis=1)]
-    covered[texels[:, 1], texels[:, 0]] = True
+def _cover_edges(uvs: Float64, covered: Bool) -> bool:
+    """Marks every texel that an edge of a triangle runs through or touches; triangles without area
+    have none. False where there is too much of that for an end to be seen."""
+    resolution = len(covered)
+    corners = uvs * resolution
+    first = corners[:, 1] - corners[:, 0]
+    second = corners[:, 2] - corners[:, 0]
+    corners = corners[first[:, 0] * second[:, 1] != first[:, 1] * second[:, 0]]
+    start = corners.reshape(-1, 2)
+    stop = corners[:, [1, 2, 0]].reshape(-1, 2)
+    steep = np.abs(stop - start).argmax(axis=-1) == 1
+    for axis, chosen in ((0, ~steep), (1, steep)):
+        # Along the axis on which the edge is longer, a step of one texel crosses two at most.
+        a, b = start[chosen][:, [axis, 1 - axis]], stop[chosen][:, [axis, 1 - axis]]
+        backward = a[:, 0] > b[:, 0]
+        a[backward], b[backward] = b[backward], a[backward]
+        seen = (b[:, 0] >= 0) & (a[:, 0] <= resolution)
+        seen &= (np.maximum(a[:, 1], b[:, 1]) >= 0) & (np.minimum(a[:, 1], b[:, 1]) <= resolution)
+        if not _cover_runs(a[seen], b[seen], covered if axis == 0 else covered.T):
+            return False
+    return True
+
+
+def _cover_runs(start: Float64, stop: Float64, covered: Bool) -> bool:
+    """`_cover_edges` for edges (E, 2) that run along the second axis of ``covered``."""
+    resolution = len(covered)
+    low = np.clip(np.floor(start[:, 0] - _TOUCH), 0, resolution - 1).astype(np.int64)
+    high = np.clip(np.floor(stop[:, 0] + _TOUCH), 0, resolution - 1).astype(np.int64)
+    length = stop[:, 0] - start[:, 0]
+    slope = (stop[:, 1] - start[:, 1]) / np.where(length > 0, length, 1.0)
+    ends = np.cumsum(high - low + 1)
+    if len(ends) and ends[-1] > _EDGE_STEPS_LIMIT:
+        return False
+    begin = 0
+    while begin < len(ends):
+        done = ends[begin - 1] if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, done + _EDGE_STEPS_AT_ONCE)))
+        counts = (high - low + 1)[begin:end]
+        edge = np.repeat(np.arange(begin, end), counts)
+        along = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts) + low[edge]
+        left = np.clip(along, start[edge, 0], stop[edge, 0]) - start[edge, 0]
+        right = np.clip(along + 1, start[edge, 0], stop[edge, 0]) - start[edge, 0]
+        across = start[edge, 1], slope[edge]
+        ends_of_step = across[0] + left * across[1], across[0] + right * across[1]
+        for side in (np.minimum(*ends_of_step) - _TOUCH, np.maximum(*ends_of_step) + _TOUCH):
+            row = np.floor(side).astype(np.int64)
+            within = (row >= 0) & (row < resolution)
+            covered[row[within], along[within]] = True
+        begin = end
+    return True
 
 
 def _cover_clamped(uvs: Float64, axis: int, edge: Bool) -> None:
@@ -162,31 +296,30 @@ def _cover_clamped(uvs: Float64, axis: int, edge: Bool) -> None:
         edge[:, side] |= np.cumsum(steps)[:length] > 0
 
 
-def _cast(uvs: Float64, samples: Float64, *, weights: bool = False) -> tuple[Int32, Float32]:
-    """What lies under a square grid of samples, its rows upwards: the triangle (S, S), -1 for none.
+class _Scene:
+    """Triangles laid into the (u, v) plane, to be asked what lies under a point."""
 
-    Where ``weights`` is set, also the barycentrics (S, S, 2) of its 2nd and 3rd corner.
-    """
-    size = len(samples)
-    triangles = np.full((size, size), -1, dtype=np.int32)
-    barycentrics = np.zeros((size, size, 2) if weights else (0, 0, 2), dtype=np.float32)
-    if not len(uvs):
-        return triangles, barycentrics
-    # Each triangle lies a little deeper than the last, so that overlaps have one answer:
-    # the first wins, however embree happened to build its tree.
-    depth = np.broadcast_to(-np.arange(len(uvs))[:, None, None] / len(uvs), (len(uvs), 3, 1))
-    scene = rtcore_scene.EmbreeScene()
-    TriangleMesh(scene, np.concatenate([uvs, depth], axis=-1).astype(np.float32))
-    step = max(1, _RAYS_AT_ONCE // size)
-    for start in range(0, size, step):
-        band = slice(start, start + step)
-        grid = np.stack(np.meshgrid(samples, samples[band]), axis=-1).reshape(-1, 2)
-        origins = np.concatenate([grid, np.ones((len(grid), 1))], axis=-1).astype(np.float32)
+    def __init__(self, uvs: Float64) -> None:
+        """uvs: (F, 3, 2)."""
+        self._empty = not len(uvs)
+        if self._empty:
+            return
+        # Each triangle lies a little deeper than the last, so that overlaps have one answer:
+        # the first wins, however embree happened to build its tree.
+        depth = np.broadcast_to(-np.arange(len(uvs))[:, None, None] / len(uvs), (len(uvs), 3, 1))
+        self._scene = rtcore_scene.EmbreeScene()
+        self._mesh = TriangleMesh(self._scene, np.concatenate([uvs, depth], axis=-1).astype(np.float32))
+
+    def under(self, points: Float64) -> tuple[Int32, Float32]:
+        """The triangle under each point (N, 2), -1 for none, and barycentrics (N, 3) of its corners."""
+        weights = np.zeros((len(points), 3), dtype=np.float32)
+        if self._empty:
+            return np.full(len(points), -1, dtype=np.int32), weights
+        origins = np.concatenate([points, np.ones((len(points), 1))], axis=-1).astype(np.float32)
         directions = np.broadcast_to(np.array([0, 0, -1], np.float32), origins.shape).copy()
-        if weights:
-            hits = scene.run(origins, directions, query="INTERSECT", output=True)
-            triangles[band] = hits["primID"].reshape(-1, size)
-            barycentrics[band] = np.stack([hits["u"], hits["v"]], axis=-1).reshape(-1, size, 2)
-        else:
-            triangles[band] = scene.run(origins, directions).reshape(-1, size)
-    return triangles, barycentrics
+        hits = self._scene.run(origins, directions, query="INTERSECT", output=True)
+        triangles: Int32 = hits["primID"].astype(np.int32)
+        weights[:, 1], weights[:, 2] = hits["u"], hits["v"]
+        weights[:, 0] = 1 - weights[:, 1] - weights[:, 2]
+        weights[triangles < 0] = 0
+        return triangles, weights
