@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from usdstylize import atlas
 from usdstylize.objects import Wrap
@@ -50,6 +51,18 @@ def test_clamped_uvs_wholly_outside_show_the_border_texels() -> None:
     assert not covered[7].any()
     assert covered[4, 7]
     assert not atlas.covered_texels(rectangle(2.0, 0.3, 3.0, 0.6), ("black", "black"), 8).any()
+
+
+def test_coverage_is_what_dense_samples_hit_and_no_texel_beyond_a_touch() -> None:
+    corners = np.random.default_rng(3).uniform(-0.1, 1.1, (40, 1, 2))
+    uvs = corners + np.random.default_rng(4).uniform(-0.08, 0.08, (40, 3, 2))
+    covered = atlas.covered_texels(uvs, ("black", "black"), 64)
+    # 16 x 16 samples a texel, by the rays of `rasterize`.
+    dense = (atlas.rasterize(uvs, 1024)[0] >= 0).reshape(64, 16, 64, 16).any(axis=(1, 3))
+    assert 0.2 < dense.mean() < 0.8
+    assert covered[dense].all()
+    # What samples miss is a sliver of a texel, never more than a few.
+    assert (covered & ~dense).sum() <= 0.01 * dense.sum()
 
 
 def test_tiles_lie_over_each_other_with_the_parity_of_mirroring() -> None:
@@ -120,6 +133,25 @@ def test_dilate_reaches_across_a_border_that_repeats_only() -> None:
     valid[:, 5], image[:, 5] = True, 5
     assert atlas.dilate(image, valid, wrap=("repeat", "clamp"))[0, 0, 0] == 8
     assert atlas.dilate(image, valid)[0, 0, 0] == 5
+
+
+@pytest.mark.parametrize("wrap", [CLAMP, REPEAT, ("repeat", "clamp")])
+def test_a_large_image_is_filled_exactly_near_what_is_valid_and_wholly(wrap: tuple[Wrap, Wrap]) -> None:
+    height, width = 1100, 1030
+    image = np.random.default_rng(0).uniform(0.2, 1, (height, width, 2)).astype(np.float32)
+    valid = np.random.default_rng(1).random((height, width)) > 0.9999
+    valid[500:600, 400:500] = True
+    rows, columns = (height if wrap[1] == "repeat" else 0), (width if wrap[0] == "repeat" else 0)
+    around = np.pad(valid, ((rows, rows), (columns, columns)), mode="wrap")
+    distance, nearest = ndimage.distance_transform_edt(~around, return_indices=True)
+    inner = (slice(rows, rows + height), slice(columns, columns + width))
+    expected = image[nearest[0][inner] % height, nearest[1][inner] % width]
+    filled = atlas.dilate(image, valid, wrap)
+    near = distance[inner] <= 16
+    # Several valid texels may be equally near.
+    assert (filled == expected).all(axis=-1)[near].mean() > 0.999
+    assert filled.min() >= np.float32(0.19), "a gutter was left black"
+    assert not np.shares_memory(filled, image)
 
 
 def test_dilate_with_nothing_to_copy_changes_nothing() -> None:
