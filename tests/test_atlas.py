@@ -55,14 +55,14 @@ def test_clamped_uvs_wholly_outside_show_the_border_texels() -> None:
 
 def test_coverage_is_what_dense_samples_hit_and_no_texel_beyond_a_touch() -> None:
     corners = np.random.default_rng(3).uniform(-0.1, 1.1, (40, 1, 2))
-    uvs = corners + np.random.default_rng(4).uniform(-0.08, 0.08, (40, 3, 2))
+    uvs = corners + np.random.default_rng(4).uniform(-0.2, 0.2, (40, 3, 2))
     covered = atlas.covered_texels(uvs, ("black", "black"), 64)
     # 16 x 16 samples a texel, by the rays of `rasterize`.
     dense = (atlas.rasterize(uvs, 1024)[0] >= 0).reshape(64, 16, 64, 16).any(axis=(1, 3))
     assert 0.2 < dense.mean() < 0.8
     assert covered[dense].all()
-    # What samples miss is a sliver of a texel, never more than a few.
-    assert (covered & ~dense).sum() <= 0.01 * dense.sum()
+    # What samples miss is a sliver of a texel, and rare.
+    assert (covered & ~dense).sum() <= 0.05 * dense.sum()
 
 
 def test_tiles_lie_over_each_other_with_the_parity_of_mirroring() -> None:
