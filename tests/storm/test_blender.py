@@ -8,7 +8,7 @@ source itself.
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import OpenImageIO as oiio
@@ -31,33 +31,52 @@ from .test_storm import (
     stylize,
     texels_in_picture,
 )
+from .test_storm_uvs import MIRRORED, MOVE, QUARTER, set_uv_type
+from .test_storm_uvs import WIDE as STRETCH
 
 pytestmark = pytest.mark.storm
 
 TOLERANCE = 0.01
 WIDE = (-1.0, 2.0)
-SHOWN: dict[str, tuple[Paint | None, tuple[float, float]]] = {
-    "sRGB texture": (Paint("./T.png"), (0.0, 1.0)),
-    "raw texture with scale and bias": (
-        Paint("./T.png", color_space="raw", scale=(0.8, 0.5, 0.3, 1), bias=(0.1, 0, 0.02, 0)),
-        (0.0, 1.0),
+
+
+class Case(NamedTuple):
+    paint: Paint | None
+    """None: displayColor."""
+    uv_range: tuple[float, float] = (0.0, 1.0)
+    uv_type: str = "texCoord2f[]"
+
+
+SHOWN = {
+    "sRGB texture": Case(Paint("./T.png")),
+    "raw texture with scale and bias": Case(
+        Paint("./T.png", color_space="raw", scale=(0.8, 0.5, 0.3, 1), bias=(0.1, 0, 0.02, 0))
     ),
-    "half texture": (Paint("./T.exr", color_space="raw"), (0.0, 1.0)),
-    "grey texture": (Paint("./grey.png"), (0.0, 1.0)),
-    "constant": (Paint(constant=(0.2, 0.5, 0.8)), (0.0, 1.0)),
-    "transform": (Paint("./T.png", transform=TRANSFORM), (0.0, 1.0)),
-    "repeat": (Paint("./T.png"), WIDE),
-    "mirror": (Paint("./T.png", wrap=("mirror", "mirror")), WIDE),
-    "clamp": (Paint("./T.png", wrap=("clamp", "clamp")), WIDE),
-    "black": (Paint("./T.png", wrap=("black", "black")), WIDE),
-    "primvar map1": (Paint("./T.png", primvar="map1"), (0.0, 1.0)),
-    "node graph with interface": (Paint("./T.png", primvar="uv2", behind_graph=True), (0.0, 1.0)),
-    "displayColor": (None, (0.0, 1.0)),
+    "half texture": Case(Paint("./T.exr", color_space="raw")),
+    "grey texture": Case(Paint("./grey.png")),
+    "constant": Case(Paint(constant=(0.2, 0.5, 0.8))),
+    "transform": Case(Paint("./T.png", transform=TRANSFORM)),
+    "chain of transforms": Case(Paint("./T.png", transform=(MOVE, QUARTER, STRETCH))),
+    "negative scale": Case(Paint("./T.png", transform=MIRRORED)),
+    "repeat": Case(Paint("./T.png"), WIDE),
+    "mirror": Case(Paint("./T.png", wrap=("mirror", "mirror")), WIDE),
+    "clamp": Case(Paint("./T.png", wrap=("clamp", "clamp")), WIDE),
+    "black": Case(Paint("./T.png", wrap=("black", "black")), WIDE),
+    "far outside": Case(Paint("./T.png"), (100.0, 101.0)),
+    "primvar map1": Case(Paint("./T.png", primvar="map1")),
+    "texCoord2h": Case(Paint("./T.png", primvar="UVMap"), uv_type="texCoord2h[]"),
+    "texCoord2d": Case(Paint("./T.png"), uv_type="texCoord2d[]"),
+    "float2": Case(Paint("./T.png"), uv_type="float2[]"),
+    "node graph with interface": Case(Paint("./T.png", primvar="uv2", behind_graph=True)),
+    "displayColor": Case(None),
 }
 NOT_SHOWN = {
-    "another wrap mode in s than in t": (Paint("./T.png", wrap=("black", "repeat")), WIDE),
+    "another wrap mode in s than in t": Case(Paint("./T.png", wrap=("black", "repeat")), WIDE),
+    "half2": Case(Paint("./T.png"), uv_type="half2[]"),
+    "double2": Case(Paint("./T.png", primvar="map1"), uv_type="double2[]"),
 }
-"""What Blender's importer gets wrong in any stage: its image node has one mode for both axes."""
+"""What Blender's importer gets wrong in any stage: its image node has one wrap mode for both axes, and
+of the UVs that are no texCoord it reads float2 only."""
 
 
 def render(folder: Path, jobs: list[dict[str, Any]]) -> list[Array]:
@@ -71,10 +90,10 @@ def render(folder: Path, jobs: list[dict[str, Any]]) -> list[Array]:
     return [oiio.ImageBuf(job["out"]).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64) for job in jobs]
 
 
-def references(name: str, paint: Paint | None, uv_range: tuple[float, float]) -> tuple[Any, Array, Array]:
+def references(name: str, case: Case) -> tuple[Any, Array, Array]:
     """Pixels to compare, and linear references of clamp(T + T_S) and of T there."""
-    width = picture_width(paint, uv_range)
-    centred, rows, columns = texels_in_picture(width, *uv_range, paint.transform if paint else None)
+    paint, width = case.paint, picture_width(case)
+    centred, rows, columns = texels_in_picture(width, *case.uv_range, paint.transform if paint else None)
     wrap_s, wrap_t = paint.wrap if paint else ("repeat", "repeat")
     columns, inside_s = fold(columns, wrap_s)
     rows, inside_t = fold(rows, wrap_t)
@@ -84,8 +103,25 @@ def references(name: str, paint: Paint | None, uv_range: tuple[float, float]) ->
     return centred, *both
 
 
-def picture_width(paint: Paint | None, uv_range: tuple[float, float]) -> int:
-    return SIZE * ZOOM * (3 if paint and paint.transform else round(uv_range[1] - uv_range[0]))
+def picture_width(case: Case) -> int:
+    stretched = case.paint is not None and case.paint.transform is not None
+    return SIZE * ZOOM * (3 if stretched else round(case.uv_range[1] - case.uv_range[0]))
+
+
+def make_case(folder: Path, case: Case) -> tuple[Path, Path]:
+    """The stylised stage of a case and its source, in a new folder."""
+    folder.mkdir()
+    write_image(folder / "T.png", T)
+    write_image(folder / "T.exr", T)
+    write_image(folder / "grey.png", T[..., :1])
+    source = make_stage(folder / "case.usda", case.paint, uv_range=case.uv_range)
+    if case.paint is not None and case.uv_type != "texCoord2f[]":
+        set_uv_type(source, case.paint.primvar, case.uv_type)
+    if case.paint is None:
+        colors = UsdGeom.Mesh.Get(source, "/World/Triangle").CreateDisplayColorPrimvar("vertex")
+        colors.Set([Gf.Vec3f(1, 0, 0), Gf.Vec3f(0, 1, 0), Gf.Vec3f(0, 0, 1)])
+    source.Save()
+    return stylize(folder / "case.usda", base=T if case.paint is None else None)[0], folder / "case.usda"
 
 
 @pytest.fixture(scope="module")
@@ -93,27 +129,16 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Array,
     """The bake and the source of every case."""
     folder = tmp_path_factory.mktemp("blender")
     jobs = []
-    for number, (paint, uv_range) in enumerate((SHOWN | NOT_SHOWN).values()):
-        here = folder / f"case{number}"
-        here.mkdir()
-        write_image(here / "T.png", T)
-        write_image(here / "T.exr", T)
-        write_image(here / "grey.png", T[..., :1])
-        source = make_stage(here / "case.usda", paint, uv_range=uv_range)
-        if paint is None:
-            colors = UsdGeom.Mesh.Get(source, "/World/Triangle").CreateDisplayColorPrimvar("vertex")
-            colors.Set([Gf.Vec3f(1, 0, 0), Gf.Vec3f(0, 1, 0), Gf.Vec3f(0, 0, 1)])
-        source.Save()
-        root, _ = stylize(here / "case.usda", base=T if paint is None else None)
-        width = picture_width(paint, uv_range)
-        jobs += [{"stage": str(stage), "width": width} for stage in (root, here / "case.usda")]
+    for number, case in enumerate((SHOWN | NOT_SHOWN).values()):
+        stages = make_case(folder / f"case{number}", case)
+        jobs += [{"stage": str(stage), "width": picture_width(case)} for stage in stages]
     found = render(folder, jobs)
     return dict(zip(SHOWN | NOT_SHOWN, zip(found[::2], found[1::2], strict=True), strict=True))
 
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_blender_shows_the_bake(name: str, pictures: Any) -> None:
-    centred, reference, _ = references(name, *SHOWN[name])
+    centred, reference, _ = references(name, SHOWN[name])
     assert centred.sum() >= SIZE * (SIZE - 1)
     assert np.abs(pictures[name][0] - reference)[centred].max() <= TOLERANCE
 
@@ -121,7 +146,7 @@ def test_blender_shows_the_bake(name: str, pictures: Any) -> None:
 @pytest.mark.parametrize("name", NOT_SHOWN)
 def test_blender_gets_the_source_itself_wrong(name: str, pictures: Any) -> None:
     """If this fails, Blender has learnt it: move the case to SHOWN and mend docs/fidelity.md."""
-    centred, reference, plain = references(name, *NOT_SHOWN[name])
+    centred, reference, plain = references(name, NOT_SHOWN[name])
     assert np.abs(pictures[name][1] - plain)[centred].max() > 0.1
     assert np.abs(pictures[name][0] - reference)[centred].max() > 0.1
 

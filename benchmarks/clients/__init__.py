@@ -1,0 +1,1 @@
+"""What other clients than Storm show of a written result."""
