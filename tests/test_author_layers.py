@@ -245,17 +245,36 @@ def test_a_texture_in_a_package_is_read_where_it_is(tiny_stage: Path) -> None:
 def test_a_constant_and_an_interface_input_reach_the_live_surface(tiny_stage: Path) -> None:
     source = edit(tiny_stage)
     surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
-    surface.CreateInput("metallic", Sdf.ValueTypeNames.Float).Set(0.75)
+    surface.CreateInput("clearcoat", Sdf.ValueTypeNames.Float).Set(0.75)
     dial = UsdShade.Material.Get(source, "/World/Looks/Paint").CreateInput("gloss", Sdf.ValueTypeNames.Float)
     dial.Set(0.125)
     surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).ConnectToSource(dial)
     source.Save()
     opened = edit(write_result(tiny_stage))
     live = UsdShade.Material.Get(opened, f"{LOOKS}/World__Left").ComputeSurfaceSource("mtlx")[0]
-    assert live.GetInput("metallic").Get() == 0.75
+    assert live.GetInput("clearcoat").Get() == 0.75
     dial.Set(0.25)
     source.Save()
     assert live.GetInput("roughness").GetValueProducingAttributes()[0].Get() == 0.25
+
+
+def test_an_interface_input_of_a_metal_reaches_the_nodes_that_need_it(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
+    paint = UsdShade.Material.Get(source, "/World/Looks/Paint")
+    for name in ("metallic", "occlusion", "roughness"):
+        dial = paint.CreateInput(name, Sdf.ValueTypeNames.Float)
+        dial.Set(0.125)
+        surface.CreateInput(name, Sdf.ValueTypeNames.Float).ConnectToSource(dial)
+    source.Save()
+    result = write_result(tiny_stage)
+    assert problems(result) == []
+    assert author.verify(result).failed == ()
+    graph = edit(result).GetPrimAtPath(f"{LOOKS}/World__Left/StylizedNetwork")
+    for name in ("metallic", "occlusion", "roughness"):
+        paint.GetInput(name).Set(0.25)
+        source.Save()
+        assert UsdShade.NodeGraph(graph).GetInput(name).GetValueProducingAttributes()[0].Get() == 0.25
 
 
 def test_what_cannot_be_written_costs_only_its_object(tiny_stage: Path) -> None:

@@ -340,8 +340,7 @@ def bumps() -> Array:
     [
         ("st", {"roughness": "g"}, 0.02),
         ("map1", {"roughness": "g"}, 0.02),
-        # MaterialX's surface has no occlusion of highlights; the diffuse colour carries it.
-        ("st", {"roughness": "g", "occlusion": "r"}, 0.06),
+        ("st", {"roughness": "g", "occlusion": "r"}, 0.02),
     ],
 )
 def test_strength_zero_is_lit_like_the_source(

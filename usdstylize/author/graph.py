@@ -70,7 +70,7 @@ class Graph:
         ).output()
 
     def binary(
-        self, name: str, operation: str, kind: str, left: Sdf.Path, right: Any, *, by_float: bool = False
+        self, name: str, operation: str, kind: str, left: Any, right: Any, *, by_float: bool = False
     ) -> Sdf.Path:
         """``ND_<operation>_<kind>``; ``by_float`` takes a float on the right (``FA``)."""
         identifier = f"ND_{operation}_{kind}" + ("FA" if by_float else "")

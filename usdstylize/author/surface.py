@@ -11,11 +11,11 @@ from typing import Any
 from pxr import Gf, Sdf
 
 from usdstylize.author.graph import TYPES, Graph
-from usdstylize.author.paths import anchored
-from usdstylize.author.source import Constant, InterfaceInput, Primvar, SourceInput, Texture, Untraced
+from usdstylize.author.source import Constant, InterfaceInput, SourceInput, Untraced
 from usdstylize.author.specs import Node, add_input, add_output, add_shader
+from usdstylize.author.values import write_value
 
-__all__ = ["OCCLUDED", "SURFACE_ID", "write_surface"]
+__all__ = ["DIFFUSE_SHARE", "SURFACE_ID", "write_surface"]
 
 SURFACE_ID = "ND_UsdPreviewSurface_surfaceshader"
 
@@ -38,9 +38,21 @@ _KINDS = {
 Displacement is a terminal of its own, which the reference to the source material keeps.
 Occlusion is an input of the node, but its definition in MaterialX makes nothing of it.
 """
-OCCLUDED = "Occluded"
-"""Name of the node that multiplies the stylised colour by the source's occlusion."""
-_CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3}
+DIFFUSE_SHARE = "DiffuseShare"
+"""Name of the node that scales the stylised colour (``in1``) to what of it is diffuse."""
+_FOLDED = (
+    "useSpecularWorkflow",
+    "specularColor",
+    "metallic",
+    "clearcoat",
+    "ior",
+    "occlusion",
+    "roughness",
+    "opacity",
+)
+"""Inputs that nodes of the graph take where the specular workflow has to say the same."""
+_IOR, _ROUGHNESS = 1.5, 0.5
+"""UsdPreviewSurface's own."""
 
 
 def write_surface(
@@ -57,112 +69,104 @@ def write_surface(
     diffuse: output of ``graph`` that carries the stylised base colour.
     """
     remarks: list[str] = []
+    folded = _FOLDED if _needs_specular_workflow(inputs) else ()
+
+    def read(name: str, kind: str) -> Any:
+        source = inputs.get(name)
+        return write_value(graph, material, name, kind, source, layer_folder, remarks, inside=name in folded)
+
+    values = {name: value for name, kind in _KINDS.items() if (value := read(name, kind)) is not None}
+    values["diffuseColor"] = diffuse
+    if folded:
+        specular = _is_specular(inputs)
+        values = _specular_workflow(graph, values, read("occlusion", "float"), specular=specular)
     surface = add_shader(graph.layer, path, SURFACE_ID, ("out", Sdf.ValueTypeNames.Token), {})
-    if "occlusion" in inputs:
-        diffuse = _occlude(graph, material, inputs["occlusion"], diffuse, layer_folder, remarks)
-    color = add_output(graph.spec, "diffuseColor", TYPES["color3"], diffuse)
-    add_input(surface.spec, "diffuseColor", TYPES["color3"], color)
-    for name, kind in _KINDS.items():
-        value = inputs.get(name)
-        if value is None:
-            continue
-        if isinstance(value, Untraced):
-            remarks.append(_untraced(name, value))
-        elif isinstance(value, Constant) or (isinstance(value, InterfaceInput) and name == "opacityMode"):
-            add_input(surface.spec, name, TYPES[kind], _constant(name, kind, value.value))
-        elif isinstance(value, InterfaceInput):
-            source = material.AppendProperty(f"inputs:{value.name}")
-            add_input(surface.spec, name, TYPES[kind], source)
-        else:
-            if isinstance(value, Primvar):
-                out = _primvar(graph, name, kind, value)
-            else:
-                out = _texture(graph, name, kind, value, layer_folder)
-            out = add_output(graph.spec, name, TYPES[kind], out)
-            add_input(surface.spec, name, TYPES[kind], out)
+    for name, value in values.items():
+        kind, source = _KINDS.get(name, "color3"), inputs.get(name)
+        if isinstance(value, Sdf.Path) and value.name.startswith("outputs:"):
+            value = add_output(graph.spec, name, TYPES[kind], value)
+        elif isinstance(value, Sdf.Path) and isinstance(source, InterfaceInput):
+            value = material.AppendProperty(f"inputs:{source.name}")
+        add_input(surface.spec, name, TYPES[kind], value)
     return surface, remarks
 
 
-def _occlude(
-    graph: Graph,
-    material: Sdf.Path,
-    occlusion: SourceInput,
-    diffuse: Sdf.Path,
-    layer_folder: Path,
-    remarks: list[str],
-) -> Sdf.Path:
-    """The diffuse colour darkened by occlusion, as UsdPreviewSurface darkens its lighting."""
-    factor: Any
-    if isinstance(occlusion, Untraced):
-        remarks.append(_untraced("occlusion", occlusion))
-        return diffuse
-    if isinstance(occlusion, Constant):
-        factor = float(occlusion.value)
-        if factor == 1.0:
-            return diffuse
-    elif isinstance(occlusion, InterfaceInput):
-        source = material.AppendProperty(f"inputs:{occlusion.name}")
-        inner = add_input(graph.spec, "occlusion", TYPES["float"], source)
-        factor = inner.path.StripAllVariantSelections()
-    elif isinstance(occlusion, Primvar):
-        factor = _primvar(graph, "occlusion", "float", occlusion)
-    else:
-        factor = _texture(graph, "occlusion", "float", occlusion, layer_folder)
-    return graph.binary(OCCLUDED, "multiply", "color3", diffuse, factor, by_float=True)
+def _needs_specular_workflow(inputs: Mapping[str, SourceInput]) -> bool:
+    """Where MaterialX's definition of the surface strays from UsdPreviewSurface.
+
+    It makes nothing of occlusion; a surface that is metal in part reflects too much, since
+    metalness counts once in its reflectance and once more as the share of a conductor; and rough
+    metals shine with light that bounces several times within them.
+    """
+    occlusion, metallic = inputs.get("occlusion"), inputs.get("metallic")
+    if not (occlusion is None or isinstance(occlusion, Untraced) or occlusion == Constant(1.0)):
+        return True
+    metal = not (metallic is None or isinstance(metallic, Untraced) or metallic == Constant(0.0))
+    return metal and not _is_specular(inputs)
 
 
-def _untraced(name: str, value: Untraced) -> str:
-    return f"The live network leaves {name} at its default: {value.reason}"
+def _is_specular(inputs: Mapping[str, SourceInput]) -> bool:
+    source = inputs.get("useSpecularWorkflow")
+    return isinstance(source, Constant | InterfaceInput) and int(source.value) == 1
 
 
-def _constant(name: str, kind: str, value: Any) -> Any:
-    if name == "opacityMode":
-        return 1 if str(value) == "presence" else 0
-    if kind in ("color3", "vector3"):
-        return Gf.Vec3f(*value)
-    return int(value) if kind == "integer" else float(value)
+def _specular_workflow(
+    graph: Graph, values: Mapping[str, Any], occlusion: Any, *, specular: bool
+) -> dict[str, Any]:
+    """The inputs that say the same in the specular workflow, whose two lobes take any colour.
+
+    UsdPreviewSurface darkens the light of every lobe by occlusion: here it darkens their colours.
+    """
+    color, found = values["diffuseColor"], dict(values)
+    share: Any = None
+    reflected: Any = values.get("specularColor", Gf.Vec3f(0))
+    if not specular:
+        metallic = found.pop("metallic", 0.0)
+        reflected = _metal(graph, found, metallic)
+        share = graph.binary("Dielectric", "subtract", "float", 1.0, metallic)
+    if occlusion is not None:
+        reflected = graph.binary(
+            "SpecularOccluded", "multiply", "color3", reflected, occlusion, by_float=True
+        )
+        share = occlusion if share is None else graph.binary("Share", "multiply", "float", share, occlusion)
+        if "clearcoat" in found:
+            coat = found["clearcoat"]
+            found["clearcoat"] = graph.binary("CoatOccluded", "multiply", "float", coat, occlusion)
+    if share is not None:
+        color = graph.binary(DIFFUSE_SHARE, "multiply", "color3", color, share, by_float=True)
+    return found | {"useSpecularWorkflow": 1, "diffuseColor": color, "specularColor": reflected}
 
 
-def _primvar(graph: Graph, name: str, kind: str, value: Primvar) -> Sdf.Path:
-    inputs: dict[str, tuple[str, Any]] = {"geomprop": ("string", value.name)}
-    if value.fallback is not None:
-        inputs["default"] = (kind, _constant(name, kind, value.fallback))
-    return graph.node(f"{name}_Primvar", f"ND_geompropvalue_{kind}", inputs, kind)
-
-
-def _texture(graph: Graph, name: str, kind: str, texture: Texture, layer_folder: Path) -> Sdf.Path:
-    coordinates = graph.coordinates(texture.primvar, texture.transform)
-    file = anchored(texture.file, layer_folder)
-
-    def image(read_as: str) -> Sdf.Path:
-        # Only colours can be decoded; the GPU decodes before it filters, as for UsdUVTexture.
-        space = "srgb_texture" if texture.srgb and read_as == "color3" else "lin_rec709"
-        return graph.image(f"{name}_Image", read_as, file, coordinates, texture.wrap, color_space=space)
-
-    def adjust(out: Sdf.Path, as_kind: str, scale: Any, bias: Any, *, plain: tuple[Any, Any]) -> Sdf.Path:
-        if scale != plain[0]:
-            out = graph.binary(f"{name}_Scale", "multiply", as_kind, out, scale)
-        return graph.binary(f"{name}_Bias", "add", as_kind, out, bias) if bias != plain[1] else out
-
-    if texture.output == "rgb":
-        read_as = "color3" if texture.srgb or kind == "color3" else "vector3"
-        out = image(read_as)
-        if kind == "float":
-            extract = {"in": (read_as, out), "index": ("integer", 0)}
-            out = graph.node(f"{name}_Channel", f"ND_extract_{read_as}", extract, "float")
-            return adjust(out, "float", texture.scale[0], texture.bias[0], plain=(1.0, 0.0))
-        if read_as != kind:
-            out = graph.node(f"{name}_Convert", f"ND_convert_{read_as}_{kind}", {"in": (read_as, out)}, kind)
-        scale, bias = Gf.Vec3f(*texture.scale[:3]), Gf.Vec3f(*texture.bias[:3])
-        return adjust(out, kind, scale, bias, plain=(Gf.Vec3f(1), Gf.Vec3f(0)))
-
-    channel = _CHANNELS[texture.output]
-    read_as = "vector4" if channel == 3 else "color3" if texture.srgb else "vector3"
-    extract = {"in": (read_as, image(read_as)), "index": ("integer", channel)}
-    out = graph.node(f"{name}_Channel", f"ND_extract_{read_as}", extract, "float")
-    out = adjust(out, "float", texture.scale[channel], texture.bias[channel], plain=(1.0, 0.0))
-    if kind == "float":
-        return out
-    return graph.node(
-        f"{name}_Gray", f"ND_combine3_{kind}", {f"in{i}": ("float", out) for i in (1, 2, 3)}, kind
+def _metal(graph: Graph, values: Mapping[str, Any], metallic: Any) -> Sdf.Path:
+    """What the metallic workflow reflects to a viewer right above the surface."""
+    color = values["diffuseColor"]
+    if "opacity" in values and not values.get("opacityMode") and not values.get("opacityThreshold"):
+        # A transparent surface's opacity scales its colour wherever that counts.
+        color = graph.binary("Opaque", "multiply", "color3", color, values["opacity"], by_float=True)
+    tint = {"bg": ("color3", Gf.Vec3f(1)), "fg": ("color3", color), "mix": ("float", metallic)}
+    bare = _reflectance(graph, values.get("ior", _IOR))
+    rate = {"bg": ("float", bare), "fg": ("float", 1.0), "mix": ("float", metallic)}
+    reflected = graph.binary(
+        "Specular",
+        "multiply",
+        "color3",
+        graph.node("SpecularTint", "ND_mix_color3", tint, "color3"),
+        graph.node("SpecularRate", "ND_mix_float", rate, "float"),
+        by_float=True,
     )
+    # MaterialX adds what bounces several times, about F · 1.6 · roughness⁴; UsdPreviewSurface does not.
+    bounced = graph.binary("Bounced", "power", "float", values.get("roughness", _ROUGHNESS), 4.0)
+    bounced = graph.binary("BouncedRate", "multiply", "float", bounced, 1.6)
+    bounced = graph.binary("BouncedLight", "multiply", "color3", reflected, bounced, by_float=True)
+    bounced = graph.binary("AllLight", "add", "color3", bounced, 1.0, by_float=True)
+    return graph.binary("SpecularOnce", "divide", "color3", reflected, bounced)
+
+
+def _reflectance(graph: Graph, ior: Any) -> Any:
+    """What a dielectric of that index of refraction reflects to a viewer right above it."""
+    if not isinstance(ior, Sdf.Path):
+        return float(((1 - ior) / (1 + ior)) ** 2)
+    less = graph.binary("IorLess", "subtract", "float", 1.0, ior)
+    more = graph.binary("IorMore", "add", "float", 1.0, ior)
+    ratio = graph.binary("IorRatio", "divide", "float", less, more)
+    return graph.binary("Reflectance", "multiply", "float", ratio, ratio)

@@ -15,7 +15,7 @@ from usdstylize.author.evaluate import evaluate
 from usdstylize.author.material import ORIGINAL, VARIANT_SET
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.author.select import find_style_layer, stylized_materials
-from usdstylize.author.surface import OCCLUDED
+from usdstylize.author.surface import DIFFUSE_SHARE
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import MaterialError, OutputError, UsdStylizeError
 from usdstylize.objects import StageContents, StageObject
@@ -307,10 +307,10 @@ def _compare(
 
 
 def _stylized_color(surface: UsdShade.Shader) -> UsdShade.Input:
-    """The input that takes clamp(T + strength · T_S): before the source's occlusion, if it has one."""
+    """The input that takes clamp(T + strength · T_S): before its share of the light, if it has one."""
     item = surface.GetInput("diffuseColor")
     for attribute in item.GetValueProducingAttributes():
-        if attribute.GetPrim().GetName() == OCCLUDED:
+        if attribute.GetPrim().GetName() == DIFFUSE_SHARE:
             return UsdShade.Shader(attribute.GetPrim()).GetInput("in1")
     return item
 
