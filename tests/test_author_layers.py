@@ -270,11 +270,12 @@ def test_an_interface_input_of_a_metal_reaches_the_nodes_that_need_it(tiny_stage
     result = write_result(tiny_stage)
     assert problems(result) == []
     assert author.verify(result).failed == ()
-    graph = edit(result).GetPrimAtPath(f"{LOOKS}/World__Left/StylizedNetwork")
+    opened = edit(result)
+    graph = UsdShade.NodeGraph.Get(opened, f"{LOOKS}/World__Left/StylizedNetwork")
     for name in ("metallic", "occlusion", "roughness"):
         paint.GetInput(name).Set(0.25)
         source.Save()
-        assert UsdShade.NodeGraph(graph).GetInput(name).GetValueProducingAttributes()[0].Get() == 0.25
+        assert graph.GetInput(name).GetValueProducingAttributes()[0].Get() == 0.25
 
 
 def test_what_cannot_be_written_costs_only_its_object(tiny_stage: Path) -> None:
