@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from usdstylize.objects import Wrap
 
-__all__ = ["covered_texels", "dilate", "rasterize", "rasterize_vertex_colors"]
+__all__ = ["covered_texels", "dilate", "rasterize", "rasterize_vertex_colors", "udim_tiles"]
 
 Bool = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
@@ -34,6 +34,7 @@ _EXACT_SIDE = 1024
 """Texels. Gutters of a larger image are filled exactly up to `_NEAR` texels, and by blocks beyond."""
 _NEAR = 16
 _BLOCK = 8
+_FIRST_TILE = 1001
 
 
 def covered_texels(uvs: NDArray[np.floating], wrap: tuple[Wrap, Wrap], resolution: int) -> Bool:
@@ -198,6 +199,14 @@ def _nearest_in_column(valid: Bool) -> NDArray[np.int8]:
     np.subtract(below, rows, out=below)
     nearest: NDArray[np.int16] = np.where(above < below, -above, below)
     return np.clip(nearest, -none, none).astype(np.int8)
+
+
+def udim_tiles(uvs: NDArray[np.floating]) -> NDArray[np.int64]:
+    """The UDIM tile (F,) that each triangle (F, 3, 2) lies on by its centroid; -1 where none can be."""
+    corner = np.floor(uvs.mean(axis=1, dtype=np.float64)).astype(np.int64)
+    valid = (corner >= 0).all(axis=1) & (corner[:, 0] < 10) & (corner[:, 1] < 100)
+    tiles: NDArray[np.int64] = np.where(valid, _FIRST_TILE + corner @ [1, 10], -1)
+    return tiles
 
 
 def _fold(uvs: Float64, wrap: tuple[Wrap, Wrap]) -> tuple[Float64, NDArray[np.int64], bool]:

@@ -19,7 +19,7 @@ from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError
 
 from usdstylize import console, progress, weights
 from usdstylize.errors import UsdStylizeError
-from usdstylize.options import Options
+from usdstylize.options import Options, Unit
 
 __all__ = ["run"]
 
@@ -194,6 +194,8 @@ def inspect(
     mask: Words = Options.mask,
     purposes: Words = Options.purposes,
     frame: float | None = Options.frame,
+    by: Unit = Options.by,
+    share_materials: bool = Options.share_materials,
     flags: Flags = Flags(),
 ) -> int:
     """List what of a stage would be stylised, and what would not and why.
@@ -206,10 +208,16 @@ def inspect(
         Imageable purposes to list, of default, render, proxy.
     frame
         Time code to read at; the stage's start when not given.
+    by
+        Group the objects as a run with the same option would.
+    share_materials
+        Group the objects as a run with the same option would.
     """
     from usdstylize.pipeline import inspect as read
 
-    contents = read(stage, Options(mask=mask, purposes=purposes, frame=frame))
+    contents = read(
+        stage, Options(mask=mask, purposes=purposes, frame=frame, by=by, share_materials=share_materials)
+    )
     if flags.json:
         console.show_json(asdict(contents))
     else:

@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -139,7 +139,7 @@ def _print_objects(objects: Iterable[StageObject]) -> None:
     table = _table("object", "base colour", "UVs", "triangles", "notes")
     for obj in objects:
         table.add_row(
-            obj.path, _base(obj.base), obj.uv_primvar, f"{obj.triangle_count:,}", " ".join(obj.notes)
+            obj.path, _base(obj.base), obj.uv_primvar, f"{obj.triangle_count:,}", " ".join(_notes(obj))
         )
     if table.row_count:
         terminal(sys.stdout).print(table)
@@ -153,10 +153,19 @@ def _print_skipped(skipped: Iterable[Skipped]) -> None:
         terminal(sys.stdout).print(table)
 
 
+def _notes(obj: StageObject) -> Iterator[str]:
+    if obj.wears_another_look:
+        yield f"It wears the look of {obj.look}."
+    elif obj.group and obj.group != obj.name:
+        yield f"It is optimised together with {obj.group}."
+    yield from obj.notes
+
+
 def _base(base: BaseColor) -> str:
     if isinstance(base, TextureFile):
         width, height = base.size
-        return f"{base.asset_path} ({width} x {height}, {base.encoding})"
+        tiles = f", {count(len(base.tiles), 'tile')}" if base.tiles else ""
+        return f"{base.asset_path} ({width} x {height}, {base.encoding}{tiles})"
     if isinstance(base, ConstantColor):
         return "constant " + " ".join(f"{value:.3g}" for value in base.linear)
     return f"displayColor ({base.interpolation})"

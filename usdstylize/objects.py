@@ -109,6 +109,13 @@ class TextureFile:
     """The UDIM tiles that exist, ascending, 1001 the first; empty where the file is no UDIM set.
     ``asset_path`` and ``resolved_path`` then hold ``<UDIM>``, size and depth are the largest."""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The resolved file, or one for each of the tiles."""
+        if not self.tiles:
+            return (self.resolved_path,)
+        return tuple(self.resolved_path.replace("<UDIM>", str(tile)) for tile in self.tiles)
+
 
 @dataclass(frozen=True)
 class ConstantColor:
@@ -191,6 +198,11 @@ class StageObject:
         if isinstance(self.base, TextureFile):
             return self.base.wrap_s, self.base.wrap_t
         return "repeat", "repeat"
+
+    @property
+    def wears_another_look(self) -> bool:
+        """Whether its style texture and material are another object's."""
+        return bool(self.look) and self.look != self.name
 
     @property
     def tiles(self) -> tuple[int, ...]:

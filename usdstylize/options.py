@@ -16,6 +16,7 @@ __all__ = ["PRESETS", "Method", "Options", "resolve"]
 EncoderName = Literal["clip-rn50", "vgg16", "draft"]
 PresetName = Literal["auto", "draft", "standard", "paper"]
 Network = Literal["both", "preview", "mtlx"]
+Unit = Literal["object", "model"]
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,10 @@ class Options:
     """Stylise only what lies at or under these prim paths."""
     purposes: tuple[str, ...] = ("default", "render")
     """Imageable purposes to stylise, of default, render, proxy; guides are never touched."""
+    by: Unit = "object"
+    """Optimise each object alone, or all meshes of a component model together, with one budget."""
+    share_materials: bool = False
+    """Optimise all objects of one material together into one texture; else each gets its own."""
     frame: float | None = None
     """Time code at which geometry and values are read; the stage's start when not given."""
     palette: str | None = None

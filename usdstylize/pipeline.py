@@ -36,7 +36,14 @@ def inspect(stage_path: str | Path, options: Options | None = None) -> StageCont
     Raises StageError where the stage cannot be read or ``options.mask`` names no prim.
     """
     options = options or Options()
-    return stage.discover(Path(stage_path), mask=options.mask, purposes=options.purposes, frame=options.frame)
+    return stage.discover(
+        Path(stage_path),
+        mask=options.mask,
+        purposes=options.purposes,
+        frame=options.frame,
+        by=options.by,
+        share_materials=options.share_materials,
+    )
 
 
 def stylize(
@@ -93,6 +100,8 @@ def stylize(
         device=device,
         settings={
             **plain(vars(method)),
+            "by": options.by,
+            "share_materials": options.share_materials,
             "frame": contents.frame,
             "seed": options.seed,
             "strength": options.strength,

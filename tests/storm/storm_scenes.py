@@ -74,9 +74,14 @@ def make_stage(path: Path, paint: Paint | None, *, uv_range: tuple[float, float]
 
 
 def add_mesh(
-    stage: Usd.Stage, corners: list[tuple[float, float]], primvar: str, uv_range: tuple[float, float]
+    stage: Usd.Stage,
+    corners: list[tuple[float, float]],
+    primvar: str,
+    uv_range: tuple[float, float],
+    *,
+    path: str = "/World/Triangle",
 ) -> UsdGeom.Mesh:
-    mesh = UsdGeom.Mesh.Define(stage, "/World/Triangle")
+    mesh = UsdGeom.Mesh.Define(stage, path)
     points = [Gf.Vec3f(x, y, 0) for x, y in corners]
     mesh.CreatePointsAttr(points)
     mesh.CreateFaceVertexCountsAttr([3] * (len(corners) // 3))

@@ -11,9 +11,9 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from usdstylize.errors import OutputError
-from usdstylize.objects import Wrap
+from usdstylize.objects import StageObject, Wrap
 
-__all__ = ["combine", "resample", "write_baked", "write_half"]
+__all__ = ["bake_wrap", "combine", "resample", "write_baked", "write_half"]
 
 Float32 = NDArray[np.float32]
 
@@ -73,6 +73,11 @@ def combine(base: Float32, style: Float32, strength: float, wrap: tuple[Wrap, Wr
     total = resample(style, size, wrap) * np.float32(strength)
     total += resample(base, size, wrap)
     return np.clip(total, 0.0, 1.0, out=total)
+
+
+def bake_wrap(obj: StageObject) -> tuple[Wrap, Wrap]:
+    """How T and T_S continue beyond 0..1 when they are combined: a UDIM tile ends at its edge."""
+    return ("clamp", "clamp") if obj.tiles else obj.wrap
 
 
 def write_half(path: Path, image: Float32, *, color: bool) -> None:

@@ -8,7 +8,8 @@ from pxr import Sdf
 
 from usdstylize.author.layers import save
 from usdstylize.author.material import ORIGINAL, SCOPE, VARIANT_SET
-from usdstylize.author.provenance import KEY, read_layer, read_provenance
+from usdstylize.author.provenance import read_layer, read_provenance
+from usdstylize.author.sharing import owner, users
 from usdstylize.errors import OutputError, StageError
 
 __all__ = ["find_style_layer", "select", "stylized_materials"]
@@ -16,6 +17,8 @@ __all__ = ["find_style_layer", "select", "stylized_materials"]
 
 def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
     """Show ``style`` (or "original") on every object, or on those at or under ``mask``.
+
+    Objects that share a look (`--share-materials`, `--by model`) change together.
 
     Changes only the selections in the style layer; objects that do not hold the style keep
     what they show. Returns the number of objects that show it now because of this call.
@@ -32,16 +35,16 @@ def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
         raise StageError(f"{root_layer} holds no style {style}; choose from {', '.join(styles)}.")
     for path_in_mask in mask:
         valid = Sdf.Path.IsValidPathString(path_in_mask) and Sdf.Path(path_in_mask).IsAbsolutePath()
-        if not valid or not any(Sdf.Path(owner).HasPrefix(path_in_mask) for owner, _ in materials):
-            owners = ", ".join(sorted(owner for owner, _ in materials))
+        if not valid or not any(_worn_under(spec, path_in_mask) for _, spec in materials):
+            owners = ", ".join(sorted(path for _, spec in materials for path in users(spec)))
             raise StageError(
                 f"--mask names {path_in_mask}, where {root_layer} holds no object; it holds {owners}."
             )
     chosen = [
         spec
-        for owner, spec in materials
+        for _, spec in materials
         if style in spec.variantSets[VARIANT_SET].variants
-        and (not mask or any(Sdf.Path(owner).HasPrefix(prefix) for prefix in mask))
+        and (not mask or any(_worn_under(spec, prefix) for prefix in mask))
     ]
     if not chosen:
         raise StageError(
@@ -80,13 +83,16 @@ def find_style_layer(root_layer: Path) -> Path:
     )
 
 
+def _worn_under(material: Sdf.PrimSpec, prefix: str) -> bool:
+    return any(Sdf.Path(path).HasPrefix(prefix) for path in users(material))
+
+
 def stylized_materials(layer: Sdf.Layer) -> list[tuple[str, Sdf.PrimSpec]]:
     """(object's prim path, spec of its Material) for every object in a style layer."""
     found = []
     for root in layer.rootPrims:
         scope = root.nameChildren.get(SCOPE)
         for spec in scope.nameChildren if scope is not None else ():
-            owner = spec.customData.get(KEY, {}).get("object")
-            if owner and VARIANT_SET in spec.variantSets:
-                found.append((owner, spec))
+            if owner(spec) and VARIANT_SET in spec.variantSets:
+                found.append((owner(spec), spec))
     return found

@@ -111,6 +111,8 @@ def _texture(node: UsdShade.Shader, output: str, time: Usd.TimeCode) -> SourceIn
         if output == "a":
             return Untraced(f"{node.GetPath()} names no file.")
         return Constant(file.linear if output == "rgb" else file.linear[_CHANNELS[output]])
+    if file.tiles:
+        return Untraced(f"{node.GetPath()} reads a UDIM set, which Storm cannot draw in MaterialX.")
     primvar, transform = read_uv_source(node, time)
     return Texture(
         file=file.resolved_path,

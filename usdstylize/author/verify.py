@@ -1,6 +1,6 @@
 """Checking a result from what lies on the disk, with nothing remembered from the run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,13 @@ import numpy as np
 from pxr import Ar, Sdf, Tf, Usd, UsdShade, UsdValidation
 
 from usdstylize import stage as reading
-from usdstylize.author.bake import combine
+from usdstylize.author.bake import bake_wrap, combine
 from usdstylize.author.binding import BINDING_PURPOSES
 from usdstylize.author.evaluate import evaluate
 from usdstylize.author.material import ORIGINAL, VARIANT_SET
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.author.select import find_style_layer, stylized_materials
+from usdstylize.author.sharing import users
 from usdstylize.author.surface import DIFFUSE_SHARE
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import MaterialError, OutputError, UsdStylizeError
@@ -93,7 +94,7 @@ def verify(root_layer: Path) -> VerifyReport:
         checks += _paths(stage, style_path)
         materials = stylized_materials(style_layer)
         for owner, spec in materials:
-            checks.append(_binding(stage, owner, spec.path))
+            checks += [_binding(stage, path, spec.path) for path in users(spec)]
             checks.append(_variants(stage, owner, spec.path, provenance))
         checks += _numbers(stage, materials, provenance, style_path)
     return VerifyReport(root_layer, tuple(checks))
@@ -185,7 +186,7 @@ def _path(layer: Sdf.Layer, where: str, relative: str) -> Check:
             "path", where, False, f"@{relative}@ is not relative to the layer; run again with --force."
         )
     absolute = Sdf.ComputeAssetPathRelativeToLayer(layer, relative)
-    if not Ar.GetResolver().Resolve(absolute):
+    if not (UsdShade.UdimUtils.ResolveUdimPath(relative, layer) or Ar.GetResolver().Resolve(absolute)):
         return Check("path", where, False, f"@{relative}@ does not resolve; restore the file.")
     return Check("path", where, True, relative)
 
@@ -276,13 +277,16 @@ def _compare(
     subject: str,
 ) -> Iterator[Check]:
     """``folder`` holds the object's TS.exr."""
-    base = reading.load(contents, obj).bases[0]
-    offset = reading.read_image(str(folder / "TS.exr"))
-    reference = srgb_to_linear(combine(base, offset, strength, obj.wrap))
-    size = (reference.shape[1], reference.shape[0])
+    references = []
+    for base, tile in zip(reading.load(contents, obj).bases, obj.tiles or [None], strict=True):
+        name = "TS.exr" if tile is None else f"TS.{tile}.exr"
+        offset = reading.read_image(str(folder / name))
+        references.append(srgb_to_linear(combine(base, offset, strength, bake_wrap(obj))))
+    size = (references[0].shape[1], references[0].shape[0])
 
-    def difference(image: Any) -> float:
-        return float(np.abs(image - reference).max())
+    def difference(*images: Any) -> float:
+        pairs = zip(images, references, strict=True)
+        return max(float(np.abs(image - reference).max()) for image, reference in pairs)
 
     session = stage.GetSessionLayer()
     with Usd.EditContext(stage, session):
@@ -300,7 +304,7 @@ def _compare(
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
         texture = _baked_texture(shown)
         if texture is not None:
-            error = difference(_read_baked(texture))
+            error = difference(*_read_baked(texture, obj.tiles))
             yield Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
     finally:
         session.Clear()
@@ -329,7 +333,13 @@ def _read_color(path: str) -> Any:
     return np.repeat(codes[..., :1], 3, axis=-1) if codes.shape[-1] < 3 else codes[..., :3]
 
 
-def _read_baked(texture: UsdShade.Shader) -> Any:
-    """What a UsdUVTexture of the bake hands on, linear."""
-    codes = _read_color(texture.GetInput("file").Get().resolvedPath)
-    return srgb_to_linear(codes) if texture.GetInput("sourceColorSpace").Get() == "sRGB" else codes
+def _read_baked(texture: UsdShade.Shader, tiles: Sequence[int]) -> Iterator[Any]:
+    """What a UsdUVTexture of the bake hands on, linear, for each of its tiles."""
+    file, is_encoded = texture.GetInput("file").Get(), texture.GetInput("sourceColorSpace").Get() == "sRGB"
+    layer = texture.GetInput("file").GetAttr().GetPropertyStack()[0].layer
+    found = UsdShade.UdimUtils.ResolveUdimTilePaths(file.path, layer) if tiles else []
+    if [number for _, number in found] != [str(tile) for tile in tiles]:
+        raise MaterialError(f"{file.path} has not the tiles of the source's texture; run again with --force.")
+    for path in [path for path, _ in found] or [file.resolvedPath]:
+        codes = _read_color(path)
+        yield srgb_to_linear(codes) if is_encoded else codes

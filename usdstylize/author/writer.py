@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from pxr import Sdf, Usd
 
-from usdstylize.author.bake import combine, write_baked, write_half
+from usdstylize.author.bake import bake_wrap, combine, write_baked, write_half
 from usdstylize.author.binding import plan_binding, write_binding
 from usdstylize.author.disk import ASIDE, is_running, told, undone_on_error
 from usdstylize.author.layers import new_root_layer, new_style_layer, save, temporary_name
@@ -25,6 +25,7 @@ from usdstylize.author.material import Textures, check_material, material_path, 
 from usdstylize.author.paths import anchored
 from usdstylize.author.plan import OutputPlan
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run, write_provenance
+from usdstylize.author.sharing import add_user, check_sharing
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import TextureError
 from usdstylize.objects import (
@@ -69,7 +70,7 @@ class Writer:
         self.remarks: dict[str, list[str]] = {}
         """Per object name: what the live network could not take over from the source."""
         self._written: dict[str, dict[str, Any]] = {}
-        self._done: list[tuple[StageObject, Textures]] = []
+        self._done: list[tuple[StageObject, Textures | None]] = []
         self._seeds: list[int] = []
         self._made: list[Path] = []
         host = socket.gethostname().split(".")[0]
@@ -110,9 +111,12 @@ class Writer:
             )
         with quiet():
             stage = self._open_source(obj)
-            check_material(stage, obj)
-            with told(self.plan.textures_folder):
-                textures = self._write_textures(obj, data, texture)
+            check_sharing(self._style, obj)
+            textures = None
+            if not obj.wears_another_look:
+                check_material(stage, obj)
+                with told(self.plan.textures_folder):
+                    textures = self._write_textures(obj, data, texture)
             with _unchanged_on_error(self._style):
                 remarks = self._write_opinions(self._style, stage, obj, textures)
                 facts = _describe(obj, data, texture, textures, self.strength, self.contents.frame, remarks)
@@ -122,14 +126,30 @@ class Writer:
 
     def _open_source(self, obj: StageObject) -> Usd.Stage:
         """The source stage with what matters to this object's look alone."""
-        mask = [obj.mesh_path, str(material_path(obj)), *filter(None, [obj.material_path, obj.surface_path])]
+        new = str(material_path(self._look(obj)))
+        mask = [obj.mesh_path, new, *filter(None, [obj.material_path, obj.surface_path])]
         return open_stage(self.contents.path, only=mask)
 
+    def _look(self, obj: StageObject) -> StageObject:
+        """The object whose material and texture ``obj`` wears: itself, or another of its group."""
+        if not obj.wears_another_look:
+            return obj
+        return next(other for other in self.contents.objects if other.name == obj.look)
+
     def _write_opinions(
-        self, layer: Sdf.Layer, stage: Usd.Stage, obj: StageObject, textures: Textures
+        self, layer: Sdf.Layer, stage: Usd.Stage, obj: StageObject, textures: Textures | None
     ) -> list[str]:
-        """Write the object's material and binding; returns what the live network could not take over."""
-        binding = plan_binding(stage, obj.path, material_path(obj), obj.name)
+        """Write the object's material and binding; returns what the live network could not take over.
+
+        textures: None for an object that wears another's look, whose material is there already.
+        Raises MaterialError where it is not.
+        """
+        look = self._look(obj)
+        binding = plan_binding(stage, obj.path, material_path(look), obj.name)
+        if textures is None:
+            add_user(layer, material_path(look), obj)
+            write_binding(layer, binding, obj.name)
+            return []
         with Sdf.ChangeBlock():
             remarks = write_material(
                 layer,
@@ -138,7 +158,7 @@ class Writer:
                 self.plan.style_name,
                 textures,
                 strength=self.strength,
-                network=self.network,
+                network=_network(obj, self.network),
                 block_contexts=self.block_contexts,
                 time=read_time(stage, self.contents.frame),
                 folder=self.plan.style_layer.parent,
@@ -171,7 +191,8 @@ class Writer:
             temporary_style, temporary_root = save(self._style, plan.style_layer), save(root, plan.root_layer)
             with undone_on_error() as replace:
                 self._make_folder(plan.textures_folder)
-                for name in (*self._written, "run.json"):
+                own = [obj.name for obj, textures in self._done if textures is not None]
+                for name in (*own, "run.json"):
                     replace(self._staging / name, plan.textures_folder / name)
                 replace(temporary_style, plan.style_layer)
                 replace(temporary_root, plan.root_layer)
@@ -205,8 +226,11 @@ class Writer:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         final = self.plan.textures_folder / obj.name
+        tiles = [f".{tile}" for tile in obj.tiles] or [""]
+        all_tiles = ".<UDIM>" if obj.tiles else ""
         try:
-            write_half(folder / "TS.exr", texture.images[0], color=False)
+            for tile, image in zip(tiles, texture.images, strict=True):
+                write_half(folder / f"TS{tile}.exr", image, color=False)
             base = None
             if isinstance(obj.base, TextureFile):
                 base = anchored(obj.base.resolved_path, layer_folder)
@@ -214,20 +238,21 @@ class Writer:
                 write_half(folder / "T.exr", data.bases[0], color=False)
                 base = anchored(final / "T.exr", layer_folder)
             baked, is_linear = None, _is_float(obj)
-            if self.network != "mtlx":
-                # The file holds half floats, so the bake is made from what a viewer will read.
-                stored = texture.images[0].astype(np.float16).astype(np.float32)
-                encoded = combine(data.bases[0], stored, self.strength, obj.wrap)
-                name = "baked.exr" if is_linear else "baked.png"
-                if is_linear:
-                    write_half(folder / name, srgb_to_linear(encoded), color=True)
-                else:
-                    write_baked(folder / name, encoded)
+            if _network(obj, self.network) != "mtlx":
+                for tile, image, original in zip(tiles, texture.images, data.bases, strict=True):
+                    # The file holds half floats, so the bake is made from what a viewer will read.
+                    stored = image.astype(np.float16).astype(np.float32)
+                    encoded = combine(original, stored, self.strength, bake_wrap(obj))
+                    if is_linear:
+                        write_half(folder / f"baked{tile}.exr", srgb_to_linear(encoded), color=True)
+                    else:
+                        write_baked(folder / f"baked{tile}.png", encoded)
+                name = f"baked{all_tiles}{'.exr' if is_linear else '.png'}"
                 baked = anchored(final / name, layer_folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return Textures(anchored(final / "TS.exr", layer_folder), base, baked, is_linear)
+        return Textures(anchored(final / f"TS{all_tiles}.exr", layer_folder), base, baked, is_linear)
 
     def _write_run(self, run: dict[str, Any], provenance: Provenance) -> None:
         kept = read_run(self.plan.textures_folder).get("written", {})
@@ -285,7 +310,7 @@ def _describe(
     obj: StageObject,
     data: ObjectData,
     texture: StyleTexture,
-    textures: Textures,
+    textures: Textures | None,
     strength: float,
     frame: float | None,
     remarks: list[str],
@@ -297,7 +322,9 @@ def _describe(
         "base": {"kind": type(obj.base).__name__, **asdict(obj.base)},
         "base_size": [data.bases[0].shape[1], data.bases[0].shape[0]],
         "style_size": [texture.images[0].shape[1], texture.images[0].shape[0]],
-        "files": [path for path in (textures.style, textures.baked) if path],
+        "look": obj.look or obj.name,
+        "group": obj.group or obj.name,
+        "files": [path for path in (textures.style, textures.baked) if path] if textures else [],
         "strength": strength,
         "frame": frame,
         "coverage": texture.coverage,
@@ -308,6 +335,11 @@ def _describe(
         "stages": texture.stages,
         "remarks": [*obj.notes, *remarks],
     }
+
+
+def _network(obj: StageObject, asked: Network) -> Network:
+    """Storm drops a prim whose MaterialX network reads a UDIM set, so that gets the bake alone."""
+    return "preview" if obj.tiles else asked
 
 
 def _is_float(obj: StageObject) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from usdstylize import atlas
 from usdstylize.errors import MeshError
 from usdstylize.objects import Mesh, ObjectData, StageObject, Wrap
 
@@ -89,14 +90,14 @@ def one_sheet(mesh: Mesh, base: Float32, wrap: tuple[Wrap, Wrap]) -> Assembly:
 
 def _on_tiles(mesh: Mesh, tiles: Sequence[int], path: str) -> tuple[Mesh, Int64]:
     """The triangles on the given tiles, their UVs moved to 0..1, and the place of each one's tile."""
-    corner = np.floor(mesh.uvs.mean(axis=1, dtype=np.float64)).astype(np.int64)
-    tile = np.where((corner >= 0).all(axis=1) & (corner[:, 0] < 10), corner @ [1, 10] + _FIRST_TILE, -1)
+    tile = atlas.udim_tiles(mesh.uvs)
     kept = np.isin(tile, tiles)
     if not kept.any():
         raise MeshError(
             f"{path} has no UVs on any tile of its UDIM texture; fix its UVs or restore the tiles."
         )
-    uvs = (mesh.uvs[kept] - corner[kept][:, None, :]).astype(np.float32)
+    row, column = np.divmod(tile[kept] - _FIRST_TILE, 10)
+    uvs = mesh.uvs[kept] - np.stack([column, row], axis=-1)[:, None, :].astype(np.float32)
     place = np.searchsorted(np.array(tiles), tile[kept])
     return Mesh(mesh.points, mesh.triangles[kept], mesh.normals[kept], uvs), place
 

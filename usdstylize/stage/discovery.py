@@ -5,16 +5,19 @@ from pathlib import Path
 
 from pxr import Ar, Sdf, Tf, Usd, UsdGeom, UsdSkel
 
-from usdstylize.errors import ObjectError
-from usdstylize.objects import FileHash, Skipped, StageContents, StageObject, TextureFile
+from usdstylize.errors import MeshError, ObjectError
+from usdstylize.objects import FileHash, Mesh, Skipped, StageContents, StageObject, TextureFile
+from usdstylize.options import Unit
 from usdstylize.stage.bindings import FaceSet, face_sets
 from usdstylize.stage.geometry import Geometry, build_mesh, read_geometry
+from usdstylize.stage.grouping import group_objects
 from usdstylize.stage.images import hash_file
 from usdstylize.stage.names import object_name
 from usdstylize.stage.opening import first_sentence, open_stage, quiet, read_time
 from usdstylize.stage.population import mask_paths, meshes
 from usdstylize.stage.primvars import choose_uv_primvar, read_uvs, transform_uvs
 from usdstylize.stage.shading import trace_look
+from usdstylize.stage.udim import lost_triangles
 
 __all__ = ["discover"]
 
@@ -25,11 +28,14 @@ def discover(
     mask: Sequence[str] = (),
     purposes: Sequence[str] = ("default", "render"),
     frame: float | None = None,
+    by: Unit = "object",
+    share_materials: bool = False,
 ) -> StageContents:
     """Finds what can be stylised at or under ``mask``, and says why the rest cannot.
 
     Everything an object needs is read and checked once, so that a bad one is known before any
-    time is spent. ``frame`` defaults to the stage's start; guides are never looked at.
+    time is spent. ``frame`` defaults to the stage's start; guides are never looked at. ``by`` and
+    ``share_materials`` say which objects are optimised together (see `group_objects`).
     Raises StageError where the stage does not open or the mask names no prim.
     """
     path = Path(stage_path).absolute()
@@ -51,7 +57,7 @@ def discover(
         return StageContents(
             path=path,
             frame=None if time.IsEarliestTime() else time.GetValue(),
-            objects=tuple(objects),
+            objects=group_objects(stage, objects, by=by, share_materials=share_materials),
             skipped=tuple(skipped),
             sources=_sources(stage, objects),
         )
@@ -102,6 +108,8 @@ def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.T
         notes.append("It is skinned or blended and is read in its rest shape, not as posed at the frame.")
     if look.uv_transform and look.uv_transform.then:
         notes.append("Its chain of UsdTransform2d shears, which some viewers show only by the live network.")
+    if isinstance(look.base, TextureFile) and look.base.tiles:
+        notes += _udim_notes(path, arrays, look.base)
     black = isinstance(look.base, TextureFile) and "black" in (look.base.wrap_s, look.base.wrap_t)
     if black and (arrays.uvs.min() < 0 or arrays.uvs.max() > 1):
         notes.append("Its UVs leave 0..1, where the texture's wrap mode is black.")
@@ -118,6 +126,20 @@ def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.T
         triangle_count=len(arrays.triangles),
         notes=tuple(notes),
     )
+
+
+def _udim_notes(path: str, mesh: Mesh, texture: TextureFile) -> list[str]:
+    """Raises MeshError where no triangle lies on a tile that has a file."""
+    lost = lost_triangles(mesh, texture)
+    if lost == len(mesh.triangles):
+        raise MeshError(
+            f"{path} has no UVs on any tile of its UDIM texture {texture.asset_path}; "
+            "fix its UVs or restore the tiles."
+        )
+    notes = ["It reads a UDIM set, so it gets a bake per tile and no live network, which Storm cannot draw."]
+    if lost:
+        notes.append(f"{lost} of its triangles lie on UDIM tiles that have no file, and stay as they are.")
+    return notes
 
 
 def _is_deformed(mesh: Usd.Prim) -> bool:
@@ -142,7 +164,7 @@ def _composition_errors(stage: Usd.Stage, mask: Sequence[Sdf.Path]) -> list[Skip
 
 def _sources(stage: Usd.Stage, objects: Sequence[StageObject]) -> tuple[FileHash, ...]:
     files = {layer.realPath or layer.identifier for layer in stage.GetUsedLayers() if not layer.anonymous}
-    files |= {found.base.resolved_path for found in objects if isinstance(found.base, TextureFile)}
+    files |= {file for found in objects if isinstance(found.base, TextureFile) for file in found.base.files}
     # What lies in a package changes with the package, so that is the file to watch.
     outer = {Ar.SplitPackageRelativePathOuter(f)[0] if Ar.IsPackageRelativePath(f) else f for f in files}
     return tuple(FileHash(file, hash_file(file)) for file in sorted(outer))

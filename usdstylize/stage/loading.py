@@ -58,21 +58,24 @@ def _load(stage: Usd.Stage, frame: float | None, obj: StageObject) -> ObjectData
     mesh, corners = build_mesh(geometry, chosen[0].faces, uvs, obj.path)
     match obj.base:
         case TextureFile():
-            base = _texture(obj.base)
+            bases = tuple(_texture(obj.base, file) for file in obj.base.files)
         case ConstantColor(linear):
-            base = linear_to_srgb(np.maximum(linear, 0.0)).reshape(1, 1, 3)
+            bases = (linear_to_srgb(np.maximum(linear, 0.0)).reshape(1, 1, 3),)
         case DisplayColor():
             primvar = find_primvar(prim, obj.base.primvar)
             if primvar is None:
                 raise MeshError(f"{obj.path} no longer has primvars:{obj.base.primvar}; run again.")
             colors = read_corner_values(prim, primvar, time, geometry, components=3)[corners]
-            base = _rasterised(mesh.uvs, colors)
-    return ObjectData(mesh=mesh, bases=(base,))
+            bases = (_rasterised(mesh.uvs, colors),)
+    return ObjectData(mesh=mesh, bases=bases)
 
 
-def _texture(texture: TextureFile) -> NDArray[np.float32]:
-    """(H, W, 3) float32 sRGB-encoded, scale and bias applied in linear as UsdUVTexture does."""
-    codes = read_image(texture.resolved_path)
+def _texture(texture: TextureFile, file: str) -> NDArray[np.float32]:
+    """(H, W, 3) float32 sRGB-encoded, scale and bias applied in linear as UsdUVTexture does.
+
+    file: the texture's own, or that of one of its tiles.
+    """
+    codes = read_image(file)
     # One channel is grey, two are grey and alpha: USD repeats the first.
     codes = (
         np.repeat(codes[..., :1], 3, axis=-1) if codes.shape[-1] < 3 else np.ascontiguousarray(codes[..., :3])

@@ -10,6 +10,7 @@ from usdstylize.objects import ConstantColor, TextureFile, UVTransform, Wrap
 from usdstylize.stage.images import ImageHeader, read_header
 from usdstylize.stage.inputs import frozen, input_value, producer, producing_shader, shader_id
 from usdstylize.stage.primvars import transform_uvs
+from usdstylize.stage.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
 
 __all__ = ["read_texture", "read_uv_source"]
 
@@ -36,16 +37,15 @@ def read_texture(
         return ConstantColor((red, green, blue)), (
             f"{path} names no file, so its fallback colour is the base.",
         )
-    if "<UDIM>" in asset.path:
-        raise TextureError(
-            f"Texture {asset.path} of {path} is a UDIM set, which is not supported yet; "
-            "put it into one tile, or leave the object out with --mask."
-        )
-    if not asset.resolvedPath:
+    tiles: tuple[int, ...] = ()
+    resolved = asset.resolvedPath
+    if is_udim(asset.path):
+        resolved, tiles = resolve_tiles(producer(texture, "file"), asset.path, time)
+    if not resolved:
         raise TextureError(
             f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
         )
-    header = read_header(asset.resolvedPath)
+    header = read_header(resolved) if not tiles else read_tile_headers(tile_files(resolved, tiles))
     notes = [remark for name in ("file", "scale", "bias") for remark in frozen(texture, name)]
     wraps: list[Wrap] = []
     for name, own in (("wrapS", header.wrap_s), ("wrapT", header.wrap_t)):
@@ -61,7 +61,7 @@ def read_texture(
         )
     file = TextureFile(
         asset_path=asset.path,
-        resolved_path=asset.resolvedPath,
+        resolved_path=resolved,
         encoding=encoding,
         wrap_s=wraps[0],
         wrap_t=wraps[1],
@@ -69,6 +69,7 @@ def read_texture(
         bit_depth=header.bit_depth,
         scale=scale,
         bias=bias,
+        tiles=tiles,
     )
     return file, tuple(notes)
 

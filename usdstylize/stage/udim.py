@@ -1,0 +1,64 @@
+"""UDIM sets: a texture file per tile of UV space, named by 1001 + u + 10 v."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from pxr import Sdf, Usd, UsdShade
+
+from usdstylize import atlas
+from usdstylize.objects import Mesh, TextureFile
+from usdstylize.stage.images import ImageHeader, read_header
+
+__all__ = ["is_udim", "lost_triangles", "read_tile_headers", "resolve_tiles", "tile_files"]
+
+_DEPTHS = ("uint8", "uint16", "half", "float")
+
+
+def is_udim(path: str) -> bool:
+    """Whether an asset path stands for a set of tiles."""
+    return bool(UsdShade.UdimUtils.IsUdimIdentifier(path))
+
+
+def resolve_tiles(attribute: Usd.Attribute, path: str, time: Usd.TimeCode) -> tuple[str, tuple[int, ...]]:
+    """The resolved path, ``<UDIM>`` still in it, and the tiles that exist; empty where none does.
+
+    attribute: holds ``path``, which is anchored to the layer of its strongest opinion.
+    """
+    layer = _layer_of(attribute, time)
+    found = UsdShade.UdimUtils.ResolveUdimTilePaths(path, layer)
+    if not found:
+        return "", ()
+    first, number = found[0]
+    folder, _, name = first.rpartition("/")
+    # The tile's number may stand in a folder's name, too: only the file's is replaced.
+    pattern = name[::-1].replace(number[::-1], "<UDIM>"[::-1], 1)[::-1]
+    return f"{folder}/{pattern}", tuple(sorted(int(tile) for _, tile in found))
+
+
+def tile_files(resolved: str, tiles: Sequence[int]) -> list[str]:
+    """The file of each tile."""
+    return [resolved.replace("<UDIM>", str(tile)) for tile in tiles]
+
+
+def _layer_of(attribute: Usd.Attribute, time: Usd.TimeCode) -> Sdf.Layer:
+    for spec in attribute.GetPropertyStack(time):
+        if spec.HasInfo("default") or spec.HasInfo("timeSamples"):
+            return spec.layer
+    return attribute.GetStage().GetRootLayer()
+
+
+def read_tile_headers(files: Sequence[str]) -> ImageHeader:
+    """What the tiles have in common, and the largest size and finest precision of them all.
+
+    Raises TextureError where a tile does not open.
+    """
+    headers = [read_header(file) for file in files]
+    size = (max(h.size[0] for h in headers), max(h.size[1] for h in headers))
+    depth = max((h.bit_depth for h in headers), key=_DEPTHS.index)
+    return replace(headers[0], size=size, bit_depth=depth)
+
+
+def lost_triangles(mesh: Mesh, texture: TextureFile) -> int:
+    """How many triangles lie on a tile that has no file."""
+    return int(np.count_nonzero(~np.isin(atlas.udim_tiles(mesh.uvs), texture.tiles)))
