@@ -12,6 +12,7 @@ Errors are UsdStylizeError: InputError where nothing can be done, ObjectError fo
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from usdstylize import schema
 from usdstylize.errors import (
     InputError,
     MaterialError,
@@ -20,6 +21,7 @@ from usdstylize.errors import (
     OptionsError,
     OutputError,
     PaletteError,
+    SettingsError,
     StageError,
     StyleSetError,
     TextureError,
@@ -48,6 +50,7 @@ __all__ = [
     "PaletteError",
     "Plan",
     "RunResult",
+    "SettingsError",
     "Skipped",
     "StageContents",
     "StageError",
@@ -62,6 +65,8 @@ __all__ = [
     "stylize",
     "verify",
 ]
+
+schema.register()
 
 # torch, open_clip and USD take seconds to import; `--help` and a farm's submitter do without (PEP 562).
 _LAZY = {

@@ -13,7 +13,8 @@ Every message is one sentence that names the prim or file, says what is wrong an
     └── ObjectError            one object cannot be stylised; it costs only itself (exit 1)
         ├── MeshError          no UVs, NaN points, indices out of range, zero area
         ├── MaterialError      no base colour can be traced
-        └── TextureError       a texture does not resolve or does not decode
+        ├── TextureError       a texture does not resolve or does not decode
+        └── SettingsError      StylizeAPI asks for what cannot be done
 """
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "OptionsError",
     "OutputError",
     "PaletteError",
+    "SettingsError",
     "StageError",
     "StyleSetError",
     "TextureError",
@@ -78,3 +80,7 @@ class MaterialError(ObjectError):
 
 class TextureError(ObjectError):
     """A texture does not resolve or does not decode."""
+
+
+class SettingsError(ObjectError):
+    """What the stage asks for an object (StylizeAPI) cannot be done."""
