@@ -15,6 +15,7 @@ from usdstylize import weights
 from usdstylize.objects import (
     BaseColor,
     ConstantColor,
+    ObjectSettings,
     Skipped,
     StageContents,
     StageObject,
@@ -90,6 +91,7 @@ def show_plan(plan: Plan) -> None:
     for name, value in rows.items():
         table.add_row(name.replace("_", " "), _value(value))
     terminal(sys.stdout).print(table)
+    _print_own_settings(plan)
     print(f"Would write {_short(plan.root_layer)}; nothing is written in a dry run.")
 
 
@@ -145,6 +147,38 @@ def _print_objects(objects: Iterable[StageObject]) -> None:
         terminal(sys.stdout).print(table)
 
 
+def _print_own_settings(plan: Plan) -> None:
+    table = _table("object", "its own settings (StylizeAPI)")
+    for path, own in plan.own_settings.items():
+        said = {name: value for name, value in own.items() if name != "style_hashes"}
+        if "style_images" in said:
+            said["style_images"] = ", ".join(image.name for image in said["style_images"])
+        text = "; ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in said.items())
+        table.add_row(path, text)
+    if table.row_count:
+        terminal(sys.stdout).print(table)
+
+
+def _asked(settings: ObjectSettings) -> list[str]:
+    """What the stage asks for an object, as a sentence, where it asks for anything."""
+    parts = [
+        f"{settings.style_images[0].name} as its style" if settings.style_images else "",
+        "a palette of its own" if settings.palette else "",
+        *(
+            f"{name} {value:g}"
+            for name, value in (
+                ("strength", settings.strength),
+                ("pattern scale", settings.pattern_scale),
+                ("texture resolution", settings.texture_resolution),
+                ("seed", settings.seed),
+            )
+            if value is not None
+        ),
+    ]
+    said = ", ".join(filter(None, parts))
+    return [f"The stage asks for {said}."] if said else []
+
+
 def _print_skipped(skipped: Iterable[Skipped]) -> None:
     table = _table("left out", "reason")
     for item in skipped:
@@ -158,6 +192,7 @@ def _notes(obj: StageObject) -> Iterator[str]:
         yield f"It wears the look of {obj.look}."
     elif obj.group and obj.group != obj.name:
         yield f"It is optimised together with {obj.group}."
+    yield from _asked(obj.settings)
     yield from obj.notes
 
 

@@ -3,6 +3,7 @@
 Paper §3, supplement §1.
 """
 
+import copy
 import threading
 import time
 import zlib
@@ -40,6 +41,11 @@ def choose_device(name: str) -> str:
     return name
 
 
+def _key(style: StyleSet, method: Method) -> tuple[int, int]:
+    """What tells one objective of a run from another: the seed only where it chooses style features."""
+    return id(style), method.seed if method.style_keys else 0
+
+
 @contextmanager
 def _memory_errors() -> Iterator[None]:
     """PyTorch's ways to run out of memory, as Python's."""
@@ -54,15 +60,29 @@ def _memory_errors() -> Iterator[None]:
 class Optimizer:
     """Holds the objective (networks and style features), which every object of a run shares."""
 
-    def __init__(
-        self, style: StyleSet, method: Method, device: str, *, seed: int = 0, weights: Path | None = None
-    ) -> None:
+    def __init__(self, style: StyleSet, method: Method, device: str, *, weights: Path | None = None) -> None:
         """Raises WeightsError where the method's networks have no weights."""
         self.method = method
         self._device = device
-        self._seed = seed
-        self._objective = Objective(style, method, device, seed=seed, weights=weights)
+        self._objective = Objective(style, method, device, weights=weights)
+        self._objectives = {_key(style, method): self._objective}
+        self._lock = threading.Lock()
         self._stop = threading.Event()
+
+    def restyled(self, style: StyleSet, method: Method) -> "Optimizer":
+        """This with an object's own style, seed, texture resolution or cameras; the rest is shared.
+
+        What stops `each` of the one stops the other, too. ``style`` is to be the same instance
+        for the same style.
+        """
+        other = copy.copy(self)
+        other.method = method
+        with self._lock:
+            key = _key(style, method)
+            if key not in self._objectives:
+                self._objectives[key] = self._objective.restyled(style, method)
+            other._objective = self._objectives[key]
+        return other
 
     def each(
         self,
@@ -128,7 +148,7 @@ class Optimizer:
         clock.lap("setup")
 
         # The name is part of the seed: neither order nor mask changes an object's result.
-        random = np.random.default_rng([self._seed, zlib.crc32(objects[0].name.encode())])
+        random = np.random.default_rng([method.seed, zlib.crc32(objects[0].name.encode())])
         batches = self._batches(path, subject, visibility, random, clock)
         seen = _Seen(len(assembly.sheets), size, device)
         style = torch.zeros(len(assembly.sheets), size, size, 3, device=device, requires_grad=True)
@@ -180,7 +200,7 @@ class Optimizer:
                 images=tuple(images[sheet] for sheet in own),
                 coverage=float(valid[own].sum() / max(1, covered[own].sum())),
                 iterations=method.iterations,
-                seed=self._seed,
+                seed=method.seed,
                 seconds=sum(clock.seconds.values()),
                 losses=losses,
                 stages=dict(clock.seconds),

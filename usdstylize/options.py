@@ -1,7 +1,7 @@
 """Every parameter of the product, its default, and the presets. Nothing else defines one.
 
 `Options` is what an artist sets; ``None`` there means "as the preset says". `Method` is the
-optimisation's full list of values; `PRESETS` holds one per preset; `resolve` joins the two.
+full list of values that an object is made with; `PRESETS` holds one per preset; `resolve` joins the two.
 """
 
 import math
@@ -21,7 +21,7 @@ Unit = Literal["object", "model"]
 
 @dataclass(frozen=True)
 class Method:
-    """One complete set of values for the optimisation (design and calibration say why)."""
+    """One complete set of values for an object (design and calibration say why)."""
 
     encoder: EncoderName
     """Network whose features carry the style (NNFM)."""
@@ -66,6 +66,9 @@ class Method:
     ambient: float
     specular: float
     phong_exponent: float
+    strength: float
+    """Initial value of the dial on each new material; the bakes are made with it."""
+    seed: int
 
 
 _STANDARD = Method(
@@ -94,6 +97,8 @@ _STANDARD = Method(
     ambient=0.4,
     specular=0.08,
     phong_exponent=2.0,
+    strength=1.0,
+    seed=0,
 )
 
 PRESETS: dict[PresetName, Method] = {
@@ -162,8 +167,8 @@ class Options:
     """Colours such as "#112233,#aabbcc", or a text file of them, instead of k-means."""
     primary_image: str | None = None
     """File name of the style image that gives palette and background; first by name."""
-    strength: float = 1.0
-    """Initial value of the `strength` dial on each material, 0 to 1 or beyond."""
+    strength: float | None = None
+    """Initial value of the `strength` dial on each material, 0 to 1 or beyond; 1 when not given."""
     encoder: EncoderName | None = None
     """Network that carries the style: clip-rn50, vgg16 (strokes and lines) or draft."""
     content_weight: float | None = None
@@ -174,8 +179,8 @@ class Options:
     """Width and height of the style texture, in texels."""
     iterations: int | None = None
     """Optimisation steps per object."""
-    seed: int = 0
-    """The same seed on the same device gives the same texture."""
+    seed: int | None = None
+    """The same seed on the same device gives the same texture; 0 when not given."""
     network: Network = "both"
     """Which networks to write: live MaterialX, baked preview, or both."""
     block_contexts: tuple[str, ...] = ()
@@ -203,9 +208,9 @@ def _check(options: Options) -> None:
         )
     if options.iterations is not None and options.iterations < 1:
         raise OptionsError(f"--iterations {options.iterations} is out of range; give 1 or more.")
-    if not 0 <= options.seed < 2**32:
+    if options.seed is not None and not 0 <= options.seed < 2**32:
         raise OptionsError(f"--seed {options.seed} is out of range; give 0 to {2**32 - 1}.")
-    if not math.isfinite(options.strength):
+    if options.strength is not None and not math.isfinite(options.strength):
         raise OptionsError(f"--strength {options.strength} is no number; give 0 to 1, or somewhat more.")
     if options.content_weight is not None and not 0 <= options.content_weight < math.inf:
         raise OptionsError(f"--content-weight {options.content_weight} is out of range; give 0 or more.")

@@ -17,6 +17,7 @@ from usdstylize import author, stage, styles
 from usdstylize.errors import InputError, ObjectError, OutputError, StageError
 from usdstylize.objects import Losses, ObjectData, Skipped, StageContents, StageObject, StyleTexture
 from usdstylize.options import Options, preset_name, resolve
+from usdstylize.recipes import Recipe, own_settings, prepare
 from usdstylize.results import ObjectResult, Observer, Plan, RunResult, Silent, plain
 
 if TYPE_CHECKING:
@@ -84,8 +85,12 @@ def stylize(
         primary=options.primary_image,
         palette=options.palette,
         clusters=method.palette_clusters,
-        seed=options.seed,
+        seed=method.seed,
     )
+    everyone = Recipe(style, method)
+    contents, recipes = prepare(contents, everyone, options, stage.read_bytes)
+    if not contents.objects:
+        raise StageError(_nothing_to_do(contents))
     output = author.plan(
         contents, style.name, output=options.output, force=options.force, resume=options.resume
     )
@@ -103,10 +108,11 @@ def stylize(
             "by": options.by,
             "share_materials": options.share_materials,
             "frame": contents.frame,
-            "seed": options.seed,
-            "strength": options.strength,
             "network": options.network,
             "block_contexts": list(options.block_contexts),
+        },
+        own_settings={
+            path: own for path, recipe in recipes.items() if (own := own_settings(recipe, everyone))
         },
         objects=contents.objects,
         skipped=contents.skipped,
@@ -115,13 +121,13 @@ def stylize(
     if dry_run:
         return RunResult(plan, None, (), time.perf_counter() - started)
 
-    optimizer = optimize.Optimizer(style, method, device, seed=options.seed, weights=options.weights)
+    optimizer = optimize.Optimizer(style, method, device, weights=options.weights)
     ended: dict[str, ObjectResult] = {}
     interrupted = False
     with author.Writer(
         output,
         contents,
-        strength=options.strength,
+        strength=method.strength,
         network=options.network,
         block_contexts=options.block_contexts,
     ) as writer:
@@ -130,7 +136,7 @@ def stylize(
             if options.resume and all(obj.name in output.existing for obj in group):
                 results = [ObjectResult(obj.path, obj.name, "kept") for obj in group]
             else:
-                results = _stylize_group(group, contents, optimizer, writer, observer)
+                results = _stylize_group(group, contents, optimizer, recipes, writer, observer)
             for result in results:
                 ended[result.path] = result
                 observer.object_ended(result)
@@ -168,6 +174,7 @@ def _stylize_group(
     group: tuple[StageObject, ...],
     contents: StageContents,
     optimizer: "optimize.Optimizer",
+    recipes: dict[str, Recipe],
     writer: author.Writer,
     observer: Observer,
 ) -> list[ObjectResult]:
@@ -190,12 +197,14 @@ def _stylize_group(
                 observer.iteration(obj, number, losses)
 
         with _failures(loaded[0], failed):
-            optimised = optimizer.optimize(loaded, [data[obj.path] for obj in loaded], on_iteration=told)
+            restyled = optimizer.restyled(recipes[group[0].path].style, recipes[group[0].path].method)
+            optimised = restyled.optimize(loaded, [data[obj.path] for obj in loaded], on_iteration=told)
             textures = {obj.path: texture for obj, texture in zip(loaded, optimised, strict=True)}
     for obj in loaded:
         if obj.path in textures:
             with _failures(obj, failed), _USD:
-                writer.write_object(obj, data[obj.path], textures[obj.path])
+                strength = recipes[obj.path].method.strength
+                writer.write_object(obj, data[obj.path], textures[obj.path], strength=strength)
     together = failed.get(loaded[0].path, "") if loaded else ""
     return [
         _done(obj, textures[obj.path], writer)

@@ -30,6 +30,8 @@ class Plan:
     preset: str
     device: str
     settings: dict[str, Any]
+    own_settings: dict[str, dict[str, Any]]
+    """By prim path: in which settings an object differs, as the stage asks (StylizeAPI)."""
     objects: tuple[StageObject, ...]
     skipped: tuple[Skipped, ...]
 

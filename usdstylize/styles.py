@@ -6,6 +6,7 @@ import os
 import re
 import unicodedata
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +16,7 @@ from PIL import Image, ImageCms, ImageColor, ImageOps
 from usdstylize.errors import PaletteError, StyleSetError
 from usdstylize.objects import Float32, StyleImage, StyleSet
 
-__all__ = ["hex_colors", "load"]
+__all__ = ["from_files", "hex_colors", "load"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 SMALLEST_SIDE = 64
@@ -41,9 +42,29 @@ def load(folder: Path, *, primary: str | None, palette: str | None, clusters: in
     name = _style_name(folder)
     first = _find_primary(files, primary, folder)
     given = None if palette is None else _parse_palette(palette)
-    images = tuple(_read_image(path) for path in [first, *(path for path in files if path != first)])
-    colors = _cluster_palette(images[0].pixels, clusters, seed) if given is None else given
-    return StyleSet(name=name, images=images, palette=colors, palette_given=given is not None)
+    ordered = [first, *(path for path in files if path != first)]
+    return from_files(name, ordered, palette=given, clusters=clusters, seed=seed)
+
+
+def from_files(
+    name: str,
+    files: Sequence[Path],
+    *,
+    palette: Float32 | None,
+    clusters: int,
+    seed: int,
+    read: Callable[[Path], bytes] = Path.read_bytes,
+) -> StyleSet:
+    """The style set of these images, the primary one first.
+
+    palette: (Q, 3) float32, sRGB-encoded; k-means of the primary image when None.
+    read: the bytes of a file, which may lie in a package.
+
+    Raises StyleSetError, and what ``read`` raises but for OSError.
+    """
+    images = tuple(_read_image(path, read) for path in files)
+    colors = _cluster_palette(images[0].pixels, clusters, seed) if palette is None else palette
+    return StyleSet(name=name, images=images, palette=colors, palette_given=palette is not None)
 
 
 def hex_colors(palette: Float32) -> tuple[str, ...]:
@@ -100,9 +121,9 @@ def _find_primary(files: list[Path], primary: str | None, folder: Path) -> Path:
     raise StyleSetError(f"{folder} holds no image named {primary}; --primary-image takes one of: {names}.")
 
 
-def _read_image(path: Path) -> StyleImage:
+def _read_image(path: Path, read: Callable[[Path], bytes]) -> StyleImage:
     try:
-        data = path.read_bytes()
+        data = read(path)
     except OSError as error:
         raise StyleSetError(f"{path} cannot be read ({error.strerror}); check the file.") from error
     try:

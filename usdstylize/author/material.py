@@ -45,6 +45,8 @@ class Textures:
     baked: str | None
     """None where no preview is written."""
     baked_is_linear: bool
+    strength: float
+    """What the bake is made with, and where the dial stands at first."""
 
 
 def material_path(source: StageObject) -> Sdf.Path:
@@ -83,7 +85,6 @@ def write_material(
     style_name: str,
     textures: Textures,
     *,
-    strength: float,
     network: Network,
     block_contexts: Sequence[str],
     time: Usd.TimeCode,
@@ -126,7 +127,7 @@ def write_material(
         _write_preview(layer, variant, source, surface, textures)
     remarks: list[str] = []
     if network in ("both", "mtlx"):
-        dial = add_input(variant, "strength", _Types.Float, strength)
+        dial = add_input(variant, "strength", _Types.Float, textures.strength)
         dial.documentation = "How much of the style shows in the live MaterialX network; the bake is fixed."
         dial.customData = {"range": {"min": 0.0, "max": 2.0}}
         graph = Graph(layer, variant_path.AppendChild(_free("StylizedNetwork", taken)))

@@ -58,7 +58,7 @@ class Writer:
         network: Network,
         block_contexts: Sequence[str] = (),
     ) -> None:
-        """strength: initial value of each material's dial, and what the bakes are made with.
+        """strength: initial value of the materials' dials, and what the bakes are made with.
 
         block_contexts: render contexts whose own surfaces are switched off, "all" for every one.
         """
@@ -98,8 +98,12 @@ class Writer:
             except OSError:  # It holds the result, or is the staging folder that is gone.
                 continue
 
-    def write_object(self, obj: StageObject, data: ObjectData, texture: StyleTexture) -> None:
+    def write_object(
+        self, obj: StageObject, data: ObjectData, texture: StyleTexture, *, strength: float | None = None
+    ) -> None:
         """Write one object's textures to the staging folder and its opinions into the layer.
+
+        strength: the object's own; the run's when None.
 
         Raises MaterialError or TextureError where this object cannot be written; nothing of it
         remains then. Raises OutputError where nothing can be written at all; what was written
@@ -112,14 +116,15 @@ class Writer:
         with quiet():
             stage = self._open_source(obj)
             check_sharing(self._style, obj)
+            own = self.strength if strength is None else strength
             textures = None
             if not obj.wears_another_look:
                 check_material(stage, obj)
                 with told(self.plan.textures_folder):
-                    textures = self._write_textures(obj, data, texture)
+                    textures = self._write_textures(obj, data, texture, own)
             with _unchanged_on_error(self._style):
                 remarks = self._write_opinions(self._style, stage, obj, textures)
-                facts = _describe(obj, data, texture, textures, self.strength, self.contents.frame, remarks)
+                facts = _describe(obj, data, texture, textures, own, self.contents.frame, remarks)
                 self.remarks[obj.name], self._written[obj.name] = remarks, facts
                 self._seeds.append(texture.seed)
                 self._done.append((obj, textures))
@@ -157,7 +162,6 @@ class Writer:
                 obj,
                 self.plan.style_name,
                 textures,
-                strength=self.strength,
                 network=_network(obj, self.network),
                 block_contexts=self.block_contexts,
                 time=read_time(stage, self.contents.frame),
@@ -220,7 +224,9 @@ class Writer:
             del whole
         return read_provenance(self._style, self.plan.style_layer.parent)
 
-    def _write_textures(self, obj: StageObject, data: ObjectData, texture: StyleTexture) -> Textures:
+    def _write_textures(
+        self, obj: StageObject, data: ObjectData, texture: StyleTexture, strength: float
+    ) -> Textures:
         """Write TS.exr, and T.exr and the bake where they are needed."""
         folder, layer_folder = self._staging / obj.name, self.plan.style_layer.parent
         shutil.rmtree(folder, ignore_errors=True)
@@ -242,7 +248,7 @@ class Writer:
                 for tile, image, original in zip(tiles, texture.images, data.bases, strict=True):
                     # The file holds half floats, so the bake is made from what a viewer will read.
                     stored = image.astype(np.float16).astype(np.float32)
-                    encoded = combine(original, stored, self.strength, bake_wrap(obj))
+                    encoded = combine(original, stored, strength, bake_wrap(obj))
                     if is_linear:
                         write_half(folder / f"baked{tile}.exr", srgb_to_linear(encoded), color=True)
                     else:
@@ -252,7 +258,7 @@ class Writer:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return Textures(anchored(final / f"TS{all_tiles}.exr", layer_folder), base, baked, is_linear)
+        return Textures(anchored(final / f"TS{all_tiles}.exr", layer_folder), base, baked, is_linear, strength)
 
     def _write_run(self, run: dict[str, Any], provenance: Provenance) -> None:
         kept = read_run(self.plan.textures_folder).get("written", {})
@@ -348,8 +354,9 @@ def _is_float(obj: StageObject) -> bool:
 
 def _seed(run: dict[str, Any], seeds: Sequence[int]) -> int:
     """The run's own seed, or the first object's where the caller told none."""
-    if isinstance(run.get("seed"), int):
-        return int(run["seed"])
+    settings = run.get("plan", {}).get("settings", run)
+    if isinstance(settings.get("seed"), int):
+        return int(settings["seed"])
     return seeds[0] if seeds else 0
 
 

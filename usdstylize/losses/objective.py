@@ -1,5 +1,6 @@
 """The whole loss on a batch of views (paper, Eq. 1): networks, style features, three terms."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,22 +61,33 @@ class Texels:
 class Objective:
     """Holds the networks and the style's features, which every object of a run shares."""
 
-    def __init__(
-        self, style: StyleSet, method: Method, device: str, *, seed: int, weights: Path | None
-    ) -> None:
+    def __init__(self, style: StyleSet, method: Method, device: str, *, weights: Path | None) -> None:
         """Raises WeightsError where the method's networks have no weights."""
         self.method = method
         self.device = device
-        dtype = precision(device)
+        self._dtype = precision(device)
 
         def load(name: EncoderName) -> Encoder:
-            return load_encoder(name, device=device, dtype=dtype, folder=weights, bn_relu=method.bn_relu)
+            return load_encoder(
+                name, device=device, dtype=self._dtype, folder=weights, bn_relu=method.bn_relu
+            )
 
         self._style_encoder = load(method.encoder)
         self._one_network = method.content_encoder == method.encoder
         self._content_encoder = self._style_encoder if self._one_network else load(method.content_encoder)
         # One network, one background: then one pass serves style and content.
         self._one_pass = self._one_network and method.content_on_background
+        self._take(style)
+
+    def restyled(self, style: StyleSet, method: Method) -> "Objective":
+        """The same networks with another style; ``method`` differs in its seed at most."""
+        other = copy.copy(self)
+        other.method = method
+        other._take(style)
+        return other
+
+    def _take(self, style: StyleSet) -> None:
+        method, device = self.method, self.device
         self._palette = torch.from_numpy(style.palette).to(device)
         images = [
             torch.from_numpy(cover_crop(image.pixels, method.resolution)).permute(2, 0, 1).to(device)
@@ -85,9 +97,9 @@ class Objective:
         self._content_background = (
             images[0] if method.content_on_background else torch.full_like(images[0], _CONTENT_BACKGROUND)
         )
-        self._keys = self._style_keys(images, torch.Generator().manual_seed(seed))
+        self._keys = self._style_keys(images, torch.Generator().manual_seed(method.seed))
         # Smoothed features differ in their last digits only: they are matched in float32.
-        matching = torch.float32 if self._style_encoder.smooth else dtype
+        matching = torch.float32 if self._style_encoder.smooth else self._dtype
         self._search_keys = [keys.to(matching) for keys in self._keys]
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """What a stage holds for us, found and checked without keeping any array."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pxr import Ar, Sdf, Tf, Usd, UsdGeom, UsdSkel
@@ -16,6 +17,7 @@ from usdstylize.stage.names import object_name
 from usdstylize.stage.opening import first_sentence, open_stage, quiet, read_time
 from usdstylize.stage.population import mask_paths, meshes
 from usdstylize.stage.primvars import choose_uv_primvar, read_uvs, transform_uvs
+from usdstylize.stage.settings import StageSettings
 from usdstylize.stage.shading import trace_look
 from usdstylize.stage.udim import lost_triangles
 
@@ -44,16 +46,21 @@ def discover(
         time = read_time(stage, frame)
         paths = mask_paths(stage, mask)
         skipped = _composition_errors(stage, paths)
+        settings = StageSettings()
+        kept: dict[str, int] = {}
         objects: list[StageObject] = []
         for found in meshes(stage, paths, [p for p in purposes if p != "guide"], time):
             if isinstance(found, Skipped):
                 skipped.append(found)
                 continue
-            for result in _examine(found, paths, time):
-                if isinstance(result, Skipped):
+            for result in _examine(found, paths, time, settings):
+                if isinstance(result, str):
+                    kept[result] = kept.get(result, 0) + 1
+                elif isinstance(result, Skipped):
                     skipped.append(result)
                 else:
                     objects.append(result)
+        skipped += [_disabled(prim, count) for prim, count in kept.items()]
         return StageContents(
             path=path,
             frame=None if time.IsEarliestTime() else time.GetValue(),
@@ -63,8 +70,13 @@ def discover(
         )
 
 
-def _examine(mesh: UsdGeom.Mesh, mask: Sequence[Sdf.Path], time: Usd.TimeCode) -> list[StageObject | Skipped]:
-    """The mesh and its material subsets, each as an object or with the reason why not."""
+def _examine(
+    mesh: UsdGeom.Mesh, mask: Sequence[Sdf.Path], time: Usd.TimeCode, settings: StageSettings
+) -> list[StageObject | Skipped | str]:
+    """The mesh and its material subsets, each as an object or with the reason why not.
+
+    Or the path of the prim that says so, where StylizeAPI keeps it as it is.
+    """
     prim = mesh.GetPrim()
     try:
         geometry = read_geometry(prim, time)
@@ -79,13 +91,19 @@ def _examine(mesh: UsdGeom.Mesh, mask: Sequence[Sdf.Path], time: Usd.TimeCode) -
                 broken=True,
             )
         ]
-    results: list[StageObject | Skipped] = []
+    results: list[StageObject | Skipped | str] = []
     for face_set in sets:
         path = face_set.prim.GetPath()
         if not any(path.HasPrefix(root) for root in mask):
             continue
         try:
-            results.append(_describe(prim, face_set, geometry, time))
+            keeper = settings.disabled_by(face_set.prim)
+            if keeper is not None:
+                results.append(keeper)
+                continue
+            found = _describe(prim, face_set, geometry, time)
+            notes = (*found.notes, *settings.remarks(face_set.prim))
+            results.append(replace(found, settings=settings.read(face_set.prim), notes=notes))
         except ObjectError as error:
             results.append(Skipped(str(path), str(error), broken=True))
         except Tf.ErrorException as error:
@@ -140,6 +158,11 @@ def _udim_notes(path: str, mesh: Mesh, texture: TextureFile) -> list[str]:
     if lost:
         notes.append(f"{lost} of its triangles lie on UDIM tiles that have no file, and stay as they are.")
     return notes
+
+
+def _disabled(prim: str, count: int) -> Skipped:
+    what = "it stays" if count == 1 else f"the {count} objects that it holds stay"
+    return Skipped(prim, f"{prim} has stylize:enabled = false, so {what} as in the source.")
 
 
 def _is_deformed(mesh: Usd.Prim) -> bool:

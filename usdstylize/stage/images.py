@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from pxr import Ar
 from usdstylize.errors import OutputError, TextureError
 from usdstylize.objects import Wrap
 
-__all__ = ["MAX_IMAGE_SIDE", "ImageHeader", "hash_file", "read_header", "read_image"]
+__all__ = ["MAX_IMAGE_SIDE", "ImageHeader", "hash_file", "read_bytes", "read_header", "read_image"]
 
 MAX_IMAGE_SIDE = 16384
 """Texels. A larger header is refused before anything is decoded."""
@@ -107,6 +108,11 @@ def hash_file(path: str) -> str:
         digest.update(chunk)
         position += len(chunk)
     return digest.hexdigest()
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """What Ar finds at a resolved path, which may lie in a package. Raises TextureError."""
+    return bytes(_asset(str(path)).GetBuffer() or b"")
 
 
 def _asset(path: str) -> Any:

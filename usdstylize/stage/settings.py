@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pxr import Ar, Gf, Sdf, Usd
+from pxr import Gf, Sdf, Usd, Vt
 
 from usdstylize.errors import SettingsError
 from usdstylize.objects import ObjectSettings
+from usdstylize.styles import MOST_COLORS
 
 __all__ = ["StageSettings"]
 
@@ -19,16 +20,16 @@ _LINEAR = Gf.ColorSpaceNames.LinearRec709
 _ALIASES = {"": _LINEAR, "lin_rec709": _LINEAR, "sRGB": _ENCODED, "srgb_texture": _ENCODED}
 """The names that MaterialX and older files use, beside those that USD itself knows."""
 
-_TYPES = {
-    "enabled": Sdf.ValueTypeNames.Bool,
-    "styleImages": Sdf.ValueTypeNames.AssetArray,
-    "palette": Sdf.ValueTypeNames.Color3fArray,
-    "strength": Sdf.ValueTypeNames.Float,
-    "patternScale": Sdf.ValueTypeNames.Float,
-    "textureResolution": Sdf.ValueTypeNames.Int,
-    "seed": Sdf.ValueTypeNames.Int,
+_TYPES: dict[str, tuple[type, str]] = {
+    "enabled": (bool, "bool"),
+    "styleImages": (Sdf.AssetPathArray, "asset[]"),
+    "palette": (Vt.Vec3fArray, "color3f[]"),
+    "strength": (float, "float"),
+    "patternScale": (float, "float"),
+    "textureResolution": (int, "int"),
+    "seed": (int, "int"),
 }
-"""For what does not come from the schema: a stage may declare an attribute with any type."""
+"""A layer may author a value of any type, whatever the schema says."""
 
 _Attributes = Mapping[str, Usd.Attribute]
 
@@ -65,9 +66,12 @@ class StageSettings:
         )
 
     def disabled_by(self, prim: Usd.Prim) -> str | None:
-        """Path of the prim whose ``stylize:enabled = false`` holds for this one, None where none does."""
+        """Path of the prim whose ``stylize:enabled = false`` holds for this one, None where none does.
+
+        Raises SettingsError where that is no bool.
+        """
         attribute = self._said(prim).get("enabled")
-        if attribute is None or attribute.Get() is not False:
+        if attribute is None or _value(attribute) is not False:
             return None
         return str(attribute.GetPrim().GetPath())
 
@@ -87,13 +91,15 @@ class StageSettings:
             own = {
                 item.GetBaseName(): item
                 for item in below.GetAuthoredPropertiesInNamespace(_NAMESPACE)
-                if isinstance(item, Usd.Attribute)
+                if isinstance(item, Usd.Attribute) and item.GetBaseName() in _TYPES
             }
             self._known[path], self._unapplied[path] = self._known[above], self._unapplied[above]
             if own and _has_schema(below):
                 self._known[path] = {**self._known[above], **own}
             elif own:
-                remark = f"{path} authors {_NAMESPACE}: properties without {_SCHEMA}; apply it for them to count."
+                remark = (
+                    f"{path} authors {_NAMESPACE}: properties without {_SCHEMA}; apply it for them to count."
+                )
                 self._unapplied[path] = (*self._unapplied[above], remark)
         return self._known[chain[0].GetPath() if chain else prim.GetPath()]
 
@@ -109,10 +115,10 @@ def _value(attribute: Usd.Attribute | None) -> Any:
     if attribute is None:
         return None
     value = attribute.Get()
-    name, expected = attribute.GetTypeName(), _TYPES[attribute.GetBaseName()]
-    if value is not None and name != expected:
+    kind, name = _TYPES[attribute.GetBaseName()]
+    if value is not None and type(value) is not kind:
         raise SettingsError(
-            f"{attribute.GetPath()} is of type {name} where {_SCHEMA} has {expected}; author it anew."
+            f"{attribute.GetPath()} has a value that is no {name}, as {_SCHEMA} wants one; author it anew."
         )
     return value
 
@@ -134,8 +140,10 @@ def _palette(attribute: Usd.Attribute | None) -> tuple[tuple[float, float, float
     authored = str(Usd.ColorSpaceAPI.ComputeColorSpaceName(attribute, None))
     name = _ALIASES.get(authored, authored)
     if not Gf.ColorSpace.IsValid(name):
-        raise _refused(attribute, authored, "is a colour space that USD does not know; leave it out for linear")
+        raise _refused(attribute, authored, "is a colour space unknown to USD; leave it out for linear")
     encoded, own = Gf.ColorSpace(_ENCODED), Gf.ColorSpace(name)
+    if len(colors) > MOST_COLORS:
+        raise _refused(attribute, f"{len(colors)} colours", f"are too many; give {MOST_COLORS} at most")
     palette = []
     for color in colors:
         if not all(math.isfinite(channel) for channel in color):
