@@ -184,9 +184,7 @@ def test_an_attribute_of_a_wrong_type_costs_only_its_object(tiny_stage: Path) ->
     Sdf.AttributeSpec(layer.GetPrimAtPath("/World/Left"), "stylize:seed", _Types.String).default = "seven"
     layer.Save()
     contents = inspect(tiny_stage)
-    assert (
-        "stylize:seed has a value that is no int, as StylizeAPI wants one" in contents.skipped[0].reason
-    )
+    assert "stylize:seed has a value that is no int, as StylizeAPI wants one" in contents.skipped[0].reason
     assert [found.path for found in contents.objects] == ["/World/Right"]
 
 
