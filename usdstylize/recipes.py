@@ -41,8 +41,16 @@ def prepare(
     """
     known: dict[Any, StyleSet] = {}
     recipes: dict[str, Recipe] = {}
+    paths = {obj.name: obj.path for obj in contents.objects}
     skipped = list(contents.skipped)
     for obj in contents.objects:
+        if obj.wears_another_look:
+            if paths.get(obj.look) in recipes:
+                recipes[obj.path] = recipes[paths[obj.look]]
+            else:
+                reason = f"{obj.path} wears the look of {obj.look}, which asks for what cannot be done."
+                skipped.append(Skipped(obj.path, reason, broken=True))
+            continue
         try:
             method = _method(obj, run.method, options)
             style = _style(obj.settings, run, method, options, read, known)

@@ -258,7 +258,9 @@ class Writer:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return Textures(anchored(final / f"TS{all_tiles}.exr", layer_folder), base, baked, is_linear, strength)
+        return Textures(
+            anchored(final / f"TS{all_tiles}.exr", layer_folder), base, baked, is_linear, strength
+        )
 
     def _write_run(self, run: dict[str, Any], provenance: Provenance) -> None:
         kept = read_run(self.plan.textures_folder).get("written", {})

@@ -21,6 +21,7 @@ def group_objects(
     share_materials: all objects of one material are one group and wear one look, in whatever
         component they are.
 
+    Objects that the stage asks other settings for (StylizeAPI) stand apart.
     A group or look that an object has already (a proxy that follows its render mesh) stays.
     """
     groups: dict[str, Hashable] = {}
@@ -31,7 +32,8 @@ def group_objects(
             continue
         material = _material(obj)
         component = _component(stage, obj.path) if by == "model" else None
-        groups[obj.name], looks[obj.name] = component or obj.name, obj.name
+        groups[obj.name] = (component, obj.settings) if component else obj.name
+        looks[obj.name] = obj.name
         if share_materials and material is not None:
             groups[obj.name] = looks[obj.name] = material
         elif component and material is not None and isinstance(obj.base, TextureFile):
@@ -48,7 +50,7 @@ def _material(obj: StageObject) -> Hashable:
     """
     if obj.material_path is None or isinstance(obj.base, DisplayColor):
         return None
-    return obj.material_path, obj.base, obj.uv_primvar, obj.uv_transform, obj.instances
+    return obj.material_path, obj.base, obj.uv_primvar, obj.uv_transform, obj.instances, obj.settings
 
 
 def _component(stage: Usd.Stage, path: str) -> str | None:
