@@ -74,12 +74,18 @@ def render(folder: Path, jobs: list[dict[str, Any]]) -> list[Array]:
 
 
 def stylize(
-    root: Path, *, strength: float = 1.0, style: Array = STYLE, base: Array | None = None, **changes: Any
+    root: Path,
+    *,
+    strength: float = 1.0,
+    style: Array = STYLE,
+    base: Array | None = None,
+    name: str = "ink",
+    **changes: Any,
 ) -> tuple[Path, StageObject]:
     """Write the result of the one object of a stage; ``base`` and ``changes`` replace what was read."""
     contents = stage.discover(root, mask=(), purposes=("default", "render"), frame=None)
     assert [str(skipped) for skipped in contents.skipped] == []
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    plan = author.plan(contents, name, output=None, force=False, resume=False)
     with author.Writer(plan, contents, strength=strength, network="both") as writer:
         for obj in contents.objects:
             data = stage.load(contents, obj)
