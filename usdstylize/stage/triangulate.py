@@ -15,6 +15,11 @@ Float64 = NDArray[np.float64]
 
 _TOLERANCE = 1e-9
 """Relative to the polygon's area: a corner bent inwards by less counts as straight."""
+_TESTS_PER_CORNER = 4
+"""Searches for an ear, for each corner of a polygon, before the rest becomes a fan; a clean
+outline needs two or three."""
+_POINT_TESTS = 6e8
+"""The same for the whole polygon, counted in points looked at: seconds."""
 
 
 def triangulate(corner_points: Float64, counts: Int64, faces: Int64) -> tuple[Int64, Int64]:
@@ -72,33 +77,60 @@ def _flatten(polygon: Float64, normal: Float64) -> Float64:
 def _clip_ears(outline: Float64) -> Int64:
     """(n, 2) counter-clockwise outline -> (n - 2, 3) corner indices.
 
-    A self-intersecting outline has no clean answer; its sharpest corner goes where no ear is
-    found, so that the count always comes out.
+    A self-intersecting outline has no clean answer: where no ear is found its sharpest corner
+    goes, and where the search takes too long the rest becomes a fan, so that the count always
+    comes out and in time.
     """
-    left = list(range(len(outline)))
+    count = len(outline)
+    before = np.roll(np.arange(count), 1)
+    after = np.roll(np.arange(count), -1)
+    turns = _cross(outline - outline[before], outline[after] - outline)
+    alive, reflex = np.ones(count, dtype=bool), turns <= 0
+    tests = int(min(_TESTS_PER_CORNER * count, _POINT_TESTS / count))
     triangles = []
-    while len(left) > 3:
-        ring = outline[left]
-        before, after = np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0)
-        turns = _cross(ring - before, after - ring)
-        reflex = ring[turns <= 0]
-        convex = np.flatnonzero(turns > 0)
-        ear = next(
-            (i for i in convex if not _any_inside(reflex, before[i], ring[i], after[i])),
-            int(np.argmax(turns)),
-        )
-        triangles.append([left[ear - 1], left[ear], left[(ear + 1) % len(left)]])
-        del left[ear]
-    triangles.append(left)
+    corner, passed = 0, 0
+    while count - len(triangles) > 3 and tests > 0:
+        a, c = before[corner], after[corner]
+        is_ear = False
+        if turns[corner] > 0:
+            tests -= 1
+            is_ear = not _any_inside(outline, reflex, outline[[a, corner, c]])
+        passed += 1
+        if not is_ear and passed < count - len(triangles):
+            corner = c
+            continue
+        if not is_ear:
+            corner = int(np.argmax(np.where(alive, turns, -np.inf)))
+            a, c = before[corner], after[corner]
+        triangles.append([a, corner, c])
+        alive[corner] = reflex[corner] = False
+        after[a], before[c] = c, a
+        for moved in (a, c):
+            turns[moved] = _cross(
+                outline[moved] - outline[before[moved]], outline[after[moved]] - outline[moved]
+            )
+            reflex[moved] = turns[moved] <= 0
+        corner, passed = c, 0
+    rest = [corner]
+    while len(rest) < count - len(triangles):
+        rest.append(after[rest[-1]])
+    triangles += [[rest[0], rest[i], rest[i + 1]] for i in range(1, len(rest) - 1)]
     return np.array(triangles, np.int64)
 
 
-def _any_inside(points: Float64, a: Float64, b: Float64, c: Float64) -> bool:
-    """Whether a point lies in or on triangle abc; its own corners do not count."""
+def _any_inside(outline: Float64, among: NDArray[np.bool_], triangle: Float64) -> bool:
+    """Whether a point of those lies in or on the triangle (3, 2); its own corners do not count."""
+    low, high = triangle.min(axis=0), triangle.max(axis=0)
+    x, y = outline[:, 0], outline[:, 1]
+    near = among & (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
+    points = outline[near]
+    if not len(points):
+        return False
+    a, b, c = triangle
     inside = (
         (_cross(b - a, points - a) >= 0) & (_cross(c - b, points - b) >= 0) & (_cross(a - c, points - c) >= 0)
     )
-    for corner in (a, b, c):
+    for corner in triangle:
         inside &= (points != corner).any(axis=1)
     return bool(inside.any())
 

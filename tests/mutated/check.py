@@ -1,0 +1,207 @@
+"""What must hold for a mutated stage: typed reasons of one sentence, and its good objects done."""
+
+import math
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+from author_results import offsets, texture
+from mutated import files, shading, structure, values
+from mutated.case import Case, faults
+from mutated.scenes import build_scenes
+from pxr import Sdf, Usd
+
+import usdstylize
+from usdstylize import author, stage
+from usdstylize.errors import InputError, ObjectError, OutputError, StageError
+from usdstylize.objects import ObjectData, StageContents, StageObject
+from usdstylize.stage import loading
+from usdstylize.stage.opening import quiet
+
+__all__ = ["Lab"]
+
+_ROOMS = (values, shading, structure, files)  # each adds its faults when it is imported
+_Sites = set[tuple[str, Sdf.Path, bool]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Good:
+    """An object of a good stage: its arrays, and the specs and files that it depends on.
+
+    sites: layer, prim path, and whether all below it counts, too, as for a mesh or a material.
+    """
+
+    data: ObjectData
+    sites: _Sites
+    files: set[str]
+
+
+class Lab:
+    """The good stages, read once, and the trials of mutated ones."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.scenes = build_scenes(folder / "good")
+        self._good: dict[Path, dict[str, _Good]] = {}
+
+    def run(self, seed: int) -> tuple[str, list[str]]:
+        """What was done for the seed, and what does not hold, one line each."""
+        rng = np.random.default_rng([20261122, seed])
+        scene = self.scenes[seed % len(self.scenes)]
+        with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as folder:
+            case = Case(scene, Path(folder) / "case", rng)
+            for _ in range(1 + int(rng.choice(3, p=(0.7, 0.2, 0.1)))):
+                faults[int(rng.integers(len(faults)))](case)
+            with quiet():
+                case.write()
+            with small_primvar_images():
+                problems = list(self._check(case, self._read_good(scene), verify=seed % 8 == 0))
+        return f"{scene.name}: " + "; ".join(case.notes), problems
+
+    def _read_good(self, scene: Path) -> dict[str, _Good]:
+        if scene not in self._good:
+            contents = usdstylize.inspect(scene)
+            with quiet():
+                opened = Usd.Stage.Open(str(scene))
+            self._good[scene] = {
+                obj.path: _Good(stage.load(contents, obj), *_dependencies(opened, obj, scene.parent))
+                for obj in contents.objects
+            }
+        return self._good[scene]
+
+    def _check(self, case: Case, good: dict[str, _Good], *, verify: bool) -> Iterator[str]:
+        untouched = {path for path, known in good.items() if not _is_touched(case, known)}
+        try:
+            contents = usdstylize.inspect(case.path)
+        except StageError as error:
+            yield from _sentence(error, case)
+            if untouched:
+                yield f"the whole stage is refused though {sorted(untouched)} are untouched: {error}"
+            return
+        for skipped in contents.skipped:
+            yield from _sentence(skipped.reason, case)
+        loaded: dict[str, tuple[StageObject, ObjectData]] = {}
+        for obj in contents.objects:
+            try:
+                loaded[obj.path] = obj, stage.load(contents, obj)
+            except ObjectError as error:
+                yield from _sentence(error, case)
+            except MemoryError:  # as the pipeline does: it costs the object alone
+                continue
+            else:
+                yield from _arrays(obj, loaded[obj.path][1])
+        for path in sorted(untouched):
+            if path not in loaded:
+                reasons = [skipped.reason for skipped in contents.skipped if skipped.path == path]
+                yield f"{path} is untouched and lost: {reasons}"
+            elif not _same(loaded[path][1], good[path].data):
+                yield f"{path} is untouched and its arrays differ"
+        if loaded:
+            chosen = loaded[case.choose(sorted(loaded))]
+            yield from _author(case, contents, *chosen, is_untouched=chosen[0].path in untouched, verify=verify)
+
+
+def _author(
+    case: Case,
+    contents: StageContents,
+    obj: StageObject,
+    data: ObjectData,
+    *,
+    is_untouched: bool,
+    verify: bool,
+) -> Iterator[str]:
+    images = tuple(offsets(1, (4, 4)) for _ in data.bases)
+    style = texture(images[0])
+    style = type(style)(**{**vars(style), "images": images})
+    try:
+        plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    except OutputError as error:
+        yield from _sentence(error, case)
+        return
+    try:
+        with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+            writer.write_object(obj, data, style)
+            for remark in writer.remarks[obj.name]:
+                yield from _sentence(remark, case)
+            root = writer.commit({"seed": 1})
+    except ObjectError as error:
+        yield from _sentence(error, case)
+        if is_untouched and Sdf.Path(obj.path).GetPrefixes()[0].name != "StylizedLooks":
+            yield f"{obj.path} is untouched and cannot be written: {error}"
+        return
+    except InputError as error:
+        yield from _sentence(error, case)
+        return
+    if not Sdf.Layer.FindOrOpen(str(root)):
+        yield f"{root} does not open"
+    elif verify:
+        yield from (f"verify: {check}" for check in author.verify(root).failed)
+
+
+def _arrays(obj: StageObject, data: ObjectData) -> Iterator[str]:
+    """What the optimiser takes for granted."""
+    for name, array in [*vars(data.mesh).items(), *(("base", base) for base in data.bases)]:
+        if not np.isfinite(array).all():
+            yield f"{obj.path} has {name} that is not finite"
+    if len(data.mesh.triangles) and not 0 <= data.mesh.triangles.min() <= data.mesh.triangles.max() < len(
+        data.mesh.points
+    ):
+        yield f"{obj.path} has triangles beyond its points"
+    lengths = np.linalg.norm(data.mesh.normals, axis=-1)
+    if not math.isclose(lengths.min(), 1.0, abs_tol=1e-3) or not math.isclose(lengths.max(), 1.0, abs_tol=1e-3):
+        yield f"{obj.path} has normals of length {lengths.min()} to {lengths.max()}"
+
+
+def _sentence(message: object, case: Case) -> Iterator[str]:
+    text = str(message)
+    if not text.endswith(".") or "\n" in text or not re.search(r"/|\.\w{3,4}\b", text):
+        yield f"no sentence that names a prim or file: {text!r}"
+    if re.search(r"Traceback|internal error|object at 0x|<class |/tf/|\bat line \d+ (of|in) /", text):
+        yield f"speaks of our insides: {text!r}"
+
+
+def _is_touched(case: Case, known: _Good) -> bool:
+    root = Sdf.Path.absoluteRootPath
+    for name, paths in case.touched.items():
+        if name in known.files or (name == case.root and root in paths):
+            return True
+        for layer, site, subtree in known.sites:
+            if layer == name and any(site.HasPrefix(p) or (subtree and p.HasPrefix(site)) for p in paths):
+                return True
+    return False
+
+
+def _dependencies(opened: Usd.Stage, obj: StageObject, folder: Path) -> tuple[_Sites, set[str]]:
+    """The specs that compose an object's mesh, subset and material and all above them; its texture."""
+    sites: _Sites = set()
+    for path in filter(None, (obj.path, obj.mesh_path, obj.material_path, obj.surface_path, *obj.instances)):
+        prim, subtree = opened.GetPrimAtPath(path), True
+        while prim and not prim.IsPseudoRoot():
+            for spec in prim.GetPrimStack():
+                name = str(Path(spec.layer.realPath).relative_to(folder))
+                sites.add((name, spec.path.StripAllVariantSelections(), subtree))
+            prim, subtree = prim.GetParent(), False
+    files = {
+        str(Path(file).relative_to(folder))
+        for file in [getattr(obj.base, "resolved_path", "")]
+        if file.startswith(str(folder))
+    }
+    return sites, files
+
+
+def _same(one: ObjectData, other: ObjectData) -> bool:
+    pairs = [*zip(vars(one.mesh).values(), vars(other.mesh).values(), strict=True)]
+    pairs += zip(one.bases, other.bases, strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+@contextmanager
+def small_primvar_images() -> Iterator[None]:
+    """Colours of primvars in few texels: 2,000 stages are not to take an hour."""
+    with patch.object(loading, "_PRIMVAR_RESOLUTION", 32):
+        yield
