@@ -1,6 +1,7 @@
 """Bad input: one sentence each, at the cost of its own object; the good neighbour is still read."""
 
 import io
+import os
 import resource
 import signal
 import struct
@@ -24,6 +25,16 @@ Edit = Callable[[Usd.Stage], None]
 
 def bad(stage: Usd.Stage) -> UsdGeom.Mesh:
     return UsdGeom.Mesh(stage.GetPrimAtPath("/World/Bad"))
+
+
+def retype(attribute: Usd.Attribute, type_name: str, value: object) -> None:
+    prim, name = attribute.GetPrim(), attribute.GetName()
+    prim.RemoveProperty(name)
+    prim.CreateAttribute(name, Sdf.ValueTypeNames.Find(type_name)).Set(value)
+
+
+def tiny_uvs() -> list[Gf.Vec2f]:
+    return [Gf.Vec2f(*corner) for corner in ((0, 0), (1e-40, 0), (1e-40, 1e-40), (0, 1e-40))]
 
 
 def write(folder: Path, edit: Edit) -> Path:
@@ -72,6 +83,24 @@ def discover_good(path: Path) -> StageContents:
             lambda s: UsdGeom.PrimvarsAPI(bad(s)).GetPrimvar("st").Set([Gf.Vec2f(float("nan"))] * 4),
             "NaN",
         ),
+        (lambda s: retype(bad(s).GetPointsAttr(), "string", "four"), "points holds a str"),
+        (
+            lambda s: retype(bad(s).GetPointsAttr(), "quatf[]", [Gf.Quatf(1)] * 4),
+            "Bad.points holds a QuatfArray",
+        ),
+        (lambda s: retype(bad(s).GetFaceVertexCountsAttr(), "asset", "a.png"), "Counts holds a AssetPath"),
+        (
+            lambda s: retype(UsdGeom.PrimvarsAPI(bad(s)).GetPrimvar("st").GetAttr(), "token[]", ["a"] * 4),
+            "token",
+        ),
+        (
+            lambda s: UsdGeom.PrimvarsAPI(bad(s)).GetPrimvar("st").Set([Gf.Vec2f(0, 0), (1e30, 0)] * 2),
+            "1e+30",
+        ),
+        (lambda s: UsdGeom.PrimvarsAPI(bad(s)).GetPrimvar("st").Set(tiny_uvs()), "span no area"),
+        (lambda s: UsdGeom.PrimvarsAPI(bad(s)).GetPrimvar("st").SetElementSize(2), "elementSize 2"),
+        (lambda s: UsdGeom.Xformable(bad(s)).AddScaleOp().Set(Gf.Vec3f(1e30)), "1e+28 metres"),
+        (lambda s: UsdGeom.Xformable(bad(s)).AddTranslateOp().Set(Gf.Vec3d(1e9, 0, 0)), "zero area"),
     ],
 )
 def test_a_bad_mesh_is_skipped_by_name(
@@ -118,6 +147,61 @@ def test_a_texture_that_does_not_open_is_skipped_by_name(
     reason = discover_good(path).skipped[0].reason
     assert words in reason
     assert "Bad.png" in reason
+
+
+def test_a_pipe_in_the_place_of_a_texture_is_not_waited_for(tmp_path: Path) -> None:
+    path = write(tmp_path, lambda stage: None)
+    (tmp_path / "Bad.png").unlink()
+    os.mkfifo(tmp_path / "Bad.png")
+    signal.alarm(10)  # without a handler it ends the process
+    try:
+        contents = reading.discover(path)
+    finally:
+        signal.alarm(0)
+    assert [found.path for found in contents.objects] == ["/World/Good"]
+    assert "Bad.png cannot be opened" in contents.skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    ("shader", "name", "type_name", "value", "words"),
+    [
+        (
+            "Texture",
+            "scale",
+            "float4",
+            (1e30, 1, 1, 1),
+            "inputs:scale that is NaN, infinite or absurdly large",
+        ),
+        ("Texture", "scale", "string", "text", "inputs:scale of type string"),
+        ("Texture", "bias", "float2", (0, 1), "inputs:bias of type float2"),
+        ("Texture", "bias", "float4", (float("nan"), 0, 0, 0), "inputs:bias that is NaN"),
+        (
+            "Surface",
+            "diffuseColor",
+            "color3f",
+            (float("inf"), 0, 0),
+            "inputs:diffuseColor that is NaN, infinite",
+        ),
+        ("Surface", "diffuseColor", "float", 0.5, "inputs:diffuseColor of type float"),
+    ],
+)
+def test_an_input_that_is_no_such_number_is_named(
+    tmp_path: Path, shader: str, name: str, type_name: str, value: object, words: str
+) -> None:
+    def edit(stage: Usd.Stage) -> None:
+        prim = stage.GetPrimAtPath(f"/World/Looks/Bad/{shader}")
+        prim.RemoveProperty(f"inputs:{name}")
+        UsdShade.Shader(prim).CreateInput(name, Sdf.ValueTypeNames.Find(type_name)).Set(value)
+
+    reason = discover_good(write(tmp_path, edit)).skipped[0].reason
+    assert f"/World/Looks/Bad/{shader} has an {words}" in reason
+
+
+def test_names_that_would_break_a_line_do_not(tmp_path: Path) -> None:
+    def edit(stage: Usd.Stage) -> None:
+        UsdShade.Shader(stage.GetPrimAtPath("/World/Looks/Bad/Surface")).CreateIdAttr("two\nlines\x1b[31m")
+
+    assert "two lines [31m" in discover_good(write(tmp_path, edit)).skipped[0].reason
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "exr"])

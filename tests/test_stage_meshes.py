@@ -1,5 +1,6 @@
 """Meshes read from small stages, against values worked out by hand."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,27 @@ def test_concave_polygons_are_covered_exactly(tmp_path: Path) -> None:
     assert doubled[:6].sum() / 2 == pytest.approx(10)
     assert doubled[6:].sum() / 2 == pytest.approx(2)
     np.testing.assert_allclose(mesh.uvs, mesh.points[mesh.triangles][..., :2], atol=1e-6)
+
+
+def test_a_face_of_thousands_of_sides_is_covered_exactly_and_in_seconds(tmp_path: Path) -> None:
+    angle = np.linspace(0, 2 * np.pi, 3000, endpoint=False)
+    radius = np.where(np.arange(3000) % 2, 1.0, 0.5)
+    star = [(float(r * np.cos(a)), float(r * np.sin(a)), 0.0) for r, a in zip(radius, angle, strict=True)]
+    started = time.perf_counter()
+    mesh = read_quad(tmp_path, lambda stage, quad: set_points(quad, star, [3000]))
+    assert time.perf_counter() - started < 30  # it took minutes
+    corners = mesh.points[mesh.triangles].astype(np.float64)
+    areas = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2] / 2
+    assert areas.min() > -1e-7
+    # 3,000 triangles from the centre, with sides 1 and 0.5 and the same angle between them.
+    assert areas.sum() == pytest.approx(3000 * 0.5 * np.sin(2 * np.pi / 3000) / 2, rel=1e-4)
+
+
+def test_a_face_that_crosses_itself_comes_out_in_time(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    points = [(float(x), float(y), 0.0) for x, y in rng.random((1500, 2))]
+    mesh = read_quad(tmp_path, lambda stage, quad: set_points(quad, points, [1500]))
+    assert len(mesh.triangles) == 1498
 
 
 def test_holes_and_faces_without_area_are_left_out_with_their_points(tmp_path: Path) -> None:

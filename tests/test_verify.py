@@ -195,3 +195,16 @@ def test_damaged_provenance_is_named(tiny_stage: Path) -> None:
     layer.Save()
     with pytest.raises(OutputError, match=r"sourceHashes.*restore it"):
         author.verify(result)
+
+
+def test_faults_of_the_source_are_not_held_against_the_result(tiny_stage: Path) -> None:
+    source = Usd.Stage.Open(str(tiny_stage))
+    surface = source.GetPrimAtPath("/World/Looks/Paint/Surface")
+    texture_output = UsdShade.Shader(source.GetPrimAtPath("/World/Looks/Paint/Texture")).GetOutput("rgb")
+    surface.RemoveProperty("inputs:diffuseColor")
+    diffuse = surface.CreateAttribute("inputs:diffuseColor", Sdf.ValueTypeNames.Float3)  # should be color3f
+    UsdShade.Input(diffuse).ConnectToSource(texture_output)
+    UsdGeom.Mesh.Define(source, "/World/Looks/Paint/Astray")  # no mesh belongs below a material
+    source.DefinePrim("/World/Lost").GetReferences().AddInternalReference("/Gone")
+    source.Save()
+    assert failures(write_result(tiny_stage)) == set()

@@ -31,11 +31,22 @@ __all__ = [
     "TextureError",
     "UsdStylizeError",
     "WeightsError",
+    "one_line",
 ]
 
 
 class UsdStylizeError(Exception):
     """Base of every error that this package raises on purpose."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(one_line(str(message)))
+
+
+def one_line(text: str) -> str:
+    """``text`` without what would break its line or the terminal: names in a stage may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 class InputError(UsdStylizeError):

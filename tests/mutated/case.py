@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pxr import Sdf
 
-__all__ = ["Case", "Fault", "faults", "register"]
+__all__ = ["Case", "Fault", "faults", "owner_of", "register"]
 
 
 class Case:
@@ -91,6 +91,11 @@ def register(fault: Fault) -> Fault:
     """Add a fault to the list that seeds choose from; the order of definition matters."""
     faults.append(fault)
     return fault
+
+
+def owner_of(spec: Sdf.PropertySpec) -> Sdf.PrimSpec:
+    """The owner as a prim spec, where ``owner`` of a property in a variant is the variant."""
+    return spec.layer.GetPrimAtPath(spec.path.GetPrimOrPrimVariantSelectionPath())
 
 
 def _specs(layer: Sdf.Layer, wanted: Callable[[Sdf.Spec], bool]) -> Iterator[Sdf.Spec]:

@@ -11,12 +11,12 @@ from unittest.mock import patch
 
 import numpy as np
 from author_results import offsets, texture
-from mutated import files, shading, structure, values
-from mutated.case import Case, faults
-from mutated.scenes import build_scenes
 from pxr import Sdf, Usd
 
 import usdstylize
+from mutated import files, shading, structure, values
+from mutated.case import Case, faults
+from mutated.scenes import build_scenes
 from usdstylize import author, stage
 from usdstylize.errors import InputError, ObjectError, OutputError, StageError
 from usdstylize.objects import ObjectData, StageContents, StageObject
@@ -103,7 +103,9 @@ class Lab:
                 yield f"{path} is untouched and its arrays differ"
         if loaded:
             chosen = loaded[case.choose(sorted(loaded))]
-            yield from _author(case, contents, *chosen, is_untouched=chosen[0].path in untouched, verify=verify)
+            yield from _author(
+                case, contents, *chosen, is_untouched=chosen[0].path in untouched, verify=verify
+            )
 
 
 def _author(
@@ -153,7 +155,9 @@ def _arrays(obj: StageObject, data: ObjectData) -> Iterator[str]:
     ):
         yield f"{obj.path} has triangles beyond its points"
     lengths = np.linalg.norm(data.mesh.normals, axis=-1)
-    if not math.isclose(lengths.min(), 1.0, abs_tol=1e-3) or not math.isclose(lengths.max(), 1.0, abs_tol=1e-3):
+    if not math.isclose(lengths.min(), 1.0, abs_tol=1e-3) or not math.isclose(
+        lengths.max(), 1.0, abs_tol=1e-3
+    ):
         yield f"{obj.path} has normals of length {lengths.min()} to {lengths.max()}"
 
 

@@ -6,9 +6,10 @@ import zlib
 
 import numpy as np
 import OpenImageIO as oiio
-from mutated.case import Case, register
 from PIL import Image
 from pxr import Sdf
+
+from mutated.case import Case, register
 
 __all__: list[str] = []
 
@@ -125,7 +126,10 @@ def strange_image(case: Case) -> None:
 
 @register
 def damaged_layer(case: Case) -> None:
-    name, faults = case.choose(case.names), ("cut", "cut", "empty", "text", "garbled", "garbled", "zeros", "folder")
+    name, faults = (
+        case.choose(case.names),
+        ("cut", "cut", "empty", "text", "garbled", "garbled", "zeros", "folder"),
+    )
     fault, seed = case.choose(faults), int(case.rng.integers(2**31))
     case.touch_path(name, Sdf.Path.absoluteRootPath, f"is damaged: {fault}")
     case.afterwards.append(lambda: _damage(case, name, fault, np.random.default_rng(seed)))

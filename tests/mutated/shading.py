@@ -1,7 +1,8 @@
 """Faults in connections, bindings, subsets and shader ids."""
 
-from mutated.case import Case, register
 from pxr import Sdf
+
+from mutated.case import Case, owner_of, register
 
 __all__: list[str] = []
 
@@ -71,7 +72,9 @@ def astray_connection(case: Case) -> None:
     spec = case.spec(_connectable)
     if spec is not None:
         count = case.choose((1, 1, 1, 2, 5))
-        spec.connectionPathList.explicitItems = list(dict.fromkeys(_anything(case, spec) for _ in range(count)))
+        spec.connectionPathList.explicitItems = list(
+            dict.fromkeys(_anything(case, spec) for _ in range(count))
+        )
         case.touch(spec, f"is connected to {list(spec.connectionPathList.explicitItems)}")
 
 
@@ -111,7 +114,7 @@ def endless_graph(case: Case) -> None:
     spec = case.spec(_connectable)
     if spec is None:
         return
-    owner, length = spec.owner, case.choose((20, 400))
+    owner, length = owner_of(spec), case.choose((20, 400))
     target = next(iter(spec.connectionPathList.GetAddedOrExplicitItems()))
     for number in range(length):
         graph = Sdf.PrimSpec(owner, f"Chain{number}", Sdf.SpecifierDef, "NodeGraph")
@@ -179,7 +182,7 @@ def astray_binding(case: Case) -> None:
 def binding_is_an_attribute(case: Case) -> None:
     spec = case.spec(_is_binding)
     if spec is not None:
-        owner, name = spec.owner, spec.name
+        owner, name = owner_of(spec), spec.name
         owner.RemoveProperty(spec)
         spec = Sdf.AttributeSpec(owner, name, Sdf.ValueTypeNames.String)
         spec.default = "/World/Looks/Paint"
@@ -191,7 +194,9 @@ def strange_collection(case: Case) -> None:
     prim = case.spec(lambda s: isinstance(s, Sdf.PrimSpec) and s.typeName in ("Xform", "Mesh", "Scope"))
     if prim is None:
         return
-    prim.SetInfo("apiSchemas", Sdf.TokenListOp.Create(prependedItems=["MaterialBindingAPI", "CollectionAPI:x"]))
+    prim.SetInfo(
+        "apiSchemas", Sdf.TokenListOp.Create(prependedItems=["MaterialBindingAPI", "CollectionAPI:x"])
+    )
     name = case.choose(("material:binding:collection:x", "material:binding:collection:full:x"))
     if name in prim.properties:
         return

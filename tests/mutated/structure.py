@@ -1,7 +1,8 @@
 """Faults in composition, namespace and metadata."""
 
+from pxr import Sdf, Vt
+
 from mutated.case import Case, register
-from pxr import Sdf
 
 __all__: list[str] = []
 
@@ -10,9 +11,7 @@ _LONG = "n" * 3000
 
 def _prim(case: Case, *types: str) -> Sdf.PrimSpec | None:
     return case.spec(
-        lambda s: isinstance(s, Sdf.PrimSpec)
-        and not s.path.IsPrimVariantSelectionPath()
-        and (not types or s.typeName in types)
+        lambda s: isinstance(s, Sdf.PrimSpec) and s.path.IsPrimPath() and (not types or s.typeName in types)
     )
 
 
@@ -37,7 +36,9 @@ def strange_arc(case: Case) -> None:
     own = prim.path.StripAllVariantSelections()
     somewhere = _prim(case)
     assert somewhere is not None
-    path = case.choose((own, own.GetParentPath(), somewhere.path.StripAllVariantSelections(), Sdf.Path("/Gone")))
+    path = case.choose(
+        (own, own.GetParentPath(), somewhere.path.StripAllVariantSelections(), Sdf.Path("/Gone"))
+    )
     path = path if path != Sdf.Path.absoluteRootPath else own
     file = case.choose(("", "", f"./{case.root}", "./gone.usda", "./base.png", "./looks.usda", "./x.mtlx"))
     whole = case.rng.random() < 0.3
@@ -47,13 +48,18 @@ def strange_arc(case: Case) -> None:
                 Sdf.Reference(file, Sdf.Path.emptyPath if whole and file else path)
             ]
         case "payload":
-            prim.payloadList.prependedItems = [Sdf.Payload(file, Sdf.Path.emptyPath if whole and file else path)]
+            prim.payloadList.prependedItems = [
+                Sdf.Payload(file, Sdf.Path.emptyPath if whole and file else path)
+            ]
         case "inherit":
             prim.inheritPathList.prependedItems = [path]
         case "specialize":
             prim.specializesList.prependedItems = [path]
         case "internal":
-            prim.referenceList.prependedItems = [Sdf.Reference("", path), Sdf.Reference("", Sdf.Path("/Gone"))]
+            prim.referenceList.prependedItems = [
+                Sdf.Reference("", path),
+                Sdf.Reference("", Sdf.Path("/Gone")),
+            ]
     if case.rng.random() < 0.3:
         prim.instanceable = True
     case.touch(prim, f"has an arc to {file}<{path}>")
@@ -69,11 +75,13 @@ def instanced(case: Case) -> None:
 
 @register
 def wrong_prim_type(case: Case) -> None:
-    prim = _prim(case, "Xform", "Mesh", "Material", "Shader", "NodeGraph", "GeomSubset", "Scope", "PointInstancer")
+    prim = _prim(
+        case, "Xform", "Mesh", "Material", "Shader", "NodeGraph", "GeomSubset", "Scope", "PointInstancer"
+    )
     if prim is not None:
         old = prim.typeName
         prim.typeName = case.choose(
-            ("", "Banana", "Xform", "Mesh", "Material", "Shader", "NodeGraph", "GeomSubset", "PointInstancer")
+            ("Banana", "Xform", "Mesh", "Material", "Shader", "NodeGraph", "GeomSubset", "PointInstancer")
         )
         case.touch(prim, f"is a {prim.typeName!r} instead of a {old}")
 
@@ -91,7 +99,8 @@ def removed_prim(case: Case) -> None:
     prim = _prim(case)
     if prim is not None and not prim.path.ContainsPrimVariantSelection():
         case.touch(prim, "is removed")
-        del prim.nameParent.nameChildren[prim.name]
+        parent = prim.nameParent or prim.layer.pseudoRoot
+        del parent.nameChildren[prim.name]
 
 
 @register
@@ -100,8 +109,8 @@ def strange_name(case: Case) -> None:
     if prim is None:
         return
     case.touch(prim, "is renamed")
-    if prim.CanSetName(new := case.choose(("花瓶", _LONG, "__", "StylizedLooks", "Ünïcödé", "_1", "a__b")), ""):
-        prim.name = new
+    if not prim.path.ContainsPrimVariantSelection():
+        prim.name = case.choose(("花瓶", _LONG, "__", "StylizedLooks", "Ünïcödé", "_1", "a__b"))
         case.touch(prim, "is the new name")
 
 
@@ -187,7 +196,9 @@ def strange_prim_metadata(case: Case) -> None:
         case "active":
             prim.active = False
         case "schemas":
-            schemas = case.choose((["Banana"], ["CollectionAPI"], ["SkelBindingAPI"], ["CollectionAPI:a:b"], [""]))
+            schemas = case.choose(
+                (["Banana"], ["CollectionAPI"], ["SkelBindingAPI"], ["CollectionAPI:a:b"], [""])
+            )
             prim.SetInfo("apiSchemas", Sdf.TokenListOp.CreateExplicit(schemas))
         case "clips":
             prim.SetInfo(
@@ -196,8 +207,8 @@ def strange_prim_metadata(case: Case) -> None:
                     "default": {
                         "assetPaths": Sdf.AssetPathArray([Sdf.AssetPath("./gone.usda")]),
                         "primPath": "not a path",
-                        "active": [(0.0, 7.0)],
-                        "times": [(0.0, float("nan"))],
+                        "active": Vt.Vec2dArray([(0.0, 7.0)]),
+                        "times": Vt.Vec2dArray([(0.0, float("nan"))]),
                     }
                 },
             )

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
-from mutated.case import Case, register
 from pxr import Gf, Sdf, Vt
+
+from mutated.case import Case, owner_of, register
 
 __all__: list[str] = []
 
@@ -134,7 +135,7 @@ def wrong_type(case: Case) -> None:
     spec = _attribute(case)
     if spec is None:
         return
-    owner, name, old = spec.owner, spec.name, spec.typeName
+    owner, name, old = owner_of(spec), spec.name, spec.typeName
     connections, metadata = list(spec.connectionPathList.prependedItems), spec.GetInfo("interpolation")
     type_name, value = case.choose(_OTHER_TYPES)
     owner.RemoveProperty(spec)
@@ -151,7 +152,7 @@ def attribute_as_relationship(case: Case) -> None:
     spec = _attribute(case)
     if spec is None:
         return
-    owner, name = spec.owner, spec.name
+    owner, name = owner_of(spec), spec.name
     owner.RemoveProperty(spec)
     spec = Sdf.RelationshipSpec(owner, name)
     spec.targetPathList.explicitItems = [owner.path.StripAllVariantSelections()]
@@ -171,7 +172,7 @@ def removed_property(case: Case) -> None:
     spec = case.spec(lambda s: isinstance(s, Sdf.PropertySpec))
     if spec is not None:
         case.touch(spec, "is removed")
-        spec.owner.RemoveProperty(spec)
+        owner_of(spec).RemoveProperty(spec)
 
 
 @register

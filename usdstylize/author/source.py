@@ -8,7 +8,7 @@ from pxr import Usd, UsdShade
 
 from usdstylize.errors import ObjectError
 from usdstylize.objects import ConstantColor, UVTransform, Wrap
-from usdstylize.stage.inputs import input_value, producing_shader, shader_id
+from usdstylize.stage.inputs import input_value, numbers, producing_shader, shader_id
 from usdstylize.stage.textures import read_texture, read_uv_source
 
 __all__ = ["Constant", "InterfaceInput", "Primvar", "SourceInput", "Texture", "Untraced", "read_inputs"]
@@ -120,11 +120,14 @@ def _texture(node: UsdShade.Shader, output: str, time: Usd.TimeCode) -> SourceIn
         wrap=(file.wrap_s, file.wrap_t),
         primvar=primvar,
         transform=transform,
-        scale=_four(input_value(node, "scale", time, (1.0,) * 4)),
-        bias=_four(input_value(node, "bias", time, (0.0,) * 4)),
+        scale=_four(node, "scale", time, 1.0),
+        bias=_four(node, "bias", time, 0.0),
         output=output,
     )
 
 
-def _four(value: Any) -> tuple[float, float, float, float]:
-    return (float(value[0]), float(value[1]), float(value[2]), float(value[3]))
+def _four(
+    node: UsdShade.Shader, name: str, time: Usd.TimeCode, default: float
+) -> tuple[float, float, float, float]:
+    red, green, blue, alpha = numbers(node, name, time, (default,) * 4)
+    return red, green, blue, alpha

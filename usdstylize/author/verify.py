@@ -1,8 +1,9 @@
 """Checking a result from what lies on the disk, with nothing remembered from the run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from usdstylize.author.select import find_style_layer, stylized_materials
 from usdstylize.author.sharing import users
 from usdstylize.author.surface import DIFFUSE_SHARE
 from usdstylize.encoding import srgb_to_linear
-from usdstylize.errors import MaterialError, OutputError, UsdStylizeError
+from usdstylize.errors import MaterialError, OutputError, UsdStylizeError, one_line
 from usdstylize.objects import StageContents, StageObject
 from usdstylize.stage.opening import first_sentence, quiet
 
@@ -90,7 +91,7 @@ def verify(root_layer: Path) -> VerifyReport:
             )
             return VerifyReport(root_layer, tuple(checks))
         checks += _composition(stage, source)
-        checks += _validation(stage, source, style_path)
+        checks += _validation(stage, source, style_path, style_layer)
         checks += _paths(stage, style_path)
         materials = stylized_materials(style_layer)
         for owner, spec in materials:
@@ -115,27 +116,40 @@ def _sources(provenance: Provenance) -> Iterator[Check]:
 
 
 def _composition(stage: Usd.Stage, source: Usd.Stage) -> list[Check]:
-    known = {str(error) for error in source.GetCompositionErrors()}
-    new = [str(error) for error in stage.GetCompositionErrors() if str(error) not in known]
-    where = stage.GetRootLayer().identifier
+    where, there = stage.GetRootLayer().identifier, source.GetRootLayer().identifier
+    # Errors name the root layer they were found from.
+    known = {str(error).replace(f"@{there}@", f"@{where}@") for error in source.GetCompositionErrors()}
+    found = [str(error).replace(f"@{there}@", f"@{where}@") for error in stage.GetCompositionErrors()]
+    new = [one_line(error) for error in found if error not in known]
     if not new:
         return [Check("composition", where, True, "no error")]
     return [Check("composition", where, False, error) for error in new]
 
 
-def _validation(stage: Usd.Stage, source: Usd.Stage, style_path: Path) -> list[Check]:
+def _validation(stage: Usd.Stage, source: Usd.Stage, style_path: Path, style_layer: Sdf.Layer) -> list[Check]:
+    materials = {spec.path: spec for _, spec in stylized_materials(style_layer)}
     context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().GetOrLoadAllValidators())
     known = {_identity(error) for error in context.Validate(source)}
     style, checks = Sdf.Layer.FindOrOpen(str(style_path)), []
     for error in context.Validate(stage):
         excused = _is_materialx_node(error) or _comes_from_source(error, style)
-        if _identity(error) not in known and not excused:
+        inherited = _identity(error, materials)
+        if not excused and _identity(error) not in known and inherited not in known:
             checks.append(Check("validation", _identity(error)[1], False, error.GetMessage()))
     return checks or [Check("validation", stage.GetRootLayer().identifier, True, "no error")]
 
 
-def _identity(error: Any) -> tuple[str, str]:
-    return error.GetName(), ", ".join(str(site.GetPath()) for site in _sites(error))
+def _identity(
+    error: Any, materials: Mapping[Sdf.Path, Sdf.PrimSpec] = MappingProxyType({})
+) -> tuple[str, str]:
+    """What is found wrong and where; of what lies in one of ``materials``, where its source has it."""
+    paths = [site.GetPath() for site in _sites(error)]
+    for number, path in enumerate(paths):
+        for ours in path.GetPrefixes():
+            references = materials[ours].referenceList.prependedItems if ours in materials else ()
+            for reference in references:
+                paths[number] = path.ReplacePrefix(ours, reference.primPath)
+    return error.GetName(), ", ".join(map(str, paths))
 
 
 def _sites(error: Any) -> list[Any]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pxr import Usd, UsdGeom, UsdShade
 
 from usdstylize.errors import MaterialError, MeshError
+from usdstylize.stage.arrays import read_integers
 
 __all__ = ["FaceSet", "bound_materials", "face_sets"]
 
@@ -48,14 +49,17 @@ def face_sets(mesh: UsdGeom.Mesh, time: Usd.TimeCode) -> list[FaceSet]:
     A GeomSubset of family materialBind with a binding of its own is a set of its own; the
     mesh keeps the faces that no such subset takes, and is left out where none remain.
     """
-    counts = mesh.GetFaceVertexCountsAttr().Get(time)
-    face_count = len(counts) if counts else 0
+    face_count = len(read_integers(mesh.GetFaceVertexCountsAttr(), time))
     remaining = np.ones(face_count, dtype=bool)
     sets = []
     for subset in UsdShade.MaterialBindingAPI(mesh.GetPrim()).GetMaterialBindSubsets():
         if subset.GetElementTypeAttr().Get() != UsdGeom.Tokens.face or not _binds_itself(subset.GetPrim()):
             continue
-        indices = np.array(subset.GetIndicesAttr().Get(time) or [], dtype=np.int64)
+        try:
+            indices = read_integers(subset.GetIndicesAttr(), time)
+        except MeshError as problem:
+            sets.append(FaceSet(subset.GetPrim(), np.zeros(face_count, dtype=bool), problem))
+            continue
         in_range = (indices >= 0) & (indices < face_count)
         faces = np.zeros(face_count, dtype=bool)
         faces[indices[in_range]] = True

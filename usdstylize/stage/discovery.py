@@ -1,12 +1,13 @@
 """What a stage holds for us, found and checked without keeping any array."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pxr import Ar, Sdf, Tf, Usd, UsdGeom, UsdSkel
 
-from usdstylize.errors import MeshError, ObjectError
+from usdstylize.errors import InputError, MeshError, ObjectError, one_line
 from usdstylize.objects import FileHash, Mesh, Skipped, StageContents, StageObject, TextureFile
 from usdstylize.options import Unit
 from usdstylize.stage.bindings import FaceSet, face_sets
@@ -22,6 +23,8 @@ from usdstylize.stage.shading import trace_look
 from usdstylize.stage.udim import lost_triangles
 
 __all__ = ["discover"]
+
+_log = logging.getLogger(__name__)
 
 
 def discover(
@@ -81,16 +84,10 @@ def _examine(
     try:
         geometry = read_geometry(prim, time)
         sets = face_sets(mesh, time)
-    except ObjectError as error:
-        return [Skipped(str(prim.GetPath()), str(error), broken=True)]
-    except Tf.ErrorException as error:
-        return [
-            Skipped(
-                str(prim.GetPath()),
-                f"{prim.GetPath()} cannot be read ({first_sentence(error)}).",
-                broken=True,
-            )
-        ]
+    except InputError:
+        raise
+    except Exception as error:
+        return [Skipped(str(prim.GetPath()), _reason(prim.GetPath(), error), broken=True)]
     results: list[StageObject | Skipped | str] = []
     for face_set in sets:
         path = face_set.prim.GetPath()
@@ -104,13 +101,24 @@ def _examine(
             found = _describe(prim, face_set, geometry, time)
             notes = (*found.notes, *settings.remarks(face_set.prim))
             results.append(replace(found, settings=settings.read(face_set.prim), notes=notes))
-        except ObjectError as error:
-            results.append(Skipped(str(path), str(error), broken=True))
-        except Tf.ErrorException as error:
-            results.append(
-                Skipped(str(path), f"{path} cannot be read ({first_sentence(error)}).", broken=True)
-            )
+        except InputError:
+            raise
+        except Exception as error:
+            results.append(Skipped(str(path), _reason(path, error), broken=True))
     return results
+
+
+def _reason(path: Sdf.Path, error: Exception) -> str:
+    """Why a prim is left out, in a sentence; a mistake of our own must not cost the others either."""
+    if isinstance(error, ObjectError):
+        return str(error)
+    if isinstance(error, Tf.ErrorException):
+        return one_line(f"{path} cannot be read ({first_sentence(error)}).")
+    if isinstance(error, MemoryError):
+        return f"{path} needs more memory than there is; export a smaller one."
+    _log.debug("%s failed", path, exc_info=error)
+    what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(". ")
+    return f"{path}: internal error ({what}); please report it with what --verbose shows."
 
 
 def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.TimeCode) -> StageObject:
@@ -181,7 +189,8 @@ def _composition_errors(stage: Usd.Stage, mask: Sequence[Sdf.Path]) -> list[Skip
             message = " ".join(str(error).split()).rstrip(" .")
             if ".mtlx@" in message:
                 message += "; a MaterialX document arrives empty, as this build of USD has no usdMtlx"
-            found.append(Skipped(str(path), f"{path} does not compose fully: {message}.", broken=True))
+            reason = one_line(f"{path} does not compose fully: {message}.")
+            found.append(Skipped(str(path), reason, broken=True))
     return found
 
 

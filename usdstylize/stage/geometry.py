@@ -8,12 +8,18 @@ from pxr import Usd, UsdGeom
 
 from usdstylize.errors import MeshError
 from usdstylize.objects import Mesh
+from usdstylize.stage.arrays import read_floats, read_integers
 from usdstylize.stage.triangulate import triangulate
 
 __all__ = ["Geometry", "build_mesh", "read_geometry"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+
+_FARTHEST, _SMALLEST = 1e15, 1e-15
+"""Metres. What renders is in single precision, whose squares must neither overflow nor vanish."""
+_FARTHEST_UV, _SMALLEST_UV = 1e6, 1e-7
+"""Beyond, single precision holds no place within a texture; below, no texel is reached."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +52,9 @@ def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
     Raises MeshError where it is empty, has NaN points, or indices out of range.
     """
     mesh, path = UsdGeom.Mesh(prim), prim.GetPath()
-    points = np.array(mesh.GetPointsAttr().Get(time) or np.zeros((0, 3)), dtype=np.float64).reshape(-1, 3)
-    counts = np.array(mesh.GetFaceVertexCountsAttr().Get(time) or [], dtype=np.int64)
-    indices = np.array(mesh.GetFaceVertexIndicesAttr().Get(time) or [], dtype=np.int64)
+    points = read_floats(mesh.GetPointsAttr(), time, 3)
+    counts = read_integers(mesh.GetFaceVertexCountsAttr(), time)
+    indices = read_integers(mesh.GetFaceVertexIndicesAttr(), time)
     if not len(points) or not len(counts):
         raise MeshError(f"Mesh {path} is empty; give it points and faces, or deactivate it.")
     if counts.min() < 0 or counts.sum() != len(indices):
@@ -65,12 +71,20 @@ def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
 
     matrix = _to_metres_y_up(prim, time)
     linear = matrix[:3, :3]
-    points = points @ linear + matrix[3, :3]
+    with np.errstate(all="ignore"):
+        points = points @ linear + matrix[3, :3]
+    if not np.abs(points).max() < _FARTHEST:
+        raise MeshError(
+            f"Mesh {path} reaches {np.abs(points).max():.3g} metres from the origin; repair its points, "
+            "its transform or the stage's metersPerUnit."
+        )
     left_handed = mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded
+    # Its size is no matter from here on, and a determinant of huge or tiny scales overflows.
+    linear = linear / (np.abs(linear).max() or 1.0)
     flipped = left_handed != (np.linalg.det(linear) < 0)
 
     drawn = counts >= 3
-    holes = np.array(mesh.GetHoleIndicesAttr().Get(time) or [], dtype=np.int64)
+    holes = read_integers(mesh.GetHoleIndicesAttr(), time)
     drawn[holes[(holes >= 0) & (holes < len(counts))]] = False
 
     face_normals = _face_normals(points[indices], counts) * (-1.0 if flipped else 1.0)
@@ -94,14 +108,20 @@ def build_mesh(
         raise MeshError(f"{label} has no face that is drawn; give it faces of 3 corners or more.")
     if geometry.flipped:
         corners = corners[:, ::-1].copy()
-    spanned = corner_points[corners]
-    if not np.linalg.norm(
+    # As single precision will have it: far from the origin, small things collapse.
+    spanned = corner_points[corners].astype(np.float32).astype(np.float64)
+    double_area = np.linalg.norm(
         np.cross(spanned[:, 1] - spanned[:, 0], spanned[:, 2] - spanned[:, 0]), axis=1
-    ).any():
+    )
+    if double_area.max() < _SMALLEST**2:
         raise MeshError(f"{label} has zero area; repair its points or its transform.")
     uvs = corner_uvs[corners]
+    if not np.abs(uvs).max() < _FARTHEST_UV:
+        raise MeshError(
+            f"{label} has UVs as far out as {np.abs(uvs).max():.3g}; unwrap it again or fix what moves them."
+        )
     edge_1, edge_2 = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
-    if not (edge_1[:, 0] * edge_2[:, 1] - edge_1[:, 1] * edge_2[:, 0]).any():
+    if np.abs(edge_1[:, 0] * edge_2[:, 1] - edge_1[:, 1] * edge_2[:, 0]).max() < _SMALLEST_UV**2:
         raise MeshError(f"{label} has UVs that span no area; unwrap it again.")
     used, triangles = np.unique(geometry.point_of_corner[corners], return_inverse=True)
     mesh = Mesh(
@@ -117,14 +137,18 @@ def _to_metres_y_up(prim: Usd.Prim, time: Usd.TimeCode) -> Float64:
     """(4, 4) for row vectors: the prim's points to metres in world space, +Y up."""
     stage = prim.GetStage()
     matrix = np.array(UsdGeom.XformCache(time).GetLocalToWorldTransform(prim), dtype=np.float64)
-    if not np.isfinite(matrix).all():
-        raise MeshError(f"Mesh {prim.GetPath()} has a NaN or infinite transform; repair its xformOps.")
+    units = UsdGeom.GetStageMetersPerUnit(stage)
+    if not np.isfinite(matrix).all() or not np.isfinite(units):
+        raise MeshError(
+            f"Mesh {prim.GetPath()} has a NaN or infinite transform; repair its xformOps or metersPerUnit."
+        )
     if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z:
         # (x, y, z) -> (x, z, -y): what was up stays up, and nothing is mirrored.
         matrix = matrix @ np.array(
             [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=np.float64
         )
-    return matrix @ np.diag([UsdGeom.GetStageMetersPerUnit(stage)] * 3 + [1.0])
+    with np.errstate(all="ignore"):  # what overflows is told with the points
+        return np.asarray(matrix @ np.diag([units] * 3 + [1.0]), dtype=np.float64)
 
 
 def _corner_normals(
@@ -167,11 +191,15 @@ def _authored_normals(mesh: UsdGeom.Mesh, time: Usd.TimeCode) -> tuple[Float64 |
         values = primvar.ComputeFlattened(time)
         interpolation = primvar.GetInterpolation()
     else:
-        values = mesh.GetNormalsAttr().Get(time)
+        attribute = mesh.GetNormalsAttr()
+        values = attribute.Get(time) if attribute else None
         interpolation = mesh.GetNormalsInterpolation()
     if not values:
         return None, str(interpolation)
-    return np.array(values, dtype=np.float64).reshape(-1, 3), str(interpolation)
+    array = np.asarray(values)
+    if array.ndim != 2 or array.shape[1] != 3:
+        array = np.zeros((0, 3))  # of another type: like normals that do not fit
+    return array.astype(np.float64), str(interpolation)
 
 
 def _face_normals(corner_points: Float64, counts: Int64) -> Float64:
@@ -198,8 +226,10 @@ def _cofactors(linear: Float64) -> Float64:
 
 
 def _normalised(vectors: Float64, instead: Float64) -> Float64:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.where(length > 0, vectors / np.where(length > 0, length, 1.0), instead)
+    with np.errstate(over="ignore"):
+        length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    usable = (length > 0) & np.isfinite(length)
+    return np.where(usable, vectors / np.where(usable, length, 1.0), instead)
 
 
 def _spread(

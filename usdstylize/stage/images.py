@@ -116,7 +116,9 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def _asset(path: str) -> Any:
-    asset = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(path)) if path else None
+    # Opening a pipe or a device would wait for it, for ever.
+    special = os.path.exists(path) and not os.path.isfile(path)
+    asset = Ar.GetResolver().OpenAsset(Ar.ResolvedPath(path)) if path and not special else None
     if not asset:
         raise TextureError(
             f"{path or 'An empty path'} cannot be opened; restore the file or its permissions."

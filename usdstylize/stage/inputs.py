@@ -2,11 +2,16 @@
 
 from typing import Any
 
+import numpy as np
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError
 
-__all__ = ["frozen", "input_value", "producer", "producing_shader", "shader_id"]
+__all__ = ["frozen", "input_value", "numbers", "producer", "producing_shader", "shader_id"]
+
+
+_LARGEST = 1e18
+"""Of a number in a shader: squares must fit into single precision."""
 
 
 def producer(shader: UsdShade.Shader, name: str) -> Usd.Attribute | None:
@@ -52,6 +57,27 @@ def input_value(shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default:
         )
     value = attribute.Get(time)
     return default if value is None else value
+
+
+def numbers(
+    shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default: tuple[float, ...]
+) -> tuple[float, ...]:
+    """As `input_value`, for as many finite numbers as the default has; further ones are dropped.
+
+    Raises MaterialError also where the value is something else.
+    """
+    value = np.atleast_1d(np.asarray(input_value(shader, name, time, default)))
+    if value.ndim != 1 or len(value) < len(default) or value.dtype.kind not in "fiu":
+        raise MaterialError(
+            f"Shader {shader.GetPath()} has an inputs:{name} of type {shader.GetInput(name).GetTypeName()}, "
+            f"which is not {len(default)} number{'s' * (len(default) > 1)}; give it a value."
+        )
+    if not np.isfinite(value).all() or np.abs(value).max() > _LARGEST:
+        raise MaterialError(
+            f"Shader {shader.GetPath()} has an inputs:{name} that is NaN, infinite or absurdly large; "
+            "give it a value."
+        )
+    return tuple(float(number) for number in value[: len(default)])
 
 
 def frozen(shader: UsdShade.Shader, name: str) -> tuple[str, ...]:

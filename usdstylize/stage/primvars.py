@@ -8,6 +8,7 @@ from pxr import Sdf, Usd, UsdGeom
 
 from usdstylize.errors import MeshError
 from usdstylize.objects import UVTransform
+from usdstylize.stage.arrays import read_floats, read_integers
 from usdstylize.stage.geometry import Geometry
 
 __all__ = ["choose_uv_primvar", "find_primvar", "read_corner_values", "read_uvs", "transform_uvs"]
@@ -84,11 +85,11 @@ def read_corner_values(
     Raises MeshError where values or indices do not fit the mesh, or are not finite.
     """
     label = f"Mesh {prim.GetPath()} has primvars:{primvar.GetPrimvarName()}"
-    values = np.array(primvar.Get(time), dtype=np.float64)
-    if values.ndim != 2 or values.shape[1] != components or primvar.GetElementSize() != 1:
-        raise MeshError(f"{label} that is not an array of {components}-component values; author it again.")
+    values = read_floats(primvar.GetAttr(), time, components)
+    if primvar.GetElementSize() != 1:
+        raise MeshError(f"{label} with elementSize {primvar.GetElementSize()}; author it again with 1.")
     if primvar.IsIndexed():
-        indices = np.array(primvar.GetIndices(time), dtype=np.int64)
+        indices = read_integers(primvar.GetIndicesAttr(), time)
         if indices.size and not 0 <= indices.min() <= indices.max() < len(values):
             raise MeshError(f"{label} with indices beyond its {len(values)} values; export the mesh again.")
         values = values[indices]

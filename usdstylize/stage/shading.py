@@ -4,16 +4,18 @@ Connections are followed through node graphs and interface inputs by UsdShade it
 stands between the surface and its texture that we cannot reproduce is named in an error.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
+import numpy as np
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.objects import BaseColor, ConstantColor, DisplayColor, UVTransform
 from usdstylize.stage.bindings import bound_materials
 from usdstylize.stage.contexts import only_for_renderers
-from usdstylize.stage.inputs import frozen, input_value, producer, producing_shader, shader_id
+from usdstylize.stage.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
 from usdstylize.stage.primvars import find_primvar
 from usdstylize.stage.textures import read_texture, read_uv_source
 
@@ -81,7 +83,7 @@ def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeC
     attribute = producer(surface, "diffuseColor")
     node = None if attribute is None else producing_shader(attribute)
     if attribute is None or node is None:
-        value = input_value(surface, "diffuseColor", time, _DEFAULT_DIFFUSE)
+        value = numbers(surface, "diffuseColor", time, _DEFAULT_DIFFUSE)
         return replace(look, base=_constant(value), notes=frozen(surface, "diffuseColor"))
     match shader_id(node):
         case "UsdUVTexture":
@@ -154,7 +156,7 @@ def _read_color(prim: Usd.Prim, reader: UsdShade.Shader, time: Usd.TimeCode) -> 
             f"Primvar reader {reader.GetPath()} reads primvars:{name}, which {prim.GetPath()} "
             "does not have; author it."
         )
-    return _constant(fallback)
+    return _constant(numbers(reader, "fallback", time, (0.0, 0.0, 0.0)))
 
 
 def _primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor | None:
@@ -164,14 +166,15 @@ def _primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor |
         return None
     if primvar.GetInterpolation() != "constant":
         return DisplayColor(interpolation=str(primvar.GetInterpolation()), primvar=name)
-    values = primvar.ComputeFlattened(time)
-    if not values or len(values) != 1 or len(values[0]) != 3:
+    values = np.asarray(primvar.ComputeFlattened(time))
+    if values.shape != (1, 3) or values.dtype.kind != "f" or not np.isfinite(values).all():
         raise MaterialError(
             f"{prim.GetPath()} has constant primvars:{name} that is not one colour; "
             "author one, or its interpolation."
         )
-    return _constant(values[0])
+    return _constant(values[0].tolist())
 
 
-def _constant(value: Any) -> ConstantColor:
-    return ConstantColor((float(value[0]), float(value[1]), float(value[2])))
+def _constant(value: Sequence[float]) -> ConstantColor:
+    red, green, blue = value
+    return ConstantColor((red, green, blue))

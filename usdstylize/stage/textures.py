@@ -8,7 +8,7 @@ from pxr import Sdf, Usd, UsdShade
 from usdstylize.errors import MaterialError, TextureError
 from usdstylize.objects import ConstantColor, TextureFile, UVTransform, Wrap
 from usdstylize.stage.images import ImageHeader, read_header
-from usdstylize.stage.inputs import frozen, input_value, producer, producing_shader, shader_id
+from usdstylize.stage.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
 from usdstylize.stage.primvars import transform_uvs
 from usdstylize.stage.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
 
@@ -119,14 +119,10 @@ def _joined(transform: UVTransform | None) -> UVTransform | None:
 
 
 def _transform(node: UsdShade.Shader, time: Usd.TimeCode, then: UVTransform | None) -> UVTransform:
-    scale = input_value(node, "scale", time, (1.0, 1.0))
-    translation = input_value(node, "translation", time, (0.0, 0.0))
-    return UVTransform(
-        scale=(float(scale[0]), float(scale[1])),
-        rotation=float(input_value(node, "rotation", time, 0.0)),
-        translation=(float(translation[0]), float(translation[1])),
-        then=then,
-    )
+    scale_s, scale_t = numbers(node, "scale", time, (1.0, 1.0))
+    across, up = numbers(node, "translation", time, (0.0, 0.0))
+    (rotation,) = numbers(node, "rotation", time, (0.0,))
+    return UVTransform((scale_s, scale_t), rotation, (across, up), then)
 
 
 def _uv_node(shader: UsdShade.Shader, name: str) -> UsdShade.Shader:
@@ -171,5 +167,5 @@ def _encoding(color_space: str, header: ImageHeader) -> Literal["srgb", "linear"
 
 
 def _rgb(texture: UsdShade.Shader, name: str, time: Usd.TimeCode, default: Any) -> tuple[float, float, float]:
-    value = input_value(texture, name, time, default)
-    return float(value[0]), float(value[1]), float(value[2])
+    red, green, blue = numbers(texture, name, time, default[:3])
+    return red, green, blue

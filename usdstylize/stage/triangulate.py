@@ -87,7 +87,7 @@ def _clip_ears(outline: Float64) -> Int64:
     turns = _cross(outline - outline[before], outline[after] - outline)
     alive, reflex = np.ones(count, dtype=bool), turns <= 0
     tests = int(min(_TESTS_PER_CORNER * count, _POINT_TESTS / count))
-    triangles = []
+    triangles: list[list[int]] = []
     corner, passed = 0, 0
     while count - len(triangles) > 3 and tests > 0:
         a, c = before[corner], after[corner]
