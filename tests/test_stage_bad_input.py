@@ -14,7 +14,7 @@ import OpenImageIO as oiio
 import pytest
 from conftest import define_material, define_quad, unchanged
 from PIL import Image
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, Vt
 
 from usdstylize import stage as reading
 from usdstylize.errors import ObjectError, OutputError, StageError, TextureError
@@ -30,7 +30,9 @@ def bad(stage: Usd.Stage) -> UsdGeom.Mesh:
 def retype(attribute: Usd.Attribute, type_name: str, value: object) -> None:
     prim, name = attribute.GetPrim(), attribute.GetName()
     prim.RemoveProperty(name)
-    prim.CreateAttribute(name, Sdf.ValueTypeNames.Find(type_name)).Set(value)
+    # As a specification: Usd would not let such a value pass.
+    spec = prim.GetStage().GetRootLayer().GetPrimAtPath(prim.GetPath())
+    Sdf.AttributeSpec(spec, name, Sdf.ValueTypeNames.Find(type_name)).default = value
 
 
 def tiny_uvs() -> list[Gf.Vec2f]:
@@ -85,12 +87,17 @@ def discover_good(path: Path) -> StageContents:
         ),
         (lambda s: retype(bad(s).GetPointsAttr(), "string", "four"), "points holds a str"),
         (
-            lambda s: retype(bad(s).GetPointsAttr(), "quatf[]", [Gf.Quatf(1)] * 4),
+            lambda s: retype(bad(s).GetPointsAttr(), "quatf[]", Vt.QuatfArray([Gf.Quatf(1)] * 4)),
             "Bad.points holds a QuatfArray",
         ),
-        (lambda s: retype(bad(s).GetFaceVertexCountsAttr(), "asset", "a.png"), "Counts holds a AssetPath"),
         (
-            lambda s: retype(UsdGeom.PrimvarsAPI(bad(s)).GetPrimvar("st").GetAttr(), "token[]", ["a"] * 4),
+            lambda s: retype(bad(s).GetFaceVertexCountsAttr(), "asset", Sdf.AssetPath("a.png")),
+            "Counts holds a AssetPath",
+        ),
+        (
+            lambda s: retype(
+                UsdGeom.PrimvarsAPI(bad(s)).GetPrimvar("st").GetAttr(), "token[]", Vt.TokenArray(["a"] * 4)
+            ),
             "token",
         ),
         (
