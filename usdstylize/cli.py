@@ -63,6 +63,7 @@ class CommandLineOptions(Options):
 
     output: Annotated[Path | None, Parameter(alias="-o")] = Options.output
     mask: Words = Options.mask
+    per_instance: Words = Options.per_instance
     purposes: Words = Options.purposes
     camera_distance: Annotated[
         tuple[float, float] | None, Parameter(converter=_range, n_tokens=1, metavar="NEAR,FAR")
@@ -192,6 +193,7 @@ def inspect(
     /,
     *,
     mask: Words = Options.mask,
+    per_instance: Words = Options.per_instance,
     purposes: Words = Options.purposes,
     frame: float | None = Options.frame,
     by: Unit = Options.by,
@@ -204,6 +206,8 @@ def inspect(
     ----------
     mask
         List only what lies at or under these prim paths.
+    per_instance
+        Instances, by prim path, to list as objects of their own.
     purposes
         Imageable purposes to list, of default, render, proxy.
     frame
@@ -216,7 +220,15 @@ def inspect(
     from usdstylize.pipeline import inspect as read
 
     contents = read(
-        stage, Options(mask=mask, purposes=purposes, frame=frame, by=by, share_materials=share_materials)
+        stage,
+        Options(
+            mask=mask,
+            per_instance=per_instance,
+            purposes=purposes,
+            frame=frame,
+            by=by,
+            share_materials=share_materials,
+        ),
     )
     if flags.json:
         console.show_json(asdict(contents))

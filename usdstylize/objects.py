@@ -26,6 +26,7 @@ __all__ = [
     "Mesh",
     "ObjectData",
     "ObjectSettings",
+    "Prototype",
     "Skipped",
     "StageContents",
     "StageObject",
@@ -190,6 +191,8 @@ class StageObject:
     instances: tuple[str, ...] = ()
     """The instance prims, outermost and in stage order, that share the prototype which holds
     this object; ``path`` lies in the first of them. Empty outside of instances."""
+    prototype: str = ""
+    """`Prototype.name` of the innermost prototype that holds it; empty outside of instances."""
     settings: ObjectSettings = ObjectSettings()
 
     @property
@@ -235,6 +238,23 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Prototype:
+    """What scene-graph instances share in one look: opinions are written once for all of them.
+
+    Instances of one prototype that wear different materials from outside are several of these.
+    """
+
+    name: str
+    """Of the class prim that carries its opinions; unlike that of another stage's prototype."""
+    path: str
+    """The first instance, in which its objects have their paths; an instance proxy where it
+    stands in another prototype."""
+    instances: tuple[str, ...]
+    """Every instance, ``path`` the first: prims of the stage, or instance proxies under the
+    ``path`` of the prototype that they stand in."""
+
+
+@dataclass(frozen=True)
 class FileHash:
     """A file the result depends on. ``sha256`` is hexadecimal, of the file's bytes."""
 
@@ -253,6 +273,10 @@ class StageContents:
     skipped: tuple[Skipped, ...]
     sources: tuple[FileHash, ...]
     """Every layer and texture file that the composed stage and the objects read."""
+    prototypes: tuple[Prototype, ...] = ()
+    """All that were looked at, a containing one before its parts."""
+    heroes: tuple[str, ...] = ()
+    """Instances that are to be none, outermost first: the result clears their `instanceable`."""
 
     @property
     def groups(self) -> tuple[tuple[StageObject, ...], ...]:

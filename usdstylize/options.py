@@ -155,6 +155,8 @@ class Options:
     """`standard` with a CUDA GPU, `draft` without; `paper` for the paper's literal values."""
     mask: tuple[str, ...] = ()
     """Stylise only what lies at or under these prim paths."""
+    per_instance: tuple[str, ...] = ()
+    """Instances, by prim path, that get textures of their own; the others go on sharing theirs."""
     purposes: tuple[str, ...] = ("default", "render")
     """Imageable purposes to stylise, of default, render, proxy; guides are never touched."""
     by: Unit = "object"

@@ -8,7 +8,7 @@ concept/ ───▶ styles.load ────▶ StyleSet ───────
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +34,13 @@ _log = logging.getLogger(__name__)
 def inspect(stage_path: str | Path, options: Options | None = None) -> StageContents:
     """What of a stage would be stylised, and what would not and why. Writes nothing.
 
-    Raises StageError where the stage cannot be read or ``options.mask`` names no prim.
+    Raises StageError where the stage cannot be read, or ``options.mask`` or ``per_instance`` names
+    no such prim.
     """
-    options = options or Options()
+    return _read(stage_path, options or Options())
+
+
+def _read(stage_path: str | Path, options: Options, earlier_heroes: Sequence[str] = ()) -> StageContents:
     return stage.discover(
         Path(stage_path),
         mask=options.mask,
@@ -44,6 +48,8 @@ def inspect(stage_path: str | Path, options: Options | None = None) -> StageCont
         frame=options.frame,
         by=options.by,
         share_materials=options.share_materials,
+        heroes=options.per_instance,
+        earlier_heroes=earlier_heroes,
     )
 
 
@@ -72,7 +78,7 @@ def stylize(
     started = time.perf_counter()
     options, observer = options or Options(), observer or Silent()
 
-    contents = inspect(stage_path, options)
+    contents = _read(stage_path, options, author.existing_heroes(Path(stage_path), options.output))
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
 

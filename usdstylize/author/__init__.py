@@ -1,6 +1,6 @@
 """Writing: the layers, materials, variants and bakes of a result. Only this room and stage/ import pxr."""
 
-from usdstylize.author.plan import OutputPlan, existing_styles, plan
+from usdstylize.author.plan import OutputPlan, existing_heroes, existing_styles, plan
 from usdstylize.author.select import select
 from usdstylize.author.verify import Check, VerifyReport, verify
 from usdstylize.author.writer import Writer
@@ -10,6 +10,7 @@ __all__ = [
     "OutputPlan",
     "VerifyReport",
     "Writer",
+    "existing_heroes",
     "existing_styles",
     "plan",
     "select",

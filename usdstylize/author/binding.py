@@ -1,11 +1,14 @@
 """Binding the new material so that it wins, whatever the source stage binds above it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pxr import Sdf, Usd, UsdShade
 
+from usdstylize.author.instancing import collection_sites, inherit_classes, layer_path, shown_path
 from usdstylize.author.specs import prim_spec
 from usdstylize.errors import MaterialError
+from usdstylize.objects import Prototype, StageObject
 
 __all__ = ["BINDING_PURPOSES", "Binding", "plan_binding", "write_binding"]
 
@@ -14,48 +17,61 @@ BINDING_PURPOSES = (UsdShade.Tokens.allPurpose, UsdShade.Tokens.full, UsdShade.T
 
 @dataclass(frozen=True)
 class Binding:
-    """How one object gets its material."""
+    """How one object gets its material, in paths of the style layer."""
 
-    target: Sdf.Path
-    """The prim whose look changes: a mesh or a subset."""
+    sites: tuple[tuple[Sdf.Path, Sdf.Path | None], ...]
+    """The mesh or subset whose look changes, and an ancestor that needs a collection binding,
+    where its own beats its descendants'. Several only where it is shared by instances."""
     material: Sdf.Path
     purposes: tuple[str, ...]
     """Material purposes that the source binds for itself; "" stands for all of them."""
-    collection_on: Sdf.Path | None
-    """An ancestor that needs a collection binding, since its own beats its descendants'."""
 
 
-def plan_binding(stage: Usd.Stage, target: str, material: Sdf.Path, name: str) -> Binding:
-    """Find the opinions that make ``material`` win on ``target``, by trying them.
+def plan_binding(
+    stage: Usd.Stage, source: StageObject, material: Sdf.Path, prototypes: Sequence[Prototype] = ()
+) -> Binding:
+    """Find the opinions that make ``material`` win on the object, by trying them.
 
-    stage: the source's; only its session layer is used, and left empty.
+    stage: the source's; only its session layer is used, and left as it was.
     Raises MaterialError where no opinion can win.
     """
-    prim = stage.GetPrimAtPath(target)
+    prim = stage.GetPrimAtPath(source.path)
     if not prim:
-        raise MaterialError(f"{target} is not on the stage any more; read the stage again.")
-    if prim.IsInstanceProxy() or prim.IsInPrototype():
-        raise MaterialError(
-            f"{target} lies in an instance, where opinions are ignored; clear `instanceable` above it."
-        )
+        raise MaterialError(f"{source.path} is not on the stage any more; read the stage again.")
     purposes = tuple(p for p in BINDING_PURPOSES if p == UsdShade.Tokens.allPurpose or _bound_for(prim, p))
     ancestors = [None, *_stronger_ancestors(prim)]
+    shown = shown_path(prototypes, source, material)
     scratch = stage.GetSessionLayer()
+    before = Sdf.Layer.CreateAnonymous(".usda")
+    before.TransferContent(scratch)
     try:
         for ancestor in ancestors:
-            plan = Binding(prim.GetPath(), material, purposes, ancestor)
-            scratch.Clear()
-            prim_spec(scratch, material, "Material", Sdf.SpecifierDef)
-            write_binding(scratch, plan, name)
-            if wins(prim, material):
+            plan = Binding(_sites(prototypes, prim.GetPath(), ancestor), material, purposes)
+            scratch.TransferContent(before)
+            with Sdf.ChangeBlock():
+                prim_spec(scratch, material, "Material", Sdf.SpecifierDef)
+                if source.prototype:
+                    inherit_classes(scratch, prototypes, source.prototype, first_only=True)
+                write_binding(scratch, plan, source.name)
+            # What lies in an instance is another prim after each change.
+            prim = stage.GetPrimAtPath(source.path)
+            if wins(prim, shown):
                 return plan
     finally:
-        scratch.Clear()
-    winner = _winner(prim)
+        scratch.TransferContent(before)
+    winner = _winner(stage.GetPrimAtPath(source.path))
     raise MaterialError(
-        f"{target} cannot be given a new material, because {winner} binds one with strongerThanDescendants "
-        "and cannot be overruled; weaken that binding in the source."
+        f"{source.path} cannot be given a new material, because {winner} binds one with "
+        "strongerThanDescendants and cannot be overruled; weaken that binding in the source."
     )
+
+
+def _sites(
+    prototypes: Sequence[Prototype], target: Sdf.Path, ancestor: Sdf.Path | None
+) -> tuple[tuple[Sdf.Path, Sdf.Path | None], ...]:
+    if ancestor is None:
+        return ((layer_path(prototypes, target), None),)
+    return tuple(collection_sites(prototypes, ancestor, target))
 
 
 def wins(prim: Usd.Prim, material: Sdf.Path) -> bool:
@@ -66,26 +82,30 @@ def wins(prim: Usd.Prim, material: Sdf.Path) -> bool:
 
 def write_binding(layer: Sdf.Layer, binding: Binding, name: str) -> None:
     """Author the binding as opinions on overs."""
-    if binding.collection_on is None:
-        spec = prim_spec(layer, binding.target)
+    by_ancestor: dict[Sdf.Path, list[Sdf.Path]] = {}
+    for target, ancestor in binding.sites:
+        if ancestor is not None:
+            by_ancestor.setdefault(ancestor, []).append(target)
+            continue
+        spec = prim_spec(layer, target)
         _apply(spec, "MaterialBindingAPI")
         for purpose in binding.purposes:
             _relate(spec, ":".join(filter(None, ("material:binding", purpose))), [binding.material])
-        return
     # Property order decides among collections of one prim, and "0" sorts before letters.
     collection = f"a0_usdstylize_{name}"
-    spec = prim_spec(layer, binding.collection_on)
-    _apply(spec, "MaterialBindingAPI")
-    _apply(spec, f"CollectionAPI:{collection}")
-    rule = spec.attributes.get(f"collection:{collection}:expansionRule") or Sdf.AttributeSpec(
-        spec, f"collection:{collection}:expansionRule", Sdf.ValueTypeNames.Token, Sdf.VariabilityUniform
-    )
-    rule.default = "explicitOnly"
-    _relate(spec, f"collection:{collection}:includes", [binding.target])
-    members = binding.collection_on.AppendProperty(f"collection:{collection}")
-    for purpose in binding.purposes:
-        relationship = ":".join(filter(None, ("material:binding:collection", purpose, collection)))
-        _relate(spec, relationship, [members, binding.material], strength="strongerThanDescendants")
+    for ancestor, targets in by_ancestor.items():
+        spec = prim_spec(layer, ancestor)
+        _apply(spec, "MaterialBindingAPI")
+        _apply(spec, f"CollectionAPI:{collection}")
+        rule = spec.attributes.get(f"collection:{collection}:expansionRule") or Sdf.AttributeSpec(
+            spec, f"collection:{collection}:expansionRule", Sdf.ValueTypeNames.Token, Sdf.VariabilityUniform
+        )
+        rule.default = "explicitOnly"
+        _relate(spec, f"collection:{collection}:includes", targets)
+        members = ancestor.AppendProperty(f"collection:{collection}")
+        for purpose in binding.purposes:
+            relationship = ":".join(filter(None, ("material:binding:collection", purpose, collection)))
+            _relate(spec, relationship, [members, binding.material], strength="strongerThanDescendants")
 
 
 def _apply(spec: Sdf.PrimSpec, schema: str) -> None:

@@ -50,24 +50,25 @@ class Textures:
 
 
 def material_path(source: StageObject) -> Sdf.Path:
-    """Where the object's new Material lies: under its root prim, so that a reference carries it."""
+    """Where the object's new Material lies: under its root prim, so that a reference carries it.
+
+    A root prim that is an instance cannot hold it; the class that the instances inherit does.
+    """
     root = Sdf.Path(source.path).GetPrefixes()[0]
+    if str(root) in source.instances:
+        root = Sdf.Path.absoluteRootPath.AppendChild(source.prototype)
     return root.AppendChild(SCOPE).AppendChild(source.name)
 
 
 def check_material(stage: Usd.Stage, source: StageObject) -> None:
     """Refuse what cannot work. ``stage`` is the source's. Raises MaterialError."""
     target = material_path(source)
-    if stage.GetPrimAtPath(target):
-        raise MaterialError(
-            f"{source.path} cannot get its material, because the stage itself has a prim at {target}; "
-            "rename that."
-        )
-    if stage.GetPrimAtPath(target.GetPrefixes()[0]).IsInstance():
-        raise MaterialError(
-            f"{source.path} lies in the instance {target.GetPrefixes()[0]}, which cannot hold new materials; "
-            "clear its `instanceable`."
-        )
+    for taken in filter(None, (target, source.prototype and Sdf.Path(f"/{source.prototype}"))):
+        if stage.GetPrimAtPath(taken):
+            raise MaterialError(
+                f"{source.path} cannot get its material, because the stage itself has a prim at {taken}; "
+                "rename that."
+            )
     if source.material_path is None:
         return
     material = stage.GetPrimAtPath(source.material_path)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pxr import Ar, Usd
 
+from usdstylize.author.instancing import heroes_of
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.errors import OutputError
 from usdstylize.objects import StageContents
 from usdstylize.stage.opening import open_stage, quiet
 
-__all__ = ["OutputPlan", "existing_styles", "plan"]
+__all__ = ["OutputPlan", "existing_heroes", "existing_styles", "plan"]
 
 _LAYER_SUFFIXES = (".usd", ".usda", ".usdc")
 
@@ -78,6 +79,14 @@ def plan(
             "give --force to replace it or --resume to do only what is missing."
         )
     return OutputPlan(root_layer, style_layer, textures, style_name, existing, provenance)
+
+
+def existing_heroes(stage: Path, output: Path | None) -> tuple[str, ...]:
+    """Instances that an existing result of the stage has made none, outermost first."""
+    root_layer, stem = _root_layer(stage, output)
+    layer = read_layer(root_layer.parent / f"{stem}.style.usda")
+    found = read_provenance(layer, root_layer.parent) if layer else None
+    return heroes_of(layer) if layer and found else ()
 
 
 def existing_styles(root_layer: Path) -> dict[str, list[str]]:

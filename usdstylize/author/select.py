@@ -1,11 +1,12 @@
 """Switching what is shown: variant selections in the style layer."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pxr import Sdf
 
+from usdstylize.author.instancing import places_of, within
 from usdstylize.author.layers import save
 from usdstylize.author.material import ORIGINAL, SCOPE, VARIANT_SET
 from usdstylize.author.provenance import read_layer, read_provenance
@@ -18,7 +19,8 @@ __all__ = ["find_style_layer", "select", "stylized_materials"]
 def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
     """Show ``style`` (or "original") on every object, or on those at or under ``mask``.
 
-    Objects that share a look (`--share-materials`, `--by model`) change together.
+    What instances share, and objects that share a look (`--share-materials`, `--by model`),
+    change together, whichever of them the mask names.
 
     Changes only the selections in the style layer; objects that do not hold the style keep
     what they show. Returns the number of objects that show it now because of this call.
@@ -33,9 +35,12 @@ def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
     styles = sorted({v.name for _, spec in materials for v in spec.variantSets[VARIANT_SET].variants})
     if style != ORIGINAL and style not in styles:
         raise StageError(f"{root_layer} holds no style {style}; choose from {', '.join(styles)}.")
+    places = places_of(layer)
+    shown = []
     for path_in_mask in mask:
         valid = Sdf.Path.IsValidPathString(path_in_mask) and Sdf.Path(path_in_mask).IsAbsolutePath()
-        if not valid or not any(_worn_under(spec, path_in_mask) for _, spec in materials):
+        shown.append(within(places, Sdf.Path(path_in_mask)) if valid else lambda _path: False)
+        if not any(_worn_where(spec, shown[-1]) for _, spec in materials):
             owners = ", ".join(sorted(path for _, spec in materials for path in users(spec)))
             raise StageError(
                 f"--mask names {path_in_mask}, where {root_layer} holds no object; it holds {owners}."
@@ -44,7 +49,7 @@ def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
         spec
         for _, spec in materials
         if style in spec.variantSets[VARIANT_SET].variants
-        and (not mask or any(_worn_under(spec, prefix) for prefix in mask))
+        and (not mask or any(_worn_where(spec, shows) for shows in shown))
     ]
     if not chosen:
         raise StageError(
@@ -83,8 +88,8 @@ def find_style_layer(root_layer: Path) -> Path:
     )
 
 
-def _worn_under(material: Sdf.PrimSpec, prefix: str) -> bool:
-    return any(Sdf.Path(path).HasPrefix(prefix) for path in users(material))
+def _worn_where(material: Sdf.PrimSpec, shows: Callable[[Sdf.Path], bool]) -> bool:
+    return any(shows(Sdf.Path(path)) for path in users(material))
 
 
 def stylized_materials(layer: Sdf.Layer) -> list[tuple[str, Sdf.PrimSpec]]:

@@ -13,9 +13,11 @@ from usdstylize import stage as reading
 from usdstylize.author.bake import bake_wrap, combine
 from usdstylize.author.binding import BINDING_PURPOSES
 from usdstylize.author.evaluate import evaluate
+from usdstylize.author.instancing import heroes_of
 from usdstylize.author.material import ORIGINAL, VARIANT_SET
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.author.select import find_style_layer, stylized_materials
+from usdstylize.author.shared_checks import left_behind, shared_prototypes, shown_bindings
 from usdstylize.author.sharing import users
 from usdstylize.author.surface import DIFFUSE_SHARE
 from usdstylize.encoding import srgb_to_linear
@@ -37,7 +39,7 @@ class Check:
     """One thing that was looked at."""
 
     name: str
-    """What is checked: source, composition, validation, path, binding, variants, live, bake."""
+    """What is checked: source, composition, validation, path, instances, binding, variants, live, bake."""
     subject: str
     """The file or prim."""
     ok: bool
@@ -94,10 +96,14 @@ def verify(root_layer: Path) -> VerifyReport:
         checks += _validation(stage, source, style_path, style_layer)
         checks += _paths(stage, style_path)
         materials = stylized_materials(style_layer)
+        for subject, ok, detail in shared_prototypes(stage, style_layer):
+            checks.append(Check("instances", subject, ok, detail))
         for owner, spec in materials:
-            checks += [_binding(stage, path, spec.path) for path in users(spec)]
+            for path in users(spec):
+                shown = shown_bindings(stage, style_layer, path, spec.path)
+                checks += [_binding(stage, place, material) for place, material in shown]
             checks.append(_variants(stage, owner, spec.path, provenance))
-        checks += _numbers(stage, materials, provenance, style_path)
+        checks += _numbers(stage, materials, provenance, style_path, heroes_of(style_layer))
     return VerifyReport(root_layer, tuple(checks))
 
 
@@ -235,7 +241,11 @@ def _variants(stage: Usd.Stage, owner: str, material: Sdf.Path, provenance: Prov
 
 
 def _numbers(
-    stage: Usd.Stage, materials: list[tuple[str, Sdf.PrimSpec]], provenance: Provenance, style_path: Path
+    stage: Usd.Stage,
+    materials: list[tuple[str, Sdf.PrimSpec]],
+    provenance: Provenance,
+    style_path: Path,
+    heroes: Sequence[str],
 ) -> Iterator[Check]:
     """For each object and style: is what viewers compute what was optimised?"""
     owners = tuple(owner for owner, _ in materials if stage.GetPrimAtPath(owner))
@@ -251,9 +261,16 @@ def _numbers(
                 frame = facts.get("frame")
                 if frame not in read:
                     read[frame] = reading.discover(
-                        provenance.source, mask=owners, purposes=_ALL_PURPOSES, frame=frame
+                        provenance.source,
+                        mask=owners,
+                        purposes=_ALL_PURPOSES,
+                        frame=frame,
+                        earlier_heroes=heroes,
                     )
                 obj = _source_object(read[frame], owner)
+                for place in left_behind(stage, read[frame], obj):
+                    detail = f"It does not share the style of {owner} in {style}; run again with --force."
+                    yield Check("instances", place, False, detail)
                 strength, folder = float(facts["strength"]), textures / style / spec.name
                 yield from _compare(stage, read[frame], obj, spec.path, style, strength, folder, subject)
             except (UsdStylizeError, OSError, ValueError) as problem:

@@ -18,14 +18,16 @@ import numpy as np
 from pxr import Sdf, Usd
 
 from usdstylize.author.bake import bake_wrap, combine, write_baked, write_half
-from usdstylize.author.binding import plan_binding, write_binding
+from usdstylize.author.binding import Binding, plan_binding, write_binding
 from usdstylize.author.disk import ASIDE, is_running, told, undone_on_error
+from usdstylize.author.instancing import inherit_classes, shown_path
 from usdstylize.author.layers import new_root_layer, new_style_layer, save, temporary_name
 from usdstylize.author.material import Textures, check_material, material_path, write_material
 from usdstylize.author.paths import anchored
 from usdstylize.author.plan import OutputPlan
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run, write_provenance
 from usdstylize.author.sharing import add_user, check_sharing
+from usdstylize.author.specs import prim_spec
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import TextureError
 from usdstylize.objects import (
@@ -131,9 +133,11 @@ class Writer:
 
     def _open_source(self, obj: StageObject) -> Usd.Stage:
         """The source stage with what matters to this object's look alone."""
-        new = str(material_path(self._look(obj)))
-        mask = [obj.mesh_path, new, *filter(None, [obj.material_path, obj.surface_path])]
-        return open_stage(self.contents.path, only=mask)
+        new = material_path(self._look(obj))
+        mask = [obj.mesh_path, str(new), *filter(None, [obj.material_path, obj.surface_path])]
+        if obj.prototype:
+            mask += [f"/{obj.prototype}", str(shown_path(self.contents.prototypes, obj, new))]
+        return open_stage(self.contents.path, only=mask, heroes=self.contents.heroes)
 
     def _look(self, obj: StageObject) -> StageObject:
         """The object whose material and texture ``obj`` wears: itself, or another of its group."""
@@ -150,10 +154,10 @@ class Writer:
         Raises MaterialError where it is not.
         """
         look = self._look(obj)
-        binding = plan_binding(stage, obj.path, material_path(look), obj.name)
+        binding = plan_binding(stage, obj, material_path(look), self.contents.prototypes)
         if textures is None:
             add_user(layer, material_path(look), obj)
-            write_binding(layer, binding, obj.name)
+            self._write_binding(layer, binding, obj)
             return []
         with Sdf.ChangeBlock():
             remarks = write_material(
@@ -167,8 +171,16 @@ class Writer:
                 time=read_time(stage, self.contents.frame),
                 folder=self.plan.style_layer.parent,
             )
-            write_binding(layer, binding, obj.name)
+            self._write_binding(layer, binding, obj)
         return remarks
+
+    def _write_binding(self, layer: Sdf.Layer, binding: Binding, obj: StageObject) -> None:
+        with Sdf.ChangeBlock():
+            for hero in self.contents.heroes:
+                prim_spec(layer, Sdf.Path(hero)).instanceable = False
+            if obj.prototype:
+                inherit_classes(layer, self.contents.prototypes, obj.prototype)
+            write_binding(layer, binding, obj.name)
 
     def commit(self, run: dict[str, Any]) -> Path:
         """Put textures, layers and run.json (``run`` and each object's facts) in place.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pxr import Ar, Sdf, Tf, Usd, UsdGeom, UsdSkel
+from pxr import Ar, Sdf, Tf, Usd, UsdSkel
 
 from usdstylize.errors import InputError, MeshError, ObjectError, one_line
 from usdstylize.objects import FileHash, Mesh, Skipped, StageContents, StageObject, TextureFile
@@ -13,11 +13,13 @@ from usdstylize.options import Unit
 from usdstylize.stage.bindings import FaceSet, face_sets
 from usdstylize.stage.geometry import Geometry, build_mesh, read_geometry
 from usdstylize.stage.grouping import group_objects
+from usdstylize.stage.heroes import make_heroes
 from usdstylize.stage.images import hash_file
 from usdstylize.stage.names import object_name
 from usdstylize.stage.opening import first_sentence, open_stage, quiet, read_time
-from usdstylize.stage.population import mask_paths, meshes
+from usdstylize.stage.population import Candidate, mask_paths, survey
 from usdstylize.stage.primvars import choose_uv_primvar, read_uvs, transform_uvs
+from usdstylize.stage.proxies import share_proxies
 from usdstylize.stage.settings import StageSettings
 from usdstylize.stage.shading import trace_look
 from usdstylize.stage.udim import lost_triangles
@@ -35,28 +37,32 @@ def discover(
     frame: float | None = None,
     by: Unit = "object",
     share_materials: bool = False,
+    heroes: Sequence[str] = (),
+    earlier_heroes: Sequence[str] = (),
 ) -> StageContents:
     """Finds what can be stylised at or under ``mask``, and says why the rest cannot.
 
     Everything an object needs is read and checked once, so that a bad one is known before any
     time is spent. ``frame`` defaults to the stage's start; guides are never looked at. ``by`` and
     ``share_materials`` say which objects are optimised together (see `group_objects`).
-    Raises StageError where the stage does not open or the mask names no prim.
+    What instances share is found once, in the first of them, also where the mask names another;
+    ``heroes`` are instances that are read as if they were none, with objects of their own; those
+    of an earlier result, ``earlier_heroes``, need not be there any more.
+    Raises StageError where the stage does not open, or the mask or ``heroes`` name no such prim.
     """
     path = Path(stage_path).absolute()
     with quiet():
         stage = open_stage(path)
+        alone = make_heroes(stage, heroes, earlier_heroes)
         time = read_time(stage, frame)
         paths = mask_paths(stage, mask)
         skipped = _composition_errors(stage, paths)
         settings = StageSettings()
         kept: dict[str, int] = {}
         objects: list[StageObject] = []
-        for found in meshes(stage, paths, [p for p in purposes if p != "guide"], time):
-            if isinstance(found, Skipped):
-                skipped.append(found)
-                continue
-            for result in _examine(found, paths, time, settings):
+        population = survey(stage, paths, [p for p in purposes if p != "guide"], time)
+        for found in population.candidates:
+            for result in _examine(found, time, settings):
                 if isinstance(result, str):
                     kept[result] = kept.get(result, 0) + 1
                 elif isinstance(result, Skipped):
@@ -67,19 +73,24 @@ def discover(
         return StageContents(
             path=path,
             frame=None if time.IsEarliestTime() else time.GetValue(),
-            objects=group_objects(stage, objects, by=by, share_materials=share_materials),
-            skipped=tuple(skipped),
+            objects=group_objects(
+                stage, share_proxies(stage, objects), by=by, share_materials=share_materials
+            ),
+            skipped=(*skipped, *population.skipped),
             sources=_sources(stage, objects),
+            prototypes=tuple(population.prototypes),
+            heroes=alone,
         )
 
 
 def _examine(
-    mesh: UsdGeom.Mesh, mask: Sequence[Sdf.Path], time: Usd.TimeCode, settings: StageSettings
+    found: Candidate, time: Usd.TimeCode, settings: StageSettings
 ) -> list[StageObject | Skipped | str]:
     """The mesh and its material subsets, each as an object or with the reason why not.
 
     Or the path of the prim that says so, where StylizeAPI keeps it as it is.
     """
+    mesh = found.mesh
     prim = mesh.GetPrim()
     try:
         geometry = read_geometry(prim, time)
@@ -91,20 +102,22 @@ def _examine(
     results: list[StageObject | Skipped | str] = []
     for face_set in sets:
         path = face_set.prim.GetPath()
-        if not any(path.HasPrefix(root) for root in mask):
+        if not any(path.HasPrefix(root) for root in found.mask):
             continue
         try:
             keeper = settings.disabled_by(face_set.prim)
             if keeper is not None:
                 results.append(keeper)
                 continue
-            found = _describe(prim, face_set, geometry, time)
-            notes = (*found.notes, *settings.remarks(face_set.prim))
-            results.append(replace(found, settings=settings.read(face_set.prim), notes=notes))
+            obj = _describe(prim, face_set, geometry, time)
+            notes = (*obj.notes, *settings.remarks(face_set.prim))
+            obj = replace(obj, settings=settings.read(face_set.prim), notes=notes)
         except InputError:
             raise
         except Exception as error:
             results.append(Skipped(str(path), _reason(path, error), broken=True))
+        else:
+            results.append(_shared(obj, found) if found.prototype else obj)
     return results
 
 
@@ -119,6 +132,17 @@ def _reason(path: Sdf.Path, error: Exception) -> str:
     _log.debug("%s failed", path, exc_info=error)
     what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(". ")
     return f"{path}: internal error ({what}); please report it with what --verbose shows."
+
+
+def _shared(obj: StageObject, found: Candidate) -> StageObject:
+    others = len(found.instances) - 1
+    notes = obj.notes
+    if others:
+        notes += (
+            f"{found.instances[0]} shares it with {others} other instance{'s' * (others > 1)}, which change "
+            "together; name one with --per-instance to stylise it alone.",
+        )
+    return replace(obj, instances=found.instances, prototype=found.prototype, notes=notes)
 
 
 def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.TimeCode) -> StageObject:

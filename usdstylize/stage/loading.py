@@ -35,7 +35,7 @@ def load(contents: StageContents, obj: StageObject) -> ObjectData:
     """
     with quiet():
         try:
-            stage = open_stage(contents.path, only=[obj.mesh_path])
+            stage = open_stage(contents.path, only=[obj.mesh_path], heroes=contents.heroes)
             return _load(stage, contents.frame, obj)
         except StageError as error:
             raise MeshError(f"{obj.path} can no longer be read: {error}") from error

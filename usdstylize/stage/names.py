@@ -1,11 +1,11 @@
-"""The name of an object: a folder and a prim may both carry it."""
+"""Names of objects and prototypes: a folder and a prim may both carry one."""
 
 import hashlib
 import re
 
-from pxr import Sdf
+from pxr import Sdf, Tf, Usd
 
-__all__ = ["object_name"]
+__all__ = ["object_name", "prototype_name"]
 
 _LONGEST = 100
 """Bytes in UTF-8; file systems end at 255, and suffixes follow."""
@@ -25,3 +25,13 @@ def object_name(path: str) -> str:
     if not ambiguous and len(encoded) <= _LONGEST and not _HASH.search(name):
         return name
     return f"{encoded[:_LONGEST].decode(errors='ignore')}_{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+
+
+def prototype_name(instance: Usd.Prim) -> str:
+    """``StylizedShared_shot__World__A1``: for a class prim at the root of the style layer.
+
+    The stage's own name is in it because a class is inherited across references: a shot and
+    the set that it references must not have one of the same name.
+    """
+    stage = instance.GetStage().GetRootLayer().GetDisplayName().split(".")[0]
+    return f"StylizedShared_{Tf.MakeValidIdentifier(stage)[:60]}__{object_name(str(instance.GetPath()))}"

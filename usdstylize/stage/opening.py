@@ -23,20 +23,25 @@ def quiet() -> Iterator[None]:
         del delegate
 
 
-def open_stage(path: Path, only: Sequence[str] = ()) -> Usd.Stage:
+def open_stage(path: Path, only: Sequence[str] = (), heroes: Sequence[str] = ()) -> Usd.Stage:
     """The stage with all payloads; only the prims ``only`` and what they refer to, where given.
 
+    heroes: instances that are to be none, outermost first; an opinion of the session layer.
     Raises StageError where the root layer cannot be opened.
     """
     if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
         raise StageError(f"Stage {path} is not a file that can be read; check the path.")
     try:
+        root, session = Sdf.Layer.FindOrOpen(str(path)), Sdf.Layer.CreateAnonymous(".usda")
+        for hero in heroes:
+            Sdf.CreatePrimInLayer(session, hero).instanceable = False
         if not only:
-            return Usd.Stage.Open(str(path))
+            return Usd.Stage.Open(root, session)
         mask = Usd.StagePopulationMask([Sdf.Path(prim) for prim in only])
-        stage = Usd.Stage.OpenMasked(str(path), mask)
-        # Bindings decide which faces belong to which subset, so materials must be there.
-        stage.ExpandPopulationMask()
+        stage = Usd.Stage.OpenMasked(root, session, mask)
+        # Bindings decide which faces belong to which subset, so materials must be there: those of
+        # instances and of what only a PointInstancer shows, too.
+        stage.ExpandPopulationMask(Usd.TraverseInstanceProxies(Usd.PrimAllPrimsPredicate))
         return stage
     except Tf.ErrorException as error:
         raise StageError(

@@ -1,16 +1,46 @@
-"""Which prims of a stage are looked at, and which are left out at once."""
+"""Which meshes of a stage are looked at, each prototype's once, and what is left out at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 
 from pxr import Sdf, Usd, UsdGeom
 
 from usdstylize.errors import StageError
-from usdstylize.objects import Skipped
+from usdstylize.objects import Prototype, Skipped
+from usdstylize.stage.names import prototype_name
+from usdstylize.stage.sharing import Occurrence, by_look
+from usdstylize.stage.walk import walk
 
-__all__ = ["mask_paths", "meshes"]
+__all__ = ["Candidate", "Population", "mask_paths", "survey"]
+
+_MOST_LOOKS = 32
+"""Of one prototype: more are a variation per instance, and no style for each."""
 
 
-def mask_paths(stage: Usd.Stage, mask: Sequence[str]) -> list[Sdf.Path]:
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A mesh to look at. mask: what of it is asked for, at, above or below its path."""
+
+    mesh: UsdGeom.Mesh
+    mask: tuple[Sdf.Path, ...]
+    instances: tuple[str, ...] = ()
+    prototype: str = ""
+
+
+@dataclass(eq=False)
+class Population:
+    """In stage order; what is shared stands where its first instance does."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    prototypes: list[Prototype] = field(default_factory=list)
+
+
+Found = Candidate | Skipped
+
+
+def mask_paths(stage: Usd.Stage, mask: Sequence[str], option: str = "--mask") -> list[Sdf.Path]:
     """The mask as prim paths, descendants of another left out; the root where it is empty.
 
     Raises StageError that names a path which is no prim of the stage.
@@ -23,65 +53,179 @@ def mask_paths(stage: Usd.Stage, mask: Sequence[str]) -> list[Sdf.Path]:
         path = Sdf.Path(text) if valid else Sdf.Path.emptyPath
         if not path.IsAbsoluteRootOrPrimPath() or not path.IsAbsolutePath() or not stage.GetPrimAtPath(path):
             raise StageError(
-                f"--mask names {text}, which is no prim of {stage.GetRootLayer().identifier}; "
+                f"{option} names {text}, which is no prim of {stage.GetRootLayer().identifier}; "
                 "give absolute paths of prims that exist."
             )
         paths.append(path)
     return list(Sdf.Path.RemoveDescendentPaths(paths))
 
 
-def meshes(
+def survey(
     stage: Usd.Stage, mask: Sequence[Sdf.Path], purposes: Sequence[str], time: Usd.TimeCode
-) -> Iterator[UsdGeom.Mesh | Skipped]:
-    """The visible meshes at or under the mask that are of one of the purposes, in stage order.
+) -> Population:
+    """The visible meshes at or under the mask that are of one of the purposes, and what else draws.
 
-    Every other thing that draws is yielded as Skipped, with the reason.
+    What instances share is found once, in the first of them that can be seen, wherever the
+    mask names one of them.
     """
+    found: list[Found | Usd.Prim] = []
+    wanted = list(mask)
+    shared = False
     for root in mask:
         prim = stage.GetPrimAtPath(root)
         if prim.IsA(UsdGeom.Subset):
             prim = prim.GetParent()
-        instance = _instance_above(prim)
-        if instance:
-            yield _instance_skipped(prim)
-            continue
-        # Not the default predicate: inactive prims are to be told, not passed over.
-        prims = iter(Usd.PrimRange(prim, Usd.PrimIsDefined & ~Usd.PrimIsAbstract))
-        for prim in prims:
-            found = _judge(prim, purposes, time)
-            if isinstance(found, Skipped) and not prim.IsA(UsdGeom.Gprim):
-                prims.PruneChildren()
-            if found is not None:
-                yield found
+        if prim.IsInstanceProxy() or prim.IsInPrototype():
+            shared = True
+        elif prim.IsInstance():
+            found.append(prim)
+        else:
+            for item in walk(prim, purposes, time):
+                if isinstance(item, UsdGeom.Mesh):
+                    path = item.GetPath()
+                    # A PointInstancer may have its prototypes anywhere.
+                    inside = path.HasPrefix(root) or root.HasPrefix(path)
+                    found.append(Candidate(item, tuple(mask) if inside else (path,)))
+                else:
+                    found.append(item)
+    instances = [item for item in found if isinstance(item, Usd.Prim)]
+    wanted += [prim.GetPath() for prim in instances]
+    population = Population()
+    by_home: dict[str, list[Found]] = {}
+    if instances or shared:
+        known = {prim.GetPath() for prim in instances}
+        whole = Usd.PrimRange(stage.GetPseudoRoot())
+        others = (prim for prim in whole if prim.IsInstance() and prim.GetPath() not in known)
+        everywhere = instances if list(mask) == [Sdf.Path.absoluteRootPath] else [*instances, *others]
+        by_home = _shared(_in_stage_order(everywhere), wanted, purposes, time, population.prototypes)
+    in_order: list[Found] = []
+    for item in found:
+        in_order += by_home.pop(str(item.GetPath()), ()) if isinstance(item, Usd.Prim) else [item]
+    for rest in by_home.values():
+        in_order += rest
+    # What several PointInstancers show, or a traversal finds beside them, counts once.
+    once = {(str(i.mesh.GetPath()) if isinstance(i, Candidate) else i): i for i in reversed(in_order)}
+    for item in reversed(once.values()):
+        if isinstance(item, Candidate):
+            population.candidates.append(item)
+        else:
+            population.skipped.append(item)
+    return population
 
 
-def _judge(prim: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode) -> UsdGeom.Mesh | Skipped | None:
-    path = str(prim.GetPath())
-    if not prim.IsActive():
-        return Skipped(path, f"{path} is inactive; activate it to stylise it.")
-    if prim.IsInstance():
-        return _instance_skipped(prim)
-    if prim.IsA(UsdGeom.PointInstancer):
-        return Skipped(path, f"{path} is a PointInstancer, which is not supported yet.")
-    if not prim.IsA(UsdGeom.Gprim):
-        return None
-    purpose = UsdGeom.Imageable(prim).ComputePurpose()
-    if purpose not in purposes:
-        return Skipped(path, f"{path} has the purpose {purpose}, which is not among {', '.join(purposes)}.")
-    if UsdGeom.Imageable(prim).ComputeVisibility(time) == UsdGeom.Tokens.invisible:
-        return Skipped(path, f"{path} is invisible at this frame.")
-    if not prim.IsA(UsdGeom.Mesh):
-        return Skipped(path, f"{path} is a {prim.GetTypeName()}; only meshes are supported.")
-    return UsdGeom.Mesh(prim)
+def _in_stage_order(instances: Iterable[Usd.Prim]) -> list[Usd.Prim]:
+    unique = {prim.GetPath(): prim for prim in instances}
+    if not unique:
+        return []
+    stage = next(iter(unique.values())).GetStage()
+    order = [prim.GetPath() for prim in Usd.PrimRange(stage.GetPseudoRoot()) if prim.IsInstance()]
+    rank = {path: number for number, path in enumerate(order)}
+    # What only a PointInstancer shows is on no traversal, and comes last.
+    return [unique[path] for path in sorted(unique, key=lambda path: rank.get(path, len(rank)))]
 
 
-def _instance_above(prim: Usd.Prim) -> bool:
-    return bool(prim.IsInstanceProxy() or prim.IsInPrototype())
+def _shared(
+    instances: Sequence[Usd.Prim],
+    mask: Sequence[Sdf.Path],
+    purposes: Sequence[str],
+    time: Usd.TimeCode,
+    prototypes: list[Prototype],
+) -> dict[str, list[Found]]:
+    """What the instances hold, by the path of the stage's instance in which it was found.
+
+    instances: of the stage, in its order. prototypes: is filled, those that hold others first.
+    """
+    found: dict[str, list[Found]] = {}
+    pending: dict[Sdf.Path, list[Occurrence]] = {}
+    rank = {str(prim.GetPath()): number for number, prim in enumerate(instances)}
+    for prim in instances:
+        place = str(prim.GetPath())
+        pending.setdefault(prim.GetPrototype().GetPath(), []).append(Occurrence(prim, (place,)))
+    for prototype in _outer_first(instances):
+        places_of_it = pending.pop(prototype, [])
+        looks = by_look(places_of_it, time) if places_of_it else []
+        for number, occurrences in enumerate(looks):
+            first = _first_to_see(occurrences, purposes, time)
+            here = first.prim.GetPath()
+            local = _local_mask([occurrence.prim.GetPath() for occurrence in occurrences], here, mask)
+            outermost = _outermost(first, occurrences, rank)
+            places = [here, *(o.prim.GetPath() for o in occurrences if o is not first)]
+            shared = Prototype(prototype_name(first.prim), str(here), tuple(map(str, places)))
+            home = found.setdefault(first.outermost[0], [])
+            if number >= _MOST_LOOKS:
+                if local:
+                    home.append(_too_many(shared, len(looks)))
+                continue
+            prototypes.append(shared)
+            for item in walk(first.prim, purposes, time):
+                if isinstance(item, Usd.Prim):
+                    inner = item.GetPrototype().GetPath()
+                    pending.setdefault(inner, []).append(Occurrence(item, outermost))
+                    continue
+                path = Sdf.Path(item.path) if isinstance(item, Skipped) else item.GetPath()
+                if not any(path.HasPrefix(root) or root.HasPrefix(path) for root in local):
+                    continue
+                if isinstance(item, UsdGeom.Mesh):
+                    item = Candidate(item, tuple(local), outermost, shared.name)
+                home.append(item)
+            mask = [*mask, *local]
+    return found
 
 
-def _instance_skipped(prim: Usd.Prim) -> Skipped:
-    path = str(prim.GetPath())
-    what = "is part of" if prim.IsInstanceProxy() or prim.IsInPrototype() else "is"
+def _outer_first(instances: Sequence[Usd.Prim]) -> Iterator[Sdf.Path]:
+    """The prototypes of the instances and those within them, a containing one before its parts."""
+    sorter: TopologicalSorter[Sdf.Path] = TopologicalSorter()
+    waiting = list({prim.GetPrototype().GetPath(): prim.GetPrototype() for prim in instances}.values())
+    known = {prototype.GetPath() for prototype in waiting}
+    while waiting:
+        prototype = waiting.pop()
+        sorter.add(prototype.GetPath())
+        for prim in Usd.PrimRange(prototype, ~Usd.PrimIsAbstract):
+            if prim.IsInstance():
+                inner = prim.GetPrototype()
+                sorter.add(inner.GetPath(), prototype.GetPath())
+                if inner.GetPath() not in known:
+                    known.add(inner.GetPath())
+                    waiting.append(inner)
+    return iter(sorter.static_order())
+
+
+def _first_to_see(
+    occurrences: Sequence[Occurrence], purposes: Sequence[str], time: Usd.TimeCode
+) -> Occurrence:
+    for occurrence in occurrences:
+        imageable = UsdGeom.Imageable(occurrence.prim)
+        if not imageable:
+            return occurrence
+        visible = imageable.ComputeVisibility(time) != UsdGeom.Tokens.invisible
+        # Purpose may be given further below, so default says nothing yet.
+        if visible and imageable.ComputePurpose() in {UsdGeom.Tokens.default_, *purposes}:
+            return occurrence
+    return occurrences[0]
+
+
+def _local_mask(places: Sequence[Sdf.Path], here: Sdf.Path, mask: Sequence[Sdf.Path]) -> list[Sdf.Path]:
+    """The mask as it reads in the instance ``here``, one of ``places``: what is asked of any is of all."""
+    local: dict[Sdf.Path, None] = {}
+    for root in mask:
+        for place in places:
+            if place.HasPrefix(root):
+                return [here]
+            if root.HasPrefix(place):
+                local[root.ReplacePrefix(place, here)] = None
+    return list(local)
+
+
+def _outermost(first: Occurrence, occurrences: Sequence[Occurrence], rank: dict[str, int]) -> tuple[str, ...]:
+    places = {place for occurrence in occurrences for place in occurrence.outermost}
+    places.discard(first.outermost[0])
+    return (first.outermost[0], *sorted(places, key=lambda place: rank[place]))
+
+
+def _too_many(prototype: Prototype, count: int) -> Skipped:
     return Skipped(
-        path, f"{path} {what} an instance, which is not supported yet; make it uninstanceable to stylise it."
+        prototype.path,
+        f"{prototype.path} shares its prototype with instances that get {count} different materials or "
+        f"primvars from outside, of which the first {_MOST_LOOKS} are stylised; "
+        "name this one with --per-instance to stylise it, too.",
     )

@@ -1,0 +1,320 @@
+"""What instances share is found once; what differs between them is not overlooked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import define_material, define_quad
+from instance_stages import (
+    add_instances,
+    add_point_instancer,
+    make_asset,
+    make_outer,
+    make_shot,
+    new_stage,
+)
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
+
+from usdstylize import stage as reading
+from usdstylize.errors import StageError
+from usdstylize.objects import StageContents
+
+
+def paths(contents: StageContents) -> list[str]:
+    return [found.path for found in contents.objects]
+
+
+def reasons(contents: StageContents) -> dict[str, str]:
+    return {skipped.path: skipped.reason for skipped in contents.skipped}
+
+
+def test_each_prototype_is_found_once_in_its_first_instance(tmp_path: Path) -> None:
+    contents = reading.discover(make_shot(tmp_path))
+    assert paths(contents) == ["/World/A1/Geo/Quad", "/World/B1/Board"]
+    quad, board = contents.objects
+    assert quad.instances == ("/World/A1", "/World/A2", "/World/A3", "/World/B1", "/World/B2")
+    assert board.instances == ("/World/B1", "/World/B2")
+    assert quad.material_path == "/World/A1/Looks/Paint"
+    assert "4 other instances" in quad.notes[0]
+    assert contents.skipped == ()
+    mesh = reading.load(contents, quad).mesh
+    assert np.allclose(mesh.points, [(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)])
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        ("/World/A2", ["/World/A1/Geo/Quad"]),
+        ("/World/A3/Geo/Quad", ["/World/A1/Geo/Quad"]),
+        ("/World/B2/Inner/Geo", ["/World/A1/Geo/Quad"]),
+        ("/World/B2", ["/World/A1/Geo/Quad", "/World/B1/Board"]),
+        ("/World/B2/Board", ["/World/B1/Board"]),
+    ],
+)
+def test_a_mask_that_names_any_instance_means_what_they_share(
+    tmp_path: Path, mask: str, expected: list[str]
+) -> None:
+    contents = reading.discover(make_shot(tmp_path), mask=[mask])
+    assert sorted(paths(contents)) == expected
+    assert all("change together" in found.notes[0] for found in contents.objects)
+
+
+def test_a_mask_leaves_out_what_else_the_prototype_holds(tmp_path: Path) -> None:
+    asset = make_asset(tmp_path, meshes=3)
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    add_instances(stage, asset, ["/World/A1", "/World/A2"])
+    stage.Save()
+    contents = reading.discover(tmp_path / "shot.usda", mask=["/World/A2/Geo/Quad1"])
+    assert paths(contents) == ["/World/A1/Geo/Quad1"]
+
+
+def test_a_hero_has_objects_of_its_own(tmp_path: Path) -> None:
+    shot = make_shot(tmp_path)
+    contents = reading.discover(shot, heroes=["/World/A1"])
+    assert contents.heroes == ("/World/A1",)
+    assert paths(contents) == ["/World/A1/Geo/Quad", "/World/A2/Geo/Quad", "/World/B1/Board"]
+    assert contents.objects[0].instances == ()
+    assert contents.objects[1].instances == ("/World/A2", "/World/A3", "/World/B1", "/World/B2")
+    assert len(reading.load(contents, contents.objects[0]).mesh.triangles) == 2
+
+
+def test_a_hero_within_another_instance_takes_that_one_apart(tmp_path: Path) -> None:
+    contents = reading.discover(make_shot(tmp_path), heroes=["/World/B2/Inner"])
+    assert contents.heroes == ("/World/B2", "/World/B2/Inner")
+    own = ["/World/B2/Board", "/World/B2/Inner/Geo/Quad"]
+    assert [found.path for found in contents.objects if not found.instances] == own
+
+
+@pytest.mark.parametrize("hero", ["/World", "/World/Nothing", "/World/A1/Geo"])
+def test_what_is_no_instance_is_refused_as_a_hero(tmp_path: Path, hero: str) -> None:
+    with pytest.raises(StageError, match=f"--per-instance names {hero}, which is no"):
+        reading.discover(make_shot(tmp_path), heroes=[hero])
+
+
+def test_instances_bound_to_other_materials_from_outside_are_objects_each(tmp_path: Path) -> None:
+    asset = make_asset(tmp_path, bound=False)
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    add_instances(stage, asset, ["/World/A1", "/World/A2", "/World/A3"])
+    for name, looks in (("Red", ["A1", "A3"]), ("Blue", ["A2"])):
+        material = define_material(stage, f"/World/Looks/{name}", "./textures/color.png")
+        for place in looks:
+            UsdShade.MaterialBindingAPI.Apply(stage.GetPrimAtPath(f"/World/{place}")).Bind(material)
+    stage.Save()
+    contents = reading.discover(tmp_path / "shot.usda")
+    assert [(found.path, found.material_path, found.instances) for found in contents.objects] == [
+        ("/World/A1/Geo/Quad", "/World/Looks/Red", ("/World/A1", "/World/A3")),
+        ("/World/A2/Geo/Quad", "/World/Looks/Blue", ("/World/A2",)),
+    ]
+
+
+def test_a_collection_above_that_holds_one_instance_sets_it_apart(tmp_path: Path) -> None:
+    asset = make_asset(tmp_path, bound=False)
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    add_instances(stage, asset, ["/World/A1", "/World/A2", "/World/A3"])
+    world = stage.GetPrimAtPath("/World")
+    api = UsdShade.MaterialBindingAPI.Apply(world)
+    api.Bind(define_material(stage, "/World/Looks/All", "./textures/color.png"))
+    some = Usd.CollectionAPI.Apply(world, "some")
+    some.CreateIncludesRel().AddTarget("/World/A2")
+    api.Bind(some, define_material(stage, "/World/Looks/Some", "./textures/color.png"), "some")
+    stage.Save()
+    contents = reading.discover(tmp_path / "shot.usda")
+    assert [found.instances for found in contents.objects] == [("/World/A1", "/World/A3"), ("/World/A2",)]
+
+
+def test_a_binding_from_outside_that_loses_splits_nothing(tmp_path: Path) -> None:
+    asset = make_asset(tmp_path)
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    add_instances(stage, asset, ["/World/A1", "/World/A2"])
+    red = define_material(stage, "/World/Looks/Red", "./textures/color.png")
+    UsdShade.MaterialBindingAPI.Apply(stage.GetPrimAtPath("/World/A2")).Bind(red)
+    stage.Save()
+    assert [len(found.instances) for found in reading.discover(tmp_path / "shot.usda").objects] == [2]
+
+
+def test_a_primvar_from_outside_counts_only_where_it_is_the_colour(tmp_path: Path) -> None:
+    for name, bound in (("painted", True), ("bare", False)):
+        folder = tmp_path / name
+        asset = make_asset(folder, bound=bound)
+        stage = new_stage(folder, "shot.usda", "/World")
+        add_instances(stage, asset, ["/World/A1", "/World/A2", "/World/A3"])
+        for number, place in enumerate(("A1", "A2", "A3")):
+            primvars = UsdGeom.PrimvarsAPI(stage.GetPrimAtPath(f"/World/{place}"))
+            color = primvars.CreatePrimvar("displayColor", Sdf.ValueTypeNames.Color3fArray, "constant")
+            color.Set([Gf.Vec3f(0.1, 0.2, 0.3 * (number > 0))])
+            seed = primvars.CreatePrimvar("seed", Sdf.ValueTypeNames.Float, "constant")
+            seed.Set(float(number))
+        stage.Save()
+        found = reading.discover(folder / "shot.usda").objects
+        assert [len(item.instances) for item in found] == ([3] if bound else [1, 2]), name
+
+
+def test_settings_of_one_instance_set_it_apart(tmp_path: Path) -> None:
+    shot = make_shot(tmp_path)
+    stage = Usd.Stage.Open(str(shot))
+    for place, name, kind, value in (
+        ("A2", "enabled", Sdf.ValueTypeNames.Bool, False),
+        ("A3", "strength", Sdf.ValueTypeNames.Float, 0.5),
+    ):
+        prim = stage.GetPrimAtPath(f"/World/{place}")
+        prim.AddAppliedSchema("StylizeAPI")
+        prim.CreateAttribute(f"stylize:{name}", kind).Set(value)
+    stage.Save()
+    contents = reading.discover(shot)
+    assert [(found.path, found.settings.strength) for found in contents.objects] == [
+        ("/World/A1/Geo/Quad", None), ("/World/A3/Geo/Quad", 0.5), ("/World/B1/Board", None),
+    ]  # fmt: skip
+    assert contents.objects[0].instances == ("/World/A1", "/World/B1", "/World/B2")
+    assert "/World/A2" in reasons(contents)
+
+
+def test_too_many_looks_of_one_prototype_are_told(tmp_path: Path) -> None:
+    asset = make_asset(tmp_path, bound=False)
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    places = [f"/World/A{number}" for number in range(34)]
+    add_instances(stage, asset, places)
+    for number, place in enumerate(places):
+        primvars = UsdGeom.PrimvarsAPI(stage.GetPrimAtPath(place))
+        color = primvars.CreatePrimvar("displayColor", Sdf.ValueTypeNames.Color3fArray, "constant")
+        color.Set([Gf.Vec3f(0.02 * number)])
+    stage.Save()
+    contents = reading.discover(tmp_path / "shot.usda")
+    assert len(contents.objects) == 32
+    assert sorted(reasons(contents)) == ["/World/A32", "/World/A33"]
+    assert "--per-instance" in reasons(contents)["/World/A33"]
+
+
+def test_point_instancer_prototypes_are_found_where_they_are(tmp_path: Path) -> None:
+    asset = make_asset(tmp_path)
+    outer = make_outer(tmp_path, asset)
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    material = define_material(stage, "/World/Looks/Paint", "./textures/color.png")
+    define_quad(stage, "/World/Grass/Protos/Blade", material)
+    define_quad(stage, "/World/Grass/Stray", material)
+    define_quad(stage, "/World/Grass/Protos/Unused", material)
+    stage.OverridePrim("/Library")
+    define_quad(stage, "/Library/Leaf", material)
+    stage.DefinePrim("/World/Grass/Protos/Rock").GetReferences().AddReference(asset)
+    add_instances(stage, outer, ["/World/Grass/Protos/Tree", "/World/Tree2"])
+    targets = ["/World/Grass/Protos/Blade", "/Library/Leaf", "/World/Grass/Protos/Rock",
+               "/World/Grass/Protos/Tree"]  # fmt: skip
+    add_point_instancer(stage, "/World/Grass", targets)
+    more = add_point_instancer(stage, "/World/More", [*targets[:2], "/World/Grass/Protos/Unused"])
+    more.CreateProtoIndicesAttr([0, 0, 1, 0])
+    more.CreatePositionsAttr([(0, 0, 0)] * 4)
+    stage.Save()
+    contents = reading.discover(tmp_path / "shot.usda")
+    assert sorted(paths(contents)) == [
+        "/Library/Leaf",
+        "/World/Grass/Protos/Blade",
+        "/World/Grass/Protos/Rock/Geo/Quad",
+        "/World/Grass/Protos/Tree/Board",
+        "/World/Grass/Protos/Tree/Inner/Geo/Quad",
+    ]
+    assert reasons(contents).keys() == {"/World/Grass/Protos/Unused"}
+    by_path = {found.path: found for found in contents.objects}
+    assert len(by_path["/World/Grass/Protos/Tree/Board"].instances) == 2
+    for found in contents.objects:
+        assert len(reading.load(contents, found).mesh.triangles) == 2
+    masked = reading.discover(tmp_path / "shot.usda", mask=["/World/More"])
+    assert sorted(paths(masked)) == ["/Library/Leaf", "/World/Grass/Protos/Blade"]
+
+
+def test_a_point_instancer_within_an_instance(tmp_path: Path) -> None:
+    asset = make_asset(tmp_path)
+    meadow = new_stage(tmp_path, "meadow.usda", "/Meadow")
+    add_point_instancer(meadow, "/Meadow/Grass", ["/Meadow/Grass/Protos/Rock"])
+    meadow.DefinePrim("/Meadow/Grass/Protos/Rock").GetReferences().AddReference(asset)
+    meadow.Save()
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    add_instances(stage, "./meadow.usda", ["/World/M1", "/World/M2"])
+    stage.Save()
+    (found,) = reading.discover(tmp_path / "shot.usda").objects
+    assert found.path == "/World/M1/Grass/Protos/Rock/Geo/Quad"
+    assert found.instances == ("/World/M1", "/World/M2")
+
+
+def test_bad_point_instancers_are_told(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    add_point_instancer(stage, "/World/Empty", [])
+    add_point_instancer(stage, "/World/Lost", ["/World/Nothing"])
+    material = define_material(stage, "/World/Looks/Paint", "./textures/color.png")
+    define_quad(stage, "/World/Blade", material)
+    add_point_instancer(stage, "/World/Beyond", ["/World/Blade"]).CreateProtoIndicesAttr([0, 7])
+    stage.Save()
+    contents = reading.discover(tmp_path / "shot.usda")
+    assert paths(contents) == ["/World/Blade"]
+    told = reasons(contents)
+    assert "has no prototypes" in told["/World/Empty"]
+    assert "/World/Nothing, which is not on the stage" in told["/World/Lost"]
+    assert "protoIndices beyond its 1 prototypes" in told["/World/Beyond"]
+
+
+def test_the_first_instance_that_can_be_seen_stands_for_all(tmp_path: Path) -> None:
+    shot = make_shot(tmp_path)
+    stage = Usd.Stage.Open(str(shot))
+    UsdGeom.Imageable(stage.GetPrimAtPath("/World/A1")).MakeInvisible()
+    for name in ("B1", "B2"):
+        UsdGeom.Imageable(stage.GetPrimAtPath(f"/World/{name}")).MakeInvisible()
+    stage.Save()
+    contents = reading.discover(shot)
+    assert paths(contents) == ["/World/A2/Geo/Quad"]
+    assert contents.objects[0].instances[:2] == ("/World/A2", "/World/A1")
+    assert reasons(contents) == {"/World/B1/Board": "/World/B1/Board is invisible at this frame."}
+
+
+def test_render_and_proxy_wear_one_texture(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    material = define_material(stage, "/World/Looks/Paint", "./textures/color.png")
+    other = define_material(stage, "/World/Looks/Other", "./textures/color.png")
+    UsdShade.Shader.Get(stage, "/World/Looks/Other/Texture").GetInput("wrapS").Set("clamp")
+    for kind in ("render", "proxy", "guide"):
+        UsdGeom.Imageable(UsdGeom.Xform.Define(stage, f"/World/{kind}")).CreatePurposeAttr(kind)
+        for name in ("Body", "Hat"):
+            define_quad(stage, f"/World/{kind}/{name}", material)
+    define_quad(stage, "/World/proxy/Box", other)
+    UsdGeom.Imageable(stage.GetPrimAtPath("/World/render")).SetProxyPrim(stage.GetPrimAtPath("/World/proxy"))
+    stage.Save()
+    shot = tmp_path / "shot.usda"
+    both = {found.path: found for found in reading.discover(shot, purposes=["render", "proxy"]).objects}
+    for name in ("Body", "Hat"):
+        render, proxy = both[f"/World/render/{name}"], both[f"/World/proxy/{name}"]
+        assert (render.group, render.wears_another_look) == (render.name, False)
+        assert (proxy.group, proxy.look) == (render.name, render.name)
+    assert (both["/World/proxy/Box"].group, both["/World/proxy/Box"].look) == ("", "")
+    alone = reading.discover(shot, purposes=["proxy"])
+    assert [(found.path, found.look) for found in alone.objects] == [
+        ("/World/proxy/Body", ""), ("/World/proxy/Hat", ""), ("/World/proxy/Box", ""),
+    ]  # fmt: skip
+    everything = reading.discover(shot, purposes=["default", "render", "proxy", "guide"])
+    assert not any("/guide/" in found.path for found in everything.objects)
+    assert "never stylised" in reasons(everything)["/World/guide/Body"]
+
+
+def test_variants_that_are_not_selected_are_named_and_left_alone(tmp_path: Path) -> None:
+    make_asset(tmp_path)
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    cow = UsdGeom.Xform.Define(stage, "/World/Cow").GetPrim()
+    looks = cow.GetVariantSets().AddVariantSet("shape")
+    for name in ("calf", "bull"):
+        looks.AddVariant(name)
+        looks.SetVariantSelection(name)
+        with looks.GetVariantEditContext():
+            stage.DefinePrim(f"/World/Cow/{name}").GetReferences().AddReference("./asset.usda")
+    stage.Save()
+    contents = reading.discover(tmp_path / "shot.usda")
+    assert paths(contents) == ["/World/Cow/bull/Geo/Quad"]
+    assert "shows bull of its variant set shape; calf is left alone" in reasons(contents)["/World/Cow"]
+    assert not contents.skipped[0].broken
+
+
+def test_payloads_are_loaded_and_a_lost_one_is_told(tmp_path: Path) -> None:
+    asset = make_asset(tmp_path)
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    stage.DefinePrim("/World/Here").GetPayloads().AddPayload(asset)
+    stage.DefinePrim("/World/Lost").GetPayloads().AddPayload("./lost.usda")
+    stage.Save()
+    contents = reading.discover(tmp_path / "shot.usda")
+    assert paths(contents) == ["/World/Here/Geo/Quad"]
+    assert "lost.usda" in reasons(contents)["/World/Lost"]
+    assert contents.skipped[0].broken

@@ -1,0 +1,111 @@
+"""The prims that draw, one after the other, as Hydra would draw them."""
+
+from collections.abc import Iterator, Sequence
+
+from pxr import Usd, UsdGeom
+
+from usdstylize.objects import Skipped
+
+__all__ = ["ALL_DEFINED", "walk"]
+
+# Not the default predicates: inactive prims are to be told, not passed over.
+ALL_DEFINED = Usd.TraverseInstanceProxies(Usd.PrimIsDefined & ~Usd.PrimIsAbstract)
+_ALL_CONCRETE = Usd.TraverseInstanceProxies(~Usd.PrimIsAbstract)
+"""A PointInstancer draws prototypes that are mere overs, too."""
+
+
+def walk(
+    root: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode
+) -> Iterator[UsdGeom.Mesh | Skipped | Usd.Prim]:
+    """What lies at or under ``root``, in stage order: meshes to stylise, instances, the rest skipped.
+
+    ``root`` is entered even where it is an instance; an instance below it is yielded as its
+    prim and not entered. The prototypes of a PointInstancer come in its place.
+    """
+    concrete = root.IsDefined()
+    prims = iter(Usd.PrimRange(root, ALL_DEFINED if concrete else _ALL_CONCRETE))
+    for prim in prims:
+        path = str(prim.GetPath())
+        if not prim.IsActive():
+            yield Skipped(path, f"{path} is inactive; activate it to stylise it.")
+            prims.PruneChildren()
+            continue
+        if prim.IsInstance() and prim != root:
+            yield prim
+            prims.PruneChildren()
+            continue
+        if prim.HasVariantSets():
+            yield from _unselected(prim)
+        if prim.IsA(UsdGeom.PointInstancer):
+            prims.PruneChildren()
+            reason = _hidden(prim, purposes, time)
+            if reason:
+                yield Skipped(path, reason)
+            else:
+                yield from _point_instancer(UsdGeom.PointInstancer(prim), purposes, time)
+        elif prim.IsA(UsdGeom.Gprim):
+            reason = _hidden(prim, purposes, time)
+            if not reason and not prim.IsA(UsdGeom.Mesh):
+                reason = f"{path} is a {prim.GetTypeName()}; only meshes are supported."
+            yield Skipped(path, reason) if reason else UsdGeom.Mesh(prim)
+
+
+def _hidden(prim: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode) -> str:
+    """Why the prim is not to be seen; empty where it is."""
+    path = prim.GetPath()
+    purpose = UsdGeom.Imageable(prim).ComputePurpose()
+    if purpose == UsdGeom.Tokens.guide:
+        return f"{path} has the purpose guide, which is never stylised."
+    if purpose not in purposes:
+        return f"{path} has the purpose {purpose}, which is not among {', '.join(purposes)}."
+    if UsdGeom.Imageable(prim).ComputeVisibility(time) == UsdGeom.Tokens.invisible:
+        return f"{path} is invisible at this frame."
+    return ""
+
+
+def _point_instancer(
+    instancer: UsdGeom.PointInstancer, purposes: Sequence[str], time: Usd.TimeCode
+) -> Iterator[UsdGeom.Mesh | Skipped | Usd.Prim]:
+    """What the prototypes hold that some point shows. Nothing else below the instancer draws."""
+    path, stage = instancer.GetPath(), instancer.GetPrim().GetStage()
+    indices = list(instancer.GetProtoIndicesAttr().Get(time) or [])
+    shown = list(instancer.ComputeMaskAtTime(time) or [])
+    if len(shown) == len(indices):  # a mask that is empty shows every point
+        indices = [index for index, is_shown in zip(indices, shown, strict=True) if is_shown]
+    used = set(indices)
+    targets = instancer.GetPrototypesRel().GetForwardedTargets()
+    for index, target in enumerate(targets):
+        if index not in used:
+            yield Skipped(str(target), f"No point of {path} shows its prototype {target} at this frame.")
+            continue
+        root = stage.GetPrimAtPath(target)
+        if not root:
+            reason = f"PointInstancer {path} names the prototype {target}, which is not on the stage; fix it."
+            yield Skipped(str(path), reason, broken=True)
+        elif root.IsInstance():
+            yield root
+        else:
+            yield from walk(root, purposes, time)
+    if not targets:
+        yield Skipped(str(path), f"PointInstancer {path} has no prototypes; give it some.")
+    elif used and max(used) >= len(targets):
+        reason = (
+            f"PointInstancer {path} has protoIndices beyond its {len(targets)} prototypes; export it again."
+        )
+        yield Skipped(str(path), reason, broken=True)
+
+
+def _unselected(prim: Usd.Prim) -> Iterator[Skipped]:
+    """The variants that the stage does not show, of which nothing is known or changed."""
+    path, sets = prim.GetPath(), prim.GetVariantSets()
+    for name in sets.GetNames():
+        chosen = sets.GetVariantSet(name)
+        selection = chosen.GetVariantSelection()
+        others = [variant for variant in chosen.GetVariantNames() if variant != selection]
+        if others:
+            reason = (
+                f"{path} shows {selection or 'none'} of its variant set {name}; "
+                f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} left alone, "
+                "select and stylise what is to have a style, too."
+            )
+            yield Skipped(str(path), reason)
