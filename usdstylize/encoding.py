@@ -9,9 +9,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["linear_to_srgb", "srgb_to_linear"]
+__all__ = ["LUMINANCE", "linear_to_srgb", "srgb_to_linear"]
 
 Float32 = NDArray[np.float32]
+
+LUMINANCE = (0.212671, 0.715160, 0.072169)
+"""Shares of linear Rec.709 in its luminance, to the digits that MDL's math::luminance has."""
 
 _AT_ONCE = 1 << 16
 """Values: few enough that the steps of a formula hand them on in a core's own cache."""

@@ -102,6 +102,8 @@ class TextureFile:
     """(width, height) in texels."""
     bit_depth: Literal["uint8", "uint16", "half", "float"]
     """The file's own precision; a float file gets a float bake."""
+    desaturation: float = 0.0
+    """How far the linear value goes towards its luminance before anything else, 0 to 1 (OmniPBR)."""
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Multiplies the linear value (UsdUVTexture ``scale``, rgb)."""
     bias: tuple[float, float, float] = (0.0, 0.0, 0.0)

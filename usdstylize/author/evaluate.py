@@ -62,6 +62,12 @@ def _value(source: UsdShade.Input, size: tuple[int, int], read: Reader) -> Any:
         return np.clip(value, low, high)
     if identifier == "ND_srgb_texture_to_lin_rec709_color3":
         return srgb_to_linear(_value(node.GetInput("in"), size, read))
+    if identifier == "ND_luminance_color3":
+        value, shares = (_value(node.GetInput(name), size, read) for name in ("in", "lumacoeffs"))
+        return np.repeat((value @ shares)[..., None], 3, axis=-1)
+    if identifier == "ND_mix_color3":
+        over, under, share = (_value(node.GetInput(name), size, read) for name in ("fg", "bg", "mix"))
+        return under + share * (over - under)
     operation = identifier.removeprefix("ND_").split("_")[0]
     if operation in _BINARY:
         left, right = (_value(node.GetInput(name), size, read) for name in ("in1", "in2"))

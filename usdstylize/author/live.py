@@ -4,7 +4,7 @@ import numpy as np
 from pxr import Gf, Sdf
 
 from usdstylize.author.graph import Graph
-from usdstylize.encoding import linear_to_srgb
+from usdstylize.encoding import LUMINANCE, linear_to_srgb
 from usdstylize.objects import BaseColor, ConstantColor, StageObject, TextureFile
 
 __all__ = ["write_base_color"]
@@ -45,11 +45,16 @@ def _encoded_base(
     if not isinstance(base, TextureFile):
         return graph.image("Base", "color3", file, coordinates, ("repeat", "repeat"))
     value = graph.image("Base", "color3", file, coordinates, (base.wrap_s, base.wrap_t))
-    if base.encoding == "srgb" and (base.scale, base.bias) == _IDENTITY:
+    if base.encoding == "srgb" and (base.scale, base.bias) == _IDENTITY and not base.desaturation:
         return value
     # A UsdUVTexture's scale and bias apply to the linear value.
     if base.encoding == "srgb":
         value = _decode(graph, "BaseToLinear", value)
+    if base.desaturation:
+        shares = {"in": ("color3", value), "lumacoeffs": ("color3", Gf.Vec3f(*LUMINANCE))}
+        grey = graph.node("BaseLuminance", "ND_luminance_color3", shares, "color3")
+        mixed = {"fg": ("color3", grey), "bg": ("color3", value), "mix": ("float", base.desaturation)}
+        value = graph.node("BaseDesaturate", "ND_mix_color3", mixed, "color3")
     if base.scale != _IDENTITY[0]:
         value = graph.binary("BaseScale", "multiply", "color3", value, Gf.Vec3f(*base.scale))
     if base.bias != _IDENTITY[1]:

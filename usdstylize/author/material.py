@@ -7,9 +7,11 @@ from typing import Any
 
 from pxr import Sdf, Usd, UsdShade
 
-from usdstylize.author.contexts import settle_contexts
+from usdstylize.author.contexts import ALL, settle_contexts
 from usdstylize.author.graph import Graph
 from usdstylize.author.live import write_base_color
+from usdstylize.author.mdl import read_omnipbr, write_mdl
+from usdstylize.author.preview import write_preview_inputs
 from usdstylize.author.source import SourceInput, read_inputs
 from usdstylize.author.specs import Node, add_input, add_output, add_shader, prim_spec
 from usdstylize.author.surface import write_surface
@@ -120,13 +122,16 @@ def write_material(
     material = UsdShade.Material.Get(stage, source.material_path) if source.material_path else None
     surface = UsdShade.Shader.Get(stage, source.surface_path) if source.surface_path else None
     inputs: Mapping[str, SourceInput] = {}
-    if surface and material:
+    remarks: list[str] = []
+    if surface and source.surface == "mdl":
+        inputs, remarks = read_omnipbr(surface, source, time)
+        surface = None  # ours stands beside it
+    elif surface and material:
         inputs = read_inputs(surface, material, time)
     taken = {child.GetName() for child in material.GetPrim().GetAllChildren()} if material else set()
 
     if textures.baked is not None:
-        _write_preview(layer, variant, source, surface, textures)
-    remarks: list[str] = []
+        remarks += _write_preview(layer, variant, source, surface, textures, inputs, folder)
     if network in ("both", "mtlx"):
         dial = add_input(variant, "strength", _Types.Float, textures.strength)
         dial.documentation = "How much of the style shows in the live MaterialX network; the bake is fixed."
@@ -135,18 +140,22 @@ def write_material(
         inner = add_input(graph.spec, "strength", _Types.Float, path.AppendProperty("inputs:strength"))
         inside = inner.path.StripAllVariantSelections()
         color = write_base_color(graph, source, textures.base, textures.style, inside)
-        shader, remarks = write_surface(
+        shader, lost = write_surface(
             graph, variant_path.AppendChild(_free("StylizedSurface", taken)), path, inputs, color, folder
         )
+        remarks = [*remarks, *lost]
         add_output(variant, "mtlx:surface", _Types.Token, shader.output())
     if material:
-        live = network != "preview"
+        live, mdl = network != "preview", False
+        if "mdl" not in block_contexts and ALL not in block_contexts:
+            mdl, lost = write_mdl(
+                layer, variant, material, source, textures.baked, textures.baked_is_linear, time
+            )
+            remarks = [*remarks, *lost]
+        shown = {"mtlx": live, "mdl": mdl}
+        ours = {context for context, shows in shown.items() if shows}
         remarks += settle_contexts(
-            variant,
-            material,
-            block=block_contexts,
-            ours=("mtlx",) if live else (),
-            always=("mtlx", "mdl"),
+            variant, material, block=block_contexts, ours=ours, always=shown.keys() - ours
         )
     return remarks
 
@@ -165,16 +174,19 @@ def _write_preview(
     source: StageObject,
     surface: UsdShade.Shader | None,
     textures: Textures,
-) -> None:
+    inputs: Mapping[str, SourceInput],
+    folder: Path,
+) -> list[str]:
     """Connect the preview surface's diffuse colour to the baked sum, beside that surface.
 
-    Beside it, because a connection may not leave the container (NodeGraph) of a shader.
+    Beside it, because a connection may not leave the container (NodeGraph) of a shader. Without
+    a surface, ours takes ``inputs``. Returns remarks.
     """
     if surface is None:
         baked = _baked_texture(layer, variant.path, source, textures, set())
         plain = _plain_surface(layer, variant.path, baked)
         add_output(variant, "surface", _Types.Token, plain.output("surface"))
-        return
+        return write_preview_inputs(layer, variant.path, plain, inputs, folder)
     own = Sdf.Path(source.material_path)
     if surface.GetPath().HasPrefix(own):
         target = _inside(variant.path, surface.GetPath().MakeRelativePath(own))
@@ -183,7 +195,7 @@ def _write_preview(
         over = prim_spec(layer, target)
         diffuse = surface.GetInput("diffuseColor")
         add_input(over, "diffuseColor", diffuse.GetTypeName() if diffuse else _Types.Color3f, baked)
-        return
+        return []
     # The surface lies outside the material, where a variant of ours has no reach: copy it.
     baked = _baked_texture(layer, variant.path, source, textures, set())
     copy = _plain_surface(layer, variant.path, baked)
@@ -195,6 +207,7 @@ def _write_preview(
         if item.Get() is not None:
             add_input(copy.spec, item.GetBaseName(), item.GetTypeName(), item.Get())
     add_output(variant, "surface", _Types.Token, copy.output("surface"))
+    return []
 
 
 def _inside(variant: Sdf.Path, relative: Sdf.Path) -> Sdf.Path:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pxr import Tf, Usd, UsdGeom
 
 from usdstylize import atlas
-from usdstylize.encoding import linear_to_srgb, srgb_to_linear
+from usdstylize.encoding import LUMINANCE, linear_to_srgb, srgb_to_linear
 from usdstylize.errors import MeshError, StageError
 from usdstylize.objects import (
     ConstantColor,
@@ -81,9 +81,12 @@ def _texture(texture: TextureFile, file: str) -> NDArray[np.float32]:
         np.repeat(codes[..., :1], 3, axis=-1) if codes.shape[-1] < 3 else np.ascontiguousarray(codes[..., :3])
     )
     unchanged = texture.scale == (1.0, 1.0, 1.0) and texture.bias == (0.0, 0.0, 0.0)
-    if texture.encoding == "srgb" and unchanged:
+    if texture.encoding == "srgb" and unchanged and not texture.desaturation:
         return codes
     linear = srgb_to_linear(codes) if texture.encoding == "srgb" else codes
+    if texture.desaturation:
+        grey = linear @ np.array(LUMINANCE, np.float32)
+        linear = linear + np.float32(texture.desaturation) * (grey[..., None] - linear)
     linear = linear * np.array(texture.scale, np.float32) + np.array(texture.bias, np.float32)
     return linear_to_srgb(np.maximum(linear, 0.0))
 

@@ -6,16 +6,16 @@ stands between the surface and its texture that we cannot reproduce is named in 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, ObjectError
-from usdstylize.objects import BaseColor, ConstantColor, DisplayColor, UVTransform
+from usdstylize.objects import BaseColor, ConstantColor, DisplayColor, Surface, UVTransform
 from usdstylize.stage.bindings import bound_materials
-from usdstylize.stage.contexts import only_for_renderers
+from usdstylize.stage.contexts import only_for_renderers, surface_contexts
 from usdstylize.stage.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
+from usdstylize.stage.mdl import is_omnipbr, mdl_name, mdl_surface, trace_omnipbr
 from usdstylize.stage.primvars import find_primvar
 from usdstylize.stage.textures import read_texture, read_uv_source
 
@@ -30,7 +30,7 @@ class Look:
     """What a StageObject says of its material; the fields are StageObject's."""
 
     material_path: str | None
-    surface: Literal["preview", "none"]
+    surface: Surface
     surface_path: str | None
     base: BaseColor
     uv_primvar: str | None = None
@@ -70,6 +70,9 @@ def trace_look(prim: Usd.Prim, time: Usd.TimeCode) -> Look:
 
 
 def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeCode) -> Look:
+    mdl = mdl_surface(material)
+    if mdl is not None and _is_alone(material, mdl):
+        return _trace_mdl(prim, material, mdl, time)
     renderers = only_for_renderers(material)
     if renderers:
         return _shown_in_viewports(prim, material, renderers, time)
@@ -104,6 +107,39 @@ def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeC
                 f"Shader {surface.GetPath()} takes its diffuseColor from {node.GetPath()} ({other}), "
                 "which is not supported; connect a UsdUVTexture, a UsdPrimvarReader_float3 or a value."
             )
+
+
+def _is_alone(material: UsdShade.Material, mdl: UsdShade.Shader) -> bool:
+    """Whether the MDL shader is the only surface that can be read."""
+    universal = material.ComputeSurfaceSource()[0]
+    return "mtlx" not in surface_contexts(material) and (
+        not universal or universal.GetPath() == mdl.GetPath()
+    )
+
+
+def _trace_mdl(
+    prim: Usd.Prim, material: UsdShade.Material, shader: UsdShade.Shader, time: Usd.TimeCode
+) -> Look:
+    if is_omnipbr(shader):
+        found = trace_omnipbr(prim, shader, time)
+        return Look(
+            material_path=str(material.GetPath()),
+            surface="mdl",
+            surface_path=str(shader.GetPath()),
+            base=found.base,
+            uv_primvar=found.uv_primvar,
+            uv_transform=found.uv_transform,
+            notes=found.notes,
+        )
+    base = _primvar_color(prim, "displayColor", time)
+    if base is None:
+        raise MaterialError(
+            f"Material {material.GetPath()} has the MDL {mdl_name(shader)} only, whose base colour is not "
+            f"known, and {prim.GetPath()} has no displayColor; author one, or give it a UsdPreviewSurface."
+        )
+    path = str(material.GetPath())
+    note = f"The MDL {mdl_name(shader)} of {path} is not known, so displayColor is the base."
+    return Look(material_path=path, surface="none", surface_path=None, base=base, notes=(note,))
 
 
 def _shown_in_viewports(

@@ -12,7 +12,7 @@ from usdstylize.stage.inputs import frozen, input_value, numbers, producer, prod
 from usdstylize.stage.primvars import transform_uvs
 from usdstylize.stage.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
 
-__all__ = ["read_texture", "read_uv_source"]
+__all__ = ["encoding_of", "read_texture", "read_uv_source"]
 
 _SRGB_GAMMA = 2.2
 
@@ -53,7 +53,7 @@ def read_texture(
     color_space = str(input_value(texture, "sourceColorSpace", time, "auto"))
     if color_space not in ("auto", "raw", "sRGB"):
         notes.append(f"{path} has sourceColorSpace {color_space}, which USD does not know; auto is used.")
-    encoding = _encoding(color_space, header)
+    encoding = encoding_of(color_space, header)
     if color_space == "auto" and encoding == "linear" and header.bit_depth in ("uint8", "uint16"):
         notes.append(
             f"{path} leaves sourceColorSpace to auto, which makes a {header.bit_depth} image of "
@@ -156,7 +156,8 @@ def _wrap(texture: UsdShade.Shader, name: str, own: Wrap | None, time: Usd.TimeC
             )
 
 
-def _encoding(color_space: str, header: ImageHeader) -> Literal["srgb", "linear"]:
+def encoding_of(color_space: str, header: ImageHeader) -> Literal["srgb", "linear"]:
+    """How a file is read for a sourceColorSpace of raw, sRGB or auto, which asks the file."""
     if color_space == "raw":
         return "linear"
     if color_space == "sRGB":
