@@ -140,10 +140,10 @@ def test_a_stage_with_nothing_to_stylise_says_why(
 ) -> None:
     stage = Usd.Stage.Open(str(tiny_stage))
     stage.RemovePrim("/World/Right")
-    UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/World/Left")).RemovePrimvar("st")
+    UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/World/Left")).GetPrimvar("st").Set([Gf.Vec2f(0)] * 3)
     stage.Save()
     sentence = refused(capfd, tiny_stage.parents[1], tiny_stage, "--style-set", style_folder)
-    for word in ("tiny.usda", "/World/Left", "UVs"):
+    for word in ("tiny.usda", "/World/Left", "primvars:st"):
         assert word in sentence
 
 
@@ -325,7 +325,8 @@ def test_bad_objects_cost_only_themselves(
     good = define_material(stage, "/World/Looks/Good", "./textures/color.png")
     gone = define_material(stage, "/World/Looks/Gone", "./textures/gone.png")
     broken = define_material(stage, "/World/Looks/Broken", "./textures/broken.png")
-    define_quad(stage, "/World/NoUVs", good, uvs=False)
+    st = UsdGeom.PrimvarsAPI(define_quad(stage, "/World/FewUVs", good)).GetPrimvar("st")
+    st.Set([Gf.Vec2f(0)] * 3)
     define_quad(stage, "/World/NaN", good).GetPointsAttr().Set([Gf.Vec3f(np.nan, 0, 0)] * 4)
     define_quad(stage, "/World/Range", good).GetFaceVertexIndicesAttr().Set([0, 1, 2, 9])
     define_quad(stage, "/World/Flat", good).GetPointsAttr().Set([Gf.Vec3f(0)] * 4)
@@ -344,7 +345,7 @@ def test_bad_objects_cost_only_themselves(
     }
     reasons = {item["path"]: item["reason"] for item in run["plan"]["skipped"]}
     words = {
-        "/World/NoUVs": "UVs",
+        "/World/FewUVs": "primvars:st",
         "/World/NaN": "NaN",
         "/World/Range": "faceVertexIndices",
         "/World/Flat": "area",

@@ -24,6 +24,7 @@ __all__ = [
     "FileHash",
     "Losses",
     "Mesh",
+    "NewUVs",
     "ObjectData",
     "ObjectSettings",
     "Prototype",
@@ -135,6 +136,11 @@ class DisplayColor:
     interpolation: str
     primvar: str = "displayColor"
     """Primvar name without ``primvars:``; a UsdPrimvarReader_float3 may name another."""
+    texture: TextureFile | None = None
+    """Where the mesh is unwrapped anew: the colours are this texture's at the UVs of ``primvar``,
+    which span no area, as where a palette is read; at (0, 0) where ``primvar`` is empty."""
+    transform: UVTransform | None = None
+    """Of those UVs."""
 
 
 BaseColor = TextureFile | ConstantColor | DisplayColor
@@ -181,6 +187,7 @@ class StageObject:
     uv_primvar: str
     """Primvar name without ``primvars:``."""
     uv_transform: UVTransform | None
+    """Where it has a ``then``, what follows is applied to what it gives."""
     triangle_count: int
     notes: tuple[str, ...] = ()
     """Remarks that a TD wants to read in ``inspect``, one sentence each."""
@@ -196,6 +203,9 @@ class StageObject:
     prototype: str = ""
     """`Prototype.name` of the innermost prototype that holds it; empty outside of instances."""
     settings: ObjectSettings = ObjectSettings()
+    unwrapped: bool = False
+    """The mesh has no UVs: ``uv_primvar`` is a new one that the style layer brings along, with the
+    values of ``ObjectData.new_uvs``."""
 
     @property
     def wrap(self) -> tuple[Wrap, Wrap]:
@@ -216,6 +226,18 @@ class StageObject:
 
 
 @dataclass(frozen=True, eq=False)
+class NewUVs:
+    """A faceVarying primvar for a mesh that has no UVs.
+
+    values: (N, 2) float32, 0..1, (0, 0) is the bottom left. indices: (C,) int32, a value for
+    every face corner of the whole mesh, face by face.
+    """
+
+    values: Float32
+    indices: Int32
+
+
+@dataclass(frozen=True, eq=False)
 class ObjectData:
     """The arrays of one StageObject.
 
@@ -226,6 +248,8 @@ class ObjectData:
 
     mesh: Mesh
     bases: tuple[Float32, ...]
+    new_uvs: NewUVs | None = None
+    """Where ``StageObject.unwrapped``: what the style layer must hold."""
 
 
 @dataclass(frozen=True)

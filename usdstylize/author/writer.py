@@ -20,7 +20,7 @@ from pxr import Sdf, Usd
 from usdstylize.author.bake import bake_wrap, combine, write_baked, write_half
 from usdstylize.author.binding import Binding, plan_binding, write_binding
 from usdstylize.author.disk import ASIDE, is_running, told, undone_on_error
-from usdstylize.author.instancing import inherit_classes, shown_path
+from usdstylize.author.instancing import inherit_classes, layer_path, shown_path
 from usdstylize.author.layers import new_root_layer, new_style_layer, save, temporary_name
 from usdstylize.author.material import Textures, check_material, material_path, write_material
 from usdstylize.author.paths import anchored
@@ -28,10 +28,12 @@ from usdstylize.author.plan import OutputPlan
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run, write_provenance
 from usdstylize.author.sharing import add_user, check_sharing
 from usdstylize.author.specs import prim_spec
+from usdstylize.author.uvs import write_uvs
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import TextureError
 from usdstylize.objects import (
     DisplayColor,
+    NewUVs,
     ObjectData,
     StageContents,
     StageObject,
@@ -72,7 +74,7 @@ class Writer:
         self.remarks: dict[str, list[str]] = {}
         """Per object name: what the live network could not take over from the source."""
         self._written: dict[str, dict[str, Any]] = {}
-        self._done: list[tuple[StageObject, Textures | None]] = []
+        self._done: list[tuple[StageObject, Textures | None, NewUVs | None]] = []
         self._seeds: list[int] = []
         self._made: list[Path] = []
         host = socket.gethostname().split(".")[0]
@@ -125,11 +127,11 @@ class Writer:
                 with told(self.plan.textures_folder):
                     textures = self._write_textures(obj, data, texture, own)
             with _unchanged_on_error(self._style):
-                remarks = self._write_opinions(self._style, stage, obj, textures)
+                remarks = self._write_opinions(self._style, stage, obj, textures, data.new_uvs)
                 facts = _describe(obj, data, texture, textures, own, self.contents.frame, remarks)
                 self.remarks[obj.name], self._written[obj.name] = remarks, facts
                 self._seeds.append(texture.seed)
-                self._done.append((obj, textures))
+                self._done.append((obj, textures, data.new_uvs))
 
     def _open_source(self, obj: StageObject) -> Usd.Stage:
         """The source stage with what matters to this object's look alone."""
@@ -146,13 +148,20 @@ class Writer:
         return next(other for other in self.contents.objects if other.name == obj.look)
 
     def _write_opinions(
-        self, layer: Sdf.Layer, stage: Usd.Stage, obj: StageObject, textures: Textures | None
+        self,
+        layer: Sdf.Layer,
+        stage: Usd.Stage,
+        obj: StageObject,
+        textures: Textures | None,
+        uvs: NewUVs | None,
     ) -> list[str]:
         """Write the object's material and binding; returns what the live network could not take over.
 
         textures: None for an object that wears another's look, whose material is there already.
         Raises MaterialError where it is not.
         """
+        if uvs is not None:
+            write_uvs(layer, layer_path(self.contents.prototypes, Sdf.Path(obj.mesh_path)), obj, uvs)
         look = self._look(obj)
         binding = plan_binding(stage, obj, material_path(look), self.contents.prototypes)
         if textures is None:
@@ -207,7 +216,7 @@ class Writer:
             temporary_style, temporary_root = save(self._style, plan.style_layer), save(root, plan.root_layer)
             with undone_on_error() as replace:
                 self._make_folder(plan.textures_folder)
-                own = [obj.name for obj, textures in self._done if textures is not None]
+                own = [obj.name for obj, textures, _ in self._done if textures is not None]
                 for name in (*own, "run.json"):
                     replace(self._staging / name, plan.textures_folder / name)
                 replace(temporary_style, plan.style_layer)
@@ -231,8 +240,8 @@ class Writer:
         self._style = read_layer(self.plan.style_layer) or new_style_layer(self._source)
         with quiet():
             whole = open_stage(self.contents.path)  # keeps the layers that each object opens again
-            for obj, textures in ordered:
-                self._write_opinions(self._style, self._open_source(obj), obj, textures)
+            for obj, textures, uvs in ordered:
+                self._write_opinions(self._style, self._open_source(obj), obj, textures, uvs)
             del whole
         return read_provenance(self._style, self.plan.style_layer.parent)
 

@@ -18,11 +18,11 @@ from usdstylize.stage.images import hash_file
 from usdstylize.stage.names import object_name
 from usdstylize.stage.opening import first_sentence, open_stage, quiet, read_time
 from usdstylize.stage.population import Candidate, mask_paths, survey
-from usdstylize.stage.primvars import choose_uv_primvar, read_uvs, transform_uvs
 from usdstylize.stage.proxies import share_proxies
 from usdstylize.stage.settings import StageSettings
 from usdstylize.stage.shading import trace_look
 from usdstylize.stage.udim import lost_triangles
+from usdstylize.stage.uvs import choose_uvs
 
 __all__ = ["discover"]
 
@@ -150,17 +150,17 @@ def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.T
         raise face_set.error
     path = str(face_set.prim.GetPath())
     look = trace_look(face_set.prim, time)
-    primvar = look.uv_primvar or choose_uv_primvar(mesh)
-    uvs = transform_uvs(read_uvs(mesh, primvar, time, geometry), look.uv_transform)
-    arrays, _ = build_mesh(geometry, face_set.faces, uvs, f"{face_set.prim.GetTypeName()} {path}")
-    notes = [*look.notes, *geometry.notes]
+    uvs = choose_uvs(mesh, face_set, look, time, geometry)
+    label = f"{face_set.prim.GetTypeName()} {path}"
+    arrays, _ = build_mesh(geometry, face_set.faces, uvs.of_corners, label)
+    notes = [*look.notes, *geometry.notes, *uvs.notes]
     if _is_deformed(mesh):
         notes.append("It is skinned or blended and is read in its rest shape, not as posed at the frame.")
-    if look.uv_transform and look.uv_transform.then:
+    if uvs.transform and uvs.transform.then:
         notes.append("Its chain of UsdTransform2d shears, which some viewers show only by the live network.")
-    if isinstance(look.base, TextureFile) and look.base.tiles:
-        notes += _udim_notes(path, arrays, look.base)
-    black = isinstance(look.base, TextureFile) and "black" in (look.base.wrap_s, look.base.wrap_t)
+    if isinstance(uvs.base, TextureFile) and uvs.base.tiles:
+        notes += _udim_notes(path, arrays, uvs.base)
+    black = isinstance(uvs.base, TextureFile) and "black" in (uvs.base.wrap_s, uvs.base.wrap_t)
     if black and (arrays.uvs.min() < 0 or arrays.uvs.max() > 1):
         notes.append("Its UVs leave 0..1, where the texture's wrap mode is black.")
     return StageObject(
@@ -170,11 +170,12 @@ def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.T
         material_path=look.material_path,
         surface=look.surface,
         surface_path=look.surface_path,
-        base=look.base,
-        uv_primvar=primvar,
-        uv_transform=look.uv_transform,
+        base=uvs.base,
+        uv_primvar=uvs.primvar,
+        uv_transform=uvs.transform,
         triangle_count=len(arrays.triangles),
         notes=tuple(notes),
+        unwrapped=uvs.unwrapped,
     )
 
 

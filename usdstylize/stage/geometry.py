@@ -11,7 +11,7 @@ from usdstylize.objects import Mesh
 from usdstylize.stage.arrays import read_floats, read_integers
 from usdstylize.stage.triangulate import triangulate
 
-__all__ = ["Geometry", "build_mesh", "read_geometry"]
+__all__ = ["Geometry", "build_mesh", "covers_area", "read_geometry"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -93,17 +93,17 @@ def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
 
 
 def build_mesh(
-    geometry: Geometry, faces: NDArray[np.bool_] | None, corner_uvs: Float64, label: str
+    geometry: Geometry, faces: NDArray[np.bool_] | None, corner_uvs: Float64 | None, label: str
 ) -> tuple[Mesh, Int64]:
     """The triangles of the chosen faces, and the face corners (F, 3) that they came from.
 
-    faces: (N,) bool, None for all. corner_uvs: (C, 2). ``label`` names the prim in an error.
+    faces: (N,) bool, None for all. corner_uvs: (C, 2); None leaves the mesh's at zero. ``label``
+    names the prim in an error.
     Points that no triangle uses are left out, so that the mesh's bounds are the object's.
     Raises MeshError where nothing is left, or nothing that has an area in space and in UVs.
     """
-    chosen = geometry.drawn if faces is None else geometry.drawn & faces
     corner_points = geometry.points[geometry.point_of_corner]
-    corners, _ = triangulate(corner_points, geometry.counts, np.flatnonzero(chosen))
+    corners = _triangles(geometry, faces)
     if not len(corners):
         raise MeshError(f"{label} has no face that is drawn; give it faces of 3 corners or more.")
     if geometry.flipped:
@@ -115,13 +115,12 @@ def build_mesh(
     )
     if double_area.max() < _SMALLEST**2:
         raise MeshError(f"{label} has zero area; repair its points or its transform.")
-    uvs = corner_uvs[corners]
+    uvs = np.zeros((*corners.shape, 2)) if corner_uvs is None else corner_uvs[corners]
     if not np.abs(uvs).max() < _FARTHEST_UV:
         raise MeshError(
             f"{label} has UVs as far out as {np.abs(uvs).max():.3g}; unwrap it again or fix what moves them."
         )
-    edge_1, edge_2 = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
-    if np.abs(edge_1[:, 0] * edge_2[:, 1] - edge_1[:, 1] * edge_2[:, 0]).max() < _SMALLEST_UV**2:
+    if corner_uvs is not None and not _span(uvs):
         raise MeshError(f"{label} has UVs that span no area; unwrap it again.")
     used, triangles = np.unique(geometry.point_of_corner[corners], return_inverse=True)
     mesh = Mesh(
@@ -131,6 +130,29 @@ def build_mesh(
         uvs=uvs.astype(np.float32),
     )
     return mesh, corners
+
+
+def covers_area(geometry: Geometry, faces: NDArray[np.bool_] | None, corner_uvs: Float64) -> bool:
+    """Whether UVs (C, 2) lay out any triangle of the chosen faces; faces: (N,) bool, None for all.
+
+    What lies too far out counts, too: `build_mesh` refuses it.
+    """
+    uvs = corner_uvs[_triangles(geometry, faces)]
+    return _span(uvs) or not np.abs(uvs).max(initial=0.0) < _FARTHEST_UV
+
+
+def _triangles(geometry: Geometry, faces: NDArray[np.bool_] | None) -> Int64:
+    """(F, 3) face corners of the chosen faces' triangles, in the mesh's own winding."""
+    chosen = geometry.drawn if faces is None else geometry.drawn & faces
+    corner_points = geometry.points[geometry.point_of_corner]
+    return triangulate(corner_points, geometry.counts, np.flatnonzero(chosen))[0]
+
+
+def _span(uvs: Float64) -> bool:
+    """Whether a triangle of (F, 3, 2) has an area."""
+    edge_1, edge_2 = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
+    doubled = np.abs(edge_1[:, 0] * edge_2[:, 1] - edge_1[:, 1] * edge_2[:, 0])
+    return bool(doubled.max(initial=0.0) >= _SMALLEST_UV**2)
 
 
 def _to_metres_y_up(prim: Usd.Prim, time: Usd.TimeCode) -> Float64:

@@ -46,9 +46,10 @@ def _material(obj: StageObject) -> Hashable:
     """What two objects must have in common to read one style texture; None where none can.
 
     A material's interface may name a primvar that differs from mesh to mesh, so what it comes
-    to counts; and opinions of a prototype reach only its own prims.
+    to counts; and opinions of a prototype reach only its own prims. Meshes that are unwrapped
+    each fill the whole of a texture.
     """
-    if obj.material_path is None or isinstance(obj.base, DisplayColor):
+    if obj.material_path is None or obj.unwrapped or isinstance(obj.base, DisplayColor):
         return None
     return obj.material_path, obj.base, obj.uv_primvar, obj.uv_transform, obj.instances, obj.settings
 

@@ -20,6 +20,7 @@ from usdstylize.stage.geometry import build_mesh, read_geometry
 from usdstylize.stage.images import read_image
 from usdstylize.stage.opening import first_sentence, open_stage, quiet
 from usdstylize.stage.primvars import find_primvar, read_corner_values, read_uvs, transform_uvs
+from usdstylize.stage.uvs import new_uvs_of, read_old_uvs, sample
 
 __all__ = ["load"]
 
@@ -54,20 +55,28 @@ def _load(stage: Usd.Stage, frame: float | None, obj: StageObject) -> ObjectData
     if not chosen:
         raise MeshError(f"{obj.path} is no longer on the stage; run again.")
     geometry = read_geometry(prim, time)
-    uvs = transform_uvs(read_uvs(prim, obj.uv_primvar, time, geometry), obj.uv_transform)
+    new_uvs = new_uvs_of(prim, obj, chosen[0].faces, geometry) if obj.unwrapped else None
+    if new_uvs is None:
+        uvs = transform_uvs(read_uvs(prim, obj.uv_primvar, time, geometry), obj.uv_transform)
+    else:
+        uvs = new_uvs.values[new_uvs.indices].astype(np.float64)
     mesh, corners = build_mesh(geometry, chosen[0].faces, uvs, obj.path)
     match obj.base:
         case TextureFile():
             bases = tuple(_texture(obj.base, file) for file in obj.base.files)
         case ConstantColor(linear):
             bases = (linear_to_srgb(np.maximum(linear, 0.0)).reshape(1, 1, 3),)
+        case DisplayColor(texture=TextureFile() as texture):
+            old = read_old_uvs(prim, obj.base, time, geometry)
+            values = sample(_texture(texture, texture.files[0]), old, (texture.wrap_s, texture.wrap_t))
+            bases = (_rasterised(mesh.uvs, srgb_to_linear(values)[corners].astype(np.float64)),)
         case DisplayColor():
             primvar = find_primvar(prim, obj.base.primvar)
             if primvar is None:
                 raise MeshError(f"{obj.path} no longer has primvars:{obj.base.primvar}; run again.")
             colors = read_corner_values(prim, primvar, time, geometry, components=3)[corners]
             bases = (_rasterised(mesh.uvs, colors),)
-    return ObjectData(mesh=mesh, bases=bases)
+    return ObjectData(mesh=mesh, bases=bases, new_uvs=new_uvs)
 
 
 def _texture(texture: TextureFile, file: str) -> NDArray[np.float32]:

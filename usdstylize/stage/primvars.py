@@ -11,7 +11,7 @@ from usdstylize.objects import UVTransform
 from usdstylize.stage.arrays import read_floats, read_integers
 from usdstylize.stage.geometry import Geometry
 
-__all__ = ["choose_uv_primvar", "find_primvar", "read_corner_values", "read_uvs", "transform_uvs"]
+__all__ = ["find_primvar", "read_corner_values", "read_uvs", "transform_uvs", "uv_primvars"]
 
 _UV_TYPES = {
     str(name)
@@ -34,11 +34,11 @@ def find_primvar(prim: Usd.Prim, name: str) -> UsdGeom.Primvar | None:
     return primvar if primvar and primvar.HasValue() else None
 
 
-def choose_uv_primvar(prim: Usd.Prim) -> str:
-    """The UVs of a mesh whose material names none: ``st``, or else the first that looks like UVs.
+def uv_primvars(prim: Usd.Prim) -> list[str]:
+    """What may be the UVs of a mesh whose material names none: ``st``, then all that look like UVs.
 
-    Looks like UVs: of a texCoord2 type, or two floats named st…, map…, uv…; by name, so that
-    the choice does not hang on the order of composition. Raises MeshError where there is none.
+    Look like UVs: of a texCoord2 type, or two floats named st…, map…, uv…; by name, so that
+    the choice does not hang on the order of composition.
     """
     found = {
         primvar.GetPrimvarName(): str(primvar.GetTypeName())
@@ -47,10 +47,8 @@ def choose_uv_primvar(prim: Usd.Prim) -> str:
     }
     by_role = [name for name in sorted(found) if found[name].startswith("texCoord2")]
     by_name = [name for name in sorted(found) if name.lower().startswith(_UV_PREFIXES)]
-    candidates: list[str] = ["st"] if "st" in found else [*by_role, *by_name]
-    if not candidates:
-        raise MeshError(f"Mesh {prim.GetPath()} has no UVs; unwrap it and author primvars:st.")
-    return candidates[0]
+    first = ["st"] if "st" in found else []
+    return list(dict.fromkeys([*first, *by_role, *by_name]))
 
 
 def read_uvs(prim: Usd.Prim, name: str, time: Usd.TimeCode, geometry: Geometry) -> NDArray[np.float64]:
@@ -68,11 +66,6 @@ def read_uvs(prim: Usd.Prim, name: str, time: Usd.TimeCode, geometry: Geometry) 
         raise MeshError(
             f"Mesh {prim.GetPath()} has primvars:{name} of type {primvar.GetTypeName()}, which are no UVs; "
             "author texCoord2f[]."
-        )
-    if primvar.GetInterpolation() not in _VARYING:
-        raise MeshError(
-            f"Mesh {prim.GetPath()} has {primvar.GetInterpolation()} UVs in primvars:{name}, which span "
-            "no area; author vertex or faceVarying ones."
         )
     return read_corner_values(prim, primvar, time, geometry, components=2)
 

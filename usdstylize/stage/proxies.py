@@ -58,9 +58,10 @@ def _pairs(stage: Usd.Stage, objects: Sequence[StageObject]) -> list[tuple[Sdf.P
 
 
 def _alike(render: StageObject, proxy: StageObject) -> bool:
-    """Whether both show the same picture in the same place."""
+    """Whether both show the same picture in the same place; two unwrapped meshes never do."""
     return (
         render.path != proxy.path
+        and not (render.unwrapped or proxy.unwrapped)
         and (render.base, render.uv_primvar, render.uv_transform, render.settings)
         == (proxy.base, proxy.uv_primvar, proxy.uv_transform, proxy.settings)
         and render.instances == proxy.instances

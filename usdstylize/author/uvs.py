@@ -1,0 +1,45 @@
+"""New UVs for a mesh that has none: a primvar in the style layer."""
+
+import numpy as np
+from pxr import Sdf, UsdGeom, Vt
+
+from usdstylize.author.specs import prim_spec
+from usdstylize.errors import MeshError
+from usdstylize.objects import NewUVs, StageObject
+
+__all__ = ["write_uvs"]
+
+
+def write_uvs(layer: Sdf.Layer, place: Sdf.Path, source: StageObject, uvs: NewUVs) -> None:
+    """Write the primvar that ``source`` reads on the mesh ``place``, faceVarying and indexed.
+
+    Styles of several runs share it. Raises MeshError where an earlier style reads other values.
+    """
+    name = f"primvars:{source.uv_primvar}"
+    spec = prim_spec(layer, place)
+    values, indices = (
+        _attribute(spec, name, Sdf.ValueTypeNames.TexCoord2fArray),
+        _attribute(spec, f"{name}:indices", Sdf.ValueTypeNames.IntArray),
+    )
+    written = Vt.Vec2fArray.FromNumpy(uvs.values), Vt.IntArray.FromNumpy(uvs.indices)
+    before = values.default, indices.default
+    if None not in before and not _close(before, uvs):
+        raise MeshError(
+            f"{source.path} was unwrapped in another way for an earlier style of this result (by another "
+            "xatlas, or before its points changed); write to another --output."
+        )
+    if None in before:
+        values.SetInfo("interpolation", UsdGeom.Tokens.faceVarying)
+        values.default, indices.default = written
+
+
+def _attribute(spec: Sdf.PrimSpec, name: str, type_name: Sdf.ValueTypeName) -> Sdf.AttributeSpec:
+    return spec.attributes.get(name) or Sdf.AttributeSpec(spec, name, type_name)
+
+
+def _close(before: tuple[Vt.Vec2fArray, Vt.IntArray], uvs: NewUVs) -> bool:
+    """Whether every face corner keeps its UV, but for what the text of a layer rounds away."""
+    values, indices = np.array(before[0]).reshape(-1, 2), np.array(before[1])
+    if indices.shape != uvs.indices.shape or indices.max(initial=0) >= len(values):
+        return False
+    return bool(np.abs(values[indices] - uvs.values[uvs.indices]).max(initial=0.0) < 1e-5)

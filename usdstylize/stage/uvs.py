@@ -1,0 +1,143 @@
+"""Which UVs an object's textures are read at, and what becomes of a mesh that has none."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pxr import Usd
+
+from usdstylize.errors import MeshError
+from usdstylize.objects import (
+    BaseColor,
+    DisplayColor,
+    NewUVs,
+    StageObject,
+    TextureFile,
+    UVTransform,
+    Wrap,
+)
+from usdstylize.stage.bindings import FaceSet
+from usdstylize.stage.geometry import Geometry, covers_area, read_geometry
+from usdstylize.stage.primvars import find_primvar, read_uvs, transform_uvs, uv_primvars
+from usdstylize.stage.shading import Look
+from usdstylize.stage.unwrap import free_primvar, has_unwrapper, unwrap
+
+__all__ = ["ObjectUVs", "choose_uvs", "new_uvs_of", "read_old_uvs", "sample"]
+
+_SLOW = 200_000
+"""Corners of a mesh that xatlas takes minutes for."""
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectUVs:
+    """What a StageObject says of its UVs; the first four fields are StageObject's.
+
+    of_corners: (C, 2) float64, one for every face corner of the mesh; None where unwrapped, as
+    that takes its time and is not wanted before the object's turn.
+    """
+
+    primvar: str
+    transform: UVTransform | None
+    unwrapped: bool
+    base: BaseColor
+    of_corners: NDArray[np.float64] | None
+    notes: tuple[str, ...] = ()
+
+
+def choose_uvs(
+    mesh: Usd.Prim, face_set: FaceSet, look: Look, time: Usd.TimeCode, geometry: Geometry
+) -> ObjectUVs:
+    """The UVs that the material names, or the mesh's own, or new ones where there are none.
+
+    Raises MeshError where the UVs that are there do not fit the mesh, and where there are none
+    and the extra `unwrap` is not installed.
+    """
+    own = uv_primvars(mesh)
+    candidates = [look.uv_primvar] if look.uv_primvar else own
+    flat = []
+    for name in candidates:
+        if look.uv_primvar and not own and find_primvar(mesh, name) is None:
+            break
+        uvs = transform_uvs(read_uvs(mesh, name, time, geometry), look.uv_transform)
+        if covers_area(geometry, face_set.faces, uvs):
+            return ObjectUVs(name, look.uv_transform, False, look.base, uvs)
+        flat.append(name)
+    path = face_set.prim.GetPath()
+    what = f"UVs in primvars:{flat[0]} that span no area" if flat else "no UVs"
+    if flat and isinstance(look.base, TextureFile) and look.base.tiles:
+        raise MeshError(f"{face_set.prim.GetTypeName()} {path} has {what}, on UDIM tiles; unwrap it again.")
+    if not has_unwrapper():
+        raise MeshError(
+            f"{face_set.prim.GetTypeName()} {path} has {what}, and xatlas that would unwrap it is not "
+            "installed; install usdstylize[unwrap], or author primvars:st."
+        )
+    name = free_primvar(mesh, face_set.prim)
+    notes = [f"It has {what}; it is unwrapped, and the style layer brings primvars:{name}."]
+    if len(geometry.point_of_corner) > _SLOW:
+        notes.append("Its many faces take xatlas a minute or more.")
+    base = look.base
+    if isinstance(base, TextureFile):
+        base = DisplayColor("faceVarying", flat[0] if flat else "", base, look.uv_transform)
+        if not flat:
+            notes.append("Without UVs its texture shows a single colour, which becomes the base.")
+    return ObjectUVs(name, None, True, base, None, tuple(notes))
+
+
+def new_uvs_of(
+    prim: Usd.Prim, obj: StageObject, faces: NDArray[np.bool_] | None, geometry: Geometry
+) -> NewUVs:
+    """The UVs of an unwrapped object. Raises MeshError where it cannot be unwrapped.
+
+    geometry: as read at the frame. The earliest points are unwrapped, so that styles made at
+    several frames can share the UVs.
+    """
+    earliest = read_geometry(prim, Usd.TimeCode.EarliestTime())
+    if not (
+        np.array_equal(earliest.counts, geometry.counts)
+        and np.array_equal(earliest.point_of_corner, geometry.point_of_corner)
+    ):
+        raise MeshError(
+            f"{obj.path} has no UVs and faces that change over time, which one unwrapping cannot fit; "
+            "author primvars:st."
+        )
+    return unwrap(earliest, faces, obj.path)
+
+
+def read_old_uvs(
+    prim: Usd.Prim, base: DisplayColor, time: Usd.TimeCode, geometry: Geometry
+) -> NDArray[np.float64]:
+    """(C, 2) where the texture of an unwrapped mesh is read: its flat UVs, or (0, 0) without any."""
+    corners = len(geometry.point_of_corner)
+    uvs = read_uvs(prim, base.primvar, time, geometry) if base.primvar else np.zeros((corners, 2))
+    return transform_uvs(uvs, base.transform)
+
+
+def sample(
+    image: NDArray[np.float32], uvs: NDArray[np.float64], wrap: tuple[Wrap, Wrap]
+) -> NDArray[np.float32]:
+    """Bilinear samples (C, 3) of an image (H, W, 3) at UVs (C, 2)."""
+    height, width = image.shape[:2]
+    position = np.stack([uvs[:, 0] * width, (1.0 - uvs[:, 1]) * height], axis=1) - 0.5
+    lower = np.floor(position).astype(np.int64)
+    share = (position - lower).astype(np.float32)
+    total = np.zeros((len(uvs), image.shape[2]), dtype=np.float32)
+    for right in (0, 1):
+        for down in (0, 1):
+            column, inside_s = _fold(lower[:, 0] + right, width, wrap[0])
+            row, inside_t = _fold(lower[:, 1] + down, height, wrap[1])
+            weight = np.abs(1 - right - share[:, 0]) * np.abs(1 - down - share[:, 1])
+            total += image[row, column] * (weight * inside_s * inside_t)[:, None]
+    return total
+
+
+def _fold(index: NDArray[np.int64], size: int, wrap: Wrap) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The texel that a wrap mode shows for an index, and 0 where it shows none."""
+    inside = np.ones(len(index), dtype=np.float32)
+    if wrap == "repeat":
+        index = index % size
+    elif wrap == "mirror":
+        index = index % (2 * size)
+        index = np.where(index < size, index, 2 * size - 1 - index)
+    elif wrap == "black":
+        inside = ((index >= 0) & (index < size)).astype(np.float32)
+    return np.clip(index, 0, size - 1), inside
