@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import OpenImageIO as oiio
 import pytest
-from pxr import Gf, UsdGeom
+from pxr import Gf, UsdGeom, UsdShade
+
+from usdstylize import Options
 
 from .storm_python import STORM_PYTHON
 from .storm_scenes import Paint, add_material, add_mesh, bind, make_stage, write_image
@@ -31,6 +33,7 @@ from .test_storm import (
     stylize,
     texels_in_picture,
 )
+from .test_storm_groups import TILES, author_all, away_from_edges, codes, signed, square
 from .test_storm_uvs import MIRRORED, MOVE, QUARTER, set_uv_type
 from .test_storm_uvs import WIDE as STRETCH
 
@@ -171,3 +174,57 @@ def test_blender_shows_each_subset(tmp_path: Path) -> None:
     base = np.where(across < SIZE // 2, colors["left"], colors["right"])
     aside = np.abs(across[0, :, 0] - (SIZE - 1) / 2) > 1
     assert np.abs(bake - decode(np.clip(base + STYLE, 0, 1)))[:, aside].max() <= TOLERANCE
+
+
+def test_blender_shows_each_tile_of_a_udim_set(tmp_path: Path) -> None:
+    for number, tile in enumerate(TILES):
+        write_image(tmp_path / f"T.{tile}.png", codes(number))
+    source = make_stage(tmp_path / "udim.usda", Paint("./T.<UDIM>.png", wrap=("clamp", "clamp")))
+    source.RemovePrim("/World/Triangle")
+    corners = [corner for v in (-1, 0) for u in (-1, 0) for corner in square(u, v, 1)]
+    mesh = add_mesh(source, corners, "st", (0.0, 2.0))
+    bind(mesh.GetPrim(), UsdShade.Material.Get(source, "/World/Looks/Paint"))
+    source.Save()
+    root = author_all(tmp_path / "udim.usda", Options())
+    bake = render(tmp_path, [{"stage": str(root), "width": 2 * SIZE * ZOOM}])[0][1::ZOOM, 1::ZOOM]
+    for number, (row, column) in enumerate(((1, 0), (1, 1), (0, 0), (0, 1))):
+        part = bake[row * SIZE : (row + 1) * SIZE, column * SIZE : (column + 1) * SIZE]
+        reference = decode(np.clip(codes(number) + signed(number), 0, 1))
+        assert np.abs(part - reference)[away_from_edges(SIZE)].max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ["instances", "point instancer"])
+def test_blender_shows_instances(kind: str, tmp_path: Path) -> None:
+    """The left half of the picture by one instance, the right half by another."""
+    write_image(tmp_path / "T.png", T)
+    model = make_stage(tmp_path / "model.usda", Paint("./T.png"))
+    model.RemovePrim("/World/Triangle")
+    model.RemovePrim("/World/Camera")
+    corners: list[tuple[float, float]] = [(-1, -1), (0, -1), (-1, 1), (0, 1), (-1, 1), (0, -1)]
+    mesh = add_mesh(model, corners, "st", (0.0, 1.0))
+    bind(mesh.GetPrim(), UsdShade.Material.Get(model, "/World/Looks/Paint"))
+    model.Save()
+    shot = make_stage(tmp_path / "shot.usda", None)
+    shot.RemovePrim("/World/Triangle")
+    if kind == "instances":
+        for name, x in (("A", 0), ("B", 1)):
+            prim = UsdGeom.Xform.Define(shot, f"/World/{name}")
+            prim.AddTranslateOp().Set(Gf.Vec3d(x, 0, 0))
+            prim.GetPrim().GetReferences().AddReference("./model.usda")
+            prim.GetPrim().SetInstanceable(True)
+    else:
+        instancer = UsdGeom.PointInstancer.Define(shot, "/World/Many")
+        shot.DefinePrim("/World/Many/Prototype").GetReferences().AddReference("./model.usda")
+        instancer.CreatePrototypesRel().SetTargets(["/World/Many/Prototype"])
+        instancer.CreateProtoIndicesAttr([0, 0])
+        instancer.CreatePositionsAttr([(0, 0, 0), (1, 0, 0)])
+    shot.Save()
+    root, _ = stylize(tmp_path / "shot.usda")
+    bake = render(tmp_path, [{"stage": str(root), "width": SIZE * ZOOM}])[0][1::ZOOM, 1::ZOOM]
+    half = SIZE // 2
+    reference = decode(np.clip(T + STYLE, 0, 1))[:, :half]
+    inside = away_from_edges(SIZE)[:, :half] & (np.arange(half) < half - 1)
+    inside &= np.abs(2 * np.arange(half) - (SIZE - 1 - np.arange(SIZE))[:, None]) > 3
+    assert inside.sum() > SIZE * SIZE / 5
+    for part in (bake[:, :half], bake[:, half:]):
+        assert np.abs(part - reference)[inside].max() <= TOLERANCE

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from author_results import write_result
 from conftest import build_tiny_stage
+from instance_stages import add_point_instancer, make_asset, make_shot, new_stage
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
+from test_groups import author_groups, build_udim_stage
 
 from .nvidia import findings, own_findings
 
@@ -87,6 +89,34 @@ def usdz(folder: Path) -> Path:
     return write_result(package)
 
 
+def blocked_renderers(folder: Path) -> Path:
+    """Surfaces of other renderers blocked by empty connections."""
+    other_renderers(folder)
+    return write_result(folder / "shot" / "tiny.usda", "blocked", block_contexts=("all",))
+
+
+def udim(folder: Path) -> Path:
+    return author_groups(build_udim_stage(folder / "shot"))
+
+
+def shared_look(folder: Path) -> Path:
+    return author_groups(build_tiny_stage(folder / "shot"), share_materials=True)
+
+
+def instances(folder: Path) -> Path:
+    """Scene-graph instances, nested ones too."""
+    return write_result(make_shot(folder / "shot"))
+
+
+def instancer(folder: Path) -> Path:
+    asset = make_asset(folder / "shot")
+    stage = new_stage(folder / "shot", "shot.usda", "/World")
+    stage.DefinePrim("/World/Many/Prototype").GetReferences().AddReference(asset)
+    add_point_instancer(stage, "/World/Many", ["/World/Many/Prototype"])
+    stage.Save()
+    return write_result(folder / "shot" / "shot.usda")
+
+
 def still_life(folder: Path) -> Path:
     """References, payloads, normal maps, subsets, nine objects."""
     return write_result(SAMPLES / "still_life.usda", output=folder / "out")
@@ -100,6 +130,11 @@ KINDS = (
     display_color,
     stronger_ancestor,
     other_renderers,
+    blocked_renderers,
+    udim,
+    shared_look,
+    instances,
+    instancer,
     usdz,
     still_life,
 )

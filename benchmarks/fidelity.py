@@ -1,0 +1,132 @@
+"""The table of docs/fidelity.md: what the proofs measured, row by row of what a studio's stages have.
+
+    python -m benchmarks.fidelity [--json OUT.json] [--three-js THREE.json]
+
+Runs the tests of tests/storm and tests/usdmtlx (their Pythons as for .ci/run), notes the left side of
+every assertion `measured <= limit` that holds, and writes the largest of each kind into the table
+between the markers in docs/fidelity.md. Exit code 1 when a test fails or a row has no test.
+"""
+
+import fnmatch
+import json
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclopts import App
+
+from benchmarks.fidelity_rows import ROWS, Row
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "fidelity.md"
+MARKERS = "<!-- table -->", "<!-- /table -->"
+TESTS = ("tests/storm", "tests/usdmtlx")
+_COMPARED = re.compile(r"(?:np\.float\d+\()?([\d.e+-]+)\)? <=? (?:np\.float\d+\()?([\d.e+-]+)")
+
+app = App(name="benchmarks.fidelity", help="The table of docs/fidelity.md, measured.")
+
+
+@dataclass(eq=False)
+class Recorder:
+    """A pytest plugin: outcomes by test, and (measured, limit) of the assertions that hold."""
+
+    outcomes: dict[str, str] = field(default_factory=dict)
+    measured: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def pytest_assertion_pass(self, item: pytest.Item, lineno: int, orig: str, expl: str) -> None:
+        compared = _COMPARED.match(expl)
+        if compared:
+            pair = float(compared[1]), float(compared[2])
+            self.measured.setdefault(item.nodeid, []).append(pair)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.failed:
+            self.outcomes[report.nodeid] = report.outcome
+
+
+@app.default
+def main(*, json_out: Path | None = None, three_js: Path | None = None, document: Path = DOCUMENT) -> int:
+    """Run the proofs and write the table.
+
+    Parameters
+    ----------
+    json_out
+        Also write every number here.
+    three_js
+        What `python -m benchmarks.clients.three_js --json-out` wrote.
+    document
+        The page that holds the table.
+    """
+    recorder = Recorder()
+    options = ["-q", "-p", "no:cacheprovider", "-o", "enable_assertion_pass_hook=true"]
+    code = pytest.main([*options, *TESTS], plugins=[recorder])
+    if json_out is not None:
+        json_out.write_text(json.dumps(vars(recorder), indent=1))
+    shown = json.loads(three_js.read_text())["cases"] if three_js else {}
+    lines = ["| row | live | bake | Blender | three.js | shown by |", "| --- | --- | --- | --- | --- | --- |"]
+    bare = []
+    for row in ROWS:
+        tests = _tests(row.tests, recorder.outcomes)
+        if not tests and not row.elsewhere:
+            bare.append(row.name)
+        lines.append(_line(row, tests, recorder, shown))
+    text = document.read_text()
+    before, _, rest = text.partition(MARKERS[0])
+    after = rest.partition(MARKERS[1])[2]
+    document.write_text(f"{before}{MARKERS[0]}\n" + "\n".join(lines) + f"\n{MARKERS[1]}{after}")
+    if bare:
+        print(f"error: no test shows {', '.join(bare)}; mend benchmarks/fidelity_rows.py.")
+    return 1 if code or bare else 0
+
+
+def _tests(patterns: Iterable[str], outcomes: dict[str, str]) -> list[str]:
+    """Node ids of passed tests that match ``file::test`` patterns; the parametrisation counts, too."""
+    found = []
+    for pattern in patterns:
+        # A node id's brackets are no character class.
+        wanted = pattern.replace("[", "[[]")
+        found += [
+            name
+            for name, outcome in outcomes.items()
+            if outcome == "passed" and (fnmatch.fnmatchcase(name, f"tests/{wanted}") or
+                                        fnmatch.fnmatchcase(name.partition("[")[0], f"tests/{wanted}"))
+        ]  # fmt: skip
+    return list(dict.fromkeys(found))
+
+
+def _line(row: Row, tests: list[str], recorder: Recorder, shown: dict[str, Any]) -> str:
+    storm = [test for test in tests if "test_blender" not in test]
+    live = _largest(storm, recorder, 0.002)
+    bake = _relative(storm, recorder) if row.relative else _largest(storm, recorder, 0.008)
+    blender = _largest([test for test in tests if "test_blender" in test], recorder, 0.01)
+    three = [shown[name]["bake"] for name in row.three_js if name in shown]
+    names = dict.fromkeys(re.sub(r"^tests/|\[.*$", "", test) for test in tests)
+    links = ", ".join(f"`{name}`" for name in [*names, *row.elsewhere])
+    return (
+        f"| {row.name} | {live} | {bake} | {blender or row.blender} | "
+        f"{f'{max(three):.4f}' if three else row.three_js_note} | {links} |"
+    )
+
+
+def _largest(tests: Iterable[str], recorder: Recorder, limit: float) -> str:
+    """The largest number that was held to ``limit`` in these tests; empty where none was."""
+    values = [value for test in tests for value, held in recorder.measured.get(test, ()) if held == limit]
+    return f"{max(values):.4f}" if values else ""
+
+
+def _relative(tests: Iterable[str], recorder: Recorder) -> str:
+    """The largest mean difference in per cent of the source's mean, where 2 % is the limit."""
+    shares = [
+        value / held * 2
+        for test in tests
+        for value, held in recorder.measured.get(test, ())
+        if held not in (0.002, 0.008, 0.01)
+    ]
+    return f"{max(shares):.1f} % lit" if shares else ""
+
+
+if __name__ == "__main__":
+    sys.exit(app(result_action="return_value"))

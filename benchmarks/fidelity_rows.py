@@ -1,0 +1,117 @@
+"""Which tests show which row of docs/fidelity.md."""
+
+from dataclasses import dataclass
+
+__all__ = ["ROWS", "Row"]
+
+_CASE = "storm/test_storm.py::test_live_network_and_bake_show_the_clamped_sum"
+_ZERO = "storm/test_storm.py::test_strength_zero_shows_the_source_color"
+_UVS = "storm/test_storm_uvs.py::test_uvs_of_every_kind_show_the_sum"
+_COMPOSED = "storm/test_storm_composition.py::"
+_BLENDER = "storm/test_blender.py::test_blender_shows"
+_NVIDIA = "usdmtlx/test_nvidia.py::test_no_finding_is_ours"
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    tests: tuple[str, ...] = ()
+    """``file::test`` below tests/, with or without the parametrisation; `*` and `?` match."""
+    elsewhere: tuple[str, ...] = ()
+    """Tests that measure no pixels, outside of tests/storm and tests/usdmtlx."""
+    three_js: tuple[str, ...] = ()
+    """Cases of benchmarks/clients/three_js.py."""
+    blender: str = ""
+    """What to say where no test of Blender belongs to the row."""
+    three_js_note: str = ""
+    relative: bool = False
+    """The mean difference at strength 0, in per cent of the source's mean, takes the place of the bake."""
+
+
+ROWS = (
+    Row(
+        "references, payloads, sublayers, variants",
+        (f"{_COMPOSED}test_sublayers_variants*", f"{_NVIDIA}[still_life]"),
+    ),
+    Row(
+        "layer placement",
+        (f"{_COMPOSED}test_a_second_style*", f"{_NVIDIA}[two_styles]", f"{_NVIDIA}[stronger_ancestor]"),
+        ("test_author_layers.py",),
+    ),
+    Row(
+        "GeomSubsets",
+        ("storm/test_storm.py::test_each_subset*", f"{_BLENDER}_each_subset", f"{_NVIDIA}[subsets]"),
+    ),
+    Row(
+        "instances",
+        ("storm/test_storm_instances.py::*", f"{_BLENDER}_instances", f"{_NVIDIA}[instance*]"),
+        ("test_stage_instances.py", "test_author_instances.py"),
+    ),
+    Row(
+        "materials shared by many objects",
+        ("storm/test_storm_groups.py::test_objects_that_share*", f"{_NVIDIA}[shared_look]"),
+        ("test_groups.py",),
+    ),
+    Row(
+        "UVs",
+        (
+            "storm/test_storm_uvs.py::*",
+            *(
+                f"{_CASE}[{case}]"
+                for case in ("transform", "mirror and clamp", "black and repeat", "primvar*")
+            ),
+            *(
+                f"{_BLENDER}_the_bake[{case}]"
+                for case in (
+                    "*transform*",
+                    "negative*",
+                    "repeat",
+                    "mirror",
+                    "clamp",
+                    "black",
+                    "far*",
+                    "*oord*",
+                )
+            ),
+        ),
+        three_js=("repeat", "mirror", "clamp", "far outside", "texCoord2h", "transform without rotation"),
+    ),
+    Row("no UVs", ("storm/test_storm_unwrap.py::*",)),
+    Row(
+        "UDIM", ("storm/test_storm_groups.py::test_each_tile*", f"{_BLENDER}_each_tile*", f"{_NVIDIA}[udim]")
+    ),
+    Row(
+        "texture formats",
+        (
+            *(f"{_CASE}[{case}]" for case in ("*texture*",)),
+            "storm/test_storm_images.py::*",
+            f"{_BLENDER}_the_bake[*texture*]",
+        ),
+        three_js=("sRGB texture", "raw texture with scale and bias", "grey texture"),
+    ),
+    Row("usdz", (f"{_NVIDIA}[usdz]", "storm/test_storm_package.py::*")),
+    Row("MaterialX materials", ("storm/test_storm_mtlx.py::*", "usdmtlx/test_usdmtlx.py::*")),
+    Row(
+        "the other inputs",
+        ("storm/test_storm_inputs.py::*", "storm/test_storm.py::test_strength_zero_is_lit*"),
+        relative=True,
+    ),
+    Row("`.mtlx` references"),
+    Row("MDL (OmniPBR)"),
+    Row("other networks", (f"{_NVIDIA}[*_renderers]",), ("test_author_contexts.py",)),
+    Row(
+        "displayColor, constant colour",
+        (
+            *(f"{test}[{case}]" for test in (_CASE, _ZERO) for case in ("constant", "displayColor")),
+            f"{_BLENDER}_the_bake[constant]",
+            f"{_BLENDER}_the_bake[displayColor]",
+            f"{_NVIDIA}[display_color]",
+        ),
+        three_js=("constant", "displayColor"),
+    ),
+    Row("deforming and skinned meshes"),
+    Row("subdivision surfaces"),
+    Row("purposes, visibility, kind"),
+    Row("`StylizeAPI`"),
+    Row("metadata", (f"{_COMPOSED}test_sublayers_variants*",), ("test_author_output.py",)),
+)
