@@ -16,7 +16,7 @@ from usdstylize.errors import MaterialError, TextureError
 from usdstylize.objects import ConstantColor, TextureFile, UVTransform
 from usdstylize.stage.images import read_header
 from usdstylize.stage.inputs import frozen, input_value, numbers, producer
-from usdstylize.stage.primvars import choose_uv_primvar, find_primvar, transform_uvs
+from usdstylize.stage.primvars import find_primvar, transform_uvs, uv_primvars
 from usdstylize.stage.textures import encoding_of
 from usdstylize.stage.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
 
@@ -179,7 +179,7 @@ def same_mapping(
     own, own_transform = _uv_mapping(prim, shader, time)
     corners = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
     apart = np.abs(transform_uvs(corners, own_transform) - transform_uvs(corners, transform)).max()
-    return bool((own or choose_uv_primvar(_mesh(prim))) == primvar and apart < 1e-5)
+    return primvar in ([own] if own else uv_primvars(_mesh(prim))[:1]) and bool(apart < 1e-5)
 
 
 def _mesh(prim: Usd.Prim) -> Usd.Prim:
