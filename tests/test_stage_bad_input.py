@@ -14,7 +14,7 @@ import OpenImageIO as oiio
 import pytest
 from conftest import define_material, define_quad, unchanged
 from PIL import Image
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, Vt
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
 from usdstylize import stage as reading
 from usdstylize.errors import ObjectError, OutputError, StageError, TextureError
@@ -346,7 +346,8 @@ def test_names_are_made_from_the_path_alone_and_never_meet(tmp_path: Path) -> No
 
 
 def test_a_full_temporary_folder_is_named_and_no_texture_blamed(tmp_path: Path) -> None:
-    path = write(tmp_path, lambda stage: None)
+    path = tmp_path / "scene.usdz"  # only what lies in a package is unpacked
+    assert UsdUtils.CreateNewUsdzPackage(str(write(tmp_path, lambda stage: None)), str(path))
     contents = reading.discover(path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -198,6 +198,7 @@ def inspect(
     frame: float | None = Options.frame,
     by: Unit = Options.by,
     share_materials: bool = Options.share_materials,
+    ocio: Path | None = Options.ocio,
     flags: Flags = Flags(),
 ) -> int:
     """List what of a stage would be stylised, and what would not and why.
@@ -216,20 +217,21 @@ def inspect(
         Group the objects as a run with the same option would.
     share_materials
         Group the objects as a run with the same option would.
+    ocio
+        OCIO configuration for textures in colour spaces that USD does not know; else $OCIO.
     """
     from usdstylize.pipeline import inspect as read
 
-    contents = read(
-        stage,
-        Options(
-            mask=mask,
-            per_instance=per_instance,
-            purposes=purposes,
-            frame=frame,
-            by=by,
-            share_materials=share_materials,
-        ),
+    options = Options(
+        mask=mask,
+        per_instance=per_instance,
+        purposes=purposes,
+        frame=frame,
+        by=by,
+        share_materials=share_materials,
+        ocio=ocio,
     )
+    contents = read(stage, options)
     if flags.json:
         console.show_json(asdict(contents))
     else:

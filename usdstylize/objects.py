@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "BaseColor",
+    "ColorSpace",
     "ConstantColor",
     "DisplayColor",
     "FileHash",
@@ -88,6 +89,32 @@ class UVTransform:
 
 
 @dataclass(frozen=True)
+class ColorSpace:
+    """How code values of a named colour space become linear Rec.709: a curve, then a matrix.
+
+    The curve is ((v + b) / (1 + b)) ** gamma, with a straight part near 0 where b > 0.
+    """
+
+    name: str
+    to_rec709: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    """Row by row; it multiplies a column of red, green, blue."""
+    gamma: float = 1.0
+    linear_bias: float = 0.0
+    ocio: str = ""
+    """The OCIO configuration that converts it instead; empty where curve and matrix do."""
+
+    @property
+    def encoding(self) -> Literal["srgb", "linear"] | None:
+        """The plain encoding that says the same; None for any other curve or gamut."""
+        alike = all(abs(a - b) < 1e-4 for a, b in zip(self.to_rec709, ColorSpace("").to_rec709, strict=True))
+        if self.ocio or not alike:
+            return None
+        if self.gamma == 1.0:
+            return "linear"
+        return "srgb" if abs(self.gamma - 2.4) + abs(self.linear_bias - 0.055) < 1e-6 else None
+
+
+@dataclass(frozen=True)
 class TextureFile:
     """A base colour that comes from an image file through a UsdUVTexture."""
 
@@ -112,6 +139,10 @@ class TextureFile:
     tiles: tuple[int, ...] = ()
     """The UDIM tiles that exist, ascending, 1001 the first; empty where the file is no UDIM set.
     ``asset_path`` and ``resolved_path`` then hold ``<UDIM>``, size and depth are the largest."""
+    color_space: ColorSpace | None = None
+    """The named space of the code values, which then stands for ``encoding``."""
+    needs_copy: bool = False
+    """Viewers would read the file otherwise than we do, so the live network reads a copy of T."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -250,6 +281,8 @@ class ObjectData:
     bases: tuple[Float32, ...]
     new_uvs: NewUVs | None = None
     """Where ``StageObject.unwrapped``: what the style layer must hold."""
+    repaired: tuple[str, ...] = ()
+    """What in the texture had to be repaired, a sentence each; viewers then need a copy of T."""
 
 
 @dataclass(frozen=True)

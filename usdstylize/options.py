@@ -183,6 +183,8 @@ class Options:
     """Optimisation steps per object."""
     seed: int | None = None
     """The same seed on the same device gives the same texture; 0 when not given."""
+    ocio: Path | None = None
+    """OCIO configuration for textures in colour spaces that USD does not know; else $OCIO."""
     network: Network = "both"
     """Which networks to write: live MaterialX, baked preview, or both."""
     block_contexts: tuple[str, ...] = ()

@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 def inspect(stage_path: str | Path, options: Options | None = None) -> StageContents:
     """What of a stage would be stylised, and what would not and why. Writes nothing.
 
-    Raises StageError where the stage cannot be read, or ``options.mask`` or ``per_instance`` names
-    no such prim.
+    Raises StageError where the stage or ``options.ocio`` cannot be read, or ``options.mask`` or
+    ``per_instance`` names no such prim.
     """
     return _read(stage_path, options or Options())
 
@@ -50,6 +50,7 @@ def _read(stage_path: str | Path, options: Options, earlier_heroes: Sequence[str
         share_materials=options.share_materials,
         heroes=options.per_instance,
         earlier_heroes=earlier_heroes,
+        ocio=options.ocio,
     )
 
 

@@ -5,7 +5,7 @@ from pxr import Gf, Sdf
 
 from usdstylize.author.graph import Graph
 from usdstylize.encoding import LUMINANCE, linear_to_srgb
-from usdstylize.objects import BaseColor, ConstantColor, StageObject, TextureFile
+from usdstylize.objects import ConstantColor, StageObject, TextureFile
 
 __all__ = ["write_base_color"]
 
@@ -14,18 +14,25 @@ _IDENTITY = ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
 
 
 def write_base_color(
-    graph: Graph, source: StageObject, base_file: str | None, style_file: str, strength: Sdf.Path
+    graph: Graph,
+    source: StageObject,
+    base_file: str | None,
+    style_file: str,
+    strength: Sdf.Path,
+    *,
+    encoded: bool = False,
 ) -> Sdf.Path:
     """Write the nodes of the stylised base colour; returns its output, linear Rec.709.
 
     base_file: T as the layer must name it; None for a constant.
     style_file: TS.exr as the layer must name it.
     strength: the float input that scales T_S.
+    encoded: ``base_file`` holds T sRGB-encoded, whatever the source's texture says of itself.
     """
     coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
     style = graph.image("Style", "color3", style_file, coordinates, source.wrap)
     offset = graph.binary("Offset", "multiply", "color3", style, strength, by_float=True)
-    base = _encoded_base(graph, source.base, base_file, coordinates)
+    base = _encoded_base(graph, source, base_file, coordinates, encoded)
     if isinstance(base, Gf.Vec3f):
         total = graph.binary("Sum", "add", "color3", offset, base)
     else:
@@ -36,15 +43,16 @@ def write_base_color(
 
 
 def _encoded_base(
-    graph: Graph, base: BaseColor, file: str | None, coordinates: Sdf.Path
+    graph: Graph, source: StageObject, file: str | None, coordinates: Sdf.Path, encoded: bool
 ) -> Sdf.Path | Gf.Vec3f:
     """T, sRGB-encoded: an output, or a value."""
+    base = source.base
     if isinstance(base, ConstantColor):
         return Gf.Vec3f(*(float(value) for value in linear_to_srgb(np.maximum(base.linear, 0.0))))
     assert file is not None
-    if not isinstance(base, TextureFile):
-        return graph.image("Base", "color3", file, coordinates, ("repeat", "repeat"))
-    value = graph.image("Base", "color3", file, coordinates, (base.wrap_s, base.wrap_t))
+    value = graph.image("Base", "color3", file, coordinates, source.wrap)
+    if encoded or not isinstance(base, TextureFile):
+        return value
     if base.encoding == "srgb" and (base.scale, base.bias) == _IDENTITY and not base.desaturation:
         return value
     # A UsdUVTexture's scale and bias apply to the linear value.

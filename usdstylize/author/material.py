@@ -49,6 +49,8 @@ class Textures:
     baked_is_linear: bool
     strength: float
     """What the bake is made with, and where the dial stands at first."""
+    base_is_encoded: bool = False
+    """``base`` holds T sRGB-encoded, whatever the source's texture says of itself."""
 
 
 def material_path(source: StageObject) -> Sdf.Path:
@@ -139,7 +141,9 @@ def write_material(
         graph = Graph(layer, variant_path.AppendChild(_free("StylizedNetwork", taken)))
         inner = add_input(graph.spec, "strength", _Types.Float, path.AppendProperty("inputs:strength"))
         inside = inner.path.StripAllVariantSelections()
-        color = write_base_color(graph, source, textures.base, textures.style, inside)
+        color = write_base_color(
+            graph, source, textures.base, textures.style, inside, encoded=textures.base_is_encoded
+        )
         shader, lost = write_surface(
             graph, variant_path.AppendChild(_free("StylizedSurface", taken)), path, inputs, color, folder
         )

@@ -106,7 +106,7 @@ def _texture(node: UsdShade.Shader, output: str, time: Usd.TimeCode) -> SourceIn
     """Raises ObjectError where the file, its wrap modes or its coordinates cannot be read."""
     if output not in ("rgb", "a", *_CHANNELS):
         return Untraced(f"{node.GetPath()} has no output {output}.")
-    file, _ = read_texture(node, time)
+    file, _ = read_texture(node, time, named_spaces=False)
     if isinstance(file, ConstantColor):
         if output == "a":
             return Untraced(f"{node.GetPath()} names no file.")

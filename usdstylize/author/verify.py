@@ -250,7 +250,7 @@ def _numbers(
     """For each object and style: is what viewers compute what was optimised?"""
     owners = tuple(owner for owner, _ in materials if stage.GetPrimAtPath(owner))
     textures = style_path.parent / style_path.name.removesuffix(".usda")
-    read: dict[float | None, StageContents] = {}
+    read: dict[tuple[float | None, str], StageContents] = {}
     for owner, spec in materials:
         for style, record in provenance.styles.items():
             if spec.name not in record.objects:
@@ -259,20 +259,23 @@ def _numbers(
             try:
                 facts = _facts(textures / style, spec.name)
                 frame = facts.get("frame")
-                if frame not in read:
-                    read[frame] = reading.discover(
+                ocio = (facts["base"].get("color_space") or {}).get("ocio", "")
+                if (frame, ocio) not in read:
+                    read[frame, ocio] = reading.discover(
                         provenance.source,
                         mask=owners,
                         purposes=_ALL_PURPOSES,
                         frame=frame,
                         earlier_heroes=heroes,
+                        ocio=Path(ocio) if ocio else None,
                     )
-                obj = _source_object(read[frame], owner)
-                for place in left_behind(stage, read[frame], obj):
+                contents = read[frame, ocio]
+                obj = _source_object(contents, owner)
+                for place in left_behind(stage, contents, obj):
                     detail = f"It does not share the style of {owner} in {style}; run again with --force."
                     yield Check("instances", place, False, detail)
                 strength, folder = float(facts["strength"]), textures / style / spec.name
-                yield from _compare(stage, read[frame], obj, spec.path, style, strength, folder, subject)
+                yield from _compare(stage, contents, obj, spec.path, style, strength, folder, subject)
             except (UsdStylizeError, OSError, ValueError) as problem:
                 yield Check("live", subject, False, str(problem))
 

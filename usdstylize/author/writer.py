@@ -259,11 +259,12 @@ class Writer:
             for tile, image in zip(tiles, texture.images, strict=True):
                 write_half(folder / f"TS{tile}.exr", image, color=False)
             base = None
-            if isinstance(obj.base, TextureFile):
-                base = anchored(obj.base.resolved_path, layer_folder)
-            elif isinstance(obj.base, DisplayColor):
+            own = _needs_copy(obj, data) and _network(obj, self.network) != "preview"
+            if own:
                 write_half(folder / "T.exr", data.bases[0], color=False)
                 base = anchored(final / "T.exr", layer_folder)
+            elif isinstance(obj.base, TextureFile):
+                base = anchored(obj.base.resolved_path, layer_folder)
             baked, is_linear = None, _is_float(obj)
             if _network(obj, self.network) != "mtlx":
                 for tile, image, original in zip(tiles, texture.images, data.bases, strict=True):
@@ -279,9 +280,8 @@ class Writer:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return Textures(
-            anchored(final / f"TS{all_tiles}.exr", layer_folder), base, baked, is_linear, strength
-        )
+        style = anchored(final / f"TS{all_tiles}.exr", layer_folder)
+        return Textures(style, base, baked, is_linear, strength, base_is_encoded=own)
 
     def _write_run(self, run: dict[str, Any], provenance: Provenance) -> None:
         kept = read_run(self.plan.textures_folder).get("written", {})
@@ -362,8 +362,15 @@ def _describe(
         "seconds": texture.seconds,
         "losses": asdict(texture.losses),
         "stages": texture.stages,
-        "remarks": [*obj.notes, *remarks],
+        "remarks": [*obj.notes, *data.repaired, *remarks],
     }
+
+
+def _needs_copy(obj: StageObject, data: ObjectData) -> bool:
+    """Whether the live network reads T as we have it, sRGB-encoded: no file says the same to viewers."""
+    if isinstance(obj.base, TextureFile):
+        return obj.base.needs_copy or bool(data.repaired)
+    return isinstance(obj.base, DisplayColor)
 
 
 def _network(obj: StageObject, asked: Network) -> Network:

@@ -10,11 +10,12 @@ from pxr import Ar, Sdf, Tf, Usd, UsdSkel
 from usdstylize.errors import InputError, MeshError, ObjectError, one_line
 from usdstylize.objects import FileHash, Mesh, Skipped, StageContents, StageObject, TextureFile
 from usdstylize.options import Unit
+from usdstylize.stage.assets import hash_file
 from usdstylize.stage.bindings import FaceSet, face_sets
+from usdstylize.stage.colorspaces import use_ocio
 from usdstylize.stage.geometry import Geometry, build_mesh, read_geometry
 from usdstylize.stage.grouping import group_objects
 from usdstylize.stage.heroes import make_heroes
-from usdstylize.stage.images import hash_file
 from usdstylize.stage.names import object_name
 from usdstylize.stage.opening import first_sentence, open_stage, quiet, read_time
 from usdstylize.stage.population import Candidate, mask_paths, survey
@@ -39,6 +40,7 @@ def discover(
     share_materials: bool = False,
     heroes: Sequence[str] = (),
     earlier_heroes: Sequence[str] = (),
+    ocio: Path | None = None,
 ) -> StageContents:
     """Finds what can be stylised at or under ``mask``, and says why the rest cannot.
 
@@ -47,13 +49,17 @@ def discover(
     ``share_materials`` say which objects are optimised together (see `group_objects`).
     What instances share is found once, in the first of them, also where the mask names another;
     ``heroes`` are instances that are read as if they were none, with objects of their own; those
-    of an earlier result, ``earlier_heroes``, need not be there any more.
-    Raises StageError where the stage does not open, or the mask or ``heroes`` name no such prim.
+    of an earlier result, ``earlier_heroes``, need not be there any more. ``ocio`` is the
+    configuration for colour spaces that USD does not know, before the stage's own and $OCIO.
+    Raises StageError where the stage does not open, the mask or ``heroes`` name no such prim, or
+    ``ocio`` is no configuration.
     """
     path = Path(stage_path).absolute()
     with quiet():
         stage = open_stage(path)
         alone = make_heroes(stage, heroes, earlier_heroes)
+        if ocio is not None:
+            use_ocio(stage, ocio)
         time = read_time(stage, frame)
         paths = mask_paths(stage, mask)
         skipped = _composition_errors(stage, paths)

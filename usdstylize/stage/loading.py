@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pxr import Tf, Usd, UsdGeom
 
 from usdstylize import atlas
-from usdstylize.encoding import LUMINANCE, linear_to_srgb, srgb_to_linear
+from usdstylize.encoding import linear_to_srgb
 from usdstylize.errors import MeshError, StageError
 from usdstylize.objects import (
     ConstantColor,
@@ -15,9 +15,9 @@ from usdstylize.objects import (
     StageObject,
     TextureFile,
 )
+from usdstylize.stage.base_color import read_base_color
 from usdstylize.stage.bindings import face_sets
 from usdstylize.stage.geometry import build_mesh, read_geometry
-from usdstylize.stage.images import read_image
 from usdstylize.stage.opening import first_sentence, open_stage, quiet
 from usdstylize.stage.primvars import find_primvar, read_corner_values, read_uvs, transform_uvs
 from usdstylize.stage.uvs import new_uvs_of, read_old_uvs, sample
@@ -61,9 +61,11 @@ def _load(stage: Usd.Stage, frame: float | None, obj: StageObject) -> ObjectData
     else:
         uvs = new_uvs.values[new_uvs.indices].astype(np.float64)
     mesh, corners = build_mesh(geometry, chosen[0].faces, uvs, obj.path)
+    repaired: tuple[str, ...] = ()
     match obj.base:
         case TextureFile():
-            bases = tuple(_texture(obj.base, file) for file in obj.base.files)
+            read = [read_base_color(obj.base, file) for file in obj.base.files]
+            bases, repaired = tuple(base for base, _ in read), tuple(told for _, told in read if told)
         case ConstantColor(linear):
             bases = (linear_to_srgb(np.maximum(linear, 0.0)).reshape(1, 1, 3),)
         case DisplayColor(texture=TextureFile() as texture):
@@ -76,28 +78,7 @@ def _load(stage: Usd.Stage, frame: float | None, obj: StageObject) -> ObjectData
                 raise MeshError(f"{obj.path} no longer has primvars:{obj.base.primvar}; run again.")
             colors = read_corner_values(prim, primvar, time, geometry, components=3)[corners]
             bases = (_rasterised(mesh.uvs, colors),)
-    return ObjectData(mesh=mesh, bases=bases, new_uvs=new_uvs)
-
-
-def _texture(texture: TextureFile, file: str) -> NDArray[np.float32]:
-    """(H, W, 3) float32 sRGB-encoded, scale and bias applied in linear as UsdUVTexture does.
-
-    file: the texture's own, or that of one of its tiles.
-    """
-    codes = read_image(file)
-    # One channel is grey, two are grey and alpha: USD repeats the first.
-    codes = (
-        np.repeat(codes[..., :1], 3, axis=-1) if codes.shape[-1] < 3 else np.ascontiguousarray(codes[..., :3])
-    )
-    unchanged = texture.scale == (1.0, 1.0, 1.0) and texture.bias == (0.0, 0.0, 0.0)
-    if texture.encoding == "srgb" and unchanged and not texture.desaturation:
-        return codes
-    linear = srgb_to_linear(codes) if texture.encoding == "srgb" else codes
-    if texture.desaturation:
-        grey = linear @ np.array(LUMINANCE, np.float32)
-        linear = linear + np.float32(texture.desaturation) * (grey[..., None] - linear)
-    linear = linear * np.array(texture.scale, np.float32) + np.array(texture.bias, np.float32)
-    return linear_to_srgb(np.maximum(linear, 0.0))
+    return ObjectData(mesh=mesh, bases=bases, new_uvs=new_uvs, repaired=repaired)
 
 
 def _rasterised(uvs: NDArray[np.float32], colors: NDArray[np.float64]) -> NDArray[np.float32]:

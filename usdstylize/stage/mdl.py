@@ -117,6 +117,7 @@ def trace_omnipbr(prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode) -
     base = TextureFile(
         asset_path=asset.path,
         resolved_path=resolved,
+        needs_copy=bool(header.unlike),
         encoding=encoding_of(_COLOR_SPACES.get(space, "auto"), header),
         wrap_s="repeat",
         wrap_t="repeat",

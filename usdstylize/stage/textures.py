@@ -6,7 +6,8 @@ import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.objects import ConstantColor, TextureFile, UVTransform, Wrap
+from usdstylize.objects import ColorSpace, ConstantColor, TextureFile, UVTransform, Wrap
+from usdstylize.stage.colorspaces import authored_space, find_space, inherited_space
 from usdstylize.stage.images import ImageHeader, read_header
 from usdstylize.stage.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
 from usdstylize.stage.primvars import transform_uvs
@@ -15,13 +16,15 @@ from usdstylize.stage.udim import is_udim, read_tile_headers, resolve_tiles, til
 __all__ = ["encoding_of", "read_texture", "read_uv_source"]
 
 _SRGB_GAMMA = 2.2
+_NO_SPACE = ("", "auto", "unknown")
 
 
 def read_texture(
-    texture: UsdShade.Shader, time: Usd.TimeCode
+    texture: UsdShade.Shader, time: Usd.TimeCode, *, named_spaces: bool = True
 ) -> tuple[TextureFile | ConstantColor, tuple[str, ...]]:
     """The texture's file and how it is read, or its fallback where no file is set; and remarks.
 
+    named_spaces: heed colour spaces beyond raw and sRGB; only what we write ourselves can follow them.
     Raises TextureError where the file does not resolve or open, MaterialError where an input
     cannot be read.
     """
@@ -50,14 +53,12 @@ def read_texture(
     wraps: list[Wrap] = []
     for name, own in (("wrapS", header.wrap_s), ("wrapT", header.wrap_t)):
         wraps.append(_wrap(texture, name, own, time))
-    color_space = str(input_value(texture, "sourceColorSpace", time, "auto"))
-    if color_space not in ("auto", "raw", "sRGB"):
-        notes.append(f"{path} has sourceColorSpace {color_space}, which USD does not know; auto is used.")
-    encoding = encoding_of(color_space, header)
-    if color_space == "auto" and encoding == "linear" and header.bit_depth in ("uint8", "uint16"):
+    encoding, space, told = _color(texture, asset.path, header, time, named_spaces)
+    notes += told
+    notes += [f"{asset.path} {remark}." for remark in header.remarks]
+    if header.unlike:
         notes.append(
-            f"{path} leaves sourceColorSpace to auto, which makes a {header.bit_depth} image of "
-            f"{header.channels} channels linear; author sRGB if it is not."
+            f"{asset.path} is {header.unlike}, so the live network reads a copy of it in half floats."
         )
     file = TextureFile(
         asset_path=asset.path,
@@ -70,6 +71,8 @@ def read_texture(
         scale=scale,
         bias=bias,
         tiles=tiles,
+        color_space=space,
+        needs_copy=bool(header.unlike) or space is not None,
     )
     return file, tuple(notes)
 
@@ -156,11 +159,53 @@ def _wrap(texture: UsdShade.Shader, name: str, own: Wrap | None, time: Usd.TimeC
             )
 
 
-def encoding_of(color_space: str, header: ImageHeader) -> Literal["srgb", "linear"]:
+def _color(
+    texture: UsdShade.Shader, asset: str, header: ImageHeader, time: Usd.TimeCode, named_spaces: bool
+) -> tuple[Literal["srgb", "linear"], ColorSpace | None, list[str]]:
+    """Encoding, named colour space where that is not enough, and remarks.
+
+    What the file's own attribute says (``colorSpace``) comes first, then sourceColorSpace. Where
+    that is auto, a UsdColorSpaceAPI above speaks for what is linear anyway.
+    """
+    path = texture.GetPath()
+    own = texture.GetInput("file")
+    name = authored_space(producer(texture, "file"), own.GetAttr() if own else None)
+    word = str(input_value(texture, "sourceColorSpace", time, "auto"))
+    notes = []
+    if word not in ("auto", "raw", "sRGB"):
+        notes.append(f"{path} has sourceColorSpace {word}, which USD does not know; auto is used.")
+    encoding = encoding_of(word, header)
+    inherited = inherited_space(texture.GetPrim())
+    if not name and word == "auto" and encoding == "linear":
+        name = inherited
+    if named_spaces and name not in _NO_SPACE:
+        space = find_space(name, texture.GetPrim(), f"Texture {asset} of {path}")
+        if space is None or space.encoding:
+            return (space.encoding if space and space.encoding else "linear"), None, notes
+        notes.append(f"{asset} is converted from {name} to linear Rec.709, in a copy of it.")
+        return "linear", space, notes
+    if word == "auto" and encoding == "linear" and header.bit_depth in ("uint8", "uint16"):
+        storm = " (Storm takes it as sRGB)" if header.bit_depth == "uint16" and header.channels > 2 else ""
+        notes.append(
+            f"{path} leaves sourceColorSpace to auto, which makes a {header.bit_depth} image of "
+            f"{header.channels} channels linear{storm}; author sRGB if it is not."
+        )
+    if word == "sRGB" and header.bit_depth in ("half", "float"):
+        notes.append(f"{path} marks a {header.bit_depth} image as sRGB, which Storm ignores.")
+    if header.color_space and not inherited:
+        notes.append(
+            f"{asset} says that it is {header.color_space}, which USD does not ask; author "
+            "that as colorSpace of the shader's inputs:file and it is converted."
+        )
+    return encoding, None, notes
+
+
+def encoding_of(word: str, header: ImageHeader) -> Literal["srgb", "linear"]:
     """How a file is read for a sourceColorSpace of raw, sRGB or auto, which asks the file."""
-    if color_space == "raw":
+    if word == "raw":
         return "linear"
-    if color_space == "sRGB":
+        return "linear"
+    if word == "sRGB":
         return "srgb"
     if header.gamma is not None:
         return "srgb" if abs(header.gamma - _SRGB_GAMMA) < 0.3 else "linear"

@@ -1,0 +1,120 @@
+"""From the code values of a texture to T: sRGB-encoded Rec.709, scale and bias applied."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usdstylize import atlas
+from usdstylize.encoding import LUMINANCE, linear_to_srgb, srgb_to_linear
+from usdstylize.errors import TextureError
+from usdstylize.objects import TextureFile
+from usdstylize.stage.colorspaces import to_linear
+from usdstylize.stage.images import MAX_CODE, read_codes
+
+__all__ = ["read_base_color"]
+
+Float32 = NDArray[np.float32]
+
+_VALUES_AT_ONCE = 1 << 18
+"""So many values at once stay in a core's cache, and no step copies a whole texture."""
+_REPAIRABLE = 0.5
+"""Share of texels without a finite value beyond which a texture is called broken."""
+_NO_NUMBER = np.uint16(0x7C00)
+"""The exponent of a half float that is NaN or infinite."""
+
+
+def read_base_color(texture: TextureFile, file: str) -> tuple[Float32, str]:
+    """T, (H, W, 3) float32 sRGB-encoded, row 0 is the top; and what had to be repaired, if anything.
+
+    Scale and bias apply in linear, as UsdUVTexture does; negative light is black. Alpha takes no
+    part. file: the texture's own, or that of one of its tiles.
+    Raises TextureError where it cannot be decoded or converted, or holds too many NaN.
+    """
+    # One channel is grey, two are grey and alpha: USD repeats the first.
+    codes, repaired = _repaired(read_codes(file), texture, file)
+
+    def encode(values: Float32) -> Float32:
+        return _encoded(values, texture)
+
+    if codes.dtype == np.float32:
+        return _by_pieces(codes, encode), repaired
+    if texture.color_space is None and not texture.desaturation:
+        # Every value that a code can have, once: the channels do not mix.
+        index = codes.view(np.uint16) if codes.dtype == np.float16 else codes
+        every = np.arange(np.iinfo(index.dtype).max + 1, dtype=index.dtype).view(codes.dtype)
+        with np.errstate(all="ignore"):
+            table = encode(_values(every)[:, None].repeat(3, axis=1))
+        return _looked_up(index, table), repaired
+    return _by_pieces(codes, lambda piece: encode(_values(piece))), repaired
+
+
+def _values(codes: NDArray[Any]) -> Float32:
+    values = codes.astype(np.float32)
+    if str(codes.dtype) in MAX_CODE:
+        values /= np.float32(MAX_CODE[str(codes.dtype)])
+    return values
+
+
+def _encoded(values: Float32, texture: TextureFile) -> Float32:
+    """sRGB-encoded T of code values (..., 3)."""
+    unscaled = texture.scale == (1.0, 1.0, 1.0) and texture.bias == (0.0, 0.0, 0.0)
+    if texture.color_space is not None:
+        linear = to_linear(values, texture.color_space)
+    elif texture.encoding == "linear":
+        linear = values
+    elif unscaled and not texture.desaturation:
+        return values
+    else:
+        linear = srgb_to_linear(values)
+    if texture.desaturation:
+        grey = linear @ np.array(LUMINANCE, np.float32)
+        linear = linear + np.float32(texture.desaturation) * (grey[..., None] - linear)
+    if not unscaled:
+        linear = linear * np.array(texture.scale, np.float32) + np.array(texture.bias, np.float32)
+    return linear_to_srgb(np.maximum(linear, 0.0))
+
+
+def _looked_up(index: NDArray[Any], table: Float32) -> Float32:
+    """table: (N, 3), a column per channel."""
+    image = np.empty((*index.shape[:2], 3), dtype=np.float32)
+    alike = bool(np.array_equal(table[:, :1].repeat(3, axis=1), table, equal_nan=True))
+    if alike and index.shape[2] == 3:
+        np.take(np.ascontiguousarray(table[:, 0]), index, out=image, mode="clip")
+        return image
+    for channel in range(3):
+        column = np.ascontiguousarray(table[:, channel])
+        image[..., channel] = column[index[..., channel % index.shape[2]]]
+    return image
+
+
+def _by_pieces(codes: NDArray[Any], encode: Callable[[NDArray[Any]], Float32]) -> Float32:
+    """``encode`` of (rows, W, 3) pieces, grey made three channels."""
+    image = np.empty((*codes.shape[:2], 3), dtype=np.float32)
+    rows = max(1, _VALUES_AT_ONCE // image[0].size)
+    for start in range(0, len(image), rows):
+        piece = codes[start : start + rows]
+        image[start : start + rows] = encode(piece.repeat(3, axis=2) if piece.shape[2] == 1 else piece)
+    return image
+
+
+def _repaired(codes: NDArray[Any], texture: TextureFile, file: str) -> tuple[NDArray[Any], str]:
+    """NaN and infinities filled from the nearest texel that has a number, and a remark on it."""
+    if codes.dtype == np.float16:
+        broken = ((codes.view(np.uint16) & _NO_NUMBER) == _NO_NUMBER).any(axis=-1)
+    elif codes.dtype == np.float32:
+        broken = ~np.isfinite(codes).all(axis=-1)
+    else:
+        return codes, ""
+    count = int(broken.sum())
+    if not count:
+        return codes, ""
+    if count > _REPAIRABLE * broken.size:
+        raise TextureError(
+            f"Texture {file} holds NaN or infinite values in {count} of {broken.size} texels; "
+            "export it again."
+        )
+    values = np.where(broken[..., None], np.float32(0), codes.astype(np.float32))
+    filled = atlas.dilate(values, ~broken, (texture.wrap_s, texture.wrap_t)).astype(codes.dtype)
+    return filled, f"{file} holds {count} texels of NaN or infinity, filled from their neighbours."
