@@ -70,7 +70,9 @@ def _load(stage: Usd.Stage, frame: float | None, obj: StageObject) -> ObjectData
             bases = (linear_to_srgb(np.maximum(linear, 0.0)).reshape(1, 1, 3),)
         case DisplayColor(texture=TextureFile() as texture):
             old = read_old_uvs(prim, obj.base, time, geometry)
-            values = sample(read_base_color(texture, texture.files[0])[0], old, (texture.wrap_s, texture.wrap_t))
+            image, told = read_base_color(texture, texture.files[0])
+            repaired = (told,) if told else ()
+            values = sample(image, old, (texture.wrap_s, texture.wrap_t))
             bases = (_rasterised(mesh.uvs, srgb_to_linear(values)[corners].astype(np.float64)),)
         case DisplayColor():
             primvar = find_primvar(prim, obj.base.primvar)
