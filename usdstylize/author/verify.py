@@ -122,14 +122,20 @@ def _sources(provenance: Provenance) -> Iterator[Check]:
 
 
 def _composition(stage: Usd.Stage, source: Usd.Stage) -> list[Check]:
-    where, there = stage.GetRootLayer().identifier, source.GetRootLayer().identifier
-    # Errors name the root layer they were found from.
-    known = {str(error).replace(f"@{there}@", f"@{where}@") for error in source.GetCompositionErrors()}
-    found = [str(error).replace(f"@{there}@", f"@{where}@") for error in stage.GetCompositionErrors()]
+    where = stage.GetRootLayer().identifier
+    known = {_about_sublayers(str(error), source) for error in source.GetCompositionErrors()}
+    found = [_about_sublayers(str(error), stage) for error in stage.GetCompositionErrors()]
     new = [one_line(error) for error in found if error not in known]
     if not new:
         return [Check("composition", where, True, "no error")]
     return [Check("composition", where, False, error) for error in new]
+
+
+def _about_sublayers(error: str, stage: Usd.Stage) -> str:
+    """An error of composition without the names of the two layers that it was found from."""
+    for layer, name in ((stage.GetRootLayer(), "root"), (stage.GetSessionLayer(), "session")):
+        error = error.replace(f"@{layer.identifier}@", f"@{name}@")
+    return error
 
 
 def _validation(stage: Usd.Stage, source: Usd.Stage, style_path: Path, style_layer: Sdf.Layer) -> list[Check]:
