@@ -312,3 +312,24 @@ def test_encoded_constant_is_the_srgb_curve(tiny_stage: Path) -> None:
     value = opened.GetAttributeAtPath(f"{LOOKS}/World__Left/StylizedNetwork/Sum.inputs:in2").Get()
     expected = [0.002 * 12.92, 1.055 * 0.18 ** (1 / 2.4) - 0.055, 1.055 * 0.5 ** (1 / 2.4) - 0.055]
     assert np.allclose(value, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "value"), [("String", "shiny"), ("Color3f", (0.1, 0.2, 0.3)), ("Float", float("nan"))]
+)
+def test_an_input_of_another_type_is_told_and_left_at_its_default(
+    tiny_stage: Path, type_name: str, value: object
+) -> None:
+    source = Usd.Stage.Open(str(tiny_stage))
+    surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
+    surface.CreateInput("roughness", getattr(Sdf.ValueTypeNames, type_name)).Set(value)
+    source.Save()
+    contents = discover(tiny_stage)
+    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        obj = contents.objects[0]
+        writer.write_object(obj, stage.load(contents, obj), texture(offsets()))
+        result = writer.commit({})
+    (remark,) = writer.remarks[obj.name]
+    assert remark.startswith("The live network leaves roughness at its default: /World/StylizedLooks/")
+    assert author.verify(result).failed == ()

@@ -215,6 +215,27 @@ def test_names_that_would_break_a_line_do_not(tmp_path: Path) -> None:
     assert "two lines [31m" in discover_good(write(tmp_path, edit)).skipped[0].reason
 
 
+def test_a_shader_that_usd_stumbles_over_costs_only_its_own_subset(tmp_path: Path) -> None:
+    def edit(stage: Usd.Stage) -> None:
+        binding = UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/World/Good"))
+        bad(stage).GetPrim().SetActive(False)
+        for name, face in (("Good", 0), ("Bad", 1)):
+            subset = binding.CreateMaterialBindSubset(name, [face])
+            material = UsdShade.Material(stage.GetPrimAtPath(f"/World/Looks/{name}"))
+            UsdShade.MaterialBindingAPI.Apply(subset.GetPrim()).Bind(material)
+        good = UsdGeom.Mesh(stage.GetPrimAtPath("/World/Good"))
+        good.GetFaceVertexCountsAttr().Set([4, 4])
+        good.GetFaceVertexIndicesAttr().Set([0, 1, 2, 3] * 2)
+        surface = stage.GetRootLayer().GetPrimAtPath("/World/Looks/Bad/Surface")
+        surface.RemoveProperty(surface.attributes["info:id"])
+        Sdf.RelationshipSpec(surface, "info:id")
+
+    contents = reading.discover(write(tmp_path, edit))
+    assert [found.path for found in contents.objects] == ["/World/Good/Good"]
+    assert "/World/Good/Bad" in [skipped.path for skipped in contents.skipped]
+    assert len(reading.load(contents, contents.objects[0]).mesh.triangles) == 2
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "exr"])
 def test_a_truncated_image_is_an_error_of_its_object(tmp_path: Path, suffix: str) -> None:
     noise = np.random.default_rng(0).random((64, 64, 3), np.float32)

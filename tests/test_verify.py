@@ -206,5 +206,7 @@ def test_faults_of_the_source_are_not_held_against_the_result(tiny_stage: Path) 
     UsdShade.Input(diffuse).ConnectToSource(texture_output)
     UsdGeom.Mesh.Define(source, "/World/Looks/Paint/Astray")  # no mesh belongs below a material
     source.DefinePrim("/World/Lost").GetReferences().AddInternalReference("/Gone")
+    surface.GetInherits().AddInherit("/World/Looks")  # a cycle, which our reference repeats
+    source.GetRootLayer().subLayerPaths.append("./gone.usda")
     source.Save()
     assert failures(write_result(tiny_stage)) == set()

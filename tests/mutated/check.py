@@ -163,7 +163,7 @@ def _arrays(obj: StageObject, data: ObjectData) -> Iterator[str]:
 
 def _sentence(message: object, case: Case) -> Iterator[str]:
     text = str(message)
-    if not text.endswith(".") or "\n" in text or not re.search(r"/|\.\w{3,4}\b", text):
+    if not text.endswith(".") or "\n" in text or not re.search(r"/|\.\w{3,4}\b|anon:|SDF_FORMAT", text):
         yield f"no sentence that names a prim or file: {text!r}"
     if re.search(r"Traceback|internal error|object at 0x|<class |/tf/|\bat line \d+ (of|in) /", text):
         yield f"speaks of our insides: {text!r}"
@@ -190,11 +190,11 @@ def _dependencies(opened: Usd.Stage, obj: StageObject, folder: Path) -> tuple[_S
                 name = str(Path(spec.layer.realPath).relative_to(folder))
                 sites.add((name, spec.path.StripAllVariantSelections(), subtree))
             prim, subtree = prim.GetParent(), False
-    files = {
-        str(Path(file).relative_to(folder))
-        for file in [getattr(obj.base, "resolved_path", "")]
-        if file.startswith(str(folder))
-    }
+    base = getattr(obj.base, "resolved_path", "")
+    files = set()
+    if base.startswith(str(folder)):
+        pattern = str(Path(base).relative_to(folder)).replace("<UDIM>", "*")
+        files = {str(file.relative_to(folder)) for file in folder.glob(pattern)}
     return sites, files
 
 

@@ -59,7 +59,7 @@ def _written(case: Case, name: str, suffix: str, kind: str, channels: int = 3, v
 
 @register
 def strange_image(case: Case) -> None:
-    names = [name for name in case.files if name.endswith(_IMAGES)]
+    names = [name for name in case.files if name.endswith(_IMAGES) and (case.folder / name).is_file()]
     if not names:
         return
     name = case.choose(names)

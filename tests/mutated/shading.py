@@ -224,6 +224,8 @@ def strange_subsets(case: Case) -> None:
         return
     binding = next(iter(mesh.relationships), None)
     for number in range(int(case.rng.integers(1, 4))):
+        if f"Fault{number}" in mesh.nameChildren:
+            continue
         subset = Sdf.PrimSpec(mesh, f"Fault{number}", Sdf.SpecifierDef, "GeomSubset")
         indices = Sdf.AttributeSpec(subset, "indices", Sdf.ValueTypeNames.IntArray)
         indices.default = case.choose(

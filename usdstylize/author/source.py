@@ -91,14 +91,14 @@ def _trace(item: UsdShade.Input, material: UsdShade.Material, time: Usd.TimeCode
         own = attribute.GetPrim() == material.GetPrim() and attribute.GetTypeName() == item.GetTypeName()
         return InterfaceInput(attribute.GetName().removeprefix("inputs:"), value) if own else Constant(value)
     identifier = shader_id(node)
-    if identifier == "UsdUVTexture":
-        try:
+    try:
+        if identifier == "UsdUVTexture":
             return _texture(node, attribute.GetName().removeprefix("outputs:"), time)
-        except ObjectError as problem:
-            return Untraced(str(problem))
-    if identifier.startswith("UsdPrimvarReader_"):
-        name = str(input_value(node, "varname", time, "")).removeprefix("primvars:")
-        return Primvar(name, input_value(node, "fallback", time, None))
+        if identifier.startswith("UsdPrimvarReader_"):
+            name = str(input_value(node, "varname", time, "")).removeprefix("primvars:")
+            return Primvar(name, input_value(node, "fallback", time, None))
+    except ObjectError as problem:
+        return Untraced(str(problem))
     return Untraced(f"{node.GetPath()} ({identifier}) feeds it, which is not supported.")
 
 

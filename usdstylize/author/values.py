@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pxr import Gf, Sdf
 
 from usdstylize.author.graph import TYPES, Graph
@@ -37,9 +38,14 @@ def write_value(
     if isinstance(source, Untraced):
         remarks.append(f"The live network leaves {name} at its default: {source.reason}")
         return None
-    if isinstance(source, Constant) or (isinstance(source, InterfaceInput) and name == "opacityMode"):
-        return _constant(name, kind, source.value)
-    if isinstance(source, InterfaceInput):
+    if isinstance(source, Constant | InterfaceInput):
+        value = _constant(name, kind, source.value)
+        if value is None:
+            what = type(source.value).__name__
+            reason = f"{material} gets a {what}, which is no {kind} that can be used."
+            remarks.append(f"The live network leaves {name} at its default: {reason}")
+        if value is None or isinstance(source, Constant) or name == "opacityMode":
+            return value
         outer = material.AppendProperty(f"inputs:{source.name}")
         if not inside:
             return outer
@@ -50,17 +56,23 @@ def write_value(
 
 
 def _constant(name: str, kind: str, value: Any) -> Any:
+    """The value as MaterialX takes it; None where it is nothing of that kind, or not finite."""
     if name == "opacityMode":
         return 1 if str(value) == "presence" else 0
-    if kind in ("color3", "vector3"):
-        return Gf.Vec3f(*value)
+    numbers = np.asarray(value)
+    shape = (3,) if kind in ("color3", "vector3") else ()
+    if numbers.shape != shape or numbers.dtype.kind not in "fiub" or not np.isfinite(numbers).all():
+        return None
+    if shape:
+        return Gf.Vec3f(*(float(number) for number in numbers))
     return int(value) if kind == "integer" else float(value)
 
 
 def _primvar(graph: Graph, name: str, kind: str, value: Primvar) -> Sdf.Path:
     inputs: dict[str, tuple[str, Any]] = {"geomprop": ("string", value.name)}
-    if value.fallback is not None:
-        inputs["default"] = (kind, _constant(name, kind, value.fallback))
+    fallback = None if value.fallback is None else _constant(name, kind, value.fallback)
+    if fallback is not None:
+        inputs["default"] = (kind, fallback)
     return graph.node(f"{name}_Primvar", f"ND_geompropvalue_{kind}", inputs, kind)
 
 

@@ -1,6 +1,7 @@
 """Checking a result from what lies on the disk, with nothing remembered from the run."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -123,32 +124,37 @@ def _sources(provenance: Provenance) -> Iterator[Check]:
 
 def _composition(stage: Usd.Stage, source: Usd.Stage) -> list[Check]:
     where = stage.GetRootLayer().identifier
-    known = {_about_sublayers(str(error), source) for error in source.GetCompositionErrors()}
-    found = [_about_sublayers(str(error), stage) for error in stage.GetCompositionErrors()]
-    new = [one_line(error) for error in found if error not in known]
+    theirs = {stage.GetRootLayer(), stage.GetSessionLayer(), *source.GetUsedLayers()}
+    ours = [layer.identifier for layer in stage.GetUsedLayers() if layer not in theirs]
+    # What our layers have brought about names one of them; the rest the source has, too.
+    errors = [str(error) for error in stage.GetCompositionErrors()]
+    new = [one_line(error) for error in errors if any(f"@{name}@" in error for name in ours)]
     if not new:
         return [Check("composition", where, True, "no error")]
     return [Check("composition", where, False, error) for error in new]
 
 
-def _about_sublayers(error: str, stage: Usd.Stage) -> str:
-    """An error of composition without the names of the two layers that it was found from."""
-    for layer, name in ((stage.GetRootLayer(), "root"), (stage.GetSessionLayer(), "session")):
-        error = error.replace(f"@{layer.identifier}@", f"@{name}@")
-    return error
-
-
 def _validation(stage: Usd.Stage, source: Usd.Stage, style_path: Path, style_layer: Sdf.Layer) -> list[Check]:
     materials = {spec.path: spec for _, spec in stylized_materials(style_layer)}
-    context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().GetOrLoadAllValidators())
-    known = {_identity(error) for error in context.Validate(source)}
+    known = {_identity(error) for error in _found(source)}
     style, checks = Sdf.Layer.FindOrOpen(str(style_path)), []
-    for error in context.Validate(stage):
+    for error in _found(stage):
         excused = _is_materialx_node(error) or _comes_from_source(error, style)
         inherited = _identity(error, materials)
         if not excused and _identity(error) not in known and inherited not in known:
             checks.append(Check("validation", _identity(error)[1], False, error.GetMessage()))
     return checks or [Check("validation", stage.GetRootLayer().identifier, True, "no error")]
+
+
+def _found(stage: Usd.Stage) -> Iterator[Any]:
+    """What the validators find, but for those that cannot cope with the stage."""
+    validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
+    try:
+        yield from UsdValidation.ValidationContext(validators).Validate(stage)
+    except Tf.ErrorException:  # thrown by one, it hides what the others have found
+        for validator in validators:
+            with suppress(Tf.ErrorException):
+                yield from UsdValidation.ValidationContext([validator]).Validate(stage)
 
 
 def _identity(

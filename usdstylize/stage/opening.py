@@ -41,7 +41,10 @@ def open_stage(path: Path, only: Sequence[str] = (), heroes: Sequence[str] = ())
         stage = Usd.Stage.OpenMasked(root, session, mask)
         # Bindings decide which faces belong to which subset, so materials must be there: those of
         # instances and of what only a PointInstancer shows, too.
-        stage.ExpandPopulationMask(Usd.TraverseInstanceProxies(Usd.PrimAllPrimsPredicate))
+        try:
+            stage.ExpandPopulationMask(Usd.TraverseInstanceProxies(Usd.PrimAllPrimsPredicate))
+        except Tf.ErrorException:  # a fault of something that is only near: it must not cost this prim
+            return Usd.Stage.Open(root, session)
         return stage
     except Tf.ErrorException as error:
         raise StageError(
