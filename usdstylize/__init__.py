@@ -33,6 +33,7 @@ from usdstylize.results import ObjectResult, Observer, Plan, RunResult
 
 if TYPE_CHECKING:
     from usdstylize.author.select import select
+    from usdstylize.author.session import hide_in_session, show_in_session
     from usdstylize.author.verify import VerifyReport, verify
     from usdstylize.objects import Skipped, StageContents, StageObject
     from usdstylize.pipeline import inspect, stylize
@@ -60,8 +61,10 @@ __all__ = [
     "UsdStylizeError",
     "VerifyReport",
     "WeightsError",
+    "hide_in_session",
     "inspect",
     "select",
+    "show_in_session",
     "stylize",
     "verify",
 ]
@@ -74,8 +77,10 @@ _LAZY = {
     "StageContents": "objects",
     "StageObject": "objects",
     "VerifyReport": "author",
+    "hide_in_session": "author",
     "inspect": "pipeline",
     "select": "author",
+    "show_in_session": "author",
     "stylize": "pipeline",
     "verify": "author",
 }

@@ -167,7 +167,7 @@ def stylize(
     elif not flags.quiet:
         console.show_run(result)
     elif result.root_layer is not None:
-        print(result.root_layer)
+        print(result.session_layer or result.root_layer)
     finished = [obj for obj in result.objects if obj.status != "failed"]
     if result.interrupted:
         kept = f"{len(finished)} of {len(result.plan.objects)} objects are kept, --resume does the others"

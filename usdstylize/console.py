@@ -108,11 +108,18 @@ def show_run(result: RunResult) -> None:
     if result.root_layer is None:
         return
     path = shlex.quote(_short(result.root_layer))
-    print(f"\n{_short(result.root_layer)}  ({seconds(result.seconds)})")
-    print(f"  look at it   usdview {path}")
+    print(f"\n{_short(result.session_layer or result.root_layer)}  ({seconds(result.seconds)})")
+    if result.session_layer is None:
+        print(f"  look at it   usdview {path}")
+    else:
+        source, session = (shlex.quote(_short(file)) for file in (result.plan.stage, result.session_layer))
+        print(f"  look at it   usdview {source} --sessionLayer {session}")
+    if result.package is not None:
+        print(f"  hand it on   {_short(result.package)}")
     if result.plan.settings["network"] != "preview":
         print("  dial it      inputs:strength on each material under StylizedLooks, 0 (the source) to 1")
-    print(f"  undo it      usdstylize select {path} --style original, or remove its style layer")
+    if result.session_layer is None:
+        print(f"  undo it      usdstylize select {path} --style original, or remove its style layer")
 
 
 def show_verification(report: "VerifyReport") -> None:

@@ -193,6 +193,10 @@ class Options:
     """Where to compute."""
     weights: Path | None = None
     """Folder searched first for network weights (also: USDSTYLIZE_WEIGHTS)."""
+    package: bool = False
+    """Write the result as one .usdz as well, beside its root layer."""
+    in_session: bool = False
+    """Write nothing beside the stage: a session layer in the user's cache, or at --output."""
     force: bool = False
     """Replace a style that the output already holds."""
     resume: bool = False

@@ -99,7 +99,13 @@ def stylize(
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
     output = author.plan(
-        contents, style.name, output=options.output, force=options.force, resume=options.resume
+        contents,
+        style.name,
+        output=options.output or (author.session_folder(contents.path) if options.in_session else None),
+        # A look in the cache is there to be looked at again with other settings.
+        force=options.force or (options.in_session and not options.resume),
+        resume=options.resume,
+        package=options.package,
     )
     plan = Plan(
         stage=contents.path,
@@ -167,14 +173,28 @@ def stylize(
                 plan, output.root_layer, tuple(results), time.perf_counter() - started, interrupted
             )
             root_layer = writer.commit(run.to_dict(folder=output.textures_folder))
-    problems: tuple[str, ...] = ()
+    package: Path | None = None
+    problems: list[str] = []
     if root_layer is not None:
         try:
-            problems = tuple(str(check) for check in author.verify(root_layer).failed)
+            problems += map(str, author.verify(root_layer).failed)
+            if output.package is not None:
+                problems += map(str, author.write_package(root_layer, output.package))
+                package = output.package
+        except OutputError as error:
+            problems.append(str(error))
         except KeyboardInterrupt:  # the result is written and stays
             interrupted = True
-    seconds = time.perf_counter() - started
-    return RunResult(plan, root_layer, tuple(results), seconds, interrupted, problems)
+    return RunResult(
+        plan,
+        root_layer,
+        tuple(results),
+        time.perf_counter() - started,
+        interrupted,
+        session_layer=output.style_layer if root_layer is not None and options.in_session else None,
+        package=package,
+        problems=tuple(problems),
+    )
 
 
 def _stylize_group(

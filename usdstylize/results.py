@@ -67,6 +67,10 @@ class RunResult:
     objects: tuple[ObjectResult, ...]
     seconds: float
     interrupted: bool = False
+    session_layer: Path | None = None
+    """What shows the result on the source stage, where nothing was written beside it."""
+    package: Path | None = None
+    """The result as one .usdz, where that was asked for."""
     problems: tuple[str, ...] = ()
     """What `verify` found wrong with the written result, one sentence each; empty is good."""
 

@@ -27,6 +27,8 @@ class OutputPlan:
     """Opinions only; the root layer's first sublayer."""
     textures_folder: Path
     """Of this style."""
+    package: Path | None
+    """The result as one file, where that is asked for."""
     style_name: str
     """The variant's name."""
     existing: tuple[str, ...]
@@ -36,7 +38,13 @@ class OutputPlan:
 
 
 def plan(
-    contents: StageContents, style_name: str, *, output: Path | None, force: bool, resume: bool
+    contents: StageContents,
+    style_name: str,
+    *,
+    output: Path | None,
+    force: bool,
+    resume: bool,
+    package: bool = False,
 ) -> OutputPlan:
     """Where the result of ``contents`` in the style goes.
 
@@ -44,6 +52,7 @@ def plan(
         None.
     force: objects that hold the style already may be replaced.
     resume: objects that hold the style already will be kept by the caller.
+    package: the result will be written as a .usdz, too.
 
     Raises OutputError where that result exists already, cannot be written, or a file that is
     not ours stands in its place.
@@ -78,7 +87,10 @@ def plan(
             f"{root_layer} already holds the style {style_name} for {len(again)} of these objects; "
             "give --force to replace it or --resume to do only what is missing."
         )
-    return OutputPlan(root_layer, style_layer, textures, style_name, existing, provenance)
+    packed = root_layer.with_suffix(".usdz") if package else None
+    if packed is not None:
+        _existing(packed, contents.path)
+    return OutputPlan(root_layer, style_layer, textures, packed, style_name, existing, provenance)
 
 
 def existing_heroes(stage: Path, output: Path | None) -> tuple[str, ...]:
@@ -106,7 +118,10 @@ def _root_layer(stage: Path, output: Path | None) -> tuple[Path, str]:
         return Path(os.path.abspath(stage.with_name(f"{stage.stem}.stylized.usda"))), stage.stem
     output = Path(os.path.abspath(output))
     if output.suffix == ".usdz":
-        raise OutputError(f"{output} cannot be written, a package is never edited; give a folder or a .usda.")
+        raise OutputError(
+            f"{output} cannot be written, a package is never edited; give a folder or a .usda, and --package "
+            "for a package beside it."
+        )
     if output.suffix in _LAYER_SUFFIXES:
         return output, output.stem.removesuffix(".stylized")
     return output / f"{stage.stem}.stylized.usda", stage.stem

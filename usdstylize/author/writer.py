@@ -311,7 +311,7 @@ class Writer:
         for leftover in self._staging.parent.glob(f"{start}-*"):
             if not is_running(leftover.name.rsplit("-", 1)[1]):
                 shutil.rmtree(leftover, ignore_errors=True)
-        for path in (self.plan.style_layer, self.plan.root_layer):
+        for path in filter(None, (self.plan.style_layer, self.plan.root_layer, self.plan.package)):
             suffix = f".tmp{path.suffix}"
             for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*{suffix}*"):
                 if not is_running(leftover.name.removesuffix(ASIDE).removesuffix(suffix).rsplit(".", 1)[1]):

@@ -1,0 +1,201 @@
+"""Packages: a source that is one is read in place, and a result can be written as one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from author_results import bound, discover, problems, write_result
+from conftest import QUICK, build_tiny_stage, define_material, define_quad, unchanged
+from PIL import Image
+from pxr import Sdf, Usd, UsdShade, UsdUtils, UsdValidation
+
+from usdstylize import author, cli
+from usdstylize.errors import OutputError
+
+
+def build_package(folder: Path) -> Path:
+    """``tiny.usdz`` alone in a folder, its textures inside."""
+    root = build_tiny_stage(folder / "unpacked")
+    package = folder / "shot" / "tiny.usdz"
+    package.parent.mkdir()
+    assert UsdUtils.CreateNewUsdzPackage(str(root), str(package))
+    shutil.rmtree(folder / "unpacked")
+    return package
+
+
+def assets(stage: Usd.Stage) -> dict[str, Sdf.AssetPath]:
+    """Every composed asset, by its attribute."""
+    found = {}
+    for prim in stage.Traverse():
+        for attribute in prim.GetAttributes():
+            if isinstance(attribute.Get(), Sdf.AssetPath):
+                found[str(attribute.GetPath())] = attribute.Get()
+    return found
+
+
+def pack(result: Path) -> tuple[Path, tuple[author.Check, ...]]:
+    package = result.with_suffix(".usdz")
+    return package, author.write_package(result, package)
+
+
+def alone(package: Path, folder: Path) -> Usd.Stage:
+    """The package opened in an otherwise empty folder, everything that it came from gone."""
+    folder.mkdir()
+    moved = shutil.move(package, folder / "moved.usdz")
+    shutil.rmtree(package.parent)
+    return Usd.Stage.Open(str(moved))
+
+
+def inside(stage: Usd.Stage) -> bool:
+    prefix = stage.GetRootLayer().realPath + "["
+    return all(asset.resolvedPath.startswith(prefix) for asset in assets(stage).values())
+
+
+def package_findings(stage: Usd.Stage) -> list[str]:
+    """What the validators that usdchecker runs on packages say."""
+    registry = UsdValidation.ValidationRegistry()
+    names = [
+        f"usdUtilsValidators:{name}Validator"
+        for name in (
+            "UsdzPackage",
+            "PackageEncapsulation",
+            "RootPackage",
+            "FileExtension",
+            "MissingReference",
+        )
+    ]
+    context = UsdValidation.ValidationContext([registry.GetOrLoadValidatorByName(name) for name in names])
+    return [error.GetMessage() for error in context.Validate(stage)]
+
+
+def test_a_package_is_read_in_place(tmp_path: Path) -> None:
+    source = build_package(tmp_path)
+    with unchanged(source):
+        result = write_result(source)
+    assert problems(result) == []
+    assert author.verify(result).failed == ()
+    layer = Sdf.Layer.FindOrOpen(str(result))
+    assert list(layer.subLayerPaths) == ["./tiny.style.usda", "./tiny.usdz"]
+    network = assets(Usd.Stage.Open(str(result)))
+    base = network["/World/StylizedLooks/World__Left/StylizedNetwork/Base.inputs:file"]
+    assert base.path == "./tiny.usdz[textures/color.png]"
+    assert base.resolvedPath == f"{source}[textures/color.png]"
+
+
+def test_a_result_becomes_one_file_that_holds_everything(tiny_stage: Path, tmp_path: Path) -> None:
+    result = write_result(tiny_stage)
+    write_result(tiny_stage, "gouache", seed=1)
+    with unchanged(tiny_stage.parent, may_add=True):
+        package, checks = pack(result)
+    assert checks == ()
+    opened = alone(package, tmp_path / "elsewhere")
+    assert inside(opened)
+    assert len(assets(opened)) == 9
+    assert package_findings(opened) == []
+    assert problems(Path(opened.GetRootLayer().realPath)) == []
+    assert bound(opened, "/World/Left") == "/World/StylizedLooks/World__Left"
+    variants = opened.GetPrimAtPath("/World/StylizedLooks/World__Left").GetVariantSet("style")
+    for style in ("original", "ink", "gouache"):
+        variants.SetVariantSelection(style)
+        assert inside(opened), style
+
+
+def test_a_package_of_a_package_holds_its_source_as_it_is(tmp_path: Path) -> None:
+    result = write_result(build_package(tmp_path))
+    package, checks = pack(result)
+    assert checks == ()
+    opened = alone(package, tmp_path / "elsewhere")
+    assert inside(opened)
+    assert package_findings(opened) == []
+    base = assets(opened)["/World/StylizedLooks/World__Left/StylizedNetwork/Base.inputs:file"]
+    assert base.resolvedPath.endswith("moved.usdz[tiny.usdz[textures/color.png]]")
+
+
+@pytest.fixture
+def two_folders(tmp_path: Path) -> Path:
+    """A stage that reads ``../library/shared.png`` and UDIM tiles beside it."""
+    root = build_tiny_stage(tmp_path / "shot")
+    (tmp_path / "library").mkdir()
+    for name in ("library/shared.png", "shot/textures/skin.1001.png", "shot/textures/skin.1002.png"):
+        Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(tmp_path / name)
+    stage = Usd.Stage.Open(str(root))
+    for name, file in (("Shared", "../library/shared.png"), ("Skin", "./textures/skin.<UDIM>.png")):
+        material = define_material(stage, f"/World/Looks/{name}", file)
+        define_quad(stage, f"/World/{name}", material, x=4.0)
+    stage.Save()
+    return root
+
+
+def test_textures_from_elsewhere_and_udim_tiles_go_along(two_folders: Path, tmp_path: Path) -> None:
+    package, checks = pack(write_result(two_folders, mask=("/World/Shared", "/World/Left")))
+    assert checks == ()
+    shutil.rmtree(tmp_path / "library")
+    opened = alone(package, tmp_path / "elsewhere")
+    assert package_findings(opened) == []
+    shared = assets(opened)["/World/StylizedLooks/World__Shared/StylizedNetwork/Base.inputs:file"]
+    assert shared.resolvedPath.startswith(opened.GetRootLayer().realPath + "[")
+    skin = opened.GetAttributeAtPath("/World/Looks/Skin/Texture.inputs:file")
+    layer = skin.GetPropertyStack()[0].layer
+    tiles = UsdShade.UdimUtils.ResolveUdimTilePaths(skin.Get().path, layer)
+    assert [tile for _, tile in tiles] == ["1001", "1002"]
+
+
+def test_tiles_that_usd_would_lose_are_told_and_no_package_is_left(two_folders: Path, tmp_path: Path) -> None:
+    for tile in (two_folders.parent / "textures").glob("skin.*.png"):
+        tile.rename(tmp_path / "library" / tile.name)
+    stage = Usd.Stage.Open(str(two_folders))
+    skin = stage.GetAttributeAtPath("/World/Looks/Skin/Texture.inputs:file")
+    skin.Set("../library/skin.<UDIM>.png")
+    stage.Save()
+    result = write_result(two_folders, mask=("/World/Left",))
+    with (
+        unchanged(result.parent),
+        pytest.raises(OutputError, match=r"cannot hold @skin.<UDIM>.png@ of /World/Looks/Skin/Texture"),
+    ):
+        pack(result)
+
+
+def test_only_a_package_of_ours_is_replaced(tiny_stage: Path) -> None:
+    foreign = tiny_stage.with_name("tiny.stylized.usdz")
+    UsdUtils.CreateNewUsdzPackage(str(tiny_stage), str(foreign))
+    contents = discover(tiny_stage)
+
+    def plan() -> author.OutputPlan:
+        return author.plan(contents, "ink", output=None, force=True, resume=False, package=True)
+
+    with (
+        unchanged(tiny_stage.parent),
+        pytest.raises(OutputError, match=r"usdz exists and was not written by"),
+    ):
+        plan()
+    foreign.unlink()
+    package, _ = pack(write_result(tiny_stage))
+    before = package.read_bytes()
+    assert plan().package == package
+    assert pack(write_result(tiny_stage, seed=1, force=True))[1] == ()
+    assert package.read_bytes() != before
+
+
+def test_a_package_that_cannot_be_written_leaves_the_earlier_one(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    package, _ = pack(result)
+    (tiny_stage.parent / "textures/color.png").rename(tiny_stage.parent / "away.png")
+    names = sorted(path.name for path in tiny_stage.parent.iterdir())
+    checks = author.write_package(result, package)
+    # What the result itself has lost is not held against its package.
+    assert checks == ()
+    assert sorted(path.name for path in tiny_stage.parent.iterdir()) == names
+    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match="cannot be written"):
+        author.write_package(tiny_stage.with_name("gone.usda"), package)
+
+
+def test_the_command_line_writes_and_names_the_package(
+    tiny_stage: Path, style_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = cli.run([str(tiny_stage), "--style-set", str(style_folder), *QUICK, "--package", "--json"])
+    said = json.loads(capfd.readouterr().out)
+    assert (code, said["problems"]) == (0, [])
+    assert said["package"] == str(tiny_stage.with_name("tiny.stylized.usdz"))
+    assert package_findings(Usd.Stage.Open(said["package"])) == []
