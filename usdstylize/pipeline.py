@@ -79,7 +79,10 @@ def stylize(
     started = time.perf_counter()
     options, observer = options or Options(), observer or Silent()
 
-    contents = _read(stage_path, options, author.existing_heroes(Path(stage_path), options.output))
+    place = options.output
+    if options.in_session and place is None:
+        place = author.session_folder(Path(stage_path))
+    contents = _read(stage_path, options, author.existing_heroes(Path(stage_path), place))
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
 
@@ -101,7 +104,7 @@ def stylize(
     output = author.plan(
         contents,
         style.name,
-        output=options.output or (author.session_folder(contents.path) if options.in_session else None),
+        output=place,
         # A look in the cache is there to be looked at again with other settings.
         force=options.force or (options.in_session and not options.resume),
         resume=options.resume,
