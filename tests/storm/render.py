@@ -78,7 +78,9 @@ def make_context() -> None:
 def bound_materials(stage: Usd.Stage) -> set[Sdf.Path]:
     """Paths of the materials that some mesh or subset of the stage shows."""
     found = set()
-    for prim in stage.Traverse(Usd.TraverseInstanceProxies()):
+    # Mere overs, too: a PointInstancer draws such prototypes.
+    drawn = Usd.TraverseInstanceProxies(Usd.PrimIsActive & Usd.PrimIsLoaded & ~Usd.PrimIsAbstract)
+    for prim in Usd.PrimRange(stage.GetPseudoRoot(), drawn):
         if prim.IsA(UsdGeom.Gprim) or prim.IsA(UsdGeom.Subset):
             material = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial()[0]
             if material:

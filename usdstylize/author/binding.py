@@ -69,9 +69,12 @@ def plan_binding(
 def _sites(
     prototypes: Sequence[Prototype], target: Sdf.Path, ancestor: Sdf.Path | None
 ) -> tuple[tuple[Sdf.Path, Sdf.Path | None], ...]:
+    own = layer_path(prototypes, target)
     if ancestor is None:
-        return ((layer_path(prototypes, target), None),)
-    return tuple(collection_sites(prototypes, ancestor, target))
+        return ((own, None),)
+    sites = tuple(collection_sites(prototypes, ancestor, target))
+    # Storm never looks above an instance for a stronger binding, so it needs the plain one.
+    return sites if own == target else (*sites, (own, None))
 
 
 def wins(prim: Usd.Prim, material: Sdf.Path) -> bool:

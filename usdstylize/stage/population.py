@@ -10,7 +10,7 @@ from usdstylize.errors import StageError
 from usdstylize.objects import Prototype, Skipped
 from usdstylize.stage.names import prototype_name
 from usdstylize.stage.sharing import Occurrence, by_look
-from usdstylize.stage.walk import walk
+from usdstylize.stage.walk import Unselected, walk
 
 __all__ = ["Candidate", "Population", "mask_paths", "survey"]
 
@@ -37,7 +37,7 @@ class Population:
     prototypes: list[Prototype] = field(default_factory=list)
 
 
-Found = Candidate | Skipped
+Found = Candidate | Skipped | Unselected
 
 
 def mask_paths(stage: Usd.Stage, mask: Sequence[str], option: str = "--mask") -> list[Sdf.Path]:
@@ -108,9 +108,24 @@ def survey(
     for item in reversed(once.values()):
         if isinstance(item, Candidate):
             population.candidates.append(item)
-        else:
+        elif isinstance(item, Skipped):
             population.skipped.append(item)
+    population.skipped += _left_alone([item for item in once.values() if isinstance(item, Unselected)])
     return population
+
+
+def _left_alone(found: Sequence[Unselected]) -> Iterator[Skipped]:
+    """The variants that are not selected, those of alike prims in one sentence."""
+    alike: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for item in reversed(found):
+        alike.setdefault((item.variant_set, item.shown, item.others), []).append(item.path)
+    for (variant_set, shown, others), paths in alike.items():
+        more = f" (and {len(paths) - 1} more like it)" if len(paths) > 1 else ""
+        yield Skipped(
+            paths[0],
+            f"{paths[0]}{more} shows {shown or 'none'} of its variant set {variant_set}; {', '.join(others)} "
+            f"{'is' if len(others) == 1 else 'are'} left alone, select and stylise what is to have a style.",
+        )
 
 
 def _in_stage_order(instances: Iterable[Usd.Prim]) -> list[Usd.Prim]:
@@ -162,7 +177,7 @@ def _shared(
                     inner = item.GetPrototype().GetPath()
                     pending.setdefault(inner, []).append(Occurrence(item, outermost))
                     continue
-                path = Sdf.Path(item.path) if isinstance(item, Skipped) else item.GetPath()
+                path = item.GetPath() if isinstance(item, UsdGeom.Mesh) else Sdf.Path(item.path)
                 if not any(path.HasPrefix(root) or root.HasPrefix(path) for root in local):
                     continue
                 if isinstance(item, UsdGeom.Mesh):

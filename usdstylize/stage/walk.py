@@ -1,12 +1,14 @@
 """The prims that draw, one after the other, as Hydra would draw them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from pxr import Usd, UsdGeom
 
 from usdstylize.objects import Skipped
 
-__all__ = ["ALL_DEFINED", "walk"]
+__all__ = ["ALL_DEFINED", "Unselected", "walk"]
 
 # Not the default predicates: inactive prims are to be told, not passed over.
 ALL_DEFINED = Usd.TraverseInstanceProxies(Usd.PrimIsDefined & ~Usd.PrimIsAbstract)
@@ -14,9 +16,20 @@ _ALL_CONCRETE = Usd.TraverseInstanceProxies(~Usd.PrimIsAbstract)
 """A PointInstancer draws prototypes that are mere overs, too."""
 
 
-def walk(
-    root: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode
-) -> Iterator[UsdGeom.Mesh | Skipped | Usd.Prim]:
+@dataclass(frozen=True)
+class Unselected:
+    """A variant set, and those of its variants that the stage does not show."""
+
+    path: str
+    variant_set: str
+    shown: str
+    others: tuple[str, ...]
+
+
+Item: TypeAlias = UsdGeom.Mesh | Usd.Prim | Skipped | Unselected
+
+
+def walk(root: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode) -> Iterator[Item]:
     """What lies at or under ``root``, in stage order: meshes to stylise, instances, the rest skipped.
 
     ``root`` is entered even where it is an instance; an instance below it is yielded as its
@@ -65,7 +78,7 @@ def _hidden(prim: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode) -> str:
 
 def _point_instancer(
     instancer: UsdGeom.PointInstancer, purposes: Sequence[str], time: Usd.TimeCode
-) -> Iterator[UsdGeom.Mesh | Skipped | Usd.Prim]:
+) -> Iterator[Item]:
     """What the prototypes hold that some point shows. Nothing else below the instancer draws."""
     path, stage = instancer.GetPath(), instancer.GetPrim().GetStage()
     indices = list(instancer.GetProtoIndicesAttr().Get(time) or [])
@@ -95,17 +108,11 @@ def _point_instancer(
         yield Skipped(str(path), reason, broken=True)
 
 
-def _unselected(prim: Usd.Prim) -> Iterator[Skipped]:
-    """The variants that the stage does not show, of which nothing is known or changed."""
-    path, sets = prim.GetPath(), prim.GetVariantSets()
+def _unselected(prim: Usd.Prim) -> Iterator[Unselected]:
+    path, sets = str(prim.GetPath()), prim.GetVariantSets()
     for name in sets.GetNames():
         chosen = sets.GetVariantSet(name)
         selection = chosen.GetVariantSelection()
-        others = [variant for variant in chosen.GetVariantNames() if variant != selection]
+        others = tuple(variant for variant in chosen.GetVariantNames() if variant != selection)
         if others:
-            reason = (
-                f"{path} shows {selection or 'none'} of its variant set {name}; "
-                f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} left alone, "
-                "select and stylise what is to have a style, too."
-            )
-            yield Skipped(str(path), reason)
+            yield Unselected(path, name, selection, others)
