@@ -22,9 +22,9 @@ from usdstylize.author.shared_checks import left_behind, shared_prototypes, show
 from usdstylize.author.sharing import users
 from usdstylize.author.surface import DIFFUSE_SHARE
 from usdstylize.encoding import srgb_to_linear
-from usdstylize.errors import MaterialError, OutputError, UsdStylizeError, one_line
+from usdstylize.errors import MaterialError, OutputError, StageError, UsdStylizeError, one_line
 from usdstylize.objects import StageContents, StageObject
-from usdstylize.stage.opening import first_sentence, quiet
+from usdstylize.stage.opening import open_stage, quiet
 
 __all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "Check", "VerifyReport", "verify"]
 
@@ -86,12 +86,9 @@ def verify(root_layer: Path) -> VerifyReport:
     with quiet():
         checks = list(_sources(provenance))
         try:
-            stage = Usd.Stage.Open(str(root_layer))
-            source = Usd.Stage.Open(str(provenance.source))
-        except Tf.ErrorException as problem:
-            checks.append(
-                Check("composition", str(root_layer), False, f"It does not open: {first_sentence(problem)}.")
-            )
+            stage, source = open_stage(root_layer), open_stage(provenance.source)
+        except StageError as problem:
+            checks.append(Check("composition", str(root_layer), False, str(problem)))
             return VerifyReport(root_layer, tuple(checks))
         checks += _composition(stage, source)
         checks += _validation(stage, source, style_path, style_layer)

@@ -8,6 +8,7 @@ from pxr import Usd, UsdGeom, UsdShade
 
 from usdstylize.errors import MaterialError, MeshError
 from usdstylize.stage.arrays import read_integers
+from usdstylize.stage.mtlx_layers import why_empty
 
 __all__ = ["FaceSet", "bound_materials", "face_sets"]
 
@@ -97,10 +98,7 @@ def _dangling(prim: Usd.Prim, relationship: Usd.Relationship) -> str:
     target = targets[-1] if targets else "nothing"
     stage = prim.GetStage()
     for error in stage.GetCompositionErrors():
-        if ".mtlx@" in str(error):
-            return (
-                f"{prim.GetPath()} is bound to {target}, which is not on the stage: a MaterialX document "
-                "that is referenced arrives empty, as this build of USD has no usdMtlx; "
-                "bind a UsdPreviewSurface."
-            )
+        why = why_empty(str(error))
+        if why:
+            return f"{prim.GetPath()} is bound to {target}, which is not on the stage: {why}."
     return f"{prim.GetPath()} is bound to {target}, which is no Material on the stage; bind it again."

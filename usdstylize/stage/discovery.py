@@ -16,6 +16,7 @@ from usdstylize.stage.colorspaces import use_ocio
 from usdstylize.stage.geometry import Geometry, build_mesh, read_geometry
 from usdstylize.stage.grouping import group_objects
 from usdstylize.stage.heroes import make_heroes
+from usdstylize.stage.mtlx_layers import included_documents, why_empty
 from usdstylize.stage.names import object_name
 from usdstylize.stage.opening import first_sentence, open_stage, quiet, read_time
 from usdstylize.stage.population import Candidate, mask_paths, survey
@@ -218,15 +219,17 @@ def _composition_errors(stage: Usd.Stage, mask: Sequence[Sdf.Path]) -> list[Skip
         path = error.rootSite.path
         if any(path.HasPrefix(root) or root.HasPrefix(path) for root in mask):
             message = " ".join(str(error).split()).rstrip(" .")
-            if ".mtlx@" in message:
-                message += "; a MaterialX document arrives empty, as this build of USD has no usdMtlx"
+            why = why_empty(message)
+            message += f"; {why}" if why else ""
             reason = one_line(f"{path} does not compose fully: {message}.")
             found.append(Skipped(str(path), reason, broken=True))
     return found
 
 
 def _sources(stage: Usd.Stage, objects: Sequence[StageObject]) -> tuple[FileHash, ...]:
-    files = {layer.realPath or layer.identifier for layer in stage.GetUsedLayers() if not layer.anonymous}
+    layers = [layer for layer in stage.GetUsedLayers() if not layer.anonymous]
+    files = {layer.realPath or layer.identifier for layer in layers}
+    files |= {file for layer in layers for file in included_documents(layer)}
     files |= {file for found in objects if isinstance(found.base, TextureFile) for file in found.base.files}
     # What lies in a package changes with the package, so that is the file to watch.
     outer = {Ar.SplitPackageRelativePathOuter(f)[0] if Ar.IsPackageRelativePath(f) else f for f in files}

@@ -8,6 +8,7 @@ from pathlib import Path
 from pxr import Sdf, Tf, Usd, UsdUtils
 
 from usdstylize.errors import StageError
+from usdstylize.stage.mtlx_layers import open_with_documents
 
 __all__ = ["first_sentence", "open_stage", "quiet", "read_time"]
 
@@ -35,21 +36,25 @@ def open_stage(path: Path, only: Sequence[str] = (), heroes: Sequence[str] = ())
         root, session = Sdf.Layer.FindOrOpen(str(path)), Sdf.Layer.CreateAnonymous(".usda")
         for hero in heroes:
             Sdf.CreatePrimInLayer(session, hero).instanceable = False
-        if not only:
-            return Usd.Stage.Open(root, session)
-        mask = Usd.StagePopulationMask([Sdf.Path(prim) for prim in only])
-        stage = Usd.Stage.OpenMasked(root, session, mask)
-        # Bindings decide which faces belong to which subset, so materials must be there: those of
-        # instances and of what only a PointInstancer shows, too.
-        try:
-            stage.ExpandPopulationMask(Usd.TraverseInstanceProxies(Usd.PrimAllPrimsPredicate))
-        except Tf.ErrorException:  # a fault of something that is only near: it must not cost this prim
-            return Usd.Stage.Open(root, session)
-        return stage
+        return open_with_documents(lambda: _open(root, session, only))
     except Tf.ErrorException as error:
         raise StageError(
             f"Stage {path} cannot be opened ({first_sentence(error)}); repair or restore it."
         ) from error
+
+
+def _open(root: Sdf.Layer, session: Sdf.Layer, only: Sequence[str]) -> Usd.Stage:
+    if not only:
+        return Usd.Stage.Open(root, session)
+    mask = Usd.StagePopulationMask([Sdf.Path(prim) for prim in only])
+    stage = Usd.Stage.OpenMasked(root, session, mask)
+    # Bindings decide which faces belong to which subset, so materials must be there: those of
+    # instances and of what only a PointInstancer shows, too.
+    try:
+        stage.ExpandPopulationMask(Usd.TraverseInstanceProxies(Usd.PrimAllPrimsPredicate))
+    except Tf.ErrorException:  # a fault of something that is only near: it must not cost this prim
+        return Usd.Stage.Open(root, session)
+    return stage
 
 
 def read_time(stage: Usd.Stage, frame: float | None) -> Usd.TimeCode:
