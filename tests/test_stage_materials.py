@@ -351,3 +351,16 @@ def test_an_animated_base_colour_says_that_one_frame_counts(picture: Path) -> No
         assert "is animated" in " ".join(found.notes), name
         (picture.parent / "scene.usda").unlink()
     assert read_one(picture.parent, lambda stage: None)[0].notes == ()
+
+
+def test_an_interface_without_a_value_leaves_the_default(picture: Path) -> None:
+    """As usdMtlx connects every input of a surface, set or not."""
+
+    def edit(stage: Usd.Stage) -> None:
+        outer = UsdShade.Material.Get(stage, LOOK).CreateInput("color", Sdf.ValueTypeNames.Color3f)
+        inner = shader(stage, "Surface").GetInput("diffuseColor")
+        inner.GetAttr().ClearConnections()
+        inner.ConnectToSource(outer)
+
+    found, _ = read_one(picture.parent, edit)
+    assert found.base == ConstantColor((0.18, 0.18, 0.18))

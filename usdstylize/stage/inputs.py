@@ -26,12 +26,29 @@ def producer(shader: UsdShade.Shader, name: str) -> Usd.Attribute | None:
     producers = shader_input.GetValueProducingAttributes()
     if producers:
         return producers[0]
-    if shader_input.GetAttr().HasAuthoredConnections():
+    if shader_input.GetAttr().HasAuthoredConnections() and not _is_unset(shader_input):
         raise MaterialError(
             f"Shader {shader.GetPath()} has a connection on inputs:{name} that is cyclic or leads nowhere; "
             "reconnect it."
         )
     return None
+
+
+def _is_unset(shader_input: UsdShade.Input) -> bool:
+    """Whether the connection ends at an interface input that has no value: then the default counts.
+
+    usdMtlx connects every input of a surface to one, set or not.
+    """
+    passed = set()
+    while shader_input and shader_input.GetAttr().GetPath() not in passed:
+        passed.add(shader_input.GetAttr().GetPath())
+        if not shader_input.GetAttr().HasAuthoredConnections():
+            return True
+        sources, _ = shader_input.GetConnectedSources()
+        if not sources or sources[0].sourceType != UsdShade.AttributeType.Input:
+            return False
+        shader_input = sources[0].source.GetInput(sources[0].sourceName)
+    return False
 
 
 def producing_shader(attribute: Usd.Attribute) -> UsdShade.Shader | None:
