@@ -289,32 +289,28 @@ def test_two_runs_at_once_both_arrive(tiny_stage: Path) -> None:
 
 def test_an_object_that_cannot_be_written_leaves_no_opinion(tiny_stage: Path) -> None:
     source = Usd.Stage.Open(str(tiny_stage))
-    odd = define_material(source, "/World/Looks/Odd", "./textures/color.png")
-    UsdShade.MaterialBindingAPI(source.GetPrimAtPath("/World/Left")).Bind(odd)
-    reader = UsdShade.Shader.Define(source, "/World/Looks/Odd/Rough")
-    reader.CreateIdAttr("UsdPrimvarReader_float")
-    # A name that another shader computes: nobody can follow that.
-    name = UsdShade.Shader.Define(source, "/World/Looks/Odd/Name")
-    name.CreateIdAttr("Studio_name")
-    reader.CreateInput("varname", Sdf.ValueTypeNames.String).ConnectToSource(
-        name.CreateOutput("out", Sdf.ValueTypeNames.String)
-    )
-    surface = UsdShade.Shader.Get(source, "/World/Looks/Odd/Surface")
-    surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).ConnectToSource(
-        reader.CreateOutput("result", Sdf.ValueTypeNames.Float)
-    )
+    left = source.GetPrimAtPath("/World/Left")
+    left.RemoveProperty("primvars:st")  # so that its new UVs are written before its binding is found to fail
+    collection = Usd.CollectionAPI.Apply(left, "A")  # sorts before any name of ours
+    collection.CreateIncludesRel().AddTarget("/World/Left")
+    binding = UsdShade.MaterialBindingAPI.Apply(left)
+    paint = UsdShade.Material.Get(source, "/World/Looks/Paint")
+    binding.Bind(collection, paint, "A", UsdShade.Tokens.strongerThanDescendants)
     source.Save()
     contents = discover(tiny_stage)
     plan = author.plan(contents, "ink", output=None, force=False, resume=False)
     left, right = contents.objects
     with author.Writer(plan, contents, strength=1.0, network="both") as writer:
-        with pytest.raises(MaterialError, match=r"Rough has its inputs:varname computed by /World/Looks/Odd"):
+        with pytest.raises(MaterialError, match="cannot be overruled"):
             writer.write_object(left, stage.load(contents, left), texture(offsets()))
         writer.write_object(right, stage.load(contents, right), texture(offsets()))
         result = writer.commit({})
     opened = Usd.Stage.Open(str(result))
     assert not opened.GetPrimAtPath("/World/StylizedLooks/World__Left")
-    assert bound(opened, "/World/Left") == "/World/Looks/Odd"
+    assert bound(opened, "/World/Left") == "/World/Looks/Paint"
+    style = plan.style_layer.read_text()
+    assert "Left" not in style
+    assert "Right" in style
     assert author.verify(result).failed == ()
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import usdstylize
-from benchmarks import draft, judge, nnfm, visibility
+from benchmarks import authoring, draft, judge, nnfm, visibility
 from benchmarks.baselines import baselines
 from benchmarks.judge_network import DEFAULT_WEIGHTS, GoogLeNet
 from benchmarks.measures import lab, palette_difference, pearson, seam_ratio
@@ -290,3 +290,14 @@ def test_the_parts_of_an_iteration_add_up(tiny_stage: Path, style_folder: Path) 
         assert times.parts["other"] >= 0
         assert sum(times.parts.values()) == pytest.approx(times.loop)
         assert times.loop <= times.wall
+
+
+def test_authoring_writes_what_it_times(tmp_path: Path) -> None:
+    root = authoring.build_stage(tmp_path, 7, 16)
+    times = authoring.timed_authoring(root, 16)
+    assert (times.objects, times.problems) == (7, ())
+    assert times.layer_bytes == (tmp_path / "props.style.usda").stat().st_size > 0
+    ours, alone = tmp_path / "props.style" / "ink", tmp_path / "floor"
+    assert len(list(ours.rglob("*.exr"))) == len(list(ours.rglob("*.png"))) == 7
+    assert {path.name for path in alone.iterdir()} == {"TS.exr", "baked.png"}
+    assert all(times.seconds[part] > 0 for part in ("inspect", "load", "write objects", "commit", "floor"))

@@ -6,8 +6,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -82,6 +81,8 @@ class Writer:
         self._source = _open_layer(contents.path)
         self._style_digest = _digest(plan.style_layer)
         self._style = read_layer(plan.style_layer) or new_style_layer(self._source)
+        self._is_stale = False
+        """Whether the layer in memory holds more than the opinions of what is done."""
 
     def __enter__(self) -> Self:
         """Raises OutputError where the folders cannot be made."""
@@ -126,12 +127,16 @@ class Writer:
                 check_material(stage, obj)
                 with told(self.plan.textures_folder):
                     textures = self._write_textures(obj, data, texture, own)
-            with _unchanged_on_error(self._style):
-                remarks = self._write_opinions(self._style, stage, obj, textures, data.new_uvs)
-                facts = _describe(obj, data, texture, textures, own, self.contents.frame, remarks)
-                self.remarks[obj.name], self._written[obj.name] = remarks, facts
-                self._seeds.append(texture.seed)
-                self._done.append((obj, textures, data.new_uvs))
+            if self._is_stale:
+                self._rewrite(self._done)
+            # Where this fails or is interrupted half-way, its opinions are in the layer in part.
+            self._is_stale = True
+            remarks = self._write_opinions(self._style, stage, obj, textures, data.new_uvs)
+            facts = _describe(obj, data, texture, textures, own, self.contents.frame, remarks)
+            self.remarks[obj.name], self._written[obj.name] = remarks, facts
+            self._seeds.append(texture.seed)
+            self._done.append((obj, textures, data.new_uvs))
+            self._is_stale = False
 
     def _open_source(self, obj: StageObject) -> Usd.Stage:
         """The source stage with what matters to this object's look alone."""
@@ -235,15 +240,20 @@ class Writer:
         """
         order = {obj.path: number for number, obj in enumerate(self.contents.objects)}
         ordered = sorted(self._done, key=lambda done: order.get(done[0].path, len(order)))
-        if ordered == self._done and _digest(self.plan.style_layer) == self._style_digest:
-            return self.plan.provenance
-        self._style = read_layer(self.plan.style_layer) or new_style_layer(self._source)
-        with quiet():
-            whole = open_stage(self.contents.path)  # keeps the layers that each object opens again
-            for obj, textures, uvs in ordered:
-                self._write_opinions(self._style, self._open_source(obj), obj, textures, uvs)
-            del whole
+        is_newest = _digest(self.plan.style_layer) == self._style_digest
+        if ordered != self._done or self._is_stale or not is_newest:
+            with quiet():
+                self._rewrite(ordered)
         return read_provenance(self._style, self.plan.style_layer.parent)
+
+    def _rewrite(self, done: Sequence[tuple[StageObject, Textures | None, NewUVs | None]]) -> None:
+        """Write the opinions of what is done over what lies on the disk."""
+        style = read_layer(self.plan.style_layer) or new_style_layer(self._source)
+        whole = open_stage(self.contents.path)  # keeps the layers that each object opens again
+        for obj, textures, uvs in done:
+            self._write_opinions(style, self._open_source(obj), obj, textures, uvs)
+        del whole
+        self._style, self._is_stale = style, False
 
     def _write_textures(
         self, obj: StageObject, data: ObjectData, texture: StyleTexture, strength: float
@@ -316,18 +326,6 @@ class Writer:
             for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*{suffix}*"):
                 if not is_running(leftover.name.removesuffix(ASIDE).removesuffix(suffix).rsplit(".", 1)[1]):
                     leftover.unlink(missing_ok=True)
-
-
-@contextmanager
-def _unchanged_on_error(layer: Sdf.Layer) -> Iterator[None]:
-    """An object that fails or is interrupted half-way leaves no opinion behind."""
-    before = Sdf.Layer.CreateAnonymous(".usda")
-    before.TransferContent(layer)
-    try:
-        yield
-    except BaseException:
-        layer.TransferContent(before)
-        raise
 
 
 def _digest(path: Path) -> str | None:

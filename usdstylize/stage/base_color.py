@@ -25,6 +25,10 @@ _NO_NUMBER = np.uint16(0x7C00)
 """The exponent of a half float that is NaN or infinite."""
 
 
+_LARGEST = 1e10
+"""Of a float texel: what is larger is no light but a fault, and would overflow when decoded."""
+
+
 def read_base_color(texture: TextureFile, file: str) -> tuple[Float32, str]:
     """T, (H, W, 3) float32 sRGB-encoded, row 0 is the top; and what had to be repaired, if anything.
 
@@ -100,11 +104,14 @@ def _by_pieces(codes: NDArray[Any], encode: Callable[[NDArray[Any]], Float32]) -
 
 
 def _repaired(codes: NDArray[Any], texture: TextureFile, file: str) -> tuple[NDArray[Any], str]:
-    """NaN and infinities filled from the nearest texel that has a number, and a remark on it."""
+    """NaN and infinities (and what is as good as that) filled from the nearest texel that has a
+    number, and a remark on it.
+    """
     if codes.dtype == np.float16:
         broken = ((codes.view(np.uint16) & _NO_NUMBER) == _NO_NUMBER).any(axis=-1)
     elif codes.dtype == np.float32:
-        broken = ~np.isfinite(codes).all(axis=-1)
+        with np.errstate(invalid="ignore"):
+            broken = ~(np.abs(codes) < _LARGEST).all(axis=-1)
     else:
         return codes, ""
     count = int(broken.sum())

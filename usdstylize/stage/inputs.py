@@ -10,8 +10,8 @@ from usdstylize.errors import MaterialError
 __all__ = ["frozen", "input_value", "numbers", "producer", "producing_shader", "shader_id"]
 
 
-_LARGEST = 1e18
-"""Of a number in a shader: squares must fit into single precision."""
+_LARGEST = 1e9
+"""Of a number in a shader: times the largest texel it must fit into single precision."""
 
 
 def producer(shader: UsdShade.Shader, name: str) -> Usd.Attribute | None:
