@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from author_results import bound, discover, offsets, problems, texture, write_result
-from conftest import build_tiny_stage, define_material, digests, unchanged
+from conftest import build_tiny_stage, digests, unchanged
 from pxr import Sdf, Usd, UsdGeom, UsdShade
 
 from usdstylize import author, stage
