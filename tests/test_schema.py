@@ -353,3 +353,17 @@ def test_settings_are_read_even_where_usd_met_the_schema_too_late(tiny_stage: Pa
         [sys.executable, "-c", script, str(tiny_stage)], env=clean, capture_output=True, text=True, check=True
     )
     assert run.stdout == "[5, 5]\n"
+
+
+def test_instances_that_ask_for_different_things_get_them(tiny_stage: Path) -> None:
+    shot = Usd.Stage.CreateNew(str(tiny_stage.with_name("shot.usda")))
+    for name, said in (("A", {"enabled": False}), ("B", {"seed": 7}), ("C", {"seed": 8}), ("D", {"seed": 7})):
+        prim = UsdGeom.Xform.Define(shot, f"/Shot/{name}").GetPrim()
+        prim.GetReferences().AddReference("./tiny.usda", "/World")
+        prim.SetInstanceable(True)
+        say(prim, **said)
+    shot.Save()
+    contents = inspect(tiny_stage.with_name("shot.usda"))
+    lefts = {o.path: (o.settings.seed, o.instances) for o in contents.objects if o.path.endswith("Left")}
+    assert lefts == {"/Shot/B/Left": (7, ("/Shot/B", "/Shot/D")), "/Shot/C/Left": (8, ("/Shot/C",))}
+    assert [item.path for item in contents.skipped] == ["/Shot/A"]
