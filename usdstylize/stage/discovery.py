@@ -5,24 +5,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pxr import Ar, Sdf, Tf, Usd, UsdSkel
+from pxr import Sdf, Tf, Usd, UsdSkel
 
 from usdstylize.errors import InputError, MeshError, ObjectError, one_line
-from usdstylize.objects import FileHash, Mesh, Skipped, StageContents, StageObject, TextureFile
+from usdstylize.objects import Mesh, Skipped, StageContents, StageObject, TextureFile
 from usdstylize.options import Unit
-from usdstylize.stage.assets import hash_file
 from usdstylize.stage.bindings import FaceSet, face_sets
 from usdstylize.stage.colorspaces import use_ocio
 from usdstylize.stage.geometry import Geometry, build_mesh, read_geometry
 from usdstylize.stage.grouping import group_objects
 from usdstylize.stage.heroes import make_heroes
-from usdstylize.stage.mtlx_layers import included_documents, why_empty
+from usdstylize.stage.mtlx_layers import why_empty
 from usdstylize.stage.names import object_name
 from usdstylize.stage.opening import first_sentence, open_stage, quiet, read_time
 from usdstylize.stage.population import Candidate, mask_paths, survey
 from usdstylize.stage.proxies import share_proxies
 from usdstylize.stage.settings import StageSettings
 from usdstylize.stage.shading import trace_look
+from usdstylize.stage.sources import sources
 from usdstylize.stage.udim import lost_triangles
 from usdstylize.stage.uvs import choose_uvs
 
@@ -84,7 +84,7 @@ def discover(
                 stage, share_proxies(stage, objects), by=by, share_materials=share_materials
             ),
             skipped=(*skipped, *population.skipped),
-            sources=_sources(stage, objects),
+            sources=sources(stage, objects, time),
             prototypes=tuple(population.prototypes),
             heroes=alone,
         )
@@ -224,13 +224,3 @@ def _composition_errors(stage: Usd.Stage, mask: Sequence[Sdf.Path]) -> list[Skip
             reason = one_line(f"{path} does not compose fully: {message}.")
             found.append(Skipped(str(path), reason, broken=True))
     return found
-
-
-def _sources(stage: Usd.Stage, objects: Sequence[StageObject]) -> tuple[FileHash, ...]:
-    layers = [layer for layer in stage.GetUsedLayers() if not layer.anonymous]
-    files = {layer.realPath or layer.identifier for layer in layers}
-    files |= {file for layer in layers for file in included_documents(layer)}
-    files |= {file for found in objects if isinstance(found.base, TextureFile) for file in found.base.files}
-    # What lies in a package changes with the package, so that is the file to watch.
-    outer = {Ar.SplitPackageRelativePathOuter(f)[0] if Ar.IsPackageRelativePath(f) else f for f in files}
-    return tuple(FileHash(file, hash_file(file)) for file in sorted(outer))
