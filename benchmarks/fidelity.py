@@ -1,6 +1,6 @@
 """The table of docs/fidelity.md: what the proofs measured, row by row of what a studio's stages have.
 
-    python -m benchmarks.fidelity [--json OUT.json] [--three-js THREE.json]
+    python -m benchmarks.fidelity [--numbers ALL.json] [--three-js THREE.json]
 
 Runs the tests of tests/storm and tests/usdmtlx (their Pythons as for .ci/run), notes the left side of
 every assertion `measured <= limit` that holds, and writes the largest of each kind into the table
@@ -9,6 +9,7 @@ between the markers in docs/fidelity.md. Exit code 1 when a test fails or a row 
 
 import fnmatch
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ from benchmarks.fidelity_rows import ROWS, Row
 DOCUMENT = Path(__file__).parents[1] / "docs" / "fidelity.md"
 MARKERS = "<!-- table -->", "<!-- /table -->"
 TESTS = ("tests/storm", "tests/usdmtlx")
-_COMPARED = re.compile(r"(?:np\.float\d+\()?([\d.e+-]+)\)? <=? (?:np\.float\d+\()?([\d.e+-]+)")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w(])")
 
 app = App(name="benchmarks.fidelity", help="The table of docs/fidelity.md, measured.")
 
@@ -37,10 +38,11 @@ class Recorder:
     measured: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     def pytest_assertion_pass(self, item: pytest.Item, lineno: int, orig: str, expl: str) -> None:
-        compared = _COMPARED.match(expl)
-        if compared:
-            pair = float(compared[1]), float(compared[2])
-            self.measured.setdefault(item.nodeid, []).append(pair)
+        left, compared, right = expl.partition("\n")[0].partition(" <= ")
+        sides = [[float(number) for number in _NUMBER.findall(side)] for side in (left, right)]
+        if compared and all(sides) and len(sides[0]) == 1:
+            # A limit may be a share of something: "(0.02 * np.float64(0.17))".
+            self.measured.setdefault(item.nodeid, []).append((sides[0][0], math.prod(sides[1])))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.failed:
@@ -48,13 +50,20 @@ class Recorder:
 
 
 @app.default
-def main(*, json_out: Path | None = None, three_js: Path | None = None, document: Path = DOCUMENT) -> int:
+def main(
+    *tests: str,
+    numbers: Path | None = None,
+    three_js: Path | None = None,
+    document: Path = DOCUMENT,
+) -> int:
     """Run the proofs and write the table.
 
     Parameters
     ----------
-    json_out
-        Also write every number here.
+    tests
+        Run these only, as pytest names them; every proof where none is given.
+    numbers
+        A file that keeps every number: what it holds of tests that are not run now stays.
     three_js
         What `python -m benchmarks.clients.three_js --json-out` wrote.
     document
@@ -62,9 +71,13 @@ def main(*, json_out: Path | None = None, three_js: Path | None = None, document
     """
     recorder = Recorder()
     options = ["-q", "-p", "no:cacheprovider", "-o", "enable_assertion_pass_hook=true"]
-    code = pytest.main([*options, *TESTS], plugins=[recorder])
-    if json_out is not None:
-        json_out.write_text(json.dumps(vars(recorder), indent=1))
+    code = pytest.main([*options, *(tests or TESTS)], plugins=[recorder])
+    if numbers is not None:
+        if numbers.is_file():
+            kept = json.loads(numbers.read_text())
+            recorder.outcomes = kept["outcomes"] | recorder.outcomes
+            recorder.measured = kept["measured"] | recorder.measured
+        numbers.write_text(json.dumps(vars(recorder), indent=1))
     shown = json.loads(three_js.read_text())["cases"] if three_js else {}
     lines = ["| row | live | bake | Blender | three.js | shown by |", "| --- | --- | --- | --- | --- | --- |"]
     bare = []

@@ -76,7 +76,7 @@ ROWS = (
         ),
         three_js=("repeat", "mirror", "clamp", "far outside", "texCoord2h", "transform without rotation"),
     ),
-    Row("no UVs", ("storm/test_storm_unwrap.py::*",)),
+    Row("no UVs", ("storm/test_storm_unwrap.py::*", f"{_NVIDIA}[unwrapped]"), ("test_stage_unwrap.py",)),
     Row(
         "UDIM", ("storm/test_storm_groups.py::test_each_tile*", f"{_BLENDER}_each_tile*", f"{_NVIDIA}[udim]")
     ),
@@ -87,17 +87,22 @@ ROWS = (
             "storm/test_storm_images.py::*",
             f"{_BLENDER}_the_bake[*texture*]",
         ),
+        ("test_stage_images.py", "test_stage_color.py"),
         three_js=("sRGB texture", "raw texture with scale and bias", "grey texture"),
     ),
-    Row("usdz", (f"{_NVIDIA}[usdz]", "storm/test_storm_package.py::*")),
+    Row("usdz", (f"{_NVIDIA}[usdz]", "storm/test_storm_package.py::*"), ("test_package.py",)),
     Row("MaterialX materials", ("storm/test_storm_mtlx.py::*", "usdmtlx/test_usdmtlx.py::*")),
     Row(
         "the other inputs",
         ("storm/test_storm_inputs.py::*", "storm/test_storm.py::test_strength_zero_is_lit*"),
         relative=True,
     ),
-    Row("`.mtlx` references"),
-    Row("MDL (OmniPBR)"),
+    Row("`.mtlx` references", ("usdmtlx/test_documents.py::*",), ("test_stage_mtlx_documents.py",)),
+    Row(
+        "MDL (OmniPBR)",
+        ("storm/test_storm_mdl.py::*", "usdmtlx/test_mdl.py::*"),
+        ("test_stage_mdl.py", "test_author_mdl.py"),
+    ),
     Row("other networks", (f"{_NVIDIA}[*_renderers]",), ("test_author_contexts.py",)),
     Row(
         "displayColor, constant colour",
@@ -112,6 +117,6 @@ ROWS = (
     Row("deforming and skinned meshes"),
     Row("subdivision surfaces"),
     Row("purposes, visibility, kind"),
-    Row("`StylizeAPI`"),
-    Row("metadata", (f"{_COMPOSED}test_sublayers_variants*",), ("test_author_output.py",)),
+    Row("`StylizeAPI`", (), ("test_schema.py",)),
+    Row("metadata", (f"{_COMPOSED}test_sublayers_variants*",), ("test_author_output.py", "test_session.py")),
 )
