@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import define_material, define_quad
 from PIL import Image
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdSkel
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 from usdstylize import stage as reading
 from usdstylize.objects import Mesh, ObjectData, StageContents
@@ -277,19 +277,3 @@ def test_points_and_visibility_are_read_at_the_frame(tmp_path: Path) -> None:
     contents, _ = read_all(path, frame=20.0)
     assert contents.objects == ()
     assert "invisible" in contents.skipped[0].reason
-
-
-def test_a_skinned_mesh_says_that_it_is_read_at_rest(tmp_path: Path) -> None:
-    def edit(stage: Usd.Stage, quad: UsdGeom.Mesh) -> None:
-        UsdSkel.Root.Define(stage, "/Figure")
-        skeleton = UsdSkel.Skeleton.Define(stage, "/Figure/Skeleton")
-        skeleton.CreateJointsAttr(["Hip"])
-        paint = UsdShade.Material(stage.GetPrimAtPath("/World/Looks/Paint"))
-        bent = UsdSkel.BindingAPI.Apply(define_quad(stage, "/Figure/Body", paint).GetPrim())
-        bent.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
-        bent.CreateJointIndicesPrimvar(False, 1).Set([0] * 4)
-        bent.CreateJointWeightsPrimvar(False, 1).Set([1.0] * 4)
-
-    found = {obj.path: obj for obj in read_all(write(tmp_path, edit))[0].objects}
-    assert found["/World/Quad"].notes == ()
-    assert "rest shape" in " ".join(found["/Figure/Body"].notes)

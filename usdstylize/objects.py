@@ -336,6 +336,8 @@ class StageContents:
     """All that were looked at, a containing one before its parts."""
     heroes: tuple[str, ...] = ()
     """Instances that are to be none, outermost first: the result clears their `instanceable`."""
+    posed: bool = False
+    """Skinned meshes are read as posed at ``frame``, not in their bind pose."""
 
     @property
     def groups(self) -> tuple[tuple[StageObject, ...], ...]:

@@ -164,7 +164,8 @@ class Options:
     share_materials: bool = False
     """Optimise all objects of one material together into one texture; else each gets its own."""
     frame: float | None = None
-    """Time code at which geometry and values are read; the stage's start when not given."""
+    """Time code at which geometry and values are read, skinned meshes posed; the stage's start and the
+    bind pose when not given."""
     palette: str | None = None
     """Colours such as "#112233,#aabbcc", or a text file of them, instead of k-means."""
     primary_image: str | None = None

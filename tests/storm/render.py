@@ -10,7 +10,8 @@ a surfaceless EGL display.
 "unlit" (true: a pixel is the material's own linear diffuse colour, no light), "preview" (true:
 materials lose their MaterialX surface, so that their UsdPreviewSurface shows), "variants" ({prim
 path: variant of its set "style"}) and "values" ({attribute path: number}), all in the session
-layer. Exit code 1 when a render fails.
+layer, "frame" (a time code) and "complexity" (1 to 2, refinement of subdivision surfaces). Exit code 1
+when a render fails.
 
 Make triangles large, or pictures small: llvmpipe does not store the texture coordinates that a
 MaterialX shader keeps in a global for pixels that a triangle does not cover, so their differences
@@ -135,9 +136,11 @@ def render(job: dict[str, Any]) -> bool:
     recorder.SetColorCorrectionMode("disabled")
     recorder.SetCameraLightEnabled(not job.get("unlit"))
     recorder.SetIncludedPurposes(["default", "render"])
+    recorder.SetComplexity(job.get("complexity", 1.0))
+    time = Usd.TimeCode(job["frame"]) if "frame" in job else Usd.TimeCode.EarliestTime()
     camera = UsdGeom.Camera(stage.GetPrimAtPath(job["camera"]))
     try:
-        return bool(recorder.Record(stage, camera, Usd.TimeCode.EarliestTime(), job["out"]))
+        return bool(recorder.Record(stage, camera, time, job["out"]))
     except Tf.ErrorException as errors:
         # Raised after the picture is written, and about the anisotropy taken away above only.
         return all("GL error: invalid enum" in str(e) for e in errors.args) and Path(job["out"]).is_file()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pxr import Sdf, Tf, Usd, UsdSkel
+from pxr import Sdf, Tf, Usd
 
 from usdstylize.errors import InputError, MeshError, ObjectError, one_line
 from usdstylize.objects import Mesh, Skipped, StageContents, StageObject, TextureFile
@@ -19,6 +19,7 @@ from usdstylize.stage.mtlx_layers import why_empty
 from usdstylize.stage.names import object_name
 from usdstylize.stage.opening import first_sentence, open_stage, quiet, read_time
 from usdstylize.stage.population import Candidate, mask_paths, survey
+from usdstylize.stage.posing import is_deformed, is_posed, pose
 from usdstylize.stage.proxies import share_proxies
 from usdstylize.stage.settings import StageSettings
 from usdstylize.stage.shading import trace_look
@@ -27,6 +28,9 @@ from usdstylize.stage.udim import lost_triangles
 from usdstylize.stage.uvs import choose_uvs
 
 __all__ = ["discover"]
+
+_POSED = "It is skinned or blended and is read as posed at the frame."
+_UNPOSED = "It is skinned or blended and is read in its bind pose; --frame poses it, but for instances."
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +50,8 @@ def discover(
     """Finds what can be stylised at or under ``mask``, and says why the rest cannot.
 
     Everything an object needs is read and checked once, so that a bad one is known before any
-    time is spent. ``frame`` defaults to the stage's start; guides are never looked at. ``by`` and
+    time is spent. ``frame`` defaults to the stage's start, with skinned meshes in their bind pose;
+    guides are never looked at. ``by`` and
     ``share_materials`` say which objects are optimised together (see `group_objects`).
     What instances share is found once, in the first of them, also where the mask names another;
     ``heroes`` are instances that are read as if they were none, with objects of their own; those
@@ -62,6 +67,8 @@ def discover(
         if ocio is not None:
             use_ocio(stage, ocio)
         time = read_time(stage, frame)
+        if frame is not None:
+            pose(stage, time)
         paths = mask_paths(stage, mask)
         skipped = _composition_errors(stage, paths)
         settings = StageSettings()
@@ -87,6 +94,7 @@ def discover(
             sources=sources(stage, objects, time),
             prototypes=tuple(population.prototypes),
             heroes=alone,
+            posed=frame is not None,
         )
 
 
@@ -161,8 +169,8 @@ def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.T
     label = f"{face_set.prim.GetTypeName()} {path}"
     arrays, _ = build_mesh(geometry, face_set.faces, uvs.of_corners, label)
     notes = [*look.notes, *geometry.notes, *uvs.notes]
-    if _is_deformed(mesh):
-        notes.append("It is skinned or blended and is read in its rest shape, not as posed at the frame.")
+    if is_deformed(mesh):
+        notes.append(_POSED if is_posed(mesh) else _UNPOSED)
     if uvs.transform and uvs.transform.then:
         notes.append("Its chain of UsdTransform2d shears, which some viewers show only by the live network.")
     if isinstance(uvs.base, TextureFile) and uvs.base.tiles:
@@ -203,13 +211,6 @@ def _udim_notes(path: str, mesh: Mesh, texture: TextureFile) -> list[str]:
 def _disabled(prim: str, count: int) -> Skipped:
     what = "it stays" if count == 1 else f"the {count} objects that it holds stay"
     return Skipped(prim, f"{prim} has stylize:enabled = false, so {what} as in the source.")
-
-
-def _is_deformed(mesh: Usd.Prim) -> bool:
-    """Whether UsdSkel moves the points when they are drawn."""
-    binding = UsdSkel.BindingAPI(mesh)
-    posed = binding.GetInheritedSkeleton() and binding.GetJointIndicesPrimvar().HasValue()
-    return bool(posed or binding.GetBlendShapeTargetsRel().HasAuthoredTargets())
 
 
 def _composition_errors(stage: Usd.Stage, mask: Sequence[Sdf.Path]) -> list[Skipped]:

@@ -19,6 +19,7 @@ from usdstylize.stage.base_color import read_base_color
 from usdstylize.stage.bindings import face_sets
 from usdstylize.stage.geometry import build_mesh, read_geometry
 from usdstylize.stage.opening import first_sentence, open_stage, quiet
+from usdstylize.stage.posing import is_deformed, pose
 from usdstylize.stage.primvars import find_primvar, read_corner_values, read_uvs, transform_uvs
 from usdstylize.stage.uvs import new_uvs_of, read_old_uvs, sample
 
@@ -37,7 +38,7 @@ def load(contents: StageContents, obj: StageObject) -> ObjectData:
     with quiet():
         try:
             stage = open_stage(contents.path, only=[obj.mesh_path], heroes=contents.heroes)
-            return _load(stage, contents.frame, obj)
+            return _load(stage, contents, obj)
         except StageError as error:
             raise MeshError(f"{obj.path} can no longer be read: {error}") from error
         except Tf.ErrorException as error:
@@ -46,8 +47,8 @@ def load(contents: StageContents, obj: StageObject) -> ObjectData:
             ) from error
 
 
-def _load(stage: Usd.Stage, frame: float | None, obj: StageObject) -> ObjectData:
-    time = Usd.TimeCode.EarliestTime() if frame is None else Usd.TimeCode(frame)
+def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> ObjectData:
+    time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
     prim = stage.GetPrimAtPath(obj.mesh_path)
     chosen = (
         [s for s in face_sets(UsdGeom.Mesh(prim), time) if str(s.prim.GetPath()) == obj.path] if prim else []
@@ -56,6 +57,9 @@ def _load(stage: Usd.Stage, frame: float | None, obj: StageObject) -> ObjectData
         raise MeshError(f"{obj.path} is no longer on the stage; run again.")
     geometry = read_geometry(prim, time)
     new_uvs = new_uvs_of(prim, obj, chosen[0].faces, geometry) if obj.unwrapped else None
+    if contents.posed and is_deformed(prim):
+        pose(stage, time)
+        geometry = read_geometry(prim, time)
     if new_uvs is None:
         uvs = transform_uvs(read_uvs(prim, obj.uv_primvar, time, geometry), obj.uv_transform)
     else:

@@ -1,0 +1,168 @@
+"""Meshes without UVs, colours of primvars and skinned meshes before Storm."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pxr import Gf, Usd, UsdGeom, UsdSkel
+
+from usdstylize import stage as reading
+from usdstylize.objects import ConstantColor, DisplayColor
+
+from .storm_scenes import Paint, make_stage, write_image
+from .test_storm import (
+    SIZE,
+    STYLE,
+    ZOOM,
+    Array,
+    T,
+    decode,
+    encode,
+    material,
+    render,
+    smooth,
+    stylize,
+    texels_in_picture,
+)
+
+pytestmark = pytest.mark.storm
+
+SOFT = np.random.default_rng(3).uniform(-0.3, 0.3) + smooth(11, -0.25, 0.25)
+"""A T_S that changes slowly, so that the GPU's eight bits of a filter weight play no part."""
+
+
+def picture_uvs(root: Path, width: int) -> Array:
+    """(width, width, 2): the UV under every pixel, from the mesh as the optimiser has it."""
+    contents = reading.discover(root)
+    mesh = reading.load(contents, contents.objects[0]).mesh
+    middle = ((np.arange(width) + 0.5) / width) * 2 - 1
+    x, y = np.meshgrid(middle, middle[::-1])
+    corners, uvs = mesh.points[mesh.triangles[0]][:, :2].astype(np.float64), mesh.uvs[0].astype(np.float64)
+    shares = np.linalg.solve(
+        np.vstack([corners.T, np.ones(3)]), np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
+    )
+    found: Array = (shares.T @ uvs).reshape(width, width, 2)
+    return found
+
+
+def bilinear(image: Array, uvs: Array) -> Array:
+    """Samples of an image at UVs, wrapped by repetition."""
+    height, width = image.shape[:2]
+    x, y = uvs[..., 0] * width - 0.5, (1 - uvs[..., 1]) * height - 0.5
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    across, down = (x - left)[..., None], (y - top)[..., None]
+
+    def at(row: NDArray[np.int64], column: NDArray[np.int64]) -> Array:
+        return image[row % height, column % width]
+
+    upper = at(top, left) * (1 - across) + at(top, left + 1) * across
+    lower = at(top + 1, left) * (1 - across) + at(top + 1, left + 1) * across
+    result: Array = upper * (1 - down) + lower * down
+    return result
+
+
+COLORS: dict[str, tuple[str, list[tuple[float, float, float]], list[int] | None]] = {
+    "constant": ("constant", [(0.3, 0.5, 0.1)], None),
+    "uniform": ("uniform", [(0.6, 0.2, 0.1)], None),
+    "uniform, indexed": ("uniform", [(0.1, 0.9, 0.9), (0.2, 0.3, 0.7)], [1]),
+    "vertex": ("vertex", [(0.9, 0.1, 0.2), (0.2, 0.8, 0.1), (0.1, 0.3, 0.9)], None),
+    "vertex, indexed": ("vertex", [(0.1, 0.3, 0.9), (0.9, 0.1, 0.2)], [0, 1, 0]),
+    "faceVarying": ("faceVarying", [(0.2, 0.8, 0.1), (0.9, 0.1, 0.2), (0.1, 0.3, 0.9)], None),
+    "faceVarying, indexed": ("faceVarying", [(0.8, 0.8, 0.1), (0.1, 0.2, 0.3)], [0, 1, 1]),
+}
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["with UVs", "without UVs"])
+def colored(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[Array]]:
+    """Live, bake, strength 0, the source, T + T_S and T of every kind of displayColor."""
+    folder = tmp_path_factory.mktemp("colors")
+    jobs: list[dict[str, Any]] = []
+    expected: dict[str, list[Array]] = {}
+    for number, (name, (interpolation, values, indices)) in enumerate(COLORS.items()):
+        path = folder / f"case{number}" / "case.usda"
+        path.parent.mkdir()
+        source = make_stage(path, None)
+        mesh = UsdGeom.Mesh.Get(source, "/World/Triangle")
+        if not request.param:
+            UsdGeom.PrimvarsAPI(mesh).RemovePrimvar("st")
+        color = mesh.CreateDisplayColorPrimvar(interpolation)
+        color.Set([Gf.Vec3f(*value) for value in values])
+        if indices is not None:
+            color.SetIndices(indices)
+        mesh.CreateDisplayOpacityPrimvar("constant").Set([1.0])
+        source.Save()
+        root, obj = stylize(path, style=SOFT)
+        assert obj.unwrapped != request.param
+        assert isinstance(obj.base, ConstantColor if interpolation == "constant" else DisplayColor)
+        opened = Usd.Stage.Open(str(root))
+        opacity = UsdGeom.Mesh.Get(opened, "/World/Triangle").GetDisplayOpacityAttr()
+        assert [spec.layer.identifier for spec in opacity.GetPropertyStack()] == [str(path)]
+        corner = np.array(values)[indices] if indices is not None else np.array(values)
+        corner = np.repeat(corner, 3, axis=0) if len(corner) == 1 else corner
+        # Worked out apart from any texture: a plane over the triangle's corners.
+        middle = ((np.arange(SIZE * ZOOM) + 0.5) / (SIZE * ZOOM)) * 2 - 1
+        x, y = np.meshgrid(middle, middle[::-1])
+        second, third = (x + 2) / 8, (y + 2) / 8
+        linear = np.stack([1 - second - third, second, third], axis=-1) @ corner
+        total = np.clip(encode(linear) + bilinear(SOFT, picture_uvs(path, SIZE * ZOOM)), 0, 1)
+        expected[name] = [decode(total), linear]
+        common = {"stage": str(root), "width": SIZE * ZOOM, "unlit": True}
+        jobs += [
+            dict(common),
+            common | {"preview": True},
+            common | {"values": {f"{material(obj)}.inputs:strength": 0.0}},
+            common | {"variants": {material(obj): "original"}},
+        ]
+    pictures = render(folder, jobs)
+    return {name: [*pictures[4 * n : 4 * n + 4], *expected[name]] for n, name in enumerate(COLORS)}
+
+
+@pytest.mark.parametrize("name", COLORS)
+def test_a_display_color_becomes_the_base(name: str, colored: dict[str, list[Array]]) -> None:
+    live, bake, zero, original, total, plain = colored[name]
+    across, down = np.meshgrid(np.arange(SIZE * ZOOM), np.arange(SIZE * ZOOM))
+    aside = np.abs(across - down) > 2
+    assert np.abs(live - total)[aside].max() <= 0.002
+    assert np.abs(bake - total)[aside].max() <= 0.008
+    assert np.abs(zero - plain)[aside].max() <= 0.002
+    assert np.abs(original - plain)[aside].max() <= 0.002
+
+
+def test_the_texture_of_a_skinned_mesh_holds_over_the_animation(tmp_path: Path) -> None:
+    """A triangle on a joint that moves by a quarter of the picture: the sum moves along with it."""
+    write_image(tmp_path / "T.png", T)
+    source = make_stage(tmp_path / "figure.usda", Paint("./T.png"))
+    source.SetStartTimeCode(1)
+    source.SetEndTimeCode(9)
+    source.GetPrimAtPath("/World").SetTypeName("SkelRoot")
+    skeleton = UsdSkel.Skeleton.Define(source, "/World/Skeleton")
+    skeleton.CreateJointsAttr(["Hip"])
+    skeleton.CreateBindTransformsAttr([Gf.Matrix4d(1)])
+    skeleton.CreateRestTransformsAttr([Gf.Matrix4d(1)])
+    animation = UsdSkel.Animation.Define(source, "/World/Animation")
+    animation.CreateJointsAttr(["Hip"])
+    animation.CreateRotationsAttr([Gf.Quatf(1)])
+    animation.CreateScalesAttr([Gf.Vec3h(1, 1, 1)])
+    animation.CreateTranslationsAttr().Set([Gf.Vec3f(0)], 1)
+    animation.GetTranslationsAttr().Set([Gf.Vec3f(0.5, 0, 0)], 9)
+    UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([animation.GetPath()])
+    binding = UsdSkel.BindingAPI.Apply(source.GetPrimAtPath("/World/Triangle"))
+    binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
+    binding.CreateJointIndicesPrimvar(False, 1).Set([0] * 3)
+    binding.CreateJointWeightsPrimvar(False, 1).Set([1.0] * 3)
+    source.Save()
+    root, _ = stylize(tmp_path / "figure.usda")
+    common = {"stage": str(root), "width": SIZE * ZOOM, "unlit": True}
+    jobs = [common | {"frame": frame, "preview": preview} for frame in (1, 9) for preview in (False, True)]
+    centred, rows, columns = texels_in_picture(SIZE * ZOOM, 0.0, 1.0, None)
+    total = decode(np.clip(T + STYLE, 0, 1))
+    for number, picture in enumerate(render(tmp_path, jobs)):
+        moved = 0 if number < 2 else SIZE // 4
+        shown = centred & (columns >= moved + 1)
+        assert shown.sum() > SIZE * SIZE // 2
+        difference = np.abs(picture - total[rows, columns - moved])
+        assert difference[shown].max() <= (0.008 if number % 2 else 0.002)

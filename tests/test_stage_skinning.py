@@ -1,0 +1,115 @@
+"""Skinned and blended meshes: the bind pose, or the pose of a frame, against values worked out by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from author_results import problems, write_result
+from conftest import build_tiny_stage, define_quad
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdSkel
+
+from usdstylize import stage as reading
+from usdstylize.objects import ObjectData, StageObject
+
+BODY = "/Figure/Body"
+REST = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float)
+
+
+def figure(folder: Path, *, uvs: bool = True) -> Path:
+    """A unit quad on a joint that rises by 9 from frame 1 to 10; its last corner smiles by 2 to the front."""
+    path = build_tiny_stage(folder / "shot")
+    stage = Usd.Stage.Open(str(path))
+    stage.SetStartTimeCode(1)
+    stage.SetEndTimeCode(10)
+    UsdSkel.Root.Define(stage, "/Figure")
+    skeleton = UsdSkel.Skeleton.Define(stage, "/Figure/Skeleton")
+    skeleton.CreateJointsAttr(["Hip"])
+    skeleton.CreateBindTransformsAttr([Gf.Matrix4d(1)])
+    skeleton.CreateRestTransformsAttr([Gf.Matrix4d(1)])
+    animation = UsdSkel.Animation.Define(stage, "/Figure/Animation")
+    animation.CreateJointsAttr(["Hip"])
+    animation.CreateRotationsAttr([Gf.Quatf(1)])
+    animation.CreateScalesAttr([Gf.Vec3h(1, 1, 1)])
+    animation.CreateTranslationsAttr().Set([Gf.Vec3f(0)], 1)
+    animation.GetTranslationsAttr().Set([Gf.Vec3f(0, 9, 0)], 10)
+    animation.CreateBlendShapesAttr(["smile"])
+    animation.CreateBlendShapeWeightsAttr().Set([0.0], 1)
+    animation.GetBlendShapeWeightsAttr().Set([1.0], 10)
+    UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([animation.GetPath()])
+    paint = UsdShade.Material.Get(stage, "/World/Looks/Paint")
+    binding = UsdSkel.BindingAPI.Apply(define_quad(stage, BODY, paint, uvs=uvs).GetPrim())
+    binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
+    binding.CreateJointIndicesPrimvar(False, 1).Set([0] * 4)
+    binding.CreateJointWeightsPrimvar(False, 1).Set([1.0] * 4)
+    smile = UsdSkel.BlendShape.Define(stage, f"{BODY}/Smile")
+    smile.CreateOffsetsAttr([Gf.Vec3f(0, 0, 2)])
+    smile.CreatePointIndicesAttr([3])
+    binding.CreateBlendShapesAttr(["smile"])
+    binding.CreateBlendShapeTargetsRel().SetTargets([smile.GetPath()])
+    stage.Save()
+    return path
+
+
+def body(path: Path, frame: float | None) -> tuple[StageObject, ObjectData]:
+    contents = reading.discover(path, mask=[BODY], frame=frame)
+    assert contents.skipped == ()
+    return contents.objects[0], reading.load(contents, contents.objects[0])
+
+
+def test_without_a_frame_the_bind_pose_is_read_and_said(tmp_path: Path) -> None:
+    obj, data = body(figure(tmp_path), None)
+    np.testing.assert_allclose(data.mesh.points, REST, atol=1e-6)
+    assert "bind pose; --frame poses it" in " ".join(obj.notes)
+
+
+@pytest.mark.parametrize("frame", [1.0, 5.5, 10.0])
+def test_joints_and_blend_shapes_pose_the_mesh_at_a_frame(tmp_path: Path, frame: float) -> None:
+    obj, data = body(figure(tmp_path), frame)
+    share = (frame - 1) / 9
+    expected = REST + np.array((0, 9 * share, 0))
+    expected[3, 2] += 2 * share
+    np.testing.assert_allclose(data.mesh.points, expected, atol=1e-5)
+    assert "as posed at the frame" in " ".join(obj.notes)
+    # Flat shading turns with the face: the smile tilts its second triangle.
+    tilted = np.cross(expected[2] - expected[0], expected[3] - expected[0])
+    of_face = np.cross(expected[2] - expected[0], expected[3] - expected[1])
+    turned = data.mesh.normals[1, 0]
+    assert min(np.linalg.norm(turned - n / np.linalg.norm(n)) for n in (tilted, of_face)) < 1e-5
+
+
+def test_a_pose_where_nothing_is_animated_is_read(tmp_path: Path) -> None:
+    path = figure(tmp_path)
+    stage = Usd.Stage.Open(str(path))
+    animation = UsdSkel.Animation.Get(stage, "/Figure/Animation")
+    for attribute, value in (
+        (animation.GetTranslationsAttr(), [Gf.Vec3f(3, 0, 0)]),
+        (animation.GetBlendShapeWeightsAttr(), [0.0]),
+    ):
+        attribute.Clear()
+        attribute.Set(value)
+    stage.Save()
+    np.testing.assert_allclose(body(path, 4.0)[1].mesh.points, REST + np.array((3, 0, 0)), atol=1e-5)
+    np.testing.assert_allclose(body(path, None)[1].mesh.points, REST, atol=1e-5)
+
+
+def test_the_result_leaves_the_binding_to_the_skeleton_alone(tmp_path: Path) -> None:
+    path = figure(tmp_path, uvs=False)
+    root = write_result(path)
+    assert problems(root) == []
+    opened = Usd.Stage.Open(str(root))
+    style = Sdf.Layer.FindOrOpen(str(root.with_name("tiny.style.usda")))
+    written = {spec.name.split(":")[0] for spec in list(style.GetPrimAtPath(BODY).properties)}
+    assert written == {"material", "primvars"}
+    binding = UsdSkel.BindingAPI(opened.GetPrimAtPath(BODY))
+    assert binding.GetJointIndicesPrimvar().HasValue()
+    assert UsdGeom.Mesh.Get(opened, BODY).GetPointsAttr().GetTimeSamples() == []
+
+
+def test_new_uvs_do_not_hang_on_the_pose(tmp_path: Path) -> None:
+    path = figure(tmp_path, uvs=False)
+    at_rest, posed = body(path, None)[1], body(path, 10.0)[1]
+    assert at_rest.new_uvs
+    assert posed.new_uvs
+    np.testing.assert_array_equal(at_rest.new_uvs.values, posed.new_uvs.values)
+    np.testing.assert_array_equal(at_rest.mesh.uvs, posed.mesh.uvs)
+    assert not np.array_equal(at_rest.mesh.points, posed.mesh.points)
