@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from usdstylize import atlas
 from usdstylize import stage as reading
+from usdstylize.encoding import srgb_to_linear
 from usdstylize.objects import ConstantColor, DisplayColor, ObjectData, StageObject
 
 RED = (0.6, 0.1, 0.05)
@@ -236,6 +237,31 @@ def test_uvs_that_only_pick_a_palette_colour_count_as_none(tmp_path: Path) -> No
     shown = base[rows, (middles[:, 0] * len(base)).astype(int)]
     np.testing.assert_allclose(shown, np.repeat(expected, 2, axis=0), atol=1e-3)
     assert problems(write_result(tmp_path / "palette.usda")) == []
+
+
+@pytest.mark.parametrize("layout", ["apart", "overlapping", "tiled"])
+def test_colours_of_points_need_uvs_that_share_no_texel(tmp_path: Path, layout: str) -> None:
+    stage = new_stage(tmp_path / "colors.usda")
+    points = np.array(
+        [(x, y, 0) for x in (0, 1) for y in (0, 1)] + [(x, y, 0) for x in (2, 3) for y in (0, 1)], float
+    )
+    mesh = define_mesh(stage, "/World/Pair", points, [[0, 2, 3, 1], [4, 6, 7, 5]])
+    mesh.CreateDisplayColorPrimvar("vertex").Set([Gf.Vec3f(*RED)] * 4 + [Gf.Vec3f(0, 0, 1)] * 4)
+    st = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, "vertex")
+    scale = {"apart": (1 / 3, 1), "overlapping": (1, 1), "tiled": (1, 1)}[layout]
+    places = points[:, :2] * scale
+    if layout == "overlapping":
+        places[4:, 0] -= 2
+        places /= 2
+    st.Set([Gf.Vec2f(*map(float, place)) for place in places])
+    stage.Save()
+    obj, data = load_one(tmp_path / "colors.usda")
+    assert obj.unwrapped == (layout != "apart")
+    base, middles = data.bases[0], data.mesh.uvs.mean(axis=1) % 1
+    rows = ((1 - middles[:, 1]) * len(base)).astype(int)
+    shown = srgb_to_linear(base[rows, (middles[:, 0] * len(base)).astype(int)])
+    np.testing.assert_allclose(shown, [RED, RED, (0, 0, 1), (0, 0, 1)], atol=1e-3)
+    assert ("lay several faces over each other" in " ".join(obj.notes)) == obj.unwrapped
 
 
 def test_a_texture_on_a_mesh_without_any_uvs_is_one_colour_and_is_said(tmp_path: Path) -> None:

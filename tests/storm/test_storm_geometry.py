@@ -85,7 +85,7 @@ def colored(
     for number, (name, (interpolation, values, indices)) in enumerate(COLORS.items()):
         path = folder / f"case{number}" / "case.usda"
         path.parent.mkdir()
-        source = make_stage(path, None)
+        source = make_stage(path, None, uv_range=(0.4, 0.5))
         mesh = UsdGeom.Mesh.Get(source, "/World/Triangle")
         if not request.param:
             UsdGeom.PrimvarsAPI(mesh).RemovePrimvar("st")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Usd
 
+from usdstylize import atlas
 from usdstylize.errors import MeshError
 from usdstylize.objects import (
     BaseColor,
@@ -17,13 +18,15 @@ from usdstylize.objects import (
     Wrap,
 )
 from usdstylize.stage.bindings import FaceSet
-from usdstylize.stage.geometry import Geometry, covers_area, read_geometry
+from usdstylize.stage.geometry import Geometry, build_mesh, covers_area, read_geometry
 from usdstylize.stage.primvars import find_primvar, read_uvs, transform_uvs, uv_primvars
 from usdstylize.stage.shading import Look
 from usdstylize.stage.unwrap import free_primvar, has_unwrapper, unwrap
 
 __all__ = ["ObjectUVs", "choose_uvs", "new_uvs_of", "read_old_uvs", "sample"]
 
+_PROBES = 512
+"""Texels on a side when asking whether UVs overlap."""
 _SLOW = 200_000
 """Corners of a mesh that xatlas takes minutes for."""
 
@@ -54,16 +57,21 @@ def choose_uvs(
     """
     own = uv_primvars(mesh)
     candidates = [look.uv_primvar] if look.uv_primvar else own
-    flat = []
+    flat, shared = [], []
     for name in candidates:
         if look.uv_primvar and not own and find_primvar(mesh, name) is None:
             break
         uvs = transform_uvs(read_uvs(mesh, name, time, geometry), look.uv_transform)
         if covers_area(geometry, face_set.faces, uvs):
+            if isinstance(look.base, DisplayColor) and _share_texels(geometry, face_set.faces, uvs):
+                shared.append(name)
+                break
             return ObjectUVs(name, look.uv_transform, False, look.base, uvs)
         flat.append(name)
     path = face_set.prim.GetPath()
     what = f"UVs in primvars:{flat[0]} that span no area" if flat else "no UVs"
+    if shared:
+        what = f"UVs in primvars:{shared[0]} that lay several faces over each other, whose colours differ"
     if flat and isinstance(look.base, TextureFile) and look.base.tiles:
         raise MeshError(f"{face_set.prim.GetTypeName()} {path} has {what}, on UDIM tiles; unwrap it again.")
     if not has_unwrapper():
@@ -81,6 +89,21 @@ def choose_uvs(
         if not flat:
             notes.append("Without UVs its texture shows a single colour, which becomes the base.")
     return ObjectUVs(name, None, True, base, None, tuple(notes))
+
+
+def _share_texels(
+    geometry: Geometry, faces: NDArray[np.bool_] | None, corner_uvs: NDArray[np.float64]
+) -> bool:
+    """Whether one texture has no room for colours that vary over the faces: their UVs overlap or tile."""
+    mesh, _ = build_mesh(geometry, faces, corner_uvs, "")
+    uvs = mesh.uvs.astype(np.float64)
+    first, second = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
+    needed = np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]).sum() / 2
+    if needed > 1:
+        return True
+    shown = atlas.covered_texels(mesh.uvs, ("repeat", "repeat"), _PROBES).mean()
+    # Every texel that is touched counts as shown, so that a difference means overlap.
+    return bool(needed > 1.02 * shown)
 
 
 def new_uvs_of(
