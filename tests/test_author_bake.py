@@ -7,8 +7,9 @@ import OpenImageIO as oiio
 import pytest
 from numpy.typing import NDArray
 
-from usdstylize.author.bake import combine, resample, write_baked, write_half
+from usdstylize.author.bake import combine, write_baked, write_half
 from usdstylize.errors import OutputError
+from usdstylize.sampling import resample
 
 
 def row(*values: float) -> NDArray[np.float32]:

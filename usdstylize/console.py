@@ -15,6 +15,7 @@ from usdstylize import weights
 from usdstylize.objects import (
     BaseColor,
     ConstantColor,
+    GraphColor,
     ObjectSettings,
     Skipped,
     StageContents,
@@ -208,6 +209,8 @@ def _base(base: BaseColor) -> str:
         width, height = base.size
         tiles = f", {count(len(base.tiles), 'tile')}" if base.tiles else ""
         return f"{base.asset_path} ({width} x {height}, {base.encoding}{tiles})"
+    if isinstance(base, GraphColor):
+        return f"{base.attribute} ({base.size[0]} x {base.size[1]}, {count(len(base.files), 'image')})"
     if isinstance(base, ConstantColor):
         return "constant " + " ".join(f"{value:.3g}" for value in base.linear)
     return f"displayColor ({base.interpolation})"

@@ -23,6 +23,7 @@ __all__ = [
     "ConstantColor",
     "DisplayColor",
     "FileHash",
+    "GraphColor",
     "Losses",
     "Mesh",
     "NewUVs",
@@ -174,7 +175,23 @@ class DisplayColor:
     """Of those UVs."""
 
 
-BaseColor = TextureFile | ConstantColor | DisplayColor
+@dataclass(frozen=True)
+class GraphColor:
+    """A base colour that a MaterialX graph computes from images, evaluated in texture space."""
+
+    attribute: str
+    """The shader output that hands it on: ``/Looks/Paint/Mix.outputs:out``."""
+    files: tuple[str, ...]
+    """Every image that the graph reads, resolved; they may lie inside a package."""
+    wrap_s: Wrap
+    wrap_t: Wrap
+    size: tuple[int, int]
+    """(width, height) in texels, fine enough for the largest of the images."""
+    bit_depth: Literal["uint8", "uint16", "half", "float"]
+    """The finest of the images."""
+
+
+BaseColor = TextureFile | ConstantColor | DisplayColor | GraphColor
 """Where the original texture T comes from."""
 
 
@@ -241,7 +258,7 @@ class StageObject:
     @property
     def wrap(self) -> tuple[Wrap, Wrap]:
         """How T, and so T_S, continues beyond 0..1 in s and t; repeat where T is no file."""
-        if isinstance(self.base, TextureFile):
+        if isinstance(self.base, TextureFile | GraphColor):
             return self.base.wrap_s, self.base.wrap_t
         return "repeat", "repeat"
 

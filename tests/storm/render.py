@@ -99,6 +99,14 @@ def make_unlit(stage: Usd.Stage) -> None:
                 shaders[shader.GetPath()] = shader
         for shader in shaders.values():
             diffuse = shader.GetInput("diffuseColor")
+            if shader.GetInput("base_color"):
+                # Another MaterialX surface: one that is known to leave emission alone takes its color.
+                diffuse = shader.GetInput("base_color")
+                shader = UsdShade.Shader.Define(stage, shader.GetPath().GetParentPath().AppendChild("Unlit"))
+                shader.CreateIdAttr("ND_UsdPreviewSurface_surfaceshader")
+                output = UsdShade.Material.Get(stage, path).CreateSurfaceOutput("mtlx")
+                output.GetAttr().SetConnections([])
+                output.ConnectToSource(shader.CreateOutput("out", Sdf.ValueTypeNames.Token))
             emissive = shader.CreateInput("emissiveColor", Sdf.ValueTypeNames.Color3f)
             sources = diffuse.GetConnectedSources()[0] if diffuse else []
             if sources:

@@ -12,56 +12,14 @@ from numpy.typing import NDArray
 
 from usdstylize.errors import OutputError
 from usdstylize.objects import StageObject, Wrap
+from usdstylize.sampling import VALUES_AT_ONCE, resample
 
-__all__ = ["bake_wrap", "combine", "resample", "write_baked", "write_half"]
+__all__ = ["bake_wrap", "combine", "write_baked", "write_half"]
 
 Float32 = NDArray[np.float32]
 
-_VALUES_AT_ONCE = 1 << 20
-"""What is made piece by piece is made of pieces of so many values, so that no step takes a copy
-of a whole texture."""
 _PATIENCE = 1 << 22
 """Texels. A larger PNG is packed quickly rather than tightly: a twelfth larger, four times faster."""
-
-
-def resample(image: Float32, size: tuple[int, int], wrap: tuple[Wrap, Wrap]) -> Float32:
-    """Bilinear samples of ``image`` at the texel centres of a grid of ``size`` (width, height).
-
-    As a GPU samples: the value of texel i of n lies at (i + 0.5) / n, and beyond the edge the
-    image continues as ``wrap`` (in s, in t) says.
-    """
-    across = _resample_rows(np.swapaxes(image, 0, 1), size[0], wrap[0])
-    return _resample_rows(np.swapaxes(across, 0, 1), size[1], wrap[1])
-
-
-def _resample_rows(image: Float32, count: int, wrap: Wrap) -> Float32:
-    rows = image.shape[0]
-    if rows == count:
-        return image
-    position = (np.arange(count) + 0.5) / count * rows - 0.5
-    lower = np.floor(position).astype(np.int64)
-    weight = (position - lower).astype(np.float32)[:, None, None]
-    between = np.empty((count, *image.shape[1:]), dtype=np.float32)
-    at_once = max(1, _VALUES_AT_ONCE // between[0].size)
-    for start in range(0, count, at_once):
-        band = slice(start, start + at_once)
-        np.multiply(_row(image, lower[band], wrap), 1 - weight[band], out=between[band])
-        between[band] += _row(image, lower[band] + 1, wrap) * weight[band]
-    return between
-
-
-def _row(image: Float32, index: NDArray[np.int64], wrap: Wrap) -> Float32:
-    rows = image.shape[0]
-    folded = np.clip(index, 0, rows - 1)
-    if wrap == "repeat":
-        folded = index % rows
-    elif wrap == "mirror":
-        folded = index % (2 * rows)
-        folded = np.where(folded < rows, folded, 2 * rows - 1 - folded)
-    inside: Float32 = image[folded]
-    if wrap == "black":
-        inside = inside * ((index >= 0) & (index < rows))[:, None, None].astype(np.float32)
-    return inside
 
 
 def combine(base: Float32, style: Float32, strength: float, wrap: tuple[Wrap, Wrap]) -> Float32:
@@ -103,7 +61,7 @@ def write_baked(path: Path, encoded: Float32) -> None:
         spec.attribute("png:compressionLevel", 1)
         spec.attribute("png:filter", 0x40)  # the average of two neighbours, in libpng's own numbers
     codes = np.empty(encoded.shape, dtype=np.uint8)
-    at_once = max(1, _VALUES_AT_ONCE // encoded[0].size)
+    at_once = max(1, VALUES_AT_ONCE // encoded[0].size)
     for start in range(0, len(encoded), at_once):
         band = slice(start, start + at_once)
         codes[band] = np.rint(encoded[band] * np.float32(255.0))

@@ -25,8 +25,9 @@ TYPES = {
     "color3": Sdf.ValueTypeNames.Color3f,
     "string": Sdf.ValueTypeNames.String,
     "filename": Sdf.ValueTypeNames.Asset,
+    "token": Sdf.ValueTypeNames.Token,
 }
-"""MaterialX types as USD writes them."""
+"""MaterialX types as USD writes them; a token is a surface."""
 
 _ADDRESS_MODES: dict[Wrap, str] = {
     "repeat": "periodic",

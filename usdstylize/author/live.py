@@ -7,7 +7,7 @@ from usdstylize.author.graph import Graph
 from usdstylize.encoding import LUMINANCE, linear_to_srgb
 from usdstylize.objects import ConstantColor, StageObject, TextureFile
 
-__all__ = ["write_base_color"]
+__all__ = ["write_base_color", "write_stylized_color"]
 
 _KNEE = 0.0031308
 _IDENTITY = ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
@@ -30,9 +30,26 @@ def write_base_color(
     encoded: ``base_file`` holds T sRGB-encoded, whatever the source's texture says of itself.
     """
     coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
+    base = _encoded_base(graph, source, base_file, coordinates, encoded)
+    return _stylized(graph, source, base, style_file, strength)
+
+
+def write_stylized_color(
+    graph: Graph, source: StageObject, base: Sdf.Path, style_file: str, strength: Sdf.Path
+) -> Sdf.Path:
+    """As `write_base_color`, of any base colour that the source's own graph gives.
+
+    base: what hands it on, linear Rec.709, reachable inside ``graph``.
+    """
+    return _stylized(graph, source, _encode(graph, base), style_file, strength)
+
+
+def _stylized(
+    graph: Graph, source: StageObject, base: Sdf.Path | Gf.Vec3f, style_file: str, strength: Sdf.Path
+) -> Sdf.Path:
+    coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
     style = graph.image("Style", "color3", style_file, coordinates, source.wrap)
     offset = graph.binary("Offset", "multiply", "color3", style, strength, by_float=True)
-    base = _encoded_base(graph, source, base_file, coordinates, encoded)
     if isinstance(base, Gf.Vec3f):
         total = graph.binary("Sum", "add", "color3", offset, base)
     else:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pxr import Sdf, Usd, UsdShade
+from pxr import Gf, Sdf, Usd, UsdShade
 
 from usdstylize.author.contexts import ALL, settle_contexts
 from usdstylize.author.graph import Graph
 from usdstylize.author.live import write_base_color
 from usdstylize.author.mdl import read_omnipbr, write_mdl
+from usdstylize.author.mtlx import write_mtlx
+from usdstylize.author.mtlx_inputs import read_mtlx_inputs
 from usdstylize.author.preview import write_preview_inputs
 from usdstylize.author.source import SourceInput, read_inputs
 from usdstylize.author.specs import Node, add_input, add_output, add_shader, prim_spec
@@ -125,19 +127,27 @@ def write_material(
     surface = UsdShade.Shader.Get(stage, source.surface_path) if source.surface_path else None
     inputs: Mapping[str, SourceInput] = {}
     remarks: list[str] = []
+    weight = 1.0
     if surface and source.surface == "mdl":
         inputs, remarks = read_omnipbr(surface, source, time)
         surface = None  # ours stands beside it
+    elif surface and material and source.surface == "mtlx":
+        preview = _preview_surface(material)
+        weight, inputs, remarks = read_mtlx_inputs(surface, time, preview=preview is None)
+        surface = preview
     elif surface and material:
         inputs = read_inputs(surface, material, time)
     taken = {child.GetName() for child in material.GetPrim().GetAllChildren()} if material else set()
 
     if textures.baked is not None:
-        remarks += _write_preview(layer, variant, source, surface, textures, inputs, folder)
+        remarks += _write_preview(layer, variant, source, surface, textures, inputs, folder, weight)
     if network in ("both", "mtlx"):
         dial = add_input(variant, "strength", _Types.Float, textures.strength)
         dial.documentation = "How much of the style shows in the live MaterialX network; the bake is fixed."
         dial.customData = {"range": {"min": 0.0, "max": 2.0}}
+    if network in ("both", "mtlx") and source.surface == "mtlx":
+        write_mtlx(layer, variant, source, stage, textures.style, time)
+    elif network in ("both", "mtlx"):
         graph = Graph(layer, variant_path.AppendChild(_free("StylizedNetwork", taken)))
         inner = add_input(graph.spec, "strength", _Types.Float, path.AppendProperty("inputs:strength"))
         inside = inner.path.StripAllVariantSelections()
@@ -172,6 +182,12 @@ def _free(name: str, taken: set[str]) -> str:
     return unique
 
 
+def _preview_surface(material: UsdShade.Material) -> UsdShade.Shader | None:
+    """The UsdPreviewSurface that a material has besides its MaterialX surface."""
+    surface, _, _ = material.ComputeSurfaceSource()
+    return surface if surface and surface.GetShaderId() == "UsdPreviewSurface" else None
+
+
 def _write_preview(
     layer: Sdf.Layer,
     variant: Sdf.PrimSpec,
@@ -180,14 +196,15 @@ def _write_preview(
     textures: Textures,
     inputs: Mapping[str, SourceInput],
     folder: Path,
+    weight: float,
 ) -> list[str]:
     """Connect the preview surface's diffuse colour to the baked sum, beside that surface.
 
     Beside it, because a connection may not leave the container (NodeGraph) of a shader. Without
-    a surface, ours takes ``inputs``. Returns remarks.
+    a surface, ours takes ``inputs``. ``weight`` scales the bake. Returns remarks.
     """
     if surface is None:
-        baked = _baked_texture(layer, variant.path, source, textures, set())
+        baked = _baked_texture(layer, variant.path, source, textures, set(), weight)
         plain = _plain_surface(layer, variant.path, baked)
         add_output(variant, "surface", _Types.Token, plain.output("surface"))
         return write_preview_inputs(layer, variant.path, plain, inputs, folder)
@@ -195,13 +212,13 @@ def _write_preview(
     if surface.GetPath().HasPrefix(own):
         target = _inside(variant.path, surface.GetPath().MakeRelativePath(own))
         siblings = {child.GetName() for child in surface.GetPrim().GetParent().GetAllChildren()}
-        baked = _baked_texture(layer, target.GetParentPath(), source, textures, siblings)
+        baked = _baked_texture(layer, target.GetParentPath(), source, textures, siblings, weight)
         over = prim_spec(layer, target)
         # Not the source's type, which may be wrong.
         add_input(over, "diffuseColor", _Types.Color3f, baked)
         return []
     # The surface lies outside the material, where a variant of ours has no reach: copy it.
-    baked = _baked_texture(layer, variant.path, source, textures, set())
+    baked = _baked_texture(layer, variant.path, source, textures, set(), weight)
     copy = _plain_surface(layer, variant.path, baked)
     for item in surface.GetInputs():
         if item.GetBaseName() == "diffuseColor":
@@ -222,7 +239,12 @@ def _inside(variant: Sdf.Path, relative: Sdf.Path) -> Sdf.Path:
 
 
 def _baked_texture(
-    layer: Sdf.Layer, parent: Sdf.Path, source: StageObject, textures: Textures, taken: set[str]
+    layer: Sdf.Layer,
+    parent: Sdf.Path,
+    source: StageObject,
+    textures: Textures,
+    taken: set[str],
+    weight: float,
 ) -> Sdf.Path:
     """A UsdUVTexture of the bake with texture coordinates like the source's; returns its rgb."""
     reader = add_shader(
@@ -253,6 +275,8 @@ def _baked_texture(
         "wrapS": (_Types.Token, wrap_s),
         "wrapT": (_Types.Token, wrap_t),
     }
+    if weight != 1.0:
+        texture["scale"] = (_Types.Float4, Gf.Vec4f(weight, weight, weight, 1.0))
     place = parent.AppendChild(_free("StylizedBake", taken))
     return add_shader(layer, place, "UsdUVTexture", ("rgb", _Types.Float3), texture).output("rgb")
 

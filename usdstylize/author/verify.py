@@ -13,14 +13,13 @@ from pxr import Ar, Sdf, Tf, Usd, UsdShade, UsdValidation
 from usdstylize import stage as reading
 from usdstylize.author.bake import bake_wrap, combine
 from usdstylize.author.binding import BINDING_PURPOSES
-from usdstylize.author.evaluate import evaluate
 from usdstylize.author.instancing import heroes_of
+from usdstylize.author.live_check import live_color
 from usdstylize.author.material import ORIGINAL, VARIANT_SET
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.author.select import find_style_layer, stylized_materials
 from usdstylize.author.shared_checks import left_behind, shared_prototypes, shown_bindings
 from usdstylize.author.sharing import users
-from usdstylize.author.surface import DIFFUSE_SHARE
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import MaterialError, OutputError, StageError, UsdStylizeError, one_line
 from usdstylize.objects import StageContents, StageObject
@@ -321,7 +320,8 @@ def _compare(
 ) -> Iterator[Check]:
     """``folder`` holds the object's TS.exr."""
     references = []
-    for base, tile in zip(reading.load(contents, obj).bases, obj.tiles or [None], strict=True):
+    bases = reading.load(contents, obj).bases
+    for base, tile in zip(bases, obj.tiles or [None], strict=True):
         name = "TS.exr" if tile is None else f"TS.{tile}.exr"
         offset = reading.read_image(str(folder / name))
         references.append(srgb_to_linear(combine(base, offset, strength, bake_wrap(obj))))
@@ -342,8 +342,8 @@ def _compare(
     try:
         live = shown.GetSurfaceOutput("mtlx")
         if live and live.HasConnectedSource():
-            shader = shown.ComputeSurfaceSource("mtlx")[0]
-            error = difference(evaluate(_stylized_color(shader), size, _read_color))
+            time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
+            error = difference(live_color(shown, obj, stage.GetPrimAtPath(obj.path), bases[0], size, time))
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
         texture = _baked_texture(shown)
         if texture is not None:
@@ -351,15 +351,6 @@ def _compare(
             yield Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
     finally:
         session.Clear()
-
-
-def _stylized_color(surface: UsdShade.Shader) -> UsdShade.Input:
-    """The input that takes clamp(T + strength · T_S): before its share of the light, if it has one."""
-    item = surface.GetInput("diffuseColor")
-    for attribute in item.GetValueProducingAttributes():
-        if attribute.GetPrim().GetName() == DIFFUSE_SHARE:
-            return UsdShade.Shader(attribute.GetPrim()).GetInput("in1")
-    return item
 
 
 def _baked_texture(material: UsdShade.Material) -> UsdShade.Shader | None:

@@ -32,6 +32,7 @@ from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import TextureError
 from usdstylize.objects import (
     DisplayColor,
+    GraphColor,
     NewUVs,
     ObjectData,
     StageContents,
@@ -365,7 +366,12 @@ def _describe(
 
 
 def _needs_copy(obj: StageObject, data: ObjectData) -> bool:
-    """Whether the live network reads T as we have it, sRGB-encoded: no file says the same to viewers."""
+    """Whether the live network reads T as we have it, sRGB-encoded: no file says the same to viewers.
+
+    Before a MaterialX surface, it takes what the source's own graph gives.
+    """
+    if obj.surface == "mtlx":
+        return False
     if isinstance(obj.base, TextureFile):
         return obj.base.needs_copy or bool(data.repaired)
     return isinstance(obj.base, DisplayColor)
@@ -377,7 +383,7 @@ def _network(obj: StageObject, asked: Network) -> Network:
 
 
 def _is_float(obj: StageObject) -> bool:
-    return isinstance(obj.base, TextureFile) and obj.base.bit_depth in ("half", "float")
+    return isinstance(obj.base, TextureFile | GraphColor) and obj.base.bit_depth in ("half", "float")
 
 
 def _seed(run: dict[str, Any], seeds: Sequence[int]) -> int:

@@ -10,6 +10,7 @@ from usdstylize.errors import MeshError, StageError
 from usdstylize.objects import (
     ConstantColor,
     DisplayColor,
+    GraphColor,
     ObjectData,
     StageContents,
     StageObject,
@@ -18,6 +19,7 @@ from usdstylize.objects import (
 from usdstylize.stage.base_color import read_base_color
 from usdstylize.stage.bindings import face_sets
 from usdstylize.stage.geometry import build_mesh, read_geometry
+from usdstylize.stage.materialx import constant_primvars, evaluate_graph
 from usdstylize.stage.opening import first_sentence, open_stage, quiet
 from usdstylize.stage.posing import is_deformed, pose
 from usdstylize.stage.primvars import find_primvar, read_corner_values, read_uvs, transform_uvs
@@ -84,7 +86,27 @@ def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> Object
                 raise MeshError(f"{obj.path} no longer has primvars:{obj.base.primvar}; run again.")
             colors = read_corner_values(prim, primvar, time, geometry, components=3)[corners]
             bases = (_rasterised(mesh.uvs, colors),)
+        case GraphColor():
+            bases = (_graph(stage, chosen[0].prim, obj, obj.base, time),)
     return ObjectData(mesh=mesh, bases=bases, new_uvs=new_uvs, repaired=repaired)
+
+
+def _graph(
+    stage: Usd.Stage, prim: Usd.Prim, obj: StageObject, graph: GraphColor, time: Usd.TimeCode
+) -> NDArray[np.float32]:
+    """(H, W, 3) float32 sRGB-encoded, what the graph makes of its images."""
+    attribute = stage.GetAttributeAtPath(graph.attribute)
+    if not attribute:
+        raise MeshError(f"{obj.path} no longer has the base colour {graph.attribute}; run again.")
+    linear = evaluate_graph(
+        attribute,
+        graph.size,
+        time,
+        uv_primvar=obj.uv_primvar,
+        uv_transform=obj.uv_transform,
+        primvars=constant_primvars(prim, time),
+    )
+    return linear_to_srgb(np.maximum(linear, 0.0))
 
 
 def _rasterised(uvs: NDArray[np.float32], colors: NDArray[np.float64]) -> NDArray[np.float32]:

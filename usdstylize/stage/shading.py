@@ -15,6 +15,7 @@ from usdstylize.objects import BaseColor, ConstantColor, DisplayColor, Surface, 
 from usdstylize.stage.bindings import bound_materials
 from usdstylize.stage.contexts import only_for_renderers, surface_contexts
 from usdstylize.stage.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
+from usdstylize.stage.materialx import BASE_INPUTS, constant_primvars, surface_of, trace_color
 from usdstylize.stage.mdl import is_omnipbr, mdl_name, mdl_surface, trace_omnipbr
 from usdstylize.stage.primvars import find_primvar
 from usdstylize.stage.textures import read_texture, read_uv_source
@@ -76,6 +77,55 @@ def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeC
     renderers = only_for_renderers(material)
     if renderers:
         return _shown_in_viewports(prim, material, renderers, time)
+    live = surface_of(material)
+    if live is None:
+        return _trace_preview(prim, material, time)
+    try:
+        return _trace_mtlx(prim, material, live, time)
+    except ObjectError as error:
+        preview, _, _ = material.ComputeSurfaceSource()
+        if not preview or shader_id(preview) != "UsdPreviewSurface":
+            raise
+        look = _trace_preview(prim, material, time)
+        note = f"{error} Its UsdPreviewSurface is read instead, and takes the place of its MaterialX surface."
+        return replace(look, notes=(*look.notes, note))
+
+
+def _trace_mtlx(
+    prim: Usd.Prim, material: UsdShade.Material, surface: UsdShade.Shader, time: Usd.TimeCode
+) -> Look:
+    path, identifier = material.GetPath(), shader_id(surface)
+    if identifier not in BASE_INPUTS:
+        raise MaterialError(
+            f"Material {path} has the surface {surface.GetPath()} ({identifier}) on outputs:mtlx:surface, "
+            "whose base colour is not known; use standard_surface, open_pbr_surface, gltf_pbr or "
+            "UsdPreviewSurface."
+        )
+    traced = trace_color(surface, time, constant_primvars(prim, time))
+    base, notes = traced.base, traced.notes
+    if isinstance(base, str):
+        found = _primvar_color(prim, base, time)
+        if found is None:
+            raise MaterialError(
+                f"Shader {surface.GetPath()} takes its base colour from primvars:{base}, which "
+                f"{prim.GetPath()} does not have; author it."
+            )
+        base = found
+    weight = BASE_INPUTS[identifier].weight
+    if weight is not None and producer(surface, weight) is not None:
+        notes += (f"{surface.GetPath()} scales its base colour by inputs:{weight}, the stylised one too.",)
+    return Look(
+        material_path=str(path),
+        surface="mtlx",
+        surface_path=str(surface.GetPath()),
+        base=base,
+        uv_primvar=traced.uv_primvar,
+        uv_transform=traced.uv_transform,
+        notes=notes,
+    )
+
+
+def _trace_preview(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeCode) -> Look:
     surface = _preview_surface(material)
     look = Look(
         material_path=str(material.GetPath()),

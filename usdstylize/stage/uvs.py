@@ -11,6 +11,7 @@ from usdstylize.errors import MeshError
 from usdstylize.objects import (
     BaseColor,
     DisplayColor,
+    GraphColor,
     NewUVs,
     StageObject,
     TextureFile,
@@ -74,6 +75,11 @@ def choose_uvs(
         what = f"UVs in primvars:{shared[0]} that lay several faces over each other, whose colours differ"
     if flat and isinstance(look.base, TextureFile) and look.base.tiles:
         raise MeshError(f"{face_set.prim.GetTypeName()} {path} has {what}, on UDIM tiles; unwrap it again.")
+    if isinstance(look.base, GraphColor):
+        raise MeshError(
+            f"{face_set.prim.GetTypeName()} {path} has {what}, which the graph {look.base.attribute} reads; "
+            "unwrap it, or bake the graph into an image."
+        )
     if not has_unwrapper():
         raise MeshError(
             f"{face_set.prim.GetTypeName()} {path} has {what}, and xatlas that would unwrap it is not "

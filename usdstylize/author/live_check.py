@@ -1,0 +1,67 @@
+"""What a live network computes, in NumPy: a third opinion beside the renderer and the bake."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pxr import Usd, UsdShade
+
+from usdstylize.author.mtlx import STYLIZED_GRAPH
+from usdstylize.author.surface import DIFFUSE_SHARE, SURFACE_ID
+from usdstylize.encoding import srgb_to_linear
+from usdstylize.errors import MaterialError
+from usdstylize.objects import DisplayColor, StageObject
+from usdstylize.sampling import resample
+from usdstylize.stage.inputs import shader_id
+from usdstylize.stage.materialx import BASE_INPUTS, constant_primvars, evaluate_graph
+
+__all__ = ["live_color"]
+
+
+def live_color(
+    material: UsdShade.Material,
+    source: StageObject,
+    prim: Usd.Prim,
+    base: NDArray[np.float32],
+    size: tuple[int, int],
+    time: Usd.TimeCode,
+) -> NDArray[np.float32]:
+    """What the surface of a stylised material takes as its base colour, (H, W, 3) linear.
+
+    The authored nodes, values and files are followed, the source's own among them. prim: the
+    object in the result. base: T, sRGB-encoded (H, W, 3), which stands for a primvar that no graph
+    can be followed to. Raises MaterialError for what is broken.
+    """
+    surface = material.ComputeSurfaceSource("mtlx")[0]
+    known = BASE_INPUTS.get(shader_id(surface)) or BASE_INPUTS[SURFACE_ID]
+    item = surface.GetInput(known.name)
+    attributes = item.GetValueProducingAttributes() if item else []
+    for attribute in attributes:
+        if attribute.GetPrim().GetName() == DIFFUSE_SHARE:
+            # The colour before it is shared out between the lobes.
+            attributes = UsdShade.Shader(attribute.GetPrim()).GetInput("in1").GetValueProducingAttributes()
+    if not attributes:
+        raise MaterialError(
+            f"{surface.GetPath()} has neither a value nor a connection for inputs:{known.name}; "
+            "run again with --force."
+        )
+    given = {}
+    for node in Usd.PrimRange(material.GetPrim()):
+        ours = node.GetParent().GetName().startswith(STYLIZED_GRAPH)
+        file = UsdShade.Shader(node).GetInput("file") if ours and node.IsA(UsdShade.Shader) else None
+        if file and not file.GetAttr().HasColorSpace():
+            raise MaterialError(
+                f"{node.GetPath()} has lost the colorSpace of its file; run again with --force."
+            )
+        graph = UsdShade.NodeGraph(node) if node.GetName().startswith(STYLIZED_GRAPH) else None
+        taken = graph.GetInput("base") if graph else None
+        if taken and isinstance(source.base, DisplayColor):
+            linear = srgb_to_linear(resample(base, size, source.wrap))
+            given = {str(found.GetPath()): linear for found in taken.GetValueProducingAttributes()}
+    return evaluate_graph(
+        attributes[0],
+        size,
+        time,
+        uv_primvar=source.uv_primvar,
+        uv_transform=source.uv_transform,
+        primvars=constant_primvars(prim, time),
+        given=given,
+    )

@@ -1,0 +1,124 @@
+"""The stylise graph put between a MaterialX surface's base colour and that surface.
+
+The surface stays the source's own, by reference: every other input of it stays live.
+"""
+
+from typing import Any
+
+from pxr import Gf, Sdf, Usd, UsdShade
+
+from usdstylize.author.graph import TYPES, Graph
+from usdstylize.author.live import write_stylized_color
+from usdstylize.author.specs import add_input, add_output, add_shader, prim_spec
+from usdstylize.objects import StageObject
+from usdstylize.stage.inputs import shader_id
+from usdstylize.stage.materialx import BASE_INPUTS
+
+__all__ = ["STYLIZED_GRAPH", "write_mtlx"]
+
+STYLIZED_GRAPH = "StylizedNetwork"
+"""Name of the NodeGraph, with a number behind it where the source has such a prim itself."""
+_SURFACE = "StylizedSurface"
+_DIAL = "stylizedStrength"
+"""The strength's name on NodeGraphs of the source that it has to pass."""
+
+
+def write_mtlx(
+    layer: Sdf.Layer,
+    variant: Sdf.PrimSpec,
+    source: StageObject,
+    stage: Usd.Stage,
+    style_file: str,
+    time: Usd.TimeCode,
+) -> None:
+    """Write the live network of an object whose surface is a MaterialX one, into its style variant.
+
+    variant: of our Material, which references the source's and has ``inputs:strength``.
+    stage: the source's. style_file: TS.exr as the layer must name it.
+    """
+    material = UsdShade.Material.Get(stage, source.material_path)
+    surface = UsdShade.Shader.Get(stage, source.surface_path)
+    own, ours = material.GetPath(), variant.path.StripAllVariantSelections()
+    inside = surface.GetPath().HasPrefix(own)
+    name = BASE_INPUTS[shader_id(surface)].name
+    item = surface.GetInput(name)
+    kind = item.GetTypeName() if item else TYPES["color3"]
+    target = (
+        below(variant.path, surface.GetPath().MakeRelativePath(own))
+        if inside
+        else variant.path.AppendChild(free(_SURFACE, material.GetPrim()))
+    )
+    container = target.GetParentPath()
+    siblings = surface.GetPrim().GetParent() if inside else material.GetPrim()
+    graph = Graph(layer, container.AppendChild(free(STYLIZED_GRAPH, siblings)))
+    strength = add_input(graph.spec, "strength", TYPES["float"], _dial(layer, variant.path, container))
+    base = add_input(graph.spec, "base", kind, _base(surface, name, own, ours, time))
+    color = write_stylized_color(graph, source, _scene(base), style_file, _scene(strength))
+    color = add_output(graph.spec, "base", TYPES["color3"], color)
+    if inside:
+        add_input(prim_spec(layer, target), name, kind, color)
+        output = material.GetSurfaceOutput("mtlx")
+        if not output or not output.HasConnectedSource():
+            # It is on the universal output, which the preview network takes.
+            add_output(variant, "mtlx:surface", TYPES["token"], _out(surface, target, own))
+        return
+    # The surface lies outside the material, where a variant of ours has no reach: copy it.
+    copy = add_shader(layer, target, shader_id(surface), ("out", TYPES["token"]), {})
+    for other in surface.GetInputs():
+        if other.GetBaseName() == name:
+            continue
+        for connection in other.GetAttr().GetConnections()[:1]:
+            add_input(copy.spec, other.GetBaseName(), other.GetTypeName(), _moved(connection, own, ours))
+        if other.Get(time) is not None:
+            add_input(copy.spec, other.GetBaseName(), other.GetTypeName(), other.Get(time))
+    add_input(copy.spec, name, kind, color)
+    add_output(variant, "mtlx:surface", TYPES["token"], copy.output())
+
+
+def _base(surface: UsdShade.Shader, name: str, own: Sdf.Path, ours: Sdf.Path, time: Usd.TimeCode) -> Any:
+    """What the source connects to its base colour, in our material; or the value that it has."""
+    item = surface.GetInput(name)
+    connections = item.GetAttr().GetConnections() if item else []
+    if connections:
+        return _moved(connections[0], own, ours)
+    value = item.Get(time) if item else None
+    return Gf.Vec3f(*BASE_INPUTS[shader_id(surface)].default) if value is None else value
+
+
+def _dial(layer: Sdf.Layer, variant: Sdf.Path, container: Sdf.Path) -> Sdf.Path:
+    """The strength as it can be reached inside ``container``, through every NodeGraph on the way."""
+    dial = variant.StripAllVariantSelections().AppendProperty("inputs:strength")
+    for graph in container.GetPrefixes():
+        if len(graph.GetPrefixes()) > len(variant.GetPrefixes()):
+            dial = _scene(add_input(prim_spec(layer, graph), _DIAL, TYPES["float"], dial))
+    return dial
+
+
+def _out(surface: UsdShade.Shader, target: Sdf.Path, own: Sdf.Path) -> Sdf.Path:
+    outputs = [output.GetFullName() for output in surface.GetOutputs()]
+    return target.StripAllVariantSelections().AppendProperty(outputs[0] if outputs else "outputs:out")
+
+
+def _scene(spec: Sdf.AttributeSpec) -> Sdf.Path:
+    return spec.path.StripAllVariantSelections()
+
+
+def _moved(path: Sdf.Path, own: Sdf.Path, ours: Sdf.Path) -> Sdf.Path:
+    return path.ReplacePrefix(own, ours) if path.HasPrefix(own) else path
+
+
+def below(variant: Sdf.Path, relative: Sdf.Path) -> Sdf.Path:
+    """``relative`` below a variant: Sdf.Path.AppendPath refuses to cross a variant selection."""
+    for name in relative.GetPrefixes():
+        variant = variant.AppendChild(name.name)
+    return variant
+
+
+def free(name: str, parent: Usd.Prim) -> str:
+    """``name``, or with a number behind it where the prim has such a child already."""
+    taken = {child.GetName() for child in parent.GetAllChildren()}
+    number, unique = 1, name
+    while unique in taken:
+        number += 1
+        unique = f"{name}{number}"
+    return unique

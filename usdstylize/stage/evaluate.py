@@ -1,0 +1,308 @@
+"""A shading graph in NumPy: authored nodes, values and files, evaluated texel by texel.
+
+Connections are followed and each MaterialX node does what it is defined to do; nothing here knows
+what a graph should compute. Values are as in `nodes`: float32, components on the last axis.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pxr import Sdf, Usd, UsdShade
+
+from usdstylize.errors import MaterialError, TextureError
+from usdstylize.objects import ConstantColor, Wrap
+from usdstylize.stage.inputs import input_value, numbers, producer, producing_shader, shader_id
+from usdstylize.stage.nodes import COMPONENTS, OPERATIONS, color_to_linear, to_components
+from usdstylize.stage.placement import Placement, gltf_placement, placed, read_placement
+from usdstylize.stage.textures import read_texture, read_uv_source
+
+__all__ = ["ImageRead", "Surroundings", "evaluate"]
+
+Float32 = NDArray[np.float32]
+
+WRAPS: dict[str, Wrap] = {"periodic": "repeat", "mirror": "mirror", "clamp": "clamp", "constant": "black"}
+_CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
+_DEEPEST = 200
+"""Nodes one behind the other; no graph that people make comes near."""
+
+
+@dataclass(frozen=True)
+class ImageRead:
+    """One file as a node reads it."""
+
+    node: str
+    """The shader's path."""
+    asset_path: str
+    resolved_path: str
+    color_space: str
+    """MaterialX's name of what the codes are; empty where they are taken as they are."""
+    wrap: tuple[Wrap, Wrap]
+    placement: Placement
+    components: int
+
+
+class Surroundings(Protocol):
+    """What a graph asks of the world."""
+
+    def image(self, read: ImageRead) -> Float32:
+        """The file's code values, (…, components)."""
+
+    def position(self, placement: Placement) -> Float32:
+        """The texture coordinates, (…, 2)."""
+
+    def primvar(self, name: str, components: int, node: str) -> Float32 | None:
+        """A primvar's value, (…, components); None where the object has none of that name."""
+
+
+def evaluate(
+    attribute: Usd.Attribute,
+    surroundings: Surroundings,
+    time: Usd.TimeCode,
+    given: Mapping[str, Float32] = MappingProxyType({}),
+) -> Float32:
+    """The value of a shader's output, or of an input that holds one, in linear Rec.709 where a colour.
+
+    given: values by the path of their attribute that are known already.
+    Raises MaterialError that names a node which cannot be evaluated in texture space, TextureError
+    for a file that does not resolve.
+    """
+    with np.errstate(all="ignore"):
+        return _Walk(surroundings, time, given).attribute(attribute)
+
+
+class _Walk:
+    """One evaluation: what is computed already, and what is being computed."""
+
+    def __init__(self, surroundings: Surroundings, time: Usd.TimeCode, given: Mapping[str, Float32]) -> None:
+        self.surroundings = surroundings
+        self.time = time
+        self.known = dict(given)
+        self.open: set[str] = set()
+
+    def attribute(self, attribute: Usd.Attribute) -> Float32:
+        path, node = str(attribute.GetPath()), producing_shader(attribute)
+        if path in self.known:
+            return self.known[path]
+        if node is None:
+            value = attribute.Get(self.time)
+            if value is None:
+                raise MaterialError(f"{attribute.GetPath()} has no value; give it one.")
+            return _array(value, attribute)
+        if path in self.open or len(self.open) > _DEEPEST:
+            raise MaterialError(f"Shader {node.GetPath()} feeds itself; reconnect its inputs.")
+        self.open.add(path)
+        self.known[path] = self.node(node, attribute.GetName().removeprefix("outputs:"))
+        self.open.remove(path)
+        return self.known[path]
+
+    def input(self, node: UsdShade.Shader, name: str, default: Any) -> Float32:
+        attribute = producer(node, name)
+        if attribute is None:
+            return np.atleast_1d(np.asarray(default, dtype=np.float32))
+        return self.attribute(attribute)
+
+    def node(self, node: UsdShade.Shader, output: str) -> Float32:
+        identifier = shader_id(node)
+        if identifier in ("UsdUVTexture", "ND_UsdUVTexture", "ND_UsdUVTexture_23"):
+            return self.usd_texture(node, output, native=identifier == "UsdUVTexture")
+        if identifier.startswith(("UsdPrimvarReader_", "ND_UsdPrimvarReader_")):
+            return self.primvar(node, identifier, "varname", "fallback")
+        name = identifier.removeprefix("ND_")
+        if "_to_lin_rec709_color" in name:
+            space = name.partition("_to_lin_rec709_color")[0]
+            return color_to_linear(self.input(node, "in", (0.0, 0.0, 0.0)), space)
+        if name == "gltf_colorimage":
+            return self.gltf_color_image(node, output)
+        operation, _, kind = name.removeprefix("gltf_").partition("_")
+        first_kind = kind.split("_")[0].removesuffix("FA")
+        match operation:
+            case "image" | "tiledimage":
+                factor = self.input(node, "factor", 1.0) if name.startswith("gltf_") else 1.0
+                return np.asarray(factor * self.image(node, operation, first_kind, name), dtype=np.float32)
+            case "geomcolor" | "geompropvalue":
+                return self.primvar(node, identifier, "geomprop", "default")
+            case "ramplr" | "ramptb":
+                return self.ramp(node, operation)
+            case "convert":
+                return to_components(self.input(node, "in", 0.0), *kind.split("_")[:2])
+            case "extract":
+                index = int(numbers(node, "index", self.time, (0.0,))[0])
+                return self.components(node, (index,), kind)
+            case "swizzle":
+                letters = str(input_value(node, "channels", self.time, ""))
+                return self.components(node, tuple(_CHANNELS.get(c, c) for c in letters), first_kind)
+            case "separate2" | "separate3" | "separate4":
+                return self.components(node, (_CHANNELS.get(output.removeprefix("out"), 0),), kind)
+            case "combine2" | "combine3" | "combine4":
+                parts = [self.input(node, f"in{i + 1}", 0.0) for i in range(int(operation[-1]))]
+                shape = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
+                whole = [np.broadcast_to(part, (*shape, part.shape[-1])) for part in parts]
+                return np.concatenate(whole, axis=-1)
+            case "switch":
+                which = int(self.input(node, "which", 0.0).flat[0])
+                return self.input(node, f"in{which + 1}", 0.0)
+        if operation in OPERATIONS and identifier.startswith("ND_") and name == identifier[3:]:
+            function, inputs = OPERATIONS[operation]
+            values = [self.input(node, key, default) for key, default in inputs.items()]
+            return np.asarray(function(*values), dtype=np.float32)
+        raise MaterialError(
+            f"The base colour comes through {node.GetPath()} ({identifier}), which cannot be evaluated in "
+            "texture space; bake it into an image."
+        )
+
+    def components(self, node: UsdShade.Shader, which: tuple[int | str, ...], kind: str) -> Float32:
+        value = self.input(node, "in", (0.0,) * COMPONENTS.get(kind, 3))
+        parts = []
+        for one in which:
+            if one in ("0", "1"):
+                parts.append(np.full_like(value[..., :1], float(one)))
+            elif isinstance(one, int) and one < value.shape[-1]:
+                parts.append(value[..., one : one + 1])
+            else:
+                raise MaterialError(f"Shader {node.GetPath()} asks for a channel that is not there; mend it.")
+        return np.concatenate(parts, axis=-1)
+
+    def ramp(self, node: UsdShade.Shader, operation: str) -> Float32:
+        start, end, axis = ("valuel", "valuer", 0) if operation == "ramplr" else ("valueb", "valuet", 1)
+        position = self.surroundings.position(read_placement(node, "texcoord", self.time))
+        share = np.clip(position[..., axis, None], 0, 1)
+        low, high = self.input(node, start, 0.0), self.input(node, end, 0.0)
+        return np.asarray(low * (1 - share) + high * share, dtype=np.float32)
+
+    def primvar(self, node: UsdShade.Shader, identifier: str, name_input: str, default_input: str) -> Float32:
+        if identifier.startswith("ND_geomcolor"):
+            name = "displayColor"
+        else:
+            name = str(input_value(node, name_input, self.time, "")).removeprefix("primvars:")
+        kind = identifier.rsplit("_", 1)[-1]
+        components = {"float2": 2, "float3": 3, "float4": 4}.get(kind) or COMPONENTS.get(kind, 3)
+        value = self.surroundings.primvar(name, components, str(node.GetPath())) if name else None
+        return self.input(node, default_input, (0.0,) * components) if value is None else value
+
+    def image(self, node: UsdShade.Shader, operation: str, kind: str, name: str) -> Float32:
+        if name.startswith("gltf_"):
+            placement = gltf_placement(node, self.time, None)
+        else:
+            placement = read_placement(node, "texcoord", self.time)
+        if operation == "tiledimage":
+            placement = self.tiled(node, placement)
+        default = (0.0,) * COMPONENTS.get(kind, 3)
+        asset, space = _file(node, self.time)
+        if asset is None:
+            return self.input(node, "default", default)
+        modes = ("periodic", "periodic")
+        if operation == "image":
+            u = str(input_value(node, "uaddressmode", self.time, "periodic"))
+            modes = (u, str(input_value(node, "vaddressmode", self.time, "periodic")))
+        codes = self.read(node, asset, space, modes, placement, COMPONENTS.get(kind, 3))
+        return color_to_linear(codes, space) if kind.startswith("color") else codes
+
+    def tiled(self, node: UsdShade.Shader, placement: Placement) -> Placement:
+        def pair(name: str, default: float) -> NDArray[np.float64]:
+            return np.array(numbers(node, name, self.time, (default,) * 2))
+
+        size = pair("realworldimagesize", 1.0)
+        if not size.all():
+            raise MaterialError(f"Shader {node.GetPath()} has a realworldimagesize of zero; give it a size.")
+        grow = pair("realworldtilesize", 1.0) / size
+        return placement.then(np.diag(grow * pair("uvtiling", 1.0)), -grow * pair("uvoffset", 0.0))
+
+    def gltf_color_image(self, node: UsdShade.Shader, output: str) -> Float32:
+        asset, space = _file(node, self.time)
+        if asset is None:
+            value = self.input(node, "default", (0.0,) * 4)
+        else:
+            placement = gltf_placement(node, self.time, 0)
+            codes = self.read(node, asset, space, ("periodic", "periodic"), placement, 4)
+            value = color_to_linear(codes, space)
+        value = value * self.input(node, "color", 1.0) * self.input(node, "geomcolor", 1.0)
+        return value[..., 3:] if output == "outa" else value[..., :3]
+
+    def usd_texture(self, node: UsdShade.Shader, output: str, *, native: bool) -> Float32:
+        channels = {"rgb": slice(0, 3), "rgba": slice(0, 4), "a": slice(3, 4)}
+        part = channels.get(output, slice(_CHANNELS.get(output, 0), _CHANNELS.get(output, 0) + 1))
+        if native:
+            file, _ = read_texture(node, self.time)
+            if isinstance(file, ConstantColor):
+                return np.array([*file.linear, 1.0], dtype=np.float32)[part]
+            placement = placed(*read_uv_source(node, self.time))
+            asset, space = Sdf.AssetPath(file.asset_path, file.resolved_path), ""
+            space = "srgb_texture" if file.encoding == "srgb" else ""
+            wrap = (file.wrap_s, file.wrap_t)
+        else:
+            placement = read_placement(node, "st", self.time)
+            asset, space = _file(node, self.time)
+            if asset is None:
+                return self.input(node, "fallback", (0.0, 0.0, 0.0, 1.0))[..., part]
+            modes = [str(input_value(node, name, self.time, "periodic")) for name in ("wrapS", "wrapT")]
+            wrap = (_wrap(node, modes[0]), _wrap(node, modes[1]))
+        codes = self.surroundings.image(
+            ImageRead(str(node.GetPath()), asset.path, asset.resolvedPath, space, wrap, placement, 4)
+        )
+        value = color_to_linear(codes, space)
+        value = value * self.input(node, "scale", 1.0) + self.input(node, "bias", 0.0)
+        return np.asarray(value[..., part], dtype=np.float32)
+
+    def read(
+        self,
+        node: UsdShade.Shader,
+        asset: Sdf.AssetPath,
+        space: str,
+        modes: tuple[str, str],
+        placement: Placement,
+        components: int,
+    ) -> Float32:
+        wrap = (_wrap(node, modes[0]), _wrap(node, modes[1]))
+        return self.surroundings.image(
+            ImageRead(str(node.GetPath()), asset.path, asset.resolvedPath, space, wrap, placement, components)
+        )
+
+
+def _array(value: Any, attribute: Usd.Attribute) -> Float32:
+    try:
+        array = np.atleast_1d(np.asarray(value, dtype=np.float32))
+    except (TypeError, ValueError) as problem:
+        raise MaterialError(
+            f"{attribute.GetPath()} holds a {attribute.GetTypeName()}, which is no colour or number; "
+            "give it one."
+        ) from problem
+    if array.ndim != 1 or array.size > 4 or not np.isfinite(array).all():
+        raise MaterialError(f"{attribute.GetPath()} holds no finite colour or number; give it one.")
+    return array
+
+
+def _file(node: UsdShade.Shader, time: Usd.TimeCode) -> tuple[Sdf.AssetPath | None, str]:
+    """The node's file, None where it names none, and the colour space that is written on it.
+
+    Raises TextureError where the file does not resolve.
+    """
+    attribute = producer(node, "file")
+    asset = input_value(node, "file", time)
+    if attribute is None or not isinstance(asset, Sdf.AssetPath) or not asset.path:
+        return None, ""
+    if "<UDIM>" in asset.path:
+        raise TextureError(
+            f"Texture {asset.path} of {node.GetPath()} is a UDIM set in a MaterialX graph, which viewports "
+            "do not draw; use a UsdPreviewSurface, or put it into one tile."
+        )
+    if not asset.resolvedPath:
+        raise TextureError(
+            f"Texture {asset.path} of {node.GetPath()} does not resolve; restore the file or fix the path."
+        )
+    own = node.GetInput("file").GetAttr()
+    return asset, str(attribute.GetColorSpace() or own.GetColorSpace() or "")
+
+
+def _wrap(node: UsdShade.Shader, mode: str) -> Wrap:
+    if mode in WRAPS:
+        return WRAPS[mode]
+    if mode in ("black", "repeat"):
+        return "black" if mode == "black" else "repeat"
+    raise MaterialError(
+        f"Shader {node.GetPath()} has the address mode {mode}, which MaterialX does not know; choose "
+        "periodic, mirror, clamp or constant."
+    )
