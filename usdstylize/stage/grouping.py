@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pxr import Kind, Sdf, Usd
 
-from usdstylize.objects import DisplayColor, StageObject, TextureFile
+from usdstylize.objects import DisplayColor, GraphColor, StageObject, TextureFile
 from usdstylize.options import Unit
 
 __all__ = ["group_objects"]
@@ -36,7 +36,7 @@ def group_objects(
         looks[obj.name] = obj.name
         if share_materials and material is not None:
             groups[obj.name] = looks[obj.name] = material
-        elif component and material is not None and isinstance(obj.base, TextureFile):
+        elif component and material is not None and isinstance(obj.base, TextureFile | GraphColor):
             looks[obj.name] = (component, material)
     group_names, look_names = _first_names(groups), _first_names(looks)
     return tuple(replace(obj, group=group_names[obj.name], look=look_names[obj.name]) for obj in objects)

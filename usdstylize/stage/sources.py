@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pxr import Ar, Sdf, Tf, Usd, UsdShade
 
 from usdstylize.errors import TextureError
-from usdstylize.objects import FileHash, StageObject, TextureFile
+from usdstylize.objects import FileHash, GraphColor, StageObject, TextureFile
 from usdstylize.stage.assets import hash_file
 from usdstylize.stage.mtlx_layers import included_documents
 from usdstylize.stage.udim import is_udim, resolve_tiles, tile_files
@@ -22,7 +22,8 @@ def sources(stage: Usd.Stage, objects: Sequence[StageObject], time: Usd.TimeCode
     layers = [layer for layer in stage.GetUsedLayers() if not layer.anonymous]
     needed = {layer.realPath or layer.identifier for layer in layers}
     needed |= {file for layer in layers for file in included_documents(layer)}
-    needed |= {file for found in objects if isinstance(found.base, TextureFile) for file in found.base.files}
+    bases = [found.base for found in objects]
+    needed |= {file for base in bases if isinstance(base, TextureFile | GraphColor) for file in base.files}
     hashes = {file: hash_file(file) for file in {_outermost(file) for file in needed}}
     seen: set[Sdf.Path] = set()
     for material in {found.material_path for found in objects if found.material_path}:
