@@ -93,6 +93,8 @@ def show_plan(plan: Plan) -> None:
         table.add_row(name.replace("_", " "), _value(value))
     terminal(sys.stdout).print(table)
     _print_own_settings(plan)
+    for remark in plan.remarks:
+        print(f"Note: {remark}")
     print(f"Would write {_short(plan.root_layer)}; nothing is written in a dry run.")
 
 

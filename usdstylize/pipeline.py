@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usdstylize import author, stage, styles
+from usdstylize import author, mixing, stage, styles
 from usdstylize.errors import InputError, ObjectError, OutputError, StageError
 from usdstylize.objects import Losses, ObjectData, Skipped, StageContents, StageObject, StyleTexture
 from usdstylize.options import Options, preset_name, resolve
@@ -133,6 +134,8 @@ def stylize(
         objects=contents.objects,
         skipped=contents.skipped,
     )
+    mixed = mixing.remarks(plan, output.earlier_run, output.staying, output.textures_folder)
+    plan = replace(plan, remarks=mixed)
     observer.planned(plan)
     if dry_run:
         return RunResult(plan, None, (), time.perf_counter() - started)

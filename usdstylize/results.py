@@ -34,6 +34,8 @@ class Plan:
     """By prim path: in which settings an object differs, as the stage asks (StylizeAPI)."""
     objects: tuple[StageObject, ...]
     skipped: tuple[Skipped, ...]
+    remarks: tuple[str, ...] = ()
+    """What a TD should know of the run as a whole, one sentence each."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pxr import Ar, Usd
 
@@ -35,6 +36,10 @@ class OutputPlan:
     """Names of the objects that hold this style already."""
     provenance: Provenance | None
     """What the style layer says of itself; None where there is none yet."""
+    staying: tuple[str, ...]
+    """Names of the objects that hold this style and that this run will not make anew."""
+    earlier_run: dict[str, Any]
+    """Of the style, as run.json tells it; empty where there is none."""
 
 
 def plan(
@@ -78,8 +83,8 @@ def plan(
         raise OutputError(
             f"{textures} exists and was not written by usdstylize; move it or choose another --output."
         )
-    if record is not None:
-        read_run(textures)  # it is merged at the very end: better refused now than then
+    # It is merged at the very end: what cannot be read is better refused now than then.
+    earlier_run = read_run(textures) if record is not None else {}
     existing = record.objects if record else ()
     again = sorted(set(existing) & {item.name for item in contents.objects})
     if again and not (force or resume):
@@ -90,7 +95,18 @@ def plan(
     packed = root_layer.with_suffix(".usdz") if package else None
     if packed is not None:
         _existing(packed, contents.path)
-    return OutputPlan(root_layer, style_layer, textures, packed, style_name, existing, provenance)
+    staying = existing if resume else tuple(name for name in existing if name not in again)
+    return OutputPlan(
+        root_layer,
+        style_layer,
+        textures,
+        packed,
+        style_name,
+        existing,
+        provenance,
+        staying,
+        earlier_run,
+    )
 
 
 def existing_heroes(stage: Path, output: Path | None) -> tuple[str, ...]:
