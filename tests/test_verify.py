@@ -210,3 +210,38 @@ def test_faults_of_the_source_are_not_held_against_the_result(tiny_stage: Path) 
     source.GetRootLayer().subLayerPaths.append("./gone.usda")
     source.Save()
     assert failures(write_result(tiny_stage)) == set()
+
+
+@pytest.mark.parametrize("edit", ["a file of another type", "a node without inputs", "an absurd texture"])
+def test_a_network_that_somebody_has_edited_is_told_and_the_others_are_checked(
+    tiny_stage: Path, edit: str
+) -> None:
+    result = write_result(tiny_stage)
+    layer = style_layer(result)
+    network = f"{LOOK}{{style=ink}}StylizedNetwork"
+    if edit == "a file of another type":
+        bakes = [path for path in _paths(layer) if path.name == "StylizedBake" and "Left" in str(path)]
+        shader = layer.GetPrimAtPath(bakes[0])
+        shader.RemoveProperty(shader.attributes["inputs:file"])
+        file = Sdf.AttributeSpec(shader, "inputs:file", Sdf.ValueTypeNames.Float)
+        file.default = 0.5
+    elif edit == "a node without inputs":
+        image = next(spec for spec in layer.GetPrimAtPath(network).nameChildren if "Offset" in spec.name)
+        for attribute in list(image.attributes):
+            if attribute.name.startswith("inputs:"):
+                image.RemoveProperty(attribute)
+    else:
+        absurd = np.full((4, 4, 3), 60000, np.float32)
+        write_half(tiny_stage.parent / "tiny.style/ink/World__Left/TS.exr", absurd, color=False)
+    layer.Save()
+    report = author.verify(result)
+    assert report.failed
+    assert all("Left" in check.subject for check in report.failed)
+    assert all("\n" not in str(check) for check in report.failed)
+    assert any(check.name == "live" and "Right" in check.subject for check in report.checks)
+
+
+def _paths(layer: Sdf.Layer) -> list[Sdf.Path]:
+    found: list[Sdf.Path] = []
+    layer.Traverse(Sdf.Path.absoluteRootPath, lambda path: found.append(path) if path.IsPrimPath() else None)
+    return found

@@ -11,11 +11,13 @@ from unittest.mock import patch
 
 import numpy as np
 from author_results import offsets, texture
+from conftest import build_tiny_stage
 from pxr import Sdf, Usd
 
 import usdstylize
 from mutated import files, shading, structure, values
 from mutated.case import Case, faults
+from mutated.damage import build_result, damage, judged, trials
 from mutated.scenes import build_scenes
 from usdstylize import author, stage
 from usdstylize.errors import InputError, ObjectError, OutputError, StageError
@@ -25,6 +27,8 @@ from usdstylize.stage.opening import quiet
 
 __all__ = ["Lab"]
 
+_RESULT_EVERY = 11
+"""Every eleventh seed damages a result, no stage. Prime to the number of stages."""
 _ROOMS = (values, shading, structure, files)  # each adds its faults when it is imported
 _Sites = set[tuple[str, Sdf.Path, bool]]
 
@@ -48,10 +52,13 @@ class Lab:
         self.folder = folder
         self.scenes = build_scenes(folder / "good")
         self._good: dict[Path, dict[str, _Good]] = {}
+        self._result: tuple[Path, str] | None = None
 
     def run(self, seed: int) -> tuple[str, list[str]]:
         """What was done for the seed, and what does not hold, one line each."""
         rng = np.random.default_rng([20261122, seed])
+        if seed % _RESULT_EVERY == _RESULT_EVERY - 1:
+            return self._run_result(rng)
         scene = self.scenes[seed % len(self.scenes)]
         with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as folder:
             case = Case(scene, Path(folder) / "case", rng)
@@ -62,6 +69,23 @@ class Lab:
             with small_primvar_images():
                 problems = list(self._check(case, self._read_good(scene), verify=seed % 8 == 0))
         return f"{scene.name}: " + "; ".join(case.notes), problems
+
+    def _run_result(self, rng: np.random.Generator) -> tuple[str, list[str]]:
+        if self._result is None:
+            source = build_tiny_stage(self.folder / "result")
+            self._result = build_result(source), source.name
+        root, source_name = self._result
+        with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as folder:
+            case = Case(root, Path(folder) / "case", rng)
+            for _ in range(1 + int(rng.random() < 0.3)):
+                damage(case)
+            with quiet():
+                case.write()
+            problems = []
+            for name, trial in trials(case, case.folder / source_name):
+                for told in judged(name, trial):
+                    problems += _one_line(told)
+        return f"a result of {source_name}: " + "; ".join(case.notes), problems
 
     def _read_good(self, scene: Path) -> dict[str, _Good]:
         if scene not in self._good:
@@ -79,18 +103,18 @@ class Lab:
         try:
             contents = usdstylize.inspect(case.path)
         except StageError as error:
-            yield from _sentence(error, case)
+            yield from _sentence(error)
             if untouched:
                 yield f"the whole stage is refused though {sorted(untouched)} are untouched: {error}"
             return
         for skipped in contents.skipped:
-            yield from _sentence(skipped.reason, case)
+            yield from _sentence(skipped.reason)
         loaded: dict[str, tuple[StageObject, ObjectData]] = {}
         for obj in contents.objects:
             try:
                 loaded[obj.path] = obj, stage.load(contents, obj)
             except ObjectError as error:
-                yield from _sentence(error, case)
+                yield from _sentence(error)
             except MemoryError:  # as the pipeline does: it costs the object alone
                 continue
             else:
@@ -123,21 +147,21 @@ def _author(
     try:
         plan = author.plan(contents, "ink", output=None, force=False, resume=False)
     except OutputError as error:
-        yield from _sentence(error, case)
+        yield from _sentence(error)
         return
     try:
         with author.Writer(plan, contents, strength=1.0, network="both") as writer:
             writer.write_object(obj, data, style)
             for remark in writer.remarks[obj.name]:
-                yield from _sentence(remark, case)
+                yield from _sentence(remark)
             root = writer.commit({"seed": 1})
     except ObjectError as error:
-        yield from _sentence(error, case)
+        yield from _sentence(error)
         if is_untouched and Sdf.Path(obj.path).GetPrefixes()[0].name != "StylizedLooks":
             yield f"{obj.path} is untouched and cannot be written: {error}"
         return
     except InputError as error:
-        yield from _sentence(error, case)
+        yield from _sentence(error)
         return
     if not Sdf.Layer.FindOrOpen(str(root)):
         yield f"{root} does not open"
@@ -161,10 +185,16 @@ def _arrays(obj: StageObject, data: ObjectData) -> Iterator[str]:
         yield f"{obj.path} has normals of length {lengths.min()} to {lengths.max()}"
 
 
-def _sentence(message: object, case: Case) -> Iterator[str]:
+def _sentence(message: object) -> Iterator[str]:
     text = str(message)
-    if not text.endswith(".") or "\n" in text or not re.search(r"/|\.\w{3,4}\b|anon:|SDF_FORMAT", text):
+    if not text.endswith(".") or not re.search(r"/|\.\w{3,4}\b|anon:|SDF_FORMAT", text):
         yield f"no sentence that names a prim or file: {text!r}"
+    yield from _one_line(text)
+
+
+def _one_line(text: str) -> Iterator[str]:
+    if "\n" in text:
+        yield f"more than a line: {text!r}"
     if re.search(r"Traceback|internal error|object at 0x|<class |/tf/|\bat line \d+ (of|in) /", text):
         yield f"speaks of our insides: {text!r}"
 

@@ -214,8 +214,8 @@ def _write_preview(
         siblings = {child.GetName() for child in surface.GetPrim().GetParent().GetAllChildren()}
         baked = _baked_texture(layer, target.GetParentPath(), source, textures, siblings, weight)
         over = prim_spec(layer, target)
-        # Not the source's type, which may be wrong.
-        add_input(over, "diffuseColor", _Types.Color3f, baked)
+        diffuse = surface.GetInput("diffuseColor")
+        add_input(over, "diffuseColor", diffuse.GetTypeName() if diffuse else _Types.Color3f, baked)
         return []
     # The surface lies outside the material, where a variant of ours has no reach: copy it.
     baked = _baked_texture(layer, variant.path, source, textures, set(), weight)

@@ -1,7 +1,7 @@
 """Checking a result from what lies on the disk, with nothing remembered from the run."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from usdstylize.author.sharing import users
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import MaterialError, OutputError, StageError, UsdStylizeError, one_line
 from usdstylize.objects import StageContents, StageObject
-from usdstylize.stage.opening import open_stage, quiet
+from usdstylize.stage.opening import first_sentence, open_stage, quiet
 
 __all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "Check", "VerifyReport", "verify"]
 
@@ -31,6 +31,7 @@ LIVE_TOLERANCE = 0.002
 """Largest difference of the live network from clamp(T + strength · T_S), linear."""
 BAKE_TOLERANCE = 0.008
 """The same for the bake, which is rounded to 8 bits."""
+_WRONG_TYPE = "MismatchedPropertyType"
 _ALL_PURPOSES = ("default", "render", "proxy")
 
 
@@ -97,11 +98,26 @@ def verify(root_layer: Path) -> VerifyReport:
             checks.append(Check("instances", subject, ok, detail))
         for owner, spec in materials:
             for path in users(spec):
-                shown = shown_bindings(stage, style_layer, path, spec.path)
-                checks += [_binding(stage, place, material) for place, material in shown]
-            checks.append(_variants(stage, owner, spec.path, provenance))
+                with _edited(checks, "binding", path):
+                    shown = shown_bindings(stage, style_layer, path, spec.path)
+                    checks += [_binding(stage, place, material) for place, material in shown]
+            with _edited(checks, "variants", owner):
+                checks.append(_variants(stage, owner, spec.path, provenance))
         checks += _numbers(stage, materials, provenance, style_path, heroes_of(style_layer))
     return VerifyReport(root_layer, tuple(checks))
+
+
+@contextmanager
+def _edited(checks: list[Check], name: str, subject: str) -> Iterator[None]:
+    """What cannot even be looked at is no longer as it was written: a check that has failed."""
+    try:
+        yield
+    except (UsdStylizeError, OSError) as problem:
+        checks.append(Check(name, subject, False, str(problem)))
+    except Exception as problem:
+        what = first_sentence(problem) if isinstance(problem, Tf.ErrorException) else str(problem)
+        detail = f"It is not as it was written ({one_line(what)}); run again with --force."
+        checks.append(Check(name, subject, False, detail))
 
 
 def _sources(provenance: Provenance) -> Iterator[Check]:
@@ -182,12 +198,20 @@ def _is_materialx_node(error: Any) -> bool:
 
 
 def _comes_from_source(error: Any, style: Sdf.Layer) -> bool:
-    """A property without any opinion of ours: it is wrong in the source's material, which we reference."""
+    """A property without any opinion of ours: it is wrong in the source's material, which we reference.
+
+    Its type is the source's also where we connect it.
+    """
+
+    def is_theirs(site: Any) -> bool:
+        specs = site.GetPropertyStack() if isinstance(site, Usd.Property) else []
+        theirs = [spec for spec in specs if spec.layer != style]
+        if error.GetName() == _WRONG_TYPE:
+            return any(spec.typeName == site.GetTypeName() for spec in theirs)
+        return len(theirs) == len(specs) > 0
+
     sites = _sites(error)
-    return bool(sites) and all(
-        isinstance(site, Usd.Property) and not any(spec.layer == style for spec in site.GetPropertyStack())
-        for site in sites
-    )
+    return bool(sites) and all(map(is_theirs, sites))
 
 
 def _paths(stage: Usd.Stage, style_path: Path) -> Iterator[Check]:
@@ -254,8 +278,9 @@ def _numbers(
     provenance: Provenance,
     style_path: Path,
     heroes: Sequence[str],
-) -> Iterator[Check]:
+) -> list[Check]:
     """For each object and style: is what viewers compute what was optimised?"""
+    checks: list[Check] = []
     owners = tuple(owner for owner, _ in materials if stage.GetPrimAtPath(owner))
     textures = style_path.parent / style_path.name.removesuffix(".usda")
     read: dict[tuple[float | None, str], StageContents] = {}
@@ -264,7 +289,7 @@ def _numbers(
             if spec.name not in record.objects:
                 continue
             subject = f"{owner} ({style})"
-            try:
+            with _edited(checks, "live", subject), np.errstate(all="ignore"):
                 facts = _facts(textures / style, spec.name)
                 frame = facts.get("frame")
                 ocio = (facts["base"].get("color_space") or {}).get("ocio", "")
@@ -281,11 +306,10 @@ def _numbers(
                 obj = _source_object(contents, owner)
                 for place in left_behind(stage, contents, obj):
                     detail = f"It does not share the style of {owner} in {style}; run again with --force."
-                    yield Check("instances", place, False, detail)
+                    checks.append(Check("instances", place, False, detail))
                 strength, folder = float(facts["strength"]), textures / style / spec.name
-                yield from _compare(stage, contents, obj, spec.path, style, strength, folder, subject)
-            except (UsdStylizeError, OSError, ValueError) as problem:
-                yield Check("live", subject, False, str(problem))
+                checks += _compare(stage, contents, obj, spec.path, style, strength, folder, subject)
+    return checks
 
 
 def _facts(textures: Path, name: str) -> dict[str, Any]:
