@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import usdstylize
-from benchmarks import authoring, draft, judge, nnfm, visibility
+from benchmarks import authoring, draft, judge, nnfm, textures, visibility
 from benchmarks.baselines import baselines
 from benchmarks.judge_network import DEFAULT_WEIGHTS, GoogLeNet
 from benchmarks.measures import lab, palette_difference, pearson, seam_ratio
@@ -301,3 +301,10 @@ def test_authoring_writes_what_it_times(tmp_path: Path) -> None:
     assert len(list(ours.rglob("*.exr"))) == len(list(ours.rglob("*.png"))) == 7
     assert {path.name for path in alone.iterdir()} == {"TS.exr", "baked.png"}
     assert all(times.seconds[part] > 0 for part in ("inspect", "load", "write objects", "commit", "floor"))
+
+
+def test_small_textures_are_read_baked_and_filled_well_within_the_goal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert textures.main(side=256, triangles=500, runs=1) == 0
+    assert "Peak memory" in capsys.readouterr().out

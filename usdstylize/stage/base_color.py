@@ -50,7 +50,10 @@ def read_base_color(texture: TextureFile, file: str) -> tuple[Float32, str]:
         every = np.arange(np.iinfo(index.dtype).max + 1, dtype=index.dtype).view(codes.dtype)
         with np.errstate(all="ignore"):
             table = encode(_values(every)[:, None].repeat(3, axis=1))
-        return _looked_up(index, table), repaired
+        first = np.ascontiguousarray(table[:, 0])
+        if np.array_equal(table, np.broadcast_to(first[:, None], table.shape), equal_nan=True):
+            return _by_pieces(index, first.__getitem__), repaired
+        return _by_pieces(index, lambda piece: _looked_up(piece, table)), repaired
     return _by_pieces(codes, lambda piece: encode(_values(piece))), repaired
 
 
@@ -81,15 +84,10 @@ def _encoded(values: Float32, texture: TextureFile) -> Float32:
 
 
 def _looked_up(index: NDArray[Any], table: Float32) -> Float32:
-    """table: (N, 3), a column per channel."""
-    image = np.empty((*index.shape[:2], 3), dtype=np.float32)
-    alike = bool(np.array_equal(table[:, :1].repeat(3, axis=1), table, equal_nan=True))
-    if alike and index.shape[2] == 3:
-        np.take(np.ascontiguousarray(table[:, 0]), index, out=image, mode="clip")
-        return image
+    """index: (rows, W, 3); table: (N, 3), a column per channel."""
+    image = np.empty(index.shape, dtype=np.float32)
     for channel in range(3):
-        column = np.ascontiguousarray(table[:, channel])
-        image[..., channel] = column[index[..., channel % index.shape[2]]]
+        np.take(table[:, channel], index[..., channel], out=image[..., channel], mode="clip")
     return image
 
 
@@ -107,13 +105,18 @@ def _repaired(codes: NDArray[Any], texture: TextureFile, file: str) -> tuple[NDA
     """NaN and infinities (and what is as good as that) filled from the nearest texel that has a
     number, and a remark on it.
     """
-    if codes.dtype == np.float16:
-        broken = ((codes.view(np.uint16) & _NO_NUMBER) == _NO_NUMBER).any(axis=-1)
-    elif codes.dtype == np.float32:
-        with np.errstate(invalid="ignore"):
-            broken = ~(np.abs(codes) < _LARGEST).all(axis=-1)
-    else:
+    if codes.dtype not in (np.float16, np.float32):
         return codes, ""
+    broken = np.empty(codes.shape[:2], dtype=bool)
+    rows = max(1, _VALUES_AT_ONCE // codes[0].size)
+    for start in range(0, len(codes), rows):
+        piece = codes[start : start + rows]
+        if codes.dtype == np.float16:
+            odd = (piece.view(np.uint16) & _NO_NUMBER) == _NO_NUMBER
+        else:
+            with np.errstate(invalid="ignore"):
+                odd = ~(np.abs(piece) < _LARGEST)
+        broken[start : start + rows] = odd.any(axis=-1)
     count = int(broken.sum())
     if not count:
         return codes, ""
