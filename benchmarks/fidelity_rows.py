@@ -84,7 +84,7 @@ ROWS = (
         "texture formats",
         (
             *(f"{_CASE}[{case}]" for case in ("*texture*",)),
-            "storm/test_storm_images.py::*",
+            "storm/test_storm_formats.py::*",
             f"{_BLENDER}_the_bake[*texture*]",
         ),
         ("test_stage_images.py", "test_stage_color.py"),
