@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mtlx_documents import TEXTURED, make_stage, write_color, write_document
+from author_results import write_result
+from conftest import unchanged
+from mtlx_documents import MATERIALS, TEXTURED, make_stage, write_color, write_document
+from pxr import Usd, UsdGeom
 
+from usdstylize import author
 from usdstylize.stage.opening import open_stage, quiet
 
 from .dump_materials import materials
@@ -134,3 +138,80 @@ def test_several_materials_that_share_nothing(tmp_path: Path) -> None:
     theirs = peer(path)[0]
     assert theirs
     assert ours(path) == theirs
+
+
+DEFAULT = """
+  <open_pbr_surface name="SR_default" type="surfaceshader">
+    <input name="specular_roughness" type="float" value="0.2" />
+  </open_pbr_surface>
+  <surfacematerial name="Default" type="material">
+    <input name="surfaceshader" type="surfaceshader" nodename="SR_default" />
+  </surfacematerial>
+"""
+"""Its base colour is not even mentioned."""
+
+
+def behind(found: dict[str, Any], path: str) -> tuple[str, Any]:
+    """The output or the value behind an input, through graphs and interfaces: its path, and the value."""
+    while True:
+        prim, _, name = path.partition(".")
+        _, value, connections, _ = found[prim][1][name]
+        if not connections or (name.startswith("outputs:") and found[prim][0] == "Shader"):
+            return path, value
+        path = connections[0]
+
+
+@pytest.mark.parametrize(
+    ("material", "surface", "original"),
+    [
+        ("Paint", "SR_paint.inputs:base_color", "NG_paint/albedo.outputs:out"),
+        ("Loose", "SR_loose.inputs:base_color", "NodeGraphs/loose_tiles.outputs:out"),
+        ("Preview", "SR_preview.inputs:diffuseColor", "NG_top/tinted.outputs:out"),
+        ("Gltf", "SR_gltf.inputs:base_color", ".inputs:base_color"),
+        ("Default", "SR_default.inputs:base_color", "StylizedNetwork.inputs:base"),
+    ],
+)
+def test_the_override_works_where_usdmtlx_composes_the_document(
+    tmp_path: Path, material: str, surface: str, original: str
+) -> None:
+    """The surface takes its colour from our graph, and our graph its base from the document's own."""
+    write_color(tmp_path)
+    write_color(tmp_path / "textures")
+    write_document(tmp_path / "look.mtlx", TEXTURED, RICH, DEFAULT)
+    path = make_stage(tmp_path, material=material)
+    if material == "Preview":  # its graph reads another set of UVs
+        stage = Usd.Stage.Open(str(path))
+        st = UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/World/Quad")).GetPrimvar("st")
+        second = UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/World/Quad")).CreatePrimvar(
+            "st1", st.GetTypeName(), st.GetInterpolation()
+        )
+        second.Set(st.Get())
+        stage.Save()
+    source = set(validate_found(path))
+    with unchanged(tmp_path, may_add=True):
+        result = write_result(path)
+    assert author.verify(result).failed == ()
+    look = "/World/StylizedLooks/World__Quad"
+    found = peer(result)[0]
+    color, _ = behind(found, f"{look}/{surface}")
+    assert color == f"{look}/StylizedNetwork/ToLinear.outputs:out"
+    base, value = behind(found, f"{look}/StylizedNetwork.inputs:base")
+    assert base == (f"{look}{original}" if original.startswith(".") else f"{look}/{original}")
+    if material == "Default":
+        assert value == pytest.approx([0.8, 0.8, 0.8])  # an interface without a value would be black
+    # Everything else of the surface is the document's.
+    untouched = found[f"{MATERIALS}/{material}/{surface.partition('.')[0]}"][1]
+    for name, attribute in found[f"{look}/{surface.partition('.')[0]}"][1].items():
+        if name != surface.partition(".")[2]:
+            assert (
+                json.loads(json.dumps(attribute).replace(look, f"{MATERIALS}/{material}")) == untouched[name]
+            )
+    assert {text.replace(look, f"{MATERIALS}/{material}") for text in validate_found(result)} == source
+
+
+def validate_found(stage: Path) -> list[str]:
+    """What an OpenUSD with usdMtlx finds wrong with a stage."""
+    script = Path(__file__).with_name("validate_with_usdmtlx.py")
+    done = subprocess.run([str(USDMTLX_PYTHON), str(script), str(stage)], capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    return [line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith(str(stage))]
