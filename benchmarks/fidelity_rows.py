@@ -97,7 +97,11 @@ ROWS = (
         ("storm/test_storm_inputs.py::*", "storm/test_storm.py::test_strength_zero_is_lit*"),
         relative=True,
     ),
-    Row("`.mtlx` references", ("usdmtlx/test_documents.py::*",), ("test_stage_mtlx_documents.py",)),
+    Row(
+        "`.mtlx` references",
+        ("storm/test_storm_documents.py::*", "usdmtlx/test_documents.py::*"),
+        ("test_stage_mtlx_documents.py",),
+    ),
     Row(
         "MDL (OmniPBR)",
         ("storm/test_storm_mdl.py::*", "usdmtlx/test_mdl.py::*"),

@@ -11,7 +11,7 @@ from usdstylize.author.graph import TYPES, Graph
 from usdstylize.author.live import write_stylized_color
 from usdstylize.author.specs import add_input, add_output, add_shader, prim_spec
 from usdstylize.objects import StageObject
-from usdstylize.stage.inputs import shader_id
+from usdstylize.stage.inputs import producer, shader_id
 from usdstylize.stage.materialx import BASE_INPUTS
 
 __all__ = ["STYLIZED_GRAPH", "write_mtlx"]
@@ -78,7 +78,9 @@ def write_mtlx(
 def _base(surface: UsdShade.Shader, name: str, own: Sdf.Path, ours: Sdf.Path, time: Usd.TimeCode) -> Any:
     """What the source connects to its base colour, in our material; or the value that it has."""
     item = surface.GetInput(name)
-    connections = item.GetAttr().GetConnections() if item else []
+    # An interface without a value, as usdMtlx has them, would be black to a graph of ours.
+    unset = producer(surface, name) is None
+    connections = item.GetAttr().GetConnections() if item and not unset else []
     if connections:
         return _moved(connections[0], own, ours)
     value = item.Get(time) if item else None
