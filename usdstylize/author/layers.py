@@ -6,7 +6,7 @@ from typing import Any
 
 from pxr import Sdf, Tf
 
-from usdstylize.author.paths import anchored, resolve_anchored
+from usdstylize.author.paths import anchored
 from usdstylize.errors import OutputError
 
 __all__ = ["copy_metadata", "new_root_layer", "new_style_layer", "save", "temporary_name"]
@@ -23,7 +23,7 @@ _SHARED = ("timeCodesPerSecond", "framesPerSecond")
 def new_root_layer(source: Sdf.Layer, source_path: Path, style_layer: Path, folder: Path) -> Sdf.Layer:
     """A layer with the source's metadata that stacks the style layer over the source."""
     layer = Sdf.Layer.CreateAnonymous(".usda")
-    copy_metadata(source, source_path.parent, layer, folder)
+    copy_metadata(source, layer, folder)
     layer.subLayerPaths = [anchored(style_layer, folder), anchored(source_path, folder)]
     return layer
 
@@ -37,20 +37,24 @@ def new_style_layer(source: Sdf.Layer) -> Sdf.Layer:
     return layer
 
 
-def copy_metadata(source: Sdf.Layer, source_folder: Path, target: Sdf.Layer, target_folder: Path) -> None:
+def copy_metadata(source: Sdf.Layer, target: Sdf.Layer, target_folder: Path) -> None:
     """Everything that ``source`` says about itself; asset paths are anchored anew."""
     for key in source.pseudoRoot.ListInfoKeys():
         if key not in _NOT_COPIED:
-            value = _moved(source.pseudoRoot.GetInfo(key), source_folder, target_folder)
+            value = _moved(source.pseudoRoot.GetInfo(key), source, target_folder)
             target.pseudoRoot.SetInfo(key, value)
 
 
-def _moved(value: Any, old: Path, new: Path) -> Any:
+def _moved(value: Any, source: Sdf.Layer, folder: Path) -> Any:
     if isinstance(value, dict):
-        return {key: _moved(item, old, new) for key, item in value.items()}
-    if isinstance(value, Sdf.AssetPath) and value.path.startswith(("./", "../")):
-        return Sdf.AssetPath(anchored(resolve_anchored(value.path, old), new))
-    return value
+        return {key: _moved(item, source, folder) for key, item in value.items()}
+    if isinstance(value, Sdf.AssetPathArray):
+        return Sdf.AssetPathArray([_moved(item, source, folder) for item in value])
+    if not isinstance(value, Sdf.AssetPath) or not value.path or os.path.isabs(value.path):
+        return value
+    # A search path that is found beside the source is its own, any other stays one.
+    absolute = source.ComputeAbsolutePath(value.path)
+    return Sdf.AssetPath(anchored(absolute, folder)) if os.path.isabs(absolute) else value
 
 
 def temporary_name(path: Path) -> Path:

@@ -1,0 +1,166 @@
+"""The stylised stage says of itself, prim by prim, what its source says."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from author_results import problems, write_result
+from pxr import Gf, Sdf, Usd, UsdGeom
+
+TIMES = [Usd.TimeCode.Default(), *map(Usd.TimeCode, (90.0, 101.0, 110.5, 150.0))]
+
+
+@pytest.fixture
+def show(tiny_stage: Path) -> Path:
+    """A shot as a studio has it: rates, offsets, units, colour management, kinds, asset info, expressions."""
+    folder = tiny_stage.parent
+    (folder / "ocio").mkdir()
+    (folder / "ocio/config.ocio").write_text("ocio_profile_version: 2\n")
+    animation = Sdf.Layer.CreateNew(str(folder / "animation.usda"))
+    animation.timeCodesPerSecond = 48
+    left = Sdf.CreatePrimInLayer(animation, "/World/Left")
+    height = Sdf.AttributeSpec(left, "studio:height", Sdf.ValueTypeNames.Double)
+    animation.SetTimeSample(height.path, 0.0, 0.0)
+    animation.SetTimeSample(height.path, 48.0, 10.0)
+    animation.Save()
+    root = Sdf.Layer.CreateNew(str(folder / "shot.usda"))
+    root.subLayerPaths = ["./animation.usda", '`"./${ASSET}.usda"`']
+    root.subLayerOffsets[0] = Sdf.LayerOffset(100.0, 2.0)
+    root.expressionVariables = {"ASSET": "tiny"}
+    brief, elsewhere = Sdf.AssetPath("./ocio/config.ocio"), Sdf.AssetPath("studio/show.ocio")
+    root.customLayerData = {"studio": {"ticket": 12, "brief": brief, "elsewhere": elsewhere}}
+    root.documentation = "Shot 010"
+    root.Save()
+    shot = Usd.Stage.Open(root)
+    UsdGeom.SetStageUpAxis(shot, UsdGeom.Tokens.z)
+    UsdGeom.SetStageMetersPerUnit(shot, 0.01)
+    shot.SetMetadata("kilogramsPerUnit", 0.5)
+    shot.SetDefaultPrim(shot.GetPrimAtPath("/World"))
+    shot.SetStartTimeCode(101.0)
+    shot.SetEndTimeCode(150.0)
+    shot.SetTimeCodesPerSecond(30.0)
+    shot.SetFramesPerSecond(15.0)
+    shot.SetColorConfiguration(Sdf.AssetPath("ocio/config.ocio"))
+    shot.SetColorManagementSystem("OpenColorIO")
+    world, mesh = shot.GetPrimAtPath("/World"), shot.GetPrimAtPath("/World/Left")
+    Usd.ModelAPI(world).SetKind("assembly")
+    Usd.ModelAPI(mesh).SetKind("component")
+    Usd.ModelAPI(mesh).SetAssetIdentifier(Sdf.AssetPath("./tiny.usda"))
+    Usd.ModelAPI(mesh).SetAssetName("left")
+    Usd.ModelAPI(mesh).SetAssetVersion("v012")
+    Usd.ColorSpaceAPI.Apply(world).CreateColorSpaceNameAttr("lin_rec709_scene")
+    tint = mesh.CreateAttribute("studio:tint", Sdf.ValueTypeNames.Color3f)
+    tint.Set(Gf.Vec3f(0.2, 0.4, 0.6))
+    tint.SetColorSpace("srgb_rec709_scene")
+    mesh.CreateAttribute("studio:sheet", Sdf.ValueTypeNames.Asset).Set("./textures/color.png")
+    mesh.SetMetadata("comment", "hero")
+    shot.Save()
+    return folder / "shot.usda"
+
+
+def plain(value: Any) -> Any:
+    """Asset paths count by what they resolve to, wherever they are written."""
+    if isinstance(value, Sdf.AssetPath):
+        return value.resolvedPath or value.path
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def said(stage: Usd.Stage) -> dict[str, Any]:
+    """What a stage says of itself as a whole."""
+    root = stage.GetPseudoRoot().GetAllMetadata()
+    ours = {"subLayers", "subLayerOffsets", "customLayerData", "documentation"}
+    whole = {key: plain(value) for key, value in root.items() if key not in ours}
+    whole["upAxis"] = UsdGeom.GetStageUpAxis(stage)
+    whole["metersPerUnit"] = UsdGeom.GetStageMetersPerUnit(stage)
+    whole["range"] = (stage.GetStartTimeCode(), stage.GetEndTimeCode())
+    whole["rates"] = (stage.GetTimeCodesPerSecond(), stage.GetFramesPerSecond())
+    whole["defaultPrim"] = stage.GetDefaultPrim().GetPath()
+    whole["color"] = (plain(stage.GetColorConfiguration()), stage.GetColorManagementSystem())
+    return whole
+
+
+def of_prim(prim: Usd.Prim) -> dict[str, Any]:
+    """Everything that a prim composes to, but for its material."""
+    result: dict[str, Any] = {key: plain(value) for key, value in prim.GetAllAuthoredMetadata().items()}
+    result["apiSchemas"] = set(prim.GetAppliedSchemas())
+    result["colorSpace"] = Usd.ColorSpaceAPI.ComputeColorSpaceName(prim, None)
+    result["kind"] = Usd.ModelAPI(prim).GetKind()
+    for item in prim.GetAuthoredProperties():
+        if item.GetName().startswith("material:binding"):
+            continue
+        result[item.GetName()] = {
+            k: plain(v) for k, v in item.GetAllAuthoredMetadata().items() if k != "default"
+        }
+        if isinstance(item, Usd.Relationship):
+            result[item.GetName() + " targets"] = item.GetTargets()
+        else:
+            result[item.GetName() + " values"] = [plain(item.Get(time)) for time in TIMES]
+            result[item.GetName() + " connections"] = item.GetConnections()
+    return result
+
+
+def assert_same(source: Path, result: Path) -> None:
+    before, after = Usd.Stage.Open(str(source)), Usd.Stage.Open(str(result))
+    assert said(after) == said(before)
+    paths = [prim.GetPath() for prim in before.TraverseAll()]
+    assert len(paths) == 8
+    for path in paths:
+        assert of_prim(after.GetPrimAtPath(path)) == of_prim(before.GetPrimAtPath(path)), path
+    new = {prim.GetPath() for prim in after.TraverseAll()} - set(paths)
+    assert all(path.HasPrefix("/World/StylizedLooks") for path in new)
+
+
+@pytest.mark.parametrize("output", [None, "elsewhere/deep"])
+def test_nothing_that_the_source_says_is_changed(show: Path, output: str | None) -> None:
+    result = write_result(show, output=None if output is None else show.parents[1] / output)
+    assert_same(show, result)
+    assert problems(result) == problems(show)
+    stage = Usd.Stage.Open(str(result))
+    # Computed by hand: sample 24 of 48 a second, 2 times slower, from 100 at 30 a second on.
+    assert stage.GetAttributeAtPath("/World/Left.studio:height").Get(130.0) == pytest.approx(5.0)
+    layer = stage.GetRootLayer()
+    assert layer.pseudoRoot.GetInfo("colorConfiguration").path.startswith(("./", "../"))
+    assert layer.customLayerData["studio"]["elsewhere"].path == "studio/show.ocio", "a search path stays one"
+    assert layer.documentation == "Shot 010"
+    assert layer.customLayerData["studio"]["ticket"] == 12
+    brief = layer.customLayerData["studio"]["brief"].path
+    assert brief.startswith(("./", "../"))
+    assert Path(layer.ComputeAbsolutePath(brief)) == show.parent / "ocio/config.ocio"
+
+
+def paths_of(layer: Sdf.Layer) -> list[str]:
+    """Every path to a file that a layer writes."""
+    found = list(layer.subLayerPaths)
+
+    def visit(path: Sdf.Path) -> None:
+        spec = layer.GetAttributeAtPath(path) if path.IsPropertyPath() else None
+        if spec is not None and isinstance(spec.default, Sdf.AssetPath):
+            found.append(spec.default.path)
+        prim = layer.GetPrimAtPath(path) if path.IsPrimPath() else None
+        if prim is not None:
+            found.extend(item.assetPath for item in prim.referenceList.prependedItems if item.assetPath)
+
+    layer.Traverse(Sdf.Path.absoluteRootPath, visit)
+    return found
+
+
+@pytest.mark.parametrize("output", [None, "elsewhere/deep"])
+def test_every_path_is_anchored_and_survives_a_move(show: Path, tmp_path: Path, output: str | None) -> None:
+    result = write_result(show, output=None if output is None else show.parents[1] / output)
+    for name in ("shot.stylized.usda", "shot.style.usda"):
+        written = paths_of(Sdf.Layer.FindOrOpen(str(result.with_name(name))))
+        assert written
+        assert all(path.startswith(("./", "../")) for path in written), written
+    # Stage and result move together, and nothing is left where they were.
+    moved = tmp_path / "archive" / "v2"
+    moved.mkdir(parents=True)
+    for name in {show.parent.name, *(output or "").split("/")[:1]} - {""}:
+        shutil.move(tmp_path / name, moved / name)
+    here = moved / result.relative_to(tmp_path)
+    assert_same(moved / "shot" / "shot.usda", here)
+    assert problems(here) == problems(moved / "shot" / "shot.usda")
+    stage = Usd.Stage.Open(str(here))
+    assert all(str(moved) in layer.realPath for layer in stage.GetLayerStack(includeSessionLayers=False))
