@@ -15,6 +15,7 @@ from instance_stages import (
 )
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
+from benchmarks.instances import make_stage
 from usdstylize import stage as reading
 from usdstylize.errors import StageError
 from usdstylize.objects import StageContents
@@ -318,3 +319,9 @@ def test_payloads_are_loaded_and_a_lost_one_is_told(tmp_path: Path) -> None:
     assert paths(contents) == ["/World/Here/Geo/Quad"]
     assert "lost.usda" in reasons(contents)["/World/Lost"]
     assert contents.skipped[0].broken
+
+
+def test_hundreds_of_instances_are_as_many_objects_as_prototypes(tmp_path: Path) -> None:
+    contents = reading.discover(make_stage(tmp_path / "many", instances=500, prototypes=5))
+    assert [len(found.instances) for found in contents.objects] == [100] * 5
+    assert [len(found.instances) for found in contents.prototypes] == [100] * 5

@@ -18,7 +18,7 @@ from usdstylize.author.live_check import live_color
 from usdstylize.author.material import ORIGINAL, VARIANT_SET
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.author.select import find_style_layer, stylized_materials
-from usdstylize.author.shared_checks import left_behind, shared_prototypes, shown_bindings
+from usdstylize.author.shared_checks import SharedChecks, left_behind
 from usdstylize.author.sharing import users
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import MaterialError, OutputError, StageError, UsdStylizeError, one_line
@@ -94,12 +94,13 @@ def verify(root_layer: Path) -> VerifyReport:
         checks += _validation(stage, source, style_path, style_layer)
         checks += _paths(stage, style_path)
         materials = stylized_materials(style_layer)
-        for subject, ok, detail in shared_prototypes(stage, style_layer):
+        shared = SharedChecks(stage, style_layer)
+        for subject, ok, detail in shared.prototypes():
             checks.append(Check("instances", subject, ok, detail))
         for owner, spec in materials:
             for path in users(spec):
                 with _edited(checks, "binding", path):
-                    shown = shown_bindings(stage, style_layer, path, spec.path)
+                    shown = shared.bindings(path, spec.path)
                     checks += [_binding(stage, place, material) for place, material in shown]
             with _edited(checks, "variants", owner):
                 checks.append(_variants(stage, owner, spec.path, provenance))
