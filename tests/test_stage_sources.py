@@ -55,3 +55,19 @@ def test_a_texture_that_has_changed_is_told(many_textures: Path, name: str) -> N
     picture(many_textures.parent / "textures" / name, 3)
     changed = [check.subject for check in author.verify(result).failed if check.name == "source"]
     assert changed == [str(many_textures.parent / "textures" / name)]
+
+
+def test_a_link_to_the_stage_that_loses_its_textures_is_named(tiny_stage: Path, tmp_path: Path) -> None:
+    (tmp_path / "seq").mkdir()
+    link = tmp_path / "seq" / "tiny.usda"
+    link.symlink_to(tiny_stage)
+    # USD itself does not find them there.
+    opened = Usd.Stage.Open(str(link))
+    assert not opened.GetAttributeAtPath("/World/Looks/Paint/Texture.inputs:file").Get().resolvedPath
+    reason = (
+        f"{link} is a link, and USD looks for files beside it: if they lie beside {tiny_stage}, open that."
+    )
+    assert discover(link).skipped[0].reason == reason
+    (tmp_path / "seq" / "textures").symlink_to(tiny_stage.parent / "textures")
+    assert discover(link).skipped == ()
+    assert len(discover(link).objects) == 2

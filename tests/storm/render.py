@@ -10,7 +10,7 @@ a surfaceless EGL display.
 "unlit" (true: a pixel is the material's own linear diffuse colour, no light), "preview" (true:
 materials lose their MaterialX surface, so that their UsdPreviewSurface shows), "variants" ({prim
 path: variant of its set "style"}) and "values" ({attribute path: number}), all in the session
-layer, "frame" (a time code) and "complexity" (1 to 2, refinement of subdivision surfaces). Exit code 1
+layer, "session" (a layer to lay under these), "frame" (a time code) and "complexity" (1 to 2, refinement of subdivision surfaces). Exit code 1
 when a render fails.
 
 Make triangles large, or pictures small: llvmpipe does not store the texture coordinates that a
@@ -128,6 +128,8 @@ def make_unlit(stage: Usd.Stage) -> None:
 
 def render(job: dict[str, Any]) -> bool:
     stage = Usd.Stage.Open(job["stage"])
+    if "session" in job:
+        stage.GetSessionLayer().subLayerPaths.append(job["session"])
     with Usd.EditContext(stage, stage.GetSessionLayer()):
         for path, variant in job.get("variants", {}).items():
             stage.GetPrimAtPath(path).GetVariantSet("style").SetVariantSelection(variant)

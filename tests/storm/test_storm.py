@@ -80,12 +80,13 @@ def stylize(
     style: Array = STYLE,
     base: Array | None = None,
     name: str = "ink",
+    output: Path | None = None,
     **changes: Any,
 ) -> tuple[Path, StageObject]:
     """Write the result of the one object of a stage; ``base`` and ``changes`` replace what was read."""
     contents = stage.discover(root, mask=(), purposes=("default", "render"), frame=None)
     assert [str(skipped) for skipped in contents.skipped if skipped.broken] == []
-    plan = author.plan(contents, name, output=None, force=False, resume=False)
+    plan = author.plan(contents, name, output=output, force=False, resume=False)
     with author.Writer(plan, contents, strength=strength, network="both") as writer:
         for obj in contents.objects:
             data = stage.load(contents, obj)

@@ -1,6 +1,7 @@
 """What a stage holds for us, found and checked without keeping any array."""
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def discover(
             objects=group_objects(
                 stage, share_proxies(stage, objects), by=by, share_materials=share_materials
             ),
-            skipped=(*skipped, *population.skipped),
+            skipped=(*_lost_by_a_link(path, skipped), *skipped, *population.skipped),
             sources=sources(stage, objects, time),
             prototypes=tuple(population.prototypes),
             heroes=alone,
@@ -211,6 +212,17 @@ def _udim_notes(path: str, mesh: Mesh, texture: TextureFile) -> list[str]:
 def _disabled(prim: str, count: int) -> Skipped:
     what = "it stays" if count == 1 else f"the {count} objects that it holds stay"
     return Skipped(prim, f"{prim} has stylize:enabled = false, so {what} as in the source.")
+
+
+def _lost_by_a_link(stage: Path, skipped: Sequence[Skipped]) -> list[Skipped]:
+    """USD looks for ``./`` paths beside a link, not beside the file that it leads to."""
+    target = Path(os.path.realpath(stage))
+    if not stage.is_symlink() or target.parent == Path(os.path.realpath(stage.parent)):
+        return []
+    if not any(item.broken for item in skipped):
+        return []
+    reason = f"{stage} is a link, and USD looks for files beside it: if they lie beside {target}, open that."
+    return [Skipped("/", reason, broken=True)]
 
 
 def _composition_errors(stage: Usd.Stage, mask: Sequence[Sdf.Path]) -> list[Skipped]:
