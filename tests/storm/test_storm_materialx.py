@@ -18,7 +18,7 @@ from pxr import Gf
 from usdstylize import author
 
 from .storm_scenes import bind, make_stage, write_image
-from .test_storm import SIZE, STYLE, ZOOM, Array, T, decode, encode, material, render, stylize
+from .test_storm import SIZE, STYLE, ZOOM, Array, T, bumps, decode, encode, material, render, smooth, stylize
 
 pytestmark = pytest.mark.storm
 
@@ -200,3 +200,102 @@ def test_live_network_and_bake_show_the_clamped_sum(name: str, pictures: Any) ->
         reference = np.tile(np.rot90(total, turn), (case.tiling, case.tiling, 1))
         tolerance = 0.008 if picture is bake else 0.002
         assert np.abs(picture[1::ZOOM, 1::ZOOM] - reference)[aside].max() <= tolerance
+
+
+LOBES: dict[str, tuple[str, dict[str, tuple[str, Any]]]] = {
+    "standard_surface": (
+        "standard_surface",
+        {
+            "base": ("float", 0.8),
+            "specular_roughness": ("float", From("G")),
+            "metalness": ("float", From("Metal")),
+            "coat": ("float", 0.3),
+            "emission": ("float", 0.2),
+            "emission_color": ("color3", From("B")),
+            "normal": ("vector3", From("Bumpy")),
+            "sheen": ("float", 0.2),
+        },
+    ),
+    "open_pbr": (
+        "open_pbr",
+        {
+            "base_weight": ("float", 0.9),
+            "specular_roughness": ("float", From("G")),
+            "base_metalness": ("float", 0.3),
+            "coat_weight": ("float", 0.5),
+            "geometry_normal": ("vector3", From("Bumpy")),
+        },
+    ),
+    "gltf_pbr": (
+        "gltf_pbr",
+        {
+            "roughness": ("float", From("G")),
+            "metallic": ("float", 0.25),
+            "occlusion": ("float", 0.8),
+            "emissive": ("color3", From("B")),
+            "emissive_strength": ("float", 0.2),
+            "normal": ("vector3", From("Bumpy")),
+        },
+    ),
+    "preview": (
+        "preview",
+        {"roughness": ("float", From("G")), "metallic": ("float", 0.5), "clearcoat": ("float", 0.5)},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def lit(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Array, Array, Array]]:
+    """The source, its live network at strength 0 and its `original` variant, in light."""
+    folder = tmp_path_factory.mktemp("lit")
+    jobs = []
+    for number, (surface, inputs) in enumerate(LOBES.values()):
+        path = folder / f"case{number}" / "case.usda"
+        path.parent.mkdir()
+        write_image(path.parent / "T.png", smooth(5, 0.2, 0.8))
+        write_image(path.parent / "glow.png", smooth(7, 0.0, 0.3))
+        write_image(path.parent / "orm.png", smooth(6, 0.5, 0.9))
+        write_image(path.parent / "bumps.png", bumps())
+        nodes = {
+            "UV": uv(),
+            "A": image("./T.png"),
+            "B": image("./glow.png"),
+            "ORM": image("./orm.png", kind="vector3", color_space=None),
+            "G": Node(
+                "ND_extract_vector3", "float", {"in": ("vector3", From("ORM")), "index": ("integer", 1)}
+            ),
+            "Metal": Node(
+                "ND_extract_vector3", "float", {"in": ("vector3", From("ORM")), "index": ("integer", 2)}
+            ),
+            "Map": image("./bumps.png", kind="vector3", color_space=None),
+            "Bumpy": Node("ND_normalmap_float", "vector3", {"in": ("vector3", From("Map"))}),
+        }
+        make_lit(path, surface, nodes, inputs)
+        root, obj = stylize(path)
+        common = {"stage": str(root), "width": SIZE}
+        jobs.append(common | {"stage": str(path)})
+        jobs.append(common | {"values": {f"{material(obj)}.inputs:strength": 0.0}})
+        jobs.append(common | {"variants": {material(obj): "original"}})
+    found = render(folder, jobs)
+    return {name: (found[3 * i], found[3 * i + 1], found[3 * i + 2]) for i, name in enumerate(LOBES)}
+
+
+def make_lit(
+    path: Path, surface: str, nodes: Mapping[str, Node], inputs: Mapping[str, tuple[str, Any]]
+) -> None:
+    stage = make_stage(path, None)
+    paint = add_mtlx_material(
+        stage, "/World/Looks/Paint", A, nodes, surface=surface, inputs=inputs, graph="Graph"
+    )
+    bind(stage.GetPrimAtPath("/World/Triangle"), paint)
+    stage.Save()
+
+
+@pytest.mark.parametrize("name", LOBES)
+def test_strength_zero_is_lit_like_the_source(name: str, lit: Any) -> None:
+    source, live, original = lit[name]
+    across, down = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
+    aside = np.abs(across - down) > 2
+    assert source.std() > 0.02
+    assert np.abs(live - source)[aside].mean() <= 0.001 * source[aside].mean()
+    assert np.abs(original - source).max() <= 1e-4

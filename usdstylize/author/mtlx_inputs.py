@@ -38,7 +38,7 @@ _PREVIEW_DEFAULTS = {
     "emissiveColor": 0.0,
     "useSpecularWorkflow": 0,
 }
-_GRAY = ("metallic", "roughness", "clearcoat", "clearcoatRoughness", "opacity", "ior", "occlusion")
+_COLORS = ("emissiveColor", "specularColor")
 _PROBE = 0.5
 
 
@@ -129,7 +129,7 @@ def read_mtlx_inputs(
         lobes |= {"useSpecularWorkflow": _one, "specularColor": _highlight(surface)}
     inputs: dict[str, SourceInput] = {}
     for target, lobe in lobes.items():
-        traced = _trace(surface, lobe, time, gray=target in _GRAY)
+        traced = _trace(surface, lobe, time, gray=target not in _COLORS)
         if isinstance(traced, Untraced):
             remarks.append(f"The preview network leaves {target} at its default: {traced.reason}")
         elif traced != Constant(_PREVIEW_DEFAULTS.get(target)):
@@ -148,11 +148,11 @@ def read_mtlx_inputs(
 
 
 def _typed(target: str, value: SourceInput) -> SourceInput:
-    if not isinstance(value, Constant) or target in _GRAY:
-        return value
-    if target == "useSpecularWorkflow":
+    if isinstance(value, Constant) and target == "useSpecularWorkflow":
         return Constant(int(value.value))
-    return value if isinstance(value.value, tuple) else Constant((value.value,) * 3)
+    if isinstance(value, Constant) and target in _COLORS and not isinstance(value.value, tuple):
+        return Constant((value.value,) * 3)
+    return value
 
 
 def _has_own_highlight(surface: UsdShade.Shader, time: Usd.TimeCode) -> bool:

@@ -150,8 +150,8 @@ class _Walk:
             values = [self.input(node, key, default) for key, default in inputs.items()]
             return np.asarray(function(*values), dtype=np.float32)
         raise MaterialError(
-            f"The base colour comes through {node.GetPath()} ({identifier}), which cannot be evaluated in "
-            "texture space; bake it into an image."
+            f"{node.GetPath()} ({identifier}) cannot be evaluated in texture space; bake what it gives into "
+            "an image."
         )
 
     def components(self, node: UsdShade.Shader, which: tuple[int | str, ...], kind: str) -> Float32:

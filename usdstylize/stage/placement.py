@@ -153,10 +153,10 @@ def _placement(node: UsdShade.Shader, time: Usd.TimeCode, passed: frozenset[str]
             start = read_placement(node, "in", time, passed)
             turn = _turned(numbers(node, "rotation", time, (0.0,))[0])
             return start.then(turn @ np.diag(pair("scale", 1.0)), pair("translation", 0.0))
-        case other:
+        case _:
             raise MaterialError(
-                f"Texture coordinates come through {node.GetPath()} ({other}), which is no scaling, rotation "
-                "or translation of a primvar; connect those."
+                f"Texture coordinates come through {node.GetPath()} ({identifier}), which is no scaling, "
+                "rotation or translation of a primvar; connect those."
             )
 
 
