@@ -40,12 +40,12 @@ def bake_wrap(obj: StageObject) -> tuple[Wrap, Wrap]:
 
 
 def write_half(path: Path, image: Float32, *, color: bool) -> None:
-    """A half-float scanline EXR of three channels, zip compressed.
+    """A half-float scanline EXR of RGB, or RGB and alpha, zip compressed.
 
     ``color`` says that the values are linear Rec.709; otherwise they are tagged as data, so
     that no reader converts them. Raises OutputError.
     """
-    spec = oiio.ImageSpec(image.shape[1], image.shape[0], 3, oiio.HALF)
+    spec = oiio.ImageSpec(image.shape[1], image.shape[0], image.shape[2], oiio.HALF)
     hasty = image.shape[0] * image.shape[1] > _PATIENCE
     spec.attribute("compression", "zip:1" if hasty else "zip")
     spec.attribute("oiio:ColorSpace", "lin_rec709" if color else "data")

@@ -1,7 +1,7 @@
 """One new Material per object: the source's by reference, with a variant per style."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from usdstylize.author.live import write_base_color
 from usdstylize.author.mdl import read_omnipbr, write_mdl
 from usdstylize.author.mtlx import write_mtlx
 from usdstylize.author.mtlx_inputs import read_mtlx_inputs
+from usdstylize.author.paths import resolve_anchored
 from usdstylize.author.preview import write_preview_inputs
-from usdstylize.author.source import SourceInput, read_inputs
+from usdstylize.author.source import SourceInput, Texture, read_inputs
 from usdstylize.author.specs import Node, add_input, add_output, add_shader, prim_spec
 from usdstylize.author.surface import write_surface
 from usdstylize.errors import MaterialError
-from usdstylize.objects import StageObject
+from usdstylize.objects import StageObject, TextureFile
 from usdstylize.options import Network
 
 __all__ = [
@@ -136,7 +137,7 @@ def write_material(
         weight, inputs, remarks = read_mtlx_inputs(surface, time, preview=preview is None)
         surface = preview
     elif surface and material:
-        inputs = read_inputs(surface, material, time)
+        inputs = _of_our_copy(read_inputs(surface, material, time), source, textures, folder)
     taken = {child.GetName() for child in material.GetPrim().GetAllChildren()} if material else set()
 
     if textures.baked is not None:
@@ -172,6 +173,21 @@ def write_material(
             variant, material, block=block_contexts, ours=ours, always=shown.keys() - ours
         )
     return remarks
+
+
+def _of_our_copy(
+    inputs: Mapping[str, SourceInput], source: StageObject, textures: Textures, folder: Path
+) -> Mapping[str, SourceInput]:
+    """Inputs that read the alpha of the base's file read that of our copy: viewers misread the file."""
+    if textures.base is None or not textures.base_is_encoded or not isinstance(source.base, TextureFile):
+        return inputs
+    theirs, ours = source.base.resolved_path, resolve_anchored(textures.base, folder)
+    return {
+        name: replace(value, file=ours)
+        if isinstance(value, Texture) and (value.file, value.output) == (theirs, "a")
+        else value
+        for name, value in inputs.items()
+    }
 
 
 def _free(name: str, taken: set[str]) -> str:

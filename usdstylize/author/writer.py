@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pxr import Sdf, Usd
 
 from usdstylize.author.bake import bake_wrap, combine, write_baked, write_half
@@ -41,6 +42,7 @@ from usdstylize.objects import (
     TextureFile,
 )
 from usdstylize.options import Network
+from usdstylize.stage.images import read_alpha
 from usdstylize.stage.opening import open_stage, quiet, read_time
 
 __all__ = ["Writer"]
@@ -272,7 +274,7 @@ class Writer:
             base = None
             own = _needs_copy(obj, data) and _network(obj, self.network) != "preview"
             if own:
-                write_half(folder / "T.exr", data.bases[0], color=False)
+                write_half(folder / "T.exr", _with_alpha(obj, data.bases[0]), color=False)
                 base = anchored(final / "T.exr", layer_folder)
             elif isinstance(obj.base, TextureFile):
                 base = anchored(obj.base.resolved_path, layer_folder)
@@ -363,6 +365,12 @@ def _describe(
         "stages": texture.stages,
         "remarks": [*obj.notes, *data.repaired, *remarks],
     }
+
+
+def _with_alpha(obj: StageObject, base: NDArray[np.float32]) -> NDArray[np.float32]:
+    """T with the alpha of its file, (H, W, 3 or 4): the source's opacity may read it."""
+    alpha = read_alpha(obj.base.resolved_path) if isinstance(obj.base, TextureFile) else None
+    return base if alpha is None else np.concatenate([base, alpha[..., None]], axis=-1)
 
 
 def _needs_copy(obj: StageObject, data: ObjectData) -> bool:

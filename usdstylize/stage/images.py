@@ -19,7 +19,15 @@ from usdstylize.objects import Wrap
 from usdstylize.stage.assets import local_file, suffix
 from usdstylize.stage.channels import Layer, choose_layer
 
-__all__ = ["MAX_CODE", "MAX_IMAGE_SIDE", "ImageHeader", "read_codes", "read_header", "read_image"]
+__all__ = [
+    "MAX_CODE",
+    "MAX_IMAGE_SIDE",
+    "ImageHeader",
+    "read_alpha",
+    "read_codes",
+    "read_header",
+    "read_image",
+]
 
 MAX_IMAGE_SIDE = 16384
 """Texels. A larger header is refused before anything is decoded."""
@@ -109,6 +117,20 @@ def read_image(resolved_path: str) -> NDArray[np.float32]:
             f"Texture {resolved_path} holds NaN or infinite values; repair or export it again."
         )
     return codes
+
+
+def read_alpha(resolved_path: str) -> NDArray[np.float32] | None:
+    """The alpha of an image, (H, W) float32, 0 where it is no number; None where it has none.
+
+    Raises TextureError and OutputError as `read_codes`.
+    """
+    stored = read_codes(resolved_path, alpha=True)
+    if stored.shape[2] % 2:
+        return None
+    alpha = stored[..., -1].astype(np.float32)
+    if str(stored.dtype) in MAX_CODE:
+        alpha /= np.float32(MAX_CODE[str(stored.dtype)])
+    return np.nan_to_num(alpha, nan=0.0, posinf=1.0, neginf=0.0)
 
 
 def read_codes(resolved_path: str, *, alpha: bool = False) -> NDArray[Any]:
