@@ -258,6 +258,83 @@ def test_point_instancer_prototypes_are_bound_in_place(tmp_path: Path) -> None:
     hold(result)
 
 
+def test_subsets_and_display_colors_within_instances(tmp_path: Path) -> None:
+    make_asset(tmp_path)
+    asset = edit(tmp_path / "asset.usda")
+    second = define_material(asset, "/Asset/Looks/Second", "./textures/color.png")
+    mesh = define_quad(asset, "/Asset/Split", UsdShade.Material.Get(asset, "/Asset/Looks/Paint"))
+    mesh.GetFaceVertexCountsAttr().Set([3, 3])
+    mesh.GetFaceVertexIndicesAttr().Set([0, 1, 2, 0, 2, 3])
+    api = UsdShade.MaterialBindingAPI(mesh.GetPrim())
+    subset = api.CreateMaterialBindSubset("half", [1])
+    UsdShade.MaterialBindingAPI.Apply(subset.GetPrim()).Bind(second)
+    api.SetMaterialBindSubsetsFamilyType(UsdGeom.Tokens.nonOverlapping)
+    bare = define_quad(asset, "/Asset/Bare", second)
+    UsdShade.MaterialBindingAPI(bare.GetPrim()).UnbindAllBindings()
+    colors = bare.CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
+    colors.Set([(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)])
+    asset.Save()
+    source = new_stage(tmp_path, "shot.usda", "/World")
+    add_instances(source, "./asset.usda", ["/World/A1", "/World/A2"])
+    source.Save()
+    result = write_result(tmp_path / "shot.usda")
+    opened = edit(result)
+    assert shared(opened) == [["/World/A1", "/World/A2"]]
+    for name in ("Split", "Split/half", "Bare", "Geo/Quad"):
+        assert bound(opened, f"/World/A2/{name}") == f"{LOOKS}/World__A1__{name.replace('/', '__')}"
+    hold(result)
+
+
+def test_an_instance_in_a_variant_shows_its_style_where_it_is_selected(tmp_path: Path) -> None:
+    asset = make_asset(tmp_path)
+    source = new_stage(tmp_path, "shot.usda", "/World")
+    fill = source.GetPrimAtPath("/World").GetVariantSets().AddVariantSet("fill")
+    for name in ("empty", "full"):
+        fill.AddVariant(name)
+        fill.SetVariantSelection(name)
+        with fill.GetVariantEditContext():
+            add_instances(source, asset, ["/World/A1", "/World/A2"] if name == "full" else [])
+    source.Save()
+    result = write_result(tmp_path / "shot.usda")
+    opened = edit(result)
+    assert bound(opened, "/World/A2/Geo/Quad") == f"{LOOKS}/World__A1__Geo__Quad"
+    hold(result)
+    opened.GetPrimAtPath("/World").GetVariantSet("fill").SetVariantSelection("empty")
+    assert [str(prim.GetPath()) for prim in opened.Traverse() if prim.IsInstance()] == []
+
+
+def test_a_proxy_shows_the_texture_of_what_it_stands_in_for(tmp_path: Path, style_folder: Path) -> None:
+    source = new_stage(tmp_path, "shot.usda", "/World")
+    material = define_material(source, "/World/Looks/Paint", "./textures/color.png")
+    for kind in ("proxy", "render"):
+        define_quad(source, f"/World/{kind}", material).CreatePurposeAttr(kind)
+    UsdGeom.Imageable(source.GetPrimAtPath("/World/render")).SetProxyPrim(
+        source.GetPrimAtPath("/World/proxy")
+    )
+    source.Save()
+    options = Options(
+        preset="draft", device="cpu", texture_resolution=16, iterations=1, purposes=("render", "proxy")
+    )
+    done = stylize(tmp_path / "shot.usda", style_folder, options)
+    assert [(found.path, found.status) for found in done.objects] == [
+        ("/World/render", "done"), ("/World/proxy", "done"),
+    ]  # fmt: skip
+    opened = edit(tmp_path / "shot.stylized.usda")
+    assert bound(opened, "/World/render") == bound(opened, "/World/proxy") == f"{LOOKS}/World__render"
+    hold(tmp_path / "shot.stylized.usda")
+
+
+def test_a_package_holds_the_instances(tmp_path: Path) -> None:
+    result = write_result(make_shot(tmp_path))
+    package = tmp_path / "out" / "shot.usdz"
+    package.parent.mkdir()
+    assert [str(problem) for problem in author.write_package(result, package)] == []
+    opened = edit(package)
+    for path in QUADS:
+        look = bound(opened, path)
+        assert UsdShade.Material.Get(opened, look).GetPrim().GetVariantSets().HasVariantSet("style"), path
+
+
 def test_a_hero_leaves_the_others_sharing(tmp_path: Path, style_folder: Path) -> None:
     shot = make_shot(tmp_path)
     options = Options(preset="draft", device="cpu", texture_resolution=16, iterations=1)

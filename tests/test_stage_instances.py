@@ -242,6 +242,13 @@ def test_bad_point_instancers_are_told(tmp_path: Path) -> None:
     material = define_material(stage, "/World/Looks/Paint", "./textures/color.png")
     define_quad(stage, "/World/Blade", material)
     add_point_instancer(stage, "/World/Beyond", ["/World/Blade"]).CreateProtoIndicesAttr([0, 7])
+    add_point_instancer(stage, "/World/Own", ["/World/Own"])
+    for name, other in (("Ping", "Pong"), ("Pong", "Ping")):
+        add_point_instancer(stage, f"/World/{name}/In", [f"/World/{other}"])
+    wrong = add_point_instancer(stage, "/World/Wrong", ["/World/Blade"]).GetPrim()
+    wrong.RemoveProperty("protoIndices")
+    spec = stage.GetRootLayer().GetPrimAtPath("/World/Wrong")
+    Sdf.AttributeSpec(spec, "protoIndices", Sdf.ValueTypeNames.String).default = "none"
     stage.Save()
     contents = reading.discover(tmp_path / "shot.usda")
     assert paths(contents) == ["/World/Blade"]
@@ -249,6 +256,8 @@ def test_bad_point_instancers_are_told(tmp_path: Path) -> None:
     assert "has no prototypes" in told["/World/Empty"]
     assert "/World/Nothing, which is not on the stage" in told["/World/Lost"]
     assert "protoIndices beyond its 1 prototypes" in told["/World/Beyond"]
+    assert "lies in its own prototype /World/Own" in told["/World/Own"]
+    assert "cannot be read" in told["/World/Wrong"]
 
 
 def test_the_first_instance_that_can_be_seen_stands_for_all(tmp_path: Path) -> None:
@@ -281,7 +290,7 @@ def test_render_and_proxy_wear_one_texture(tmp_path: Path) -> None:
     for name in ("Body", "Hat"):
         render, proxy = both[f"/World/render/{name}"], both[f"/World/proxy/{name}"]
         assert (render.group, render.wears_another_look) == (render.name, False)
-        assert (proxy.group, proxy.look) == (render.name, render.name)
+        assert (proxy.group, proxy.look, proxy.stands_in) == (render.name, render.name, True)
     assert (both["/World/proxy/Box"].group, both["/World/proxy/Box"].look) == ("", "")
     alone = reading.discover(shot, purposes=["proxy"])
     assert [(found.path, found.look) for found in alone.objects] == [

@@ -245,6 +245,8 @@ class StageObject:
     look: str = ""
     """Name of the object whose style texture and new material this one wears, too; empty where
     it has its own. Both are of one group."""
+    stands_in: bool = False
+    """It is a proxy of the object whose look it wears, and not before the cameras with it."""
     instances: tuple[str, ...] = ()
     """The instance prims, outermost and in stage order, that share the prototype which holds
     this object; ``path`` lies in the first of them. Empty outside of instances."""

@@ -222,23 +222,29 @@ def _stylize_group(
         with _failures(obj, failed), _USD:
             data[obj.path] = stage.load(contents, obj)
     loaded = [obj for obj in group if obj.path in data]
+    seen = [obj for obj in loaded if not obj.stands_in]
     textures: dict[str, StyleTexture] = {}
-    if loaded:
+    if seen:
 
         def told(number: int, losses: Losses) -> None:
             for obj in loaded:
                 observer.iteration(obj, number, losses)
 
-        with _failures(loaded[0], failed):
+        with _failures(seen[0], failed):
             restyled = optimizer.restyled(recipes[group[0].path].style, recipes[group[0].path].method)
-            optimised = restyled.optimize(loaded, [data[obj.path] for obj in loaded], on_iteration=told)
-            textures = {obj.path: texture for obj, texture in zip(loaded, optimised, strict=True)}
+            optimised = restyled.optimize(seen, [data[obj.path] for obj in seen], on_iteration=told)
+            by_name = {obj.name: texture for obj, texture in zip(seen, optimised, strict=True)}
+            found = ((obj, obj.look if obj.stands_in else obj.name) for obj in loaded)
+            textures = {obj.path: by_name[name] for obj, name in found if name in by_name}
     for obj in loaded:
         if obj.path in textures:
             with _failures(obj, failed), _USD:
                 strength = recipes[obj.path].method.strength
                 writer.write_object(obj, data[obj.path], textures[obj.path], strength=strength)
-    together = failed.get(loaded[0].path, "") if loaded else ""
+    together = failed.get(seen[0].path, "") if seen else ""
+    for obj in loaded:
+        if obj.stands_in and not seen:
+            failed.setdefault(obj.path, f"{obj.path} stands in for {obj.look}, which could not be read.")
     return [
         _done(obj, textures[obj.path], writer)
         if obj.path in textures and obj.path not in failed

@@ -26,7 +26,7 @@ def group_objects(
     """
     groups: dict[str, Hashable] = {}
     looks: dict[str, Hashable] = {}
-    for obj in sorted(objects, key=lambda obj: obj.wears_another_look):  # whom they follow come first
+    for obj in objects:
         if obj.wears_another_look:
             groups[obj.name], looks[obj.name] = groups[obj.look], looks[obj.look]
             continue

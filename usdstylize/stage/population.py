@@ -71,6 +71,7 @@ def survey(
     found: list[Found | Usd.Prim] = []
     wanted = list(mask)
     shared = False
+    walked: set[Sdf.Path] = set()
     for root in mask:
         prim = stage.GetPrimAtPath(root)
         if prim.IsA(UsdGeom.Subset):
@@ -80,7 +81,7 @@ def survey(
         elif prim.IsInstance():
             found.append(prim)
         else:
-            for item in walk(prim, purposes, time):
+            for item in walk(prim, purposes, time, walked):
                 if isinstance(item, UsdGeom.Mesh):
                     path = item.GetPath()
                     # A PointInstancer may have its prototypes anywhere.
@@ -172,7 +173,7 @@ def _shared(
                     home.append(_too_many(shared, len(looks)))
                 continue
             prototypes.append(shared)
-            for item in walk(first.prim, purposes, time):
+            for item in walk(first.prim, purposes, time, set()):
                 if isinstance(item, Usd.Prim):
                     inner = item.GetPrototype().GetPath()
                     pending.setdefault(inner, []).append(Occurrence(item, outermost))

@@ -11,7 +11,7 @@ __all__ = ["share_proxies"]
 
 
 def share_proxies(stage: Usd.Stage, objects: Sequence[StageObject]) -> tuple[StageObject, ...]:
-    """The objects, each proxy with the look of the render object that it stands in for.
+    """The objects, each proxy with the look of the render object that it stands in for, and last.
 
     Both must show the same picture at the same UVs; a proxy of another colour, or whose render
     object is not asked for, is stylised for itself. ``proxyPrim`` may name a mesh for a mesh, or
@@ -38,10 +38,13 @@ def share_proxies(stage: Usd.Stage, objects: Sequence[StageObject]) -> tuple[Sta
                     proxy,
                     group=render.name,
                     look=render.name,
+                    stands_in=True,
                     notes=(*proxy.notes, f"It stands in for {render.path} and wears its texture."),
                 )
                 break
-    return tuple(shared.get(obj.path, obj) for obj in objects)
+    told = [shared.get(obj.path, obj) for obj in objects]
+    # Whom they follow is optimised and written first.
+    return tuple(sorted(told, key=lambda obj: obj.stands_in))
 
 
 def _pairs(stage: Usd.Stage, objects: Sequence[StageObject]) -> list[tuple[Sdf.Path, Sdf.Path]]:

@@ -4,9 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pxr import Usd, UsdGeom
+import numpy as np
+from pxr import Sdf, Tf, Usd, UsdGeom
 
+from usdstylize.errors import MeshError, one_line
 from usdstylize.objects import Skipped
+from usdstylize.stage.arrays import read_integers
 
 __all__ = ["ALL_DEFINED", "Unselected", "walk"]
 
@@ -29,11 +32,14 @@ class Unselected:
 Item: TypeAlias = UsdGeom.Mesh | Usd.Prim | Skipped | Unselected
 
 
-def walk(root: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode) -> Iterator[Item]:
+def walk(
+    root: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode, walked: set[Sdf.Path]
+) -> Iterator[Item]:
     """What lies at or under ``root``, in stage order: meshes to stylise, instances, the rest skipped.
 
     ``root`` is entered even where it is an instance; an instance below it is yielded as its
-    prim and not entered. The prototypes of a PointInstancer come in its place.
+    prim and not entered. The prototypes of a PointInstancer come in its place, but for those
+    in ``walked``, to which they are added: each comes once, in however many instancers.
     """
     concrete = root.IsDefined()
     prims = iter(Usd.PrimRange(root, ALL_DEFINED if concrete else _ALL_CONCRETE))
@@ -55,7 +61,7 @@ def walk(root: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode) -> Iterato
             if reason:
                 yield Skipped(path, reason)
             else:
-                yield from _point_instancer(UsdGeom.PointInstancer(prim), purposes, time)
+                yield from _point_instancer(UsdGeom.PointInstancer(prim), purposes, time, walked)
         elif prim.IsA(UsdGeom.Gprim):
             reason = _hidden(prim, purposes, time)
             if not reason and not prim.IsA(UsdGeom.Mesh):
@@ -77,35 +83,48 @@ def _hidden(prim: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode) -> str:
 
 
 def _point_instancer(
-    instancer: UsdGeom.PointInstancer, purposes: Sequence[str], time: Usd.TimeCode
+    instancer: UsdGeom.PointInstancer, purposes: Sequence[str], time: Usd.TimeCode, walked: set[Sdf.Path]
 ) -> Iterator[Item]:
     """What the prototypes hold that some point shows. Nothing else below the instancer draws."""
     path, stage = instancer.GetPath(), instancer.GetPrim().GetStage()
-    indices = list(instancer.GetProtoIndicesAttr().Get(time) or [])
-    shown = list(instancer.ComputeMaskAtTime(time) or [])
-    if len(shown) == len(indices):  # a mask that is empty shows every point
-        indices = [index for index, is_shown in zip(indices, shown, strict=True) if is_shown]
-    used = set(indices)
-    targets = instancer.GetPrototypesRel().GetForwardedTargets()
+    try:
+        used = _shown_indices(instancer, time)
+        targets = instancer.GetPrototypesRel().GetForwardedTargets()
+    except (MeshError, Tf.ErrorException) as error:
+        yield Skipped(str(path), one_line(f"PointInstancer {path} cannot be read: {error}"), broken=True)
+        return
     for index, target in enumerate(targets):
+        root = stage.GetPrimAtPath(target)
+        reason = ""
         if index not in used:
             yield Skipped(str(target), f"No point of {path} shows its prototype {target} at this frame.")
-            continue
-        root = stage.GetPrimAtPath(target)
-        if not root:
+        elif not root:
             reason = f"PointInstancer {path} names the prototype {target}, which is not on the stage; fix it."
-            yield Skipped(str(path), reason, broken=True)
+        elif path.HasPrefix(target):
+            reason = f"PointInstancer {path} lies in its own prototype {target}; fix that."
         elif root.IsInstance():
             yield root
-        else:
-            yield from walk(root, purposes, time)
+        elif target not in walked:  # several instancers may share it
+            walked.add(target)
+            yield from walk(root, purposes, time, walked)
+        if reason:
+            yield Skipped(str(path), reason, broken=True)
     if not targets:
         yield Skipped(str(path), f"PointInstancer {path} has no prototypes; give it some.")
-    elif used and max(used) >= len(targets):
+    elif used and not 0 <= min(used) <= max(used) < len(targets):
         reason = (
             f"PointInstancer {path} has protoIndices beyond its {len(targets)} prototypes; export it again."
         )
         yield Skipped(str(path), reason, broken=True)
+
+
+def _shown_indices(instancer: UsdGeom.PointInstancer, time: Usd.TimeCode) -> set[int]:
+    """Which prototypes are shown by a point. Raises MeshError where the indices are none."""
+    indices = read_integers(instancer.GetProtoIndicesAttr(), time)
+    shown = np.array(instancer.ComputeMaskAtTime(time) or [], dtype=bool)
+    if len(shown) == len(indices):  # a mask that is empty shows every point
+        indices = indices[shown]
+    return set(indices.tolist())
 
 
 def _unselected(prim: Usd.Prim) -> Iterator[Unselected]:
