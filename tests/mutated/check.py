@@ -120,6 +120,10 @@ class Lab:
             else:
                 yield from _arrays(obj, loaded[obj.path][1])
         for path in sorted(untouched):
+            if any(
+                Sdf.Path(path).HasPrefix(shared) for obj, _ in loaded.values() for shared in obj.instances[1:]
+            ):
+                continue  # it shares a prototype now
             if path not in loaded:
                 reasons = [skipped.reason for skipped in contents.skipped if skipped.path == path]
                 yield f"{path} is untouched and lost: {reasons}"

@@ -107,7 +107,8 @@ def write_material(
     path = material_path(source)
     prim_spec(layer, path.GetParentPath(), "Scope", Sdf.SpecifierDef)
     spec = prim_spec(layer, path, "Material", Sdf.SpecifierDef)
-    spec.customData["usdstylize"] = {**spec.customData.get("usdstylize", {}), "object": source.path}
+    noted = spec.customData.get("usdstylize")
+    spec.customData["usdstylize"] = {**(noted if isinstance(noted, dict) else {}), "object": source.path}
     if source.material_path is not None:
         spec.referenceList.prependedItems = [Sdf.Reference("", Sdf.Path(source.material_path))]
     spec.variantSetNameList.prependedItems = [VARIANT_SET]

@@ -124,7 +124,7 @@ def read_run(textures: Path) -> dict[str, Any]:
     path = textures / "run.json"
     try:
         run = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise OutputError(f"{path} cannot be read ({problem}); restore it or remove {textures}.") from problem
     if not isinstance(run, dict) or not isinstance(run.get("written", {}), dict):
         raise OutputError(f"{path} is not what usdstylize wrote; restore it or remove {textures}.")

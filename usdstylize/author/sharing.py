@@ -1,5 +1,7 @@
 """One look on several objects: who wears a material of ours, as the style layer tells it."""
 
+from typing import Any
+
 from pxr import Sdf, Vt
 
 from usdstylize.author.material import SCOPE
@@ -12,13 +14,25 @@ __all__ = ["add_user", "check_sharing", "owner", "users"]
 
 def owner(material: Sdf.PrimSpec) -> str:
     """Path of the object that the material was made for; empty where it is not ours."""
-    return str(material.customData.get(KEY, {}).get("object", ""))
+    path = str(_notes(material).get("object", ""))
+    return path if _is_absolute(path) else ""
 
 
 def users(material: Sdf.PrimSpec) -> list[str]:
     """Paths of all objects that wear the material, its owner first."""
-    data = material.customData.get(KEY, {})
-    return [str(data["object"]), *map(str, data.get("users", []))] if "object" in data else []
+    others = _notes(material).get("users", [])
+    found = [owner(material), *(map(str, others) if isinstance(others, Vt.StringArray) else ())]
+    return list(filter(_is_absolute, found)) if found[0] else []
+
+
+def _notes(material: Sdf.PrimSpec) -> dict[str, Any]:
+    """What we have noted on the material, where nobody has made something else of it."""
+    data = material.customData.get(KEY)
+    return data if isinstance(data, dict) else {}
+
+
+def _is_absolute(path: str) -> bool:
+    return path.startswith("/") and bool(Sdf.Path.IsValidPathString(path))
 
 
 def add_user(layer: Sdf.Layer, material: Sdf.Path, obj: StageObject) -> None:
@@ -28,9 +42,8 @@ def add_user(layer: Sdf.Layer, material: Sdf.Path, obj: StageObject) -> None:
         raise MaterialError(
             f"{obj.path} shares the look of {obj.look}, which could not be written; see that object's reason."
         )
-    data = dict(spec.customData[KEY])
-    names = [*data.get("users", []), obj.path]
-    spec.customData[KEY] = {**data, "users": Vt.StringArray(list(dict.fromkeys(names)))}
+    names = dict.fromkeys([*users(spec)[1:], obj.path])
+    spec.customData[KEY] = {**_notes(spec), "users": Vt.StringArray(list(names))}
 
 
 def check_sharing(layer: Sdf.Layer, obj: StageObject) -> None:

@@ -155,7 +155,7 @@ def _validation(stage: Usd.Stage, source: Usd.Stage, style_path: Path, style_lay
         excused = _is_materialx_node(error) or _comes_from_source(error, style)
         inherited = _identity(error, materials)
         if not excused and _identity(error) not in known and inherited not in known:
-            checks.append(Check("validation", _identity(error)[1], False, error.GetMessage()))
+            checks.append(Check("validation", _identity(error)[1], False, one_line(error.GetMessage())))
     return checks or [Check("validation", stage.GetRootLayer().identifier, True, "no error")]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pxr import Sdf, Usd, UsdGeom, UsdShade
+from pxr import Sdf, Tf, Usd, UsdGeom, UsdShade
 
 from usdstylize.stage.walk import ALL_DEFINED
 
@@ -93,7 +93,7 @@ def _primvars_read(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> frozenset
     materials, names = set(), set()
     for relative in wearers:
         prim = instance.GetPrimAtPath(relative)
-        material = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial()[0]
+        material = _bound(prim, "")[0]
         if material:
             materials.add(material.GetPath())
         else:
@@ -116,15 +116,23 @@ def _worn(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> tuple[str, ...]:
     here = instance.GetPath()
     found = []
     for relative in wearers:
-        api = UsdShade.MaterialBindingAPI(instance.GetPrimAtPath(relative))
         for purpose in _PURPOSES:
-            material, relationship = api.ComputeBoundMaterial(purpose)
+            material, relationship = _bound(instance.GetPrimAtPath(relative), purpose)
             found.append(_relative(material.GetPath(), here))
             if relationship and not relationship.GetPrim().GetPath().GetParentPath().HasPrefix(here):
                 strength = UsdShade.MaterialBindingAPI.GetMaterialBindingStrength(relationship)
                 if strength == UsdShade.Tokens.strongerThanDescendants:
                     found.append(_relative(relationship.GetPath(), here))
     return tuple(found)
+
+
+def _bound(prim: Usd.Prim, purpose: str) -> tuple[UsdShade.Material, Usd.Relationship]:
+    """Nothing where USD stumbles over the binding, which is told when the prim itself is looked at."""
+    try:
+        found = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)
+    except Tf.ErrorException:
+        return UsdShade.Material(), Usd.Relationship()
+    return found[0], found[1]
 
 
 def _relative(path: Sdf.Path, here: Sdf.Path) -> str:

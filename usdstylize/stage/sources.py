@@ -43,20 +43,27 @@ def _outermost(file: str) -> str:
 
 def _material_files(material: Usd.Prim, time: Usd.TimeCode, seen: set[Sdf.Path]) -> Iterator[str]:
     """Resolved files of the shaders in a material, and of those outside that feed them."""
-    inside = Usd.PrimRange(material, Usd.TraverseInstanceProxies(Usd.PrimAllPrimsPredicate))
-    pending = list(inside) if material else []
+    everything = Usd.TraverseInstanceProxies(Usd.PrimAllPrimsPredicate)
+    pending = list(Usd.PrimRange(material, everything)) if material else []
     while pending:
         prim = pending.pop()
         if prim.GetPath() in seen:
             continue
         seen.add(prim.GetPath())
         for attribute in prim.GetAuthoredAttributes():
-            for source in attribute.GetConnections():
+            for source in _connections(attribute):
                 feeding = material.GetStage().GetPrimAtPath(source.GetPrimPath())
                 if feeding and UsdShade.ConnectableAPI(feeding):
                     pending.append(feeding)
             if attribute.GetTypeName() == Sdf.ValueTypeNames.Asset:
                 yield from _files(attribute, time)
+
+
+def _connections(attribute: Usd.Attribute) -> list[Sdf.Path]:
+    try:
+        return list(attribute.GetConnections())
+    except Tf.ErrorException:  # an attribute here, a relationship in another layer: nothing feeds that
+        return []
 
 
 def _files(attribute: Usd.Attribute, time: Usd.TimeCode) -> Iterator[str]:
