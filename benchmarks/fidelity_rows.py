@@ -32,6 +32,7 @@ ROWS = (
     Row(
         "references, payloads, sublayers, variants",
         (f"{_COMPOSED}test_sublayers_variants*", f"{_NVIDIA}[still_life]"),
+        ("test_stage_instances.py",),
     ),
     Row(
         "layer placement",
@@ -120,7 +121,11 @@ ROWS = (
     ),
     Row("deforming and skinned meshes"),
     Row("subdivision surfaces"),
-    Row("purposes, visibility, kind"),
+    Row(
+        "purposes, visibility, kind",
+        ("storm/test_storm_purposes.py::*",),
+        ("test_stage_instances.py", "test_groups.py"),
+    ),
     Row("`StylizeAPI`", (), ("test_schema.py",)),
     Row("metadata", (f"{_COMPOSED}test_sublayers_variants*",), ("test_author_output.py", "test_session.py")),
 )

@@ -80,10 +80,10 @@ def is_other(obj: StageObject) -> bool:
     return getattr(obj.base, "asset_path", "") == "./other.png"
 
 
-def stylize(folder: Path, styles: Mapping[str, Array] | None = None, heroes: tuple[str, ...] = ()) -> Path:
+def stylize(folder: Path, styles: Mapping[str, Array] | None = None, **how: Any) -> Path:
     """T_S by the object's path; else OTHER_STYLE goes with the other texture, STYLE with T."""
-    contents = stage.discover(folder / "shot.usda", heroes=heroes)
-    assert contents.skipped == ()
+    contents = stage.discover(folder / "shot.usda", **how)
+    assert not any(skipped.broken for skipped in contents.skipped)
     plan = author.plan(contents, "ink", output=None, force=False, resume=False)
     with author.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects:
