@@ -306,3 +306,33 @@ def test_the_result_holds_t_as_the_optimiser_saw_it(
     assert {check.name for check in report.checks} >= {"live", "bake"}
     copy = next(root.parent.glob("scene.style/ink/*/T.exr"))
     np.testing.assert_allclose(reading.read_image(str(copy)), data.bases[0], rtol=5e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("where", ["attribute", "above"])
+def test_colors_of_the_stage_itself_have_spaces_too(tmp_path: Path, where: str) -> None:
+    values = np.array([[0.2, 0.5, 0.1], [0.9, 0.1, 0.4], [0.3, 0.3, 0.3], [0.1, 0.8, 0.6]])
+
+    def edit(stage: Usd.Stage) -> None:
+        stage.RemovePrim("/World/Paint/Texture")
+        surface = UsdShade.Shader.Get(stage, "/World/Paint/Surface")
+        diffuse = surface.GetInput("diffuseColor")
+        diffuse.GetAttr().ClearConnections()
+        diffuse.Set(Gf.Vec3f(*values[0]))
+        bare = define_quad(stage, "/World/Bare", UsdShade.Material.Get(stage, "/World/Paint"), x=2.0)
+        bare.GetPrim().RemoveProperty("material:binding")
+        shown = bare.CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
+        shown.Set([Gf.Vec3f(*value) for value in values])
+        if where == "above":
+            above("lin_ap1_scene")(stage)
+        else:
+            diffuse.GetAttr().SetColorSpace("acescg")
+            shown.GetAttr().SetColorSpace("acescg")
+
+    contents = reading.discover(write_stage(tmp_path, edit))
+    assert contents.skipped == ()
+    by_path = {found.path: reading.load(contents, found).bases[0] for found in contents.objects}
+    expected = values @ np.array(FROM_AP1).T
+    np.testing.assert_allclose(by_path["/World/Quad"][0, 0], encode(expected[0]), atol=1e-4)
+    # The quad's corners lie in the corners of the texture.
+    corner = by_path["/World/Bare"][-1, 0]
+    np.testing.assert_allclose(corner, encode(expected[0]), atol=2e-3)

@@ -357,6 +357,8 @@ class StageContents:
     """Instances that are to be none, outermost first: the result clears their `instanceable`."""
     posed: bool = False
     """Skinned meshes are read as posed at ``frame``, not in their bind pose."""
+    ocio: str = ""
+    """The OCIO configuration that was given, absolute; empty where none was."""
 
     @property
     def groups(self) -> tuple[tuple[StageObject, ...], ...]:

@@ -293,7 +293,7 @@ def _numbers(
             with _edited(checks, "live", subject), np.errstate(all="ignore"):
                 facts = _facts(textures / style, spec.name)
                 frame = facts.get("frame")
-                ocio = (facts["base"].get("color_space") or {}).get("ocio", "")
+                ocio = facts.get("ocio") or (facts["base"].get("color_space") or {}).get("ocio", "")
                 if (frame, ocio) not in read:
                     read[frame, ocio] = reading.discover(
                         provenance.source,

@@ -135,7 +135,7 @@ class Writer:
             # Where this fails or is interrupted half-way, its opinions are in the layer in part.
             self._is_stale = True
             remarks = self._write_opinions(self._style, stage, obj, textures, data.new_uvs)
-            facts = _describe(obj, data, texture, textures, own, self.contents.frame, remarks)
+            facts = _describe(obj, data, texture, textures, own, self.contents, remarks)
             self.remarks[obj.name], self._written[obj.name] = remarks, facts
             self._seeds.append(texture.seed)
             self._done.append((obj, textures, data.new_uvs))
@@ -342,7 +342,7 @@ def _describe(
     texture: StyleTexture,
     textures: Textures | None,
     strength: float,
-    frame: float | None,
+    contents: StageContents,
     remarks: list[str],
 ) -> dict[str, Any]:
     """One object's facts for run.json; sizes are (width, height)."""
@@ -356,7 +356,8 @@ def _describe(
         "group": obj.group or obj.name,
         "files": [path for path in (textures.style, textures.baked) if path] if textures else [],
         "strength": strength,
-        "frame": frame,
+        "frame": contents.frame,
+        "ocio": contents.ocio,
         "coverage": texture.coverage,
         "iterations": texture.iterations,
         "seed": texture.seed,

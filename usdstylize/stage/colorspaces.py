@@ -17,10 +17,20 @@ from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import StageError, TextureError
 from usdstylize.objects import ColorSpace
 
-__all__ = ["authored_space", "find_space", "inherited_space", "to_linear", "use_ocio"]
+__all__ = [
+    "NO_SPACE",
+    "authored_space",
+    "find_space",
+    "inherited_space",
+    "linear_rec709",
+    "to_linear",
+    "use_ocio",
+]
 
 Float32 = NDArray[np.float32]
 
+NO_SPACE = ("", "auto", "unknown")
+"""Names that say nothing."""
 _ALIASES: Mapping[str, str] = {
     "srgb": "srgb_rec709_scene",
     "srgb_texture": "srgb_rec709_scene",
@@ -85,6 +95,20 @@ def use_ocio(stage: Usd.Stage, config: Path) -> None:
         raise StageError(f"OCIO configuration {config} cannot be read; check the path given with --ocio.")
     with Usd.EditContext(stage, stage.GetSessionLayer()):
         stage.SetColorConfiguration(Sdf.AssetPath(path))
+
+
+def linear_rec709(colors: NDArray[np.floating], attribute: Usd.Attribute) -> NDArray[np.floating]:
+    """Linear Rec.709 of colours (..., 3) that an attribute holds.
+
+    Their space is its ``colorSpace`` metadata, or what UsdColorSpaceAPI says above it, or else
+    linear Rec.709. Raises TextureError where nobody knows the space.
+    """
+    prim = attribute.GetPrim()
+    name = authored_space(attribute) or inherited_space(prim)
+    space = find_space(name, prim, str(attribute.GetPath())) if name not in NO_SPACE else None
+    if space is None or space.encoding == "linear":
+        return colors
+    return to_linear(np.asarray(colors, dtype=np.float32), space)
 
 
 def _ocio(stage: Usd.Stage) -> str:

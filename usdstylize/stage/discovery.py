@@ -96,6 +96,7 @@ def discover(
             prototypes=tuple(population.prototypes),
             heroes=alone,
             posed=frame is not None,
+            ocio=os.path.abspath(ocio) if ocio is not None else "",
         )
 
 

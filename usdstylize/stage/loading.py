@@ -1,5 +1,7 @@
 """The arrays of one object, read when its turn comes."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from pxr import Tf, Usd, UsdGeom
@@ -18,6 +20,7 @@ from usdstylize.objects import (
 )
 from usdstylize.stage.base_color import read_base_color
 from usdstylize.stage.bindings import face_sets
+from usdstylize.stage.colorspaces import linear_rec709, use_ocio
 from usdstylize.stage.geometry import build_mesh, read_geometry
 from usdstylize.stage.materialx import constant_primvars, evaluate_graph
 from usdstylize.stage.opening import first_sentence, open_stage, quiet
@@ -40,6 +43,8 @@ def load(contents: StageContents, obj: StageObject) -> ObjectData:
     with quiet():
         try:
             stage = open_stage(contents.path, only=[obj.mesh_path], heroes=contents.heroes)
+            if contents.ocio:
+                use_ocio(stage, Path(contents.ocio))
             return _load(stage, contents, obj)
         except StageError as error:
             raise MeshError(f"{obj.path} can no longer be read: {error}") from error
@@ -85,7 +90,7 @@ def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> Object
             if primvar is None:
                 raise MeshError(f"{obj.path} no longer has primvars:{obj.base.primvar}; run again.")
             colors = read_corner_values(prim, primvar, time, geometry, components=3)[corners]
-            bases = (_rasterised(mesh.uvs, colors),)
+            bases = (_rasterised(mesh.uvs, linear_rec709(colors, primvar.GetAttr())),)
         case GraphColor():
             bases = (_graph(stage, chosen[0].prim, obj, obj.base, time),)
     return ObjectData(mesh=mesh, bases=bases, new_uvs=new_uvs, repaired=repaired)
@@ -109,7 +114,7 @@ def _graph(
     return linear_to_srgb(np.maximum(linear, 0.0))
 
 
-def _rasterised(uvs: NDArray[np.float32], colors: NDArray[np.float64]) -> NDArray[np.float32]:
+def _rasterised(uvs: NDArray[np.float32], colors: NDArray[np.floating]) -> NDArray[np.float32]:
     """(R, R, 3) float32 sRGB-encoded, from linear colours (F, 3, 3) at the triangles' corners."""
     linear, covered = atlas.rasterize_vertex_colors(
         uvs, colors.astype(np.float32), _PRIMVAR_RESOLUTION, wrap=("repeat", "repeat")

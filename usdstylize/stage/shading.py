@@ -13,6 +13,7 @@ from pxr import Usd, UsdShade
 from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.objects import BaseColor, ConstantColor, DisplayColor, Surface, UVTransform
 from usdstylize.stage.bindings import bound_materials
+from usdstylize.stage.colorspaces import linear_rec709
 from usdstylize.stage.contexts import only_for_renderers, surface_contexts
 from usdstylize.stage.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
 from usdstylize.stage.materialx import BASE_INPUTS, constant_primvars, surface_of, trace_color
@@ -137,7 +138,8 @@ def _trace_preview(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeCo
     node = None if attribute is None else producing_shader(attribute)
     if attribute is None or node is None:
         value = numbers(surface, "diffuseColor", time, _DEFAULT_DIFFUSE)
-        return replace(look, base=_constant(value), notes=frozen(surface, "diffuseColor"))
+        base = _constant(value, attribute)
+        return replace(look, base=base, notes=frozen(surface, "diffuseColor"))
     match shader_id(node):
         case "UsdUVTexture":
             if attribute.GetName() != "outputs:rgb":
@@ -242,7 +244,7 @@ def _read_color(prim: Usd.Prim, reader: UsdShade.Shader, time: Usd.TimeCode) -> 
             f"Primvar reader {reader.GetPath()} reads primvars:{name}, which {prim.GetPath()} "
             "does not have; author it."
         )
-    return _constant(numbers(reader, "fallback", time, (0.0, 0.0, 0.0)))
+    return _constant(numbers(reader, "fallback", time, (0.0, 0.0, 0.0)), producer(reader, "fallback"))
 
 
 def _primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor | None:
@@ -251,6 +253,7 @@ def _primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor |
     if primvar is None:
         return None
     if primvar.GetInterpolation() != "constant":
+        linear_rec709(np.zeros(3), primvar.GetAttr())  # an unknown space is told now rather than later
         return DisplayColor(interpolation=str(primvar.GetInterpolation()), primvar=name)
     values = np.asarray(primvar.ComputeFlattened(time))
     if values.shape != (1, 3) or values.dtype.kind != "f" or not np.isfinite(values).all():
@@ -258,9 +261,12 @@ def _primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor |
             f"{prim.GetPath()} has constant primvars:{name} that is not one colour; "
             "author one, or its interpolation."
         )
-    return _constant(values[0].tolist())
+    return _constant(values[0].tolist(), primvar.GetAttr())
 
 
-def _constant(value: Sequence[float]) -> ConstantColor:
+def _constant(value: Sequence[float], attribute: Usd.Attribute | None) -> ConstantColor:
+    """``attribute`` holds the value; None where it is a default."""
+    if attribute is not None:
+        value = linear_rec709(np.array(value), attribute).tolist()
     red, green, blue = value
     return ConstantColor((red, green, blue))

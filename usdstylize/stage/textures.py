@@ -7,7 +7,7 @@ from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
 from usdstylize.objects import ColorSpace, ConstantColor, TextureFile, UVTransform, Wrap
-from usdstylize.stage.colorspaces import authored_space, find_space, inherited_space
+from usdstylize.stage.colorspaces import NO_SPACE, authored_space, find_space, inherited_space
 from usdstylize.stage.images import ImageHeader, read_header
 from usdstylize.stage.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
 from usdstylize.stage.primvars import transform_uvs
@@ -16,7 +16,6 @@ from usdstylize.stage.udim import is_udim, read_tile_headers, resolve_tiles, til
 __all__ = ["encoding_of", "read_texture", "read_uv_source"]
 
 _SRGB_GAMMA = 2.2
-_NO_SPACE = ("", "auto", "unknown")
 
 
 def read_texture(
@@ -178,7 +177,7 @@ def _color(
     inherited = inherited_space(texture.GetPrim())
     if not name and word == "auto" and encoding == "linear":
         name = inherited
-    if named_spaces and name not in _NO_SPACE:
+    if named_spaces and name not in NO_SPACE:
         space = find_space(name, texture.GetPrim(), f"Texture {asset} of {path}")
         if space is None or space.encoding:
             return (space.encoding if space and space.encoding else "linear"), None, notes
