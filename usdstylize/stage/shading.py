@@ -138,8 +138,8 @@ def _trace_preview(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeCo
     node = None if attribute is None else producing_shader(attribute)
     if attribute is None or node is None:
         value = numbers(surface, "diffuseColor", time, _DEFAULT_DIFFUSE)
-        base = _constant(value, attribute)
-        return replace(look, base=base, notes=frozen(surface, "diffuseColor"))
+        constant = _constant(value, attribute)
+        return replace(look, base=constant, notes=frozen(surface, "diffuseColor"))
     match shader_id(node):
         case "UsdUVTexture":
             if attribute.GetName() != "outputs:rgb":
