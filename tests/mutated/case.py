@@ -114,4 +114,4 @@ def _template_layer(path: Path) -> Sdf.Layer:
 
 @cache
 def _layer_names(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*.usd*"))
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*.usd*") if p.suffix != ".usdz")

@@ -5,7 +5,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -19,7 +19,7 @@ from mutated import files, shading, structure, values
 from mutated.case import Case, faults
 from mutated.damage import build_result, damage, judged, trials
 from mutated.scenes import build_scenes
-from usdstylize import author, stage
+from usdstylize import Options, atlas, author, stage
 from usdstylize.errors import InputError, ObjectError, OutputError, StageError
 from usdstylize.objects import ObjectData, StageContents, StageObject
 from usdstylize.stage import loading
@@ -51,7 +51,7 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.scenes = build_scenes(folder / "good")
-        self._good: dict[Path, dict[str, _Good]] = {}
+        self._good: dict[tuple[Path, float | None], dict[str, _Good]] = {}
         self._result: tuple[Path, str] | None = None
 
     def run(self, seed: int) -> tuple[str, list[str]]:
@@ -67,7 +67,10 @@ class Lab:
             with quiet():
                 case.write()
             with small_primvar_images():
-                problems = list(self._check(case, self._read_good(scene), verify=seed % 8 == 0))
+                options = _options(rng)
+                problems = list(
+                    self._check(case, options, self._read_good(scene, options), verify=seed % 8 == 0)
+                )
         return f"{scene.name}: " + "; ".join(case.notes), problems
 
     def _run_result(self, rng: np.random.Generator) -> tuple[str, list[str]]:
@@ -87,21 +90,22 @@ class Lab:
                     problems += _one_line(told)
         return f"a result of {source_name}: " + "; ".join(case.notes), problems
 
-    def _read_good(self, scene: Path) -> dict[str, _Good]:
-        if scene not in self._good:
-            contents = usdstylize.inspect(scene)
+    def _read_good(self, scene: Path, options: Options) -> dict[str, _Good]:
+        """Arrays do not depend on how objects are grouped, so one frame is read once."""
+        if (scene, options.frame) not in self._good:
+            contents = usdstylize.inspect(scene, replace(options, by="object", share_materials=False))
             with quiet():
                 opened = Usd.Stage.Open(str(scene))
-            self._good[scene] = {
+            self._good[scene, options.frame] = {
                 obj.path: _Good(stage.load(contents, obj), *_dependencies(opened, obj, scene.parent))
                 for obj in contents.objects
             }
-        return self._good[scene]
+        return self._good[scene, options.frame]
 
-    def _check(self, case: Case, good: dict[str, _Good], *, verify: bool) -> Iterator[str]:
+    def _check(self, case: Case, options: Options, good: dict[str, _Good], *, verify: bool) -> Iterator[str]:
         untouched = {path for path, known in good.items() if not _is_touched(case, known)}
         try:
-            contents = usdstylize.inspect(case.path)
+            contents = usdstylize.inspect(case.path, options)
         except StageError as error:
             yield from _sentence(error)
             if untouched:
@@ -130,7 +134,10 @@ class Lab:
             elif not _same(loaded[path][1], good[path].data):
                 yield f"{path} is untouched and its arrays differ"
         if loaded:
-            chosen = loaded[case.choose(sorted(loaded))]
+            owners = sorted(path for path, (obj, _) in loaded.items() if not obj.wears_another_look)
+            if not owners:
+                return  # whoever has the look cannot be read, which costs those that wear it, too
+            chosen = loaded[case.choose(owners)]
             yield from _author(
                 case, contents, *chosen, is_untouched=chosen[0].path in untouched, verify=verify
             )
@@ -173,6 +180,15 @@ def _author(
         yield from (f"verify: {check}" for check in author.verify(root).failed)
 
 
+def _options(rng: np.random.Generator) -> Options:
+    """How a studio may ask for it."""
+    return Options(
+        frame=(None, None, None, 0.0, 5.0)[int(rng.integers(5))],
+        by=("object", "object", "model")[int(rng.integers(3))],
+        share_materials=bool(rng.random() < 0.25),
+    )
+
+
 def _arrays(obj: StageObject, data: ObjectData) -> Iterator[str]:
     """What the optimiser takes for granted."""
     for name, array in [*vars(data.mesh).items(), *(("base", base) for base in data.bases)]:
@@ -182,6 +198,8 @@ def _arrays(obj: StageObject, data: ObjectData) -> Iterator[str]:
         data.mesh.points
     ):
         yield f"{obj.path} has triangles beyond its points"
+    if not atlas.covered_texels(data.mesh.uvs, obj.wrap, 16).any():
+        yield f"{obj.path} has UVs that cover nothing"
     lengths = np.linalg.norm(data.mesh.normals, axis=-1)
     if not math.isclose(lengths.min(), 1.0, abs_tol=1e-3) or not math.isclose(
         lengths.max(), 1.0, abs_tol=1e-3

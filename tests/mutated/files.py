@@ -135,6 +135,17 @@ def damaged_layer(case: Case) -> None:
     case.afterwards.append(lambda: _damage(case, name, fault, np.random.default_rng(seed)))
 
 
+@register
+def damaged_document(case: Case) -> None:
+    """A MaterialX document or a package, cut, garbled or something else."""
+    names = [name for name in case.files if name.endswith((".mtlx", ".usdz"))]
+    if names:
+        name, faults = case.choose(names), ("cut", "empty", "text", "garbled", "garbled", "zeros", "folder")
+        fault, seed = case.choose(faults), int(case.rng.integers(2**31))
+        case.touch_path(name, Sdf.Path.absoluteRootPath, f"is damaged: {fault}")
+        case.afterwards.append(lambda: _damage(case, name, fault, np.random.default_rng(seed)))
+
+
 def _damage(case: Case, name: str, fault: str, rng: np.random.Generator) -> None:
     contents = bytearray((case.folder / name).read_bytes())
     match fault:

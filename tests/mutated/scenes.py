@@ -177,6 +177,10 @@ def _kit(folder: Path) -> Path:
     crowd.CreateProtoIndicesAttr([0, 0, 0])
     crowd.CreatePositionsAttr([Gf.Vec3f(i, 0, 0) for i in range(3)])
     _skinned(stage, paint)
+    UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(str(folder / "part.usdc")), str(folder / "pack.usdz"))
+    packed = define_material(stage, "/World/Packed/Looks/Paint", "./pack.usdz[0/base.png]")
+    define_quad(stage, "/World/Packed/Quad", packed)
+    _wishes(stage)
     stage.Save()
     return folder / "kit.usda"
 
@@ -216,6 +220,23 @@ def _skinned(stage: Usd.Stage, paint: UsdShade.Material) -> None:
     binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
     binding.CreateJointIndicesPrimvar(False, 1).Set([0] * 4)
     binding.CreateJointWeightsPrimvar(False, 1).Set([1.0] * 4)
+
+
+def _wishes(stage: Usd.Stage) -> None:
+    """What StylizeAPI says, on a component."""
+    packed = stage.GetPrimAtPath("/World/Packed")
+    Usd.ModelAPI(packed).SetKind("component")
+    packed.SetMetadata("apiSchemas", Sdf.TokenListOp.Create(prependedItems=["StylizeAPI"]))
+    for name, type_name, value in (
+        ("enabled", _Types.Bool, True),
+        ("styleImages", _Types.AssetArray, Sdf.AssetPathArray([Sdf.AssetPath("./base.png")])),
+        ("palette", _Types.Color3fArray, [Gf.Vec3f(0.1, 0.2, 0.3), Gf.Vec3f(0.8, 0.7, 0.2)]),
+        ("strength", _Types.Float, 0.8),
+        ("patternScale", _Types.Float, 1.5),
+        ("textureResolution", _Types.Int, 64),
+        ("seed", _Types.Int, 3),
+    ):
+        packed.CreateAttribute(f"stylize:{name}", type_name, False).Set(value)
 
 
 def _write_part(path: Path) -> None:

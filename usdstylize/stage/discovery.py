@@ -2,13 +2,14 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from pxr import Sdf, Tf, Usd
 
-from usdstylize.errors import InputError, MeshError, ObjectError, one_line
+from usdstylize.errors import InputError, MeshError, ObjectError, StageError, one_line
 from usdstylize.objects import Mesh, Skipped, StageContents, StageObject, TextureFile
 from usdstylize.options import Unit
 from usdstylize.stage.bindings import FaceSet, face_sets
@@ -62,7 +63,7 @@ def discover(
     ``ocio`` is no configuration.
     """
     path = Path(stage_path).absolute()
-    with quiet():
+    with quiet(), _told(path):
         stage = open_stage(path)
         alone = make_heroes(stage, heroes, earlier_heroes)
         if ocio is not None:
@@ -98,6 +99,15 @@ def discover(
             posed=frame is not None,
             ocio=os.path.abspath(ocio) if ocio is not None else "",
         )
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What USD stumbles over and no single prim could be blamed for, as a StageError."""
+    try:
+        yield
+    except Tf.ErrorException as error:
+        raise StageError(f"Stage {path} cannot be read ({first_sentence(error)}); repair it.") from error
 
 
 def _examine(
