@@ -88,6 +88,20 @@ RICH = """
   <surfacematerial name="Gltf" type="material">
     <input name="surfaceshader" type="surfaceshader" nodename="SR_gltf" />
   </surfacematerial>
+  <output name="doc_color" type="color3" nodename="loose_tiles" />
+  <gltf_pbr name="SR_doc" type="surfaceshader">
+    <input name="base_color" type="color3" output="doc_color" />
+  </gltf_pbr>
+  <surfacematerial name="OfTheDocument" type="material">
+    <input name="surfaceshader" type="surfaceshader" nodename="SR_doc" />
+  </surfacematerial>
+  <gltf_pbr name="SR_unnamed" type="surfaceshader">
+    <input name="base_color" type="color3" nodegraph="NG_top" />
+    <input name="attenuation_color" type="color3" value="1, nonsense" />
+  </gltf_pbr>
+  <surfacematerial name="Unnamed" type="material">
+    <input name="surfaceshader" type="surfaceshader" nodename="SR_unnamed" />
+  </surfacematerial>
   <look name="Look"><materialassign name="Assign" material="Open" geom="/A" /></look>
 """
 
@@ -125,7 +139,7 @@ def test_we_present_what_usdmtlx_composes(tmp_path: Path, namespace: str) -> Non
     )
     path = make_stage(tmp_path)
     theirs = peer(path)[0]
-    assert len([prim for prim, (kind, _) in theirs.items() if kind == "Material"]) == 5
+    assert len([prim for prim, (kind, _) in theirs.items() if kind == "Material"]) == 7
     assert without_unused(ours(path)) == without_unused(theirs)
 
 

@@ -95,10 +95,13 @@ def _binds_itself(subset: Usd.Prim) -> bool:
 
 def _dangling(prim: Usd.Prim, relationship: Usd.Relationship) -> str:
     targets = relationship.GetTargets()
-    target = targets[-1] if targets else "nothing"
-    stage = prim.GetStage()
-    for error in stage.GetCompositionErrors():
-        why = why_empty(str(error))
-        if why:
-            return f"{prim.GetPath()} is bound to {target}, which is not on the stage: {why}."
+    if not targets:
+        return f"{prim.GetPath()} is bound to nothing; bind it again."
+    target = targets[-1]
+    for error in prim.GetStage().GetCompositionErrors():
+        # What instances share is told of one of them only.
+        if target.HasPrefix(error.rootSite.path) or prim.IsInstanceProxy():
+            why = why_empty(str(error))
+            if why:
+                return f"{prim.GetPath()} is bound to {target}, which is not on the stage: {why}."
     return f"{prim.GetPath()} is bound to {target}, which is no Material on the stage; bind it again."

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pxr import Gf, Sdf
+from pxr import Gf, Sdf, Tf
 
 __all__ = ["MissingMaterialXError", "read_document"]
 
@@ -33,7 +33,15 @@ _TYPES: dict[str, Sdf.ValueTypeName] = {
     "stringarray": _Types.StringArray,
 }
 """USD's name of a MaterialX type; shaders and the like are tokens."""
-_VECTORS = {2: Gf.Vec2f, 3: Gf.Vec3f, 4: Gf.Vec4f, 9: Gf.Matrix3d, 16: Gf.Matrix4d}
+_VECTORS: dict[str, tuple[Any, int]] = {
+    "color3": (Gf.Vec3f, 3),
+    "color4": (Gf.Vec4f, 4),
+    "vector2": (Gf.Vec2f, 2),
+    "vector3": (Gf.Vec3f, 3),
+    "vector4": (Gf.Vec4f, 4),
+    "matrix33": (Gf.Matrix3d, 9),
+    "matrix44": (Gf.Matrix4d, 16),
+}
 _TERMINALS = {"surfaceshader": "surface", "displacementshader": "displacement", "volumeshader": "volume"}
 _ROOT = Sdf.Path("/MaterialX")
 _LOOSE = "NodeGraphs"
@@ -68,10 +76,17 @@ def read_document(path: Path, layer: Sdf.Layer) -> None:
         root = Sdf.PrimSpec(layer, _ROOT.name, Sdf.SpecifierDef)
         materials = Sdf.PrimSpec(root, "Materials", Sdf.SpecifierDef)
         for material in document.getMaterialNodes():
-            spec = Sdf.PrimSpec(materials, _name(material), Sdf.SpecifierDef, "Material")
-            for kind, terminal in _TERMINALS.items():
-                for shader in mx.getShaderNodes(material, kind):
+            shaders = [
+                (shader, terminal)
+                for kind, terminal in _TERMINALS.items()
+                for shader in mx.getShaderNodes(material, kind)
+            ]
+            try:
+                spec = Sdf.PrimSpec(materials, _name(material), Sdf.SpecifierDef, "Material")
+                for shader, terminal in shaders:
                     _write_shader(document, spec, shader, terminal)
+            except Tf.ErrorException:  # a name that USD does not take: no reader could present it
+                continue
 
 
 @cache
@@ -108,26 +123,25 @@ def _write_shader(document: Any, material: Sdf.PrimSpec, node: Any, terminal: st
 
 
 def _source(document: Any, parent: Sdf.PrimSpec, item: Any) -> Sdf.Path | None:
-    """The output that feeds an input of the document's own nodes; its graph is written into ``parent``."""
+    """The output that feeds an input of the document's own nodes; its graph is written into ``parent``.
+
+    A graph whose output is not named stays unconnected, as in usdMtlx.
+    """
     graph_name, node_name = item.getAttribute("nodegraph"), item.getAttribute("nodename")
     output = item.getAttribute("output")
-    graph = document.getNodeGraph(graph_name) if graph_name else None
+    graph = document.getNodeGraph(graph_name) if graph_name and output else None
     if graph is not None:
-        name = _name(graph)
-        spec = parent.nameChildren.get(name) or _write_graph(document, parent, graph, name)
-        names = [found.getName() for found in graph.getOutputs()]
-        name = output or (names[0] if names else "")
-        return spec.path.AppendProperty(f"outputs:{name}") if name in names else None
-    if not node_name and not output:
+        spec = parent.nameChildren.get(_name(graph)) or _write_graph(document, parent, graph, _name(graph))
+    elif not (node_name or (output and not graph_name)):
         return None
-    if parent.name != _LOOSE:
-        spec = parent.nameChildren.get(_LOOSE) or _write_graph(document, parent, document, _LOOSE)
-    else:
+    elif parent.name == _LOOSE:
         spec = parent
-    if not node_name:  # an output of the document itself
-        found = document.getOutput(output)
-        node_name, output = (found.getAttribute("nodename"), "") if found is not None else ("", "")
-    return _output_of(document, spec, node_name, output)
+    else:
+        spec = parent.nameChildren.get(_LOOSE) or _write_graph(document, parent, document, _LOOSE)
+    if node_name:
+        return _output_of(document, spec, node_name, output)
+    names = [found.getName() for found in (graph or document).getOutputs()]
+    return spec.path.AppendProperty(f"outputs:{output}") if output in names else None
 
 
 def _write_graph(document: Any, parent: Sdf.PrimSpec, graph: Any, name: str) -> Sdf.PrimSpec:
@@ -155,7 +169,7 @@ def _write_graph(document: Any, parent: Sdf.PrimSpec, graph: Any, name: str) -> 
                 attribute.connectionPathList.explicitItems = [source]
         for output in definition.getActiveOutputs() if definition is not None else ():
             _attribute(shader, f"outputs:{output.getName()}", _usd_type(output))
-    for output in graph.getOutputs() if name != _LOOSE else ():
+    for output in graph.getOutputs():
         attribute = _attribute(spec, f"outputs:{output.getName()}", _usd_type(output))
         source = _output_of(graph, spec, output.getAttribute("nodename"), output.getAttribute("output"))
         if source is not None:
@@ -188,19 +202,31 @@ def _attribute(spec: Sdf.PrimSpec, name: str, type_name: Sdf.ValueTypeName) -> S
 
 def _set_value(attribute: Sdf.AttributeSpec, item: Any) -> None:
     """The input's value, file prefix included, and its colour space where it is not the document's."""
-    value = item.getValue() if item.getValueString() else None
+    # An empty value would resolve to the file prefix alone.
+    value = _value(item.getType(), item.getResolvedValueString()) if item.getValueString() else None
     if value is not None:
-        if item.getType() == "filename":
-            attribute.default = Sdf.AssetPath(item.getResolvedValueString())
-        elif hasattr(value, "asTuple"):
-            attribute.default = _VECTORS[len(value.asTuple())](*value.asTuple())
-        elif item.getType() == "string":
-            attribute.default = item.getResolvedValueString()
-        elif not item.getType().endswith("array"):
-            attribute.default = value
+        attribute.default = value
     space = item.getActiveColorSpace()
     if space and space != item.getDocument().getActiveColorSpace() and _is_color(item):
         attribute.SetInfo("colorSpace", space)
+
+
+def _value(kind: str, text: str) -> Any:
+    """A value as USD holds it; None for what is no value of its type, or of a type that stays unset."""
+    if kind in ("string", "filename", "geomname"):
+        return (Sdf.AssetPath(text) if kind == "filename" else text) if text else None
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text.strip().lower())
+    try:
+        if kind in ("integer", "float"):
+            return int(text) if kind == "integer" else float(text)
+        if kind in _VECTORS:
+            make, length = _VECTORS[kind]
+            numbers = [float(number) for number in text.split(",")]
+            return make(*numbers) if len(numbers) == length else None
+    except ValueError:
+        return None
+    return None
 
 
 def _is_color(item: Any) -> bool:

@@ -99,4 +99,5 @@ def _layer(identifier: str) -> Sdf.Layer | None:
 
 
 def _first_line(problem: Exception) -> str:
-    return str(problem).splitlines()[0].rstrip(". ") if str(problem) else type(problem).__name__
+    text = str(problem).strip()
+    return text.splitlines()[0].rstrip(". ") if text else type(problem).__name__
