@@ -457,3 +457,61 @@ def test_a_graph_of_a_thousand_nodes_is_evaluated_or_refused_in_a_sentence(pictu
         )
     write(picture, From("N999"), nodes)
     assert reason(picture).endswith(".")
+
+
+IDS = [
+    *(name for name, *_ in OPERATIONS),
+    "ND_image_color3", "ND_image_color4", "ND_image_float", "ND_tiledimage_color3", "ND_gltf_colorimage",
+    "ND_gltf_image_color3_color3_1_0", "ND_convert_float_color3", "ND_convert_vector2_color3",
+    "ND_convert_color3", "ND_extract_color4", "ND_swizzle_color3_color3", "ND_combine3_color3",
+    "ND_separate3_color3", "ND_switch_color3", "ND_ramplr_color3", "ND_place2d_vector2",
+    "ND_rotate2d_vector2", "ND_geompropvalue_vector2", "ND_geompropvalue_color3", "ND_texcoord_vector2",
+    "ND_geomcolor_color4",
+    "ND_UsdUVTexture_23", "UsdUVTexture", "UsdPrimvarReader_float2", "ND_", "ND_add", "",
+]  # fmt: skip
+INPUTS = (
+    "in", "in1", "in2", "in3", "fg", "bg", "mix", "amount", "index", "channels", "which", "file", "texcoord",
+    "uvtiling", "realworldimagesize", "pivot", "scale", "rotate", "st", "geomprop", "varname", "uaddressmode",
+    "valuel", "low", "high", "value",
+)  # fmt: skip
+VALUES: list[tuple[Any, Any]] = [
+    (Sdf.ValueTypeNames.Float, 0.0), (Sdf.ValueTypeNames.Float, float("nan")),
+    (Sdf.ValueTypeNames.Float, 1e30),
+    (Sdf.ValueTypeNames.Int, -3), (Sdf.ValueTypeNames.Color3f, Gf.Vec3f(0.5)),
+    (Sdf.ValueTypeNames.Color4f, Gf.Vec4f(1)), (Sdf.ValueTypeNames.Float2, Gf.Vec2f(0, 2)),
+    (Sdf.ValueTypeNames.String, "st"), (Sdf.ValueTypeNames.Asset, Sdf.AssetPath("./color.png")),
+    (Sdf.ValueTypeNames.Matrix4d, Gf.Matrix4d(1)), (Sdf.ValueTypeNames.FloatArray, [1.0, 2.0]),
+    (Sdf.ValueTypeNames.Token, "mirror"), (Sdf.ValueTypeNames.Bool, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_graphs_drawn_by_lot_are_evaluated_or_refused_in_a_sentence(picture: Path, seed: int) -> None:
+    lot = np.random.default_rng(seed)
+    stage = write(picture, From("N0"), {"N0": Node("ND_dot_color3", "color3")})
+    for number in range(40):
+        prim = UsdShade.Shader.Define(stage, f"{LOOK}/N{number}")
+        prim.CreateIdAttr(str(lot.choice(IDS)) if number else "ND_mix_color3")
+    for case in range(40):
+        stage.GetAttributeAtPath(f"{LOOK}/Surface.inputs:base_color").SetConnections(
+            [f"{LOOK}/N{case}.outputs:out"]
+        )
+        for number in range(case, 40):
+            shader = UsdShade.Shader.Get(stage, f"{LOOK}/N{number}")
+            for name in lot.choice(INPUTS, 6, replace=False):
+                kind, value = VALUES[lot.integers(len(VALUES))]
+                item = shader.CreateInput(str(name), kind)
+                item.GetAttr().SetConnections([])
+                if lot.random() < 0.5:
+                    item.GetAttr().SetConnections([f"{LOOK}/N{lot.integers(40)}.outputs:out"])
+                elif item.GetTypeName() == kind:
+                    item.Set(value)
+            shader.CreateOutput("out", Sdf.ValueTypeNames.Color3f)
+        stage.Save()
+        contents = reading.discover(picture / "scene.usda")
+        assert len(contents.objects) + len(contents.skipped) == 1
+        for skipped in contents.skipped:
+            assert skipped.reason.endswith(".")
+            assert "internal" not in skipped.reason
+        for obj in contents.objects:
+            assert np.isfinite(reading.load(contents, obj).bases[0]).all()

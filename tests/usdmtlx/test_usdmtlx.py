@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from author_results import write_result
+from conftest import define_quad
+from mtlx_scenes import SURFACES, From, Node, add_mtlx_material, image, uv
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 from .nvidia import own_findings
@@ -75,6 +77,24 @@ def test_every_kind_of_network_is_valid_materialx(tiny_stage: Path) -> None:
     image.GetInput("sourceColorSpace").Set("sRGB")
     source.Save()
     assert "no error" in validate(write_result(tiny_stage, "gouache"))
+
+
+def test_the_style_before_a_materialx_surface_is_valid_materialx(tiny_stage: Path) -> None:
+    """Each kind of surface with other lobes, in a material and in a NodeGraph of one."""
+    source = Usd.Stage.Open(str(tiny_stage))
+    nodes = {
+        "UV": uv(),
+        "A": image("./textures/color.png"),
+        "Dim": Node("ND_multiply_color3FA", "color3", {"in1": ("color3", From("A")), "in2": ("float", 0.5)}),
+    }
+    for number, surface in enumerate(SURFACES):
+        path = f"/World/Looks/Glaze{number}"
+        material = add_mtlx_material(source, path, From("Dim"), nodes, surface=surface, graph="Graph")
+        define_quad(source, f"/World/Quad{number}", material, x=3.0 + number)
+    constant = add_mtlx_material(source, "/World/Looks/Plain", Gf.Vec3f(0.5), {})
+    define_quad(source, "/World/Plain", constant, x=9.0)
+    source.Save()
+    assert "no error" in validate(write_result(tiny_stage))
 
 
 def test_it_does_find_what_is_wrong(tiny_stage: Path) -> None:

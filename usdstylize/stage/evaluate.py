@@ -95,7 +95,12 @@ class _Walk:
         if path in self.open or len(self.open) > _DEEPEST:
             raise MaterialError(f"Shader {node.GetPath()} feeds itself; reconnect its inputs.")
         self.open.add(path)
-        self.known[path] = self.node(node, attribute.GetName().removeprefix("outputs:"))
+        try:
+            self.known[path] = self.node(node, attribute.GetName().removeprefix("outputs:"))
+        except (ValueError, TypeError, LookupError, ArithmeticError) as problem:
+            raise MaterialError(
+                f"{node.GetPath()} ({shader_id(node)}) has inputs that do not fit each other; mend them."
+            ) from problem
         self.open.remove(path)
         return self.known[path]
 
