@@ -359,6 +359,8 @@ class StageContents:
     """Skinned meshes are read as posed at ``frame``, not in their bind pose."""
     ocio: str = ""
     """The OCIO configuration that was given, absolute; empty where none was."""
+    refine: int = 0
+    """Levels by which Catmull-Clark surfaces are refined; 0 reads their cages."""
 
     @property
     def groups(self) -> tuple[tuple[StageObject, ...], ...]:

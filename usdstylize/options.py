@@ -166,6 +166,9 @@ class Options:
     frame: float | None = None
     """Time code at which geometry and values are read, skinned meshes posed; the stage's start and the
     bind pose when not given."""
+    refine: int = 0
+    """Levels by which subdivision surfaces are refined before they are looked at, 0 to 3; at 0 it is
+    the cage, which usdview shows at low complexity."""
     palette: str | None = None
     """Colours such as "#112233,#aabbcc", or a text file of them, instead of k-means."""
     primary_image: str | None = None
@@ -223,6 +226,8 @@ def _check(options: Options) -> None:
         raise OptionsError(f"--strength {options.strength} is no number; give 0 to 1, or somewhat more.")
     if options.content_weight is not None and not 0 <= options.content_weight < math.inf:
         raise OptionsError(f"--content-weight {options.content_weight} is out of range; give 0 or more.")
+    if not 0 <= options.refine <= 3:
+        raise OptionsError(f"--refine {options.refine} is out of range; give 0 to 3.")
     if options.frame is not None and not math.isfinite(options.frame):
         raise OptionsError(f"--frame {options.frame} is no time code; give a number.")
     if options.camera_distance is not None:

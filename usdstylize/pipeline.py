@@ -47,6 +47,7 @@ def _read(stage_path: str | Path, options: Options, earlier_heroes: Sequence[str
         mask=options.mask,
         purposes=options.purposes,
         frame=options.frame,
+        refine=options.refine,
         by=options.by,
         share_materials=options.share_materials,
         heroes=options.per_instance,

@@ -43,6 +43,7 @@ def discover(
     mask: Sequence[str] = (),
     purposes: Sequence[str] = ("default", "render"),
     frame: float | None = None,
+    refine: int = 0,
     by: Unit = "object",
     share_materials: bool = False,
     heroes: Sequence[str] = (),
@@ -55,6 +56,7 @@ def discover(
     time is spent. ``frame`` defaults to the stage's start, with skinned meshes in their bind pose;
     guides are never looked at. ``by`` and
     ``share_materials`` say which objects are optimised together (see `group_objects`).
+    ``refine`` is the number of levels by which `load` refines Catmull-Clark surfaces.
     What instances share is found once, in the first of them, also where the mask names another;
     ``heroes`` are instances that are read as if they were none, with objects of their own; those
     of an earlier result, ``earlier_heroes``, need not be there any more. ``ocio`` is the
@@ -98,6 +100,7 @@ def discover(
             heroes=alone,
             posed=frame is not None,
             ocio=os.path.abspath(ocio) if ocio is not None else "",
+            refine=refine,
         )
 
 

@@ -11,7 +11,7 @@ from usdstylize.objects import Mesh
 from usdstylize.stage.arrays import read_floats, read_integers
 from usdstylize.stage.triangulate import triangulate
 
-__all__ = ["Geometry", "build_mesh", "covers_area", "read_geometry"]
+__all__ = ["Geometry", "build_mesh", "covers_area", "read_geometry", "smooth_normals"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -204,6 +204,15 @@ def _corner_normals(
         np.add.at(summed, indices, flat)
         normals = summed[indices]
     return _normalised(normals, instead=_normalised(flat, instead=np.array([0.0, 1.0, 0.0]))), notes
+
+
+def smooth_normals(points: Float64, counts: Int64, point_of_corner: Int64, flipped: bool) -> Float64:
+    """(C, 3) unit normals of a surface without authored ones, the mean around every point by area."""
+    flat = np.repeat(_face_normals(points[point_of_corner], counts), counts, axis=0)
+    flat *= -1.0 if flipped else 1.0
+    summed = np.zeros_like(points)
+    np.add.at(summed, point_of_corner, flat)
+    return _normalised(summed[point_of_corner], instead=_normalised(flat, instead=np.array([0.0, 1.0, 0.0])))
 
 
 def _authored_normals(mesh: UsdGeom.Mesh, time: Usd.TimeCode) -> tuple[Float64 | None, str]:

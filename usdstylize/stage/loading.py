@@ -21,11 +21,12 @@ from usdstylize.objects import (
 from usdstylize.stage.base_color import read_base_color
 from usdstylize.stage.bindings import face_sets
 from usdstylize.stage.colorspaces import linear_rec709, use_ocio
-from usdstylize.stage.geometry import build_mesh, read_geometry
+from usdstylize.stage.geometry import Geometry, build_mesh, read_geometry
 from usdstylize.stage.materialx import constant_primvars, evaluate_graph
 from usdstylize.stage.opening import first_sentence, open_stage, quiet
 from usdstylize.stage.posing import is_deformed, pose
 from usdstylize.stage.primvars import find_primvar, read_corner_values, read_uvs, transform_uvs
+from usdstylize.stage.subdivision import can_refine, refine, uv_corner_indices
 from usdstylize.stage.uvs import new_uvs_of, read_old_uvs, sample
 
 __all__ = ["load"]
@@ -71,29 +72,47 @@ def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> Object
         uvs = transform_uvs(read_uvs(prim, obj.uv_primvar, time, geometry), obj.uv_transform)
     else:
         uvs = new_uvs.values[new_uvs.indices].astype(np.float64)
-    mesh, corners = build_mesh(geometry, chosen[0].faces, uvs, obj.path)
-    repaired: tuple[str, ...] = ()
+    colors, repaired = _corner_colors(prim, obj, time, geometry)
+    faces = chosen[0].faces
+    if contents.refine and can_refine(prim):
+        indices = uv_corner_indices(prim, obj.uv_primvar, geometry, time)
+        if new_uvs is not None:
+            indices = new_uvs.indices.astype(np.int64)
+        finer = refine(prim, geometry, indices, uvs, colors, contents.refine, time)
+        geometry, uvs, colors = finer.geometry, finer.uvs, finer.colors
+        faces = None if faces is None else faces[finer.parents]
+    mesh, corners = build_mesh(geometry, faces, uvs, obj.path)
     match obj.base:
         case TextureFile():
             read = [read_base_color(obj.base, file) for file in obj.base.files]
             bases, repaired = tuple(base for base, _ in read), tuple(told for _, told in read if told)
         case ConstantColor(linear):
             bases = (linear_to_srgb(np.maximum(linear, 0.0)).reshape(1, 1, 3),)
+        case DisplayColor():
+            assert colors is not None
+            bases = (_rasterised(mesh.uvs, colors[corners]),)
+        case GraphColor():
+            bases = (_graph(stage, chosen[0].prim, obj, obj.base, time),)
+    return ObjectData(mesh=mesh, bases=bases, new_uvs=new_uvs, repaired=repaired)
+
+
+def _corner_colors(
+    prim: Usd.Prim, obj: StageObject, time: Usd.TimeCode, geometry: Geometry
+) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
+    """(C, 3) linear, a colour for every face corner where a primvar gives them, and what was repaired."""
+    match obj.base:
         case DisplayColor(texture=TextureFile() as texture):
             old = read_old_uvs(prim, obj.base, time, geometry)
             image, told = read_base_color(texture, texture.files[0])
-            repaired = (told,) if told else ()
             values = sample(image, old, (texture.wrap_s, texture.wrap_t))
-            bases = (_rasterised(mesh.uvs, srgb_to_linear(values)[corners].astype(np.float64)),)
+            return srgb_to_linear(values).astype(np.float64), (told,) if told else ()
         case DisplayColor():
             primvar = find_primvar(prim, obj.base.primvar)
             if primvar is None:
                 raise MeshError(f"{obj.path} no longer has primvars:{obj.base.primvar}; run again.")
-            colors = read_corner_values(prim, primvar, time, geometry, components=3)[corners]
-            bases = (_rasterised(mesh.uvs, linear_rec709(colors, primvar.GetAttr())),)
-        case GraphColor():
-            bases = (_graph(stage, chosen[0].prim, obj, obj.base, time),)
-    return ObjectData(mesh=mesh, bases=bases, new_uvs=new_uvs, repaired=repaired)
+            colors = read_corner_values(prim, primvar, time, geometry, components=3)
+            return linear_rec709(colors, primvar.GetAttr()), ()
+    return None, ()
 
 
 def _graph(
