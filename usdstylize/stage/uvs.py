@@ -12,7 +12,6 @@ from usdstylize.objects import (
     BaseColor,
     DisplayColor,
     GraphColor,
-    GraphColor,
     NewUVs,
     StageObject,
     TextureFile,
@@ -80,11 +79,6 @@ def choose_uvs(
         raise MeshError(
             f"{face_set.prim.GetTypeName()} {path} has {what}, which the graph {look.base.attribute} reads; "
             "unwrap it, or bake the graph into an image."
-        )
-    if isinstance(look.base, GraphColor):
-        raise MeshError(
-            f"{face_set.prim.GetTypeName()} {path} has {what}, which its node graph is read at; "
-            "unwrap it and author primvars:st."
         )
     if not has_unwrapper():
         raise MeshError(
