@@ -111,7 +111,7 @@ def _corner_colors(
             if primvar is None:
                 raise MeshError(f"{obj.path} no longer has primvars:{obj.base.primvar}; run again.")
             colors = read_corner_values(prim, primvar, time, geometry, components=3)
-            return linear_rec709(colors, primvar.GetAttr()), ()
+            return linear_rec709(colors, primvar.GetAttr()).astype(np.float64), ()
     return None, ()
 
 
