@@ -117,6 +117,19 @@ def instancer(folder: Path) -> Path:
     return write_result(folder / "shot" / "shot.usda")
 
 
+def unwrapped(folder: Path) -> Path:
+    """UVs of ours as a new primvar."""
+    path = build_tiny_stage(folder / "shot")
+    stage = Usd.Stage.Open(str(path))
+    for name in ("Left", "Right"):
+        stage.GetPrimAtPath(f"/World/{name}").RemoveProperty("primvars:st")
+    diffuse = UsdShade.Shader.Get(stage, "/World/Looks/Paint/Surface").GetInput("diffuseColor")
+    diffuse.ClearSources()
+    diffuse.Set(Gf.Vec3f(0.2, 0.5, 0.8))
+    stage.Save()
+    return write_result(path)
+
+
 def still_life(folder: Path) -> Path:
     """References, payloads, normal maps, subsets, nine objects."""
     return write_result(SAMPLES / "still_life.usda", output=folder / "out")
@@ -135,6 +148,7 @@ KINDS = (
     shared_look,
     instances,
     instancer,
+    unwrapped,
     usdz,
     still_life,
 )
