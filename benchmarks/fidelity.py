@@ -23,6 +23,7 @@ from cyclopts import App
 from benchmarks.fidelity_rows import ROWS, Row
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "fidelity.md"
+HEAD = "| row | live | bake | lit | Blender | three.js | shown by |"
 MARKERS = "<!-- table -->", "<!-- /table -->"
 TESTS = ("tests/storm", "tests/usdmtlx")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w(])")
@@ -32,17 +33,21 @@ app = App(name="benchmarks.fidelity", help="The table of docs/fidelity.md, measu
 
 @dataclass(eq=False)
 class Recorder:
-    """A pytest plugin: outcomes by test, and (measured, limit) of the assertions that hold."""
+    """A pytest plugin: outcomes by test, and (measured, limit, share) of the assertions that hold.
+
+    A limit may be a share of a measured mean, such as ``0.02 * source.mean()``; else the share is 0.
+    """
 
     outcomes: dict[str, str] = field(default_factory=dict)
-    measured: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    measured: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
 
     def pytest_assertion_pass(self, item: pytest.Item, lineno: int, orig: str, expl: str) -> None:
         left, compared, right = expl.partition("\n")[0].partition(" <= ")
         sides = [[float(number) for number in _NUMBER.findall(side)] for side in (left, right)]
         if compared and all(sides) and len(sides[0]) == 1:
-            # A limit may be a share of something: "(0.02 * np.float64(0.17))".
-            self.measured.setdefault(item.nodeid, []).append((sides[0][0], math.prod(sides[1])))
+            share = sides[1][0] if len(sides[1]) == 2 else 0.0
+            held = sides[0][0], math.prod(sides[1]), share
+            self.measured.setdefault(item.nodeid, []).append(held)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.failed:
@@ -79,7 +84,7 @@ def main(
             recorder.measured = kept["measured"] | recorder.measured
         numbers.write_text(json.dumps(vars(recorder), indent=1))
     shown = json.loads(three_js.read_text())["cases"] if three_js else {}
-    lines = ["| row | live | bake | Blender | three.js | shown by |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [HEAD, "| --- " * HEAD.count(" |") + "|"]
     bare = []
     for row in ROWS:
         tests = _tests(row.tests, recorder.outcomes)
@@ -111,34 +116,37 @@ def _tests(patterns: Iterable[str], outcomes: dict[str, str]) -> list[str]:
 
 
 def _line(row: Row, tests: list[str], recorder: Recorder, shown: dict[str, Any]) -> str:
-    storm = [test for test in tests if "test_blender" not in test]
-    live = _largest(storm, recorder, 0.002)
-    bake = _relative(storm, recorder) if row.relative else _largest(storm, recorder, 0.008)
-    blender = _largest([test for test in tests if "test_blender" in test], recorder, 0.01)
-    three = [shown[name]["bake"] for name in row.three_js if name in shown]
-    names = dict.fromkeys(re.sub(r"^tests/|\[.*$", "", test) for test in tests)
-    links = ", ".join(f"`{name}`" for name in [*names, *row.elsewhere])
-    return (
-        f"| {row.name} | {live} | {bake} | {blender or row.blender} | "
-        f"{f'{max(three):.4f}' if three else row.three_js_note} | {links} |"
-    )
+    blender = [test for test in tests if "test_blender" in test]
+    cells = [
+        _largest(tests, recorder, 0.002),
+        _largest(tests, recorder, 0.008),
+        _share(tests, recorder),
+        _largest(blender, recorder, 0.01),
+        f"{max(shown[name]['bake'] for name in row.three_js):.4f}" if shown and row.three_js else "",
+    ]
+    # A pattern that takes a whole file is told as the file.
+    whole = [pattern.removesuffix("::*") for pattern in row.tests if pattern.endswith("::*")]
+    single = [re.sub(r"^tests/|\[.*$", "", test) for test in tests]
+    names = dict.fromkeys([*whole, *(name for name in single if name.partition("::")[0] not in whole)])
+    told = ", ".join(f"`{name}`" for name in [*names, *row.elsewhere])
+    return f"| {row.name} | {' | '.join(cells)} | {told} |"
 
 
 def _largest(tests: Iterable[str], recorder: Recorder, limit: float) -> str:
     """The largest number that was held to ``limit`` in these tests; empty where none was."""
-    values = [value for test in tests for value, held in recorder.measured.get(test, ()) if held == limit]
+    values = [value for test in tests for value, held, _ in recorder.measured.get(test, ()) if held == limit]
     return f"{max(values):.4f}" if values else ""
 
 
-def _relative(tests: Iterable[str], recorder: Recorder) -> str:
-    """The largest mean difference in per cent of the source's mean, where 2 % is the limit."""
-    shares = [
-        value / held * 2
+def _share(tests: Iterable[str], recorder: Recorder) -> str:
+    """The largest mean difference from the lit source, in per cent of its mean."""
+    values = [
+        value / held * share
         for test in tests
-        for value, held in recorder.measured.get(test, ())
-        if held not in (0.002, 0.008, 0.01)
+        for value, held, share in recorder.measured.get(test, ())
+        if share and held
     ]
-    return f"{max(shares):.1f} % lit" if shares else ""
+    return f"{100 * max(values):.1f} %" if values else ""
 
 
 if __name__ == "__main__":

@@ -21,11 +21,6 @@ class Row:
     """Tests that measure no pixels, outside of tests/storm and tests/usdmtlx."""
     three_js: tuple[str, ...] = ()
     """Cases of benchmarks/clients/three_js.py."""
-    blender: str = ""
-    """What to say where no test of Blender belongs to the row."""
-    three_js_note: str = ""
-    relative: bool = False
-    """The mean difference at strength 0, in per cent of the source's mean, takes the place of the bake."""
 
 
 ROWS = (
@@ -36,8 +31,13 @@ ROWS = (
     ),
     Row(
         "layer placement",
-        (f"{_COMPOSED}test_a_second_style*", f"{_NVIDIA}[two_styles]", f"{_NVIDIA}[stronger_ancestor]"),
-        ("test_author_layers.py",),
+        (
+            f"{_COMPOSED}test_a_second_style*",
+            "storm/test_storm_session.py::*",
+            f"{_NVIDIA}[two_styles]",
+            f"{_NVIDIA}[stronger_ancestor]",
+        ),
+        ("test_author_layers.py", "test_session.py"),
     ),
     Row(
         "GeomSubsets",
@@ -77,7 +77,11 @@ ROWS = (
         ),
         three_js=("repeat", "mirror", "clamp", "far outside", "texCoord2h", "transform without rotation"),
     ),
-    Row("no UVs", ("storm/test_storm_unwrap.py::*", f"{_NVIDIA}[unwrapped]"), ("test_stage_unwrap.py",)),
+    Row(
+        "no UVs",
+        ("storm/test_storm_geometry.py::test_a_display_color*", f"{_NVIDIA}[unwrapped]"),
+        ("test_stage_unwrap.py",),
+    ),
     Row(
         "UDIM", ("storm/test_storm_groups.py::test_each_tile*", f"{_BLENDER}_each_tile*", f"{_NVIDIA}[udim]")
     ),
@@ -92,11 +96,14 @@ ROWS = (
         three_js=("sRGB texture", "raw texture with scale and bias", "grey texture"),
     ),
     Row("usdz", (f"{_NVIDIA}[usdz]", "storm/test_storm_package.py::*"), ("test_package.py",)),
-    Row("MaterialX materials", ("storm/test_storm_mtlx.py::*", "usdmtlx/test_usdmtlx.py::*")),
+    Row(
+        "MaterialX materials",
+        ("storm/test_storm_materialx.py::*", "usdmtlx/test_usdmtlx.py::*"),
+        ("test_stage_materialx.py", "test_author_materialx.py"),
+    ),
     Row(
         "the other inputs",
         ("storm/test_storm_inputs.py::*", "storm/test_storm.py::test_strength_zero_is_lit*"),
-        relative=True,
     ),
     Row(
         "`.mtlx` references",
@@ -113,19 +120,28 @@ ROWS = (
         "displayColor, constant colour",
         (
             *(f"{test}[{case}]" for test in (_CASE, _ZERO) for case in ("constant", "displayColor")),
+            "storm/test_storm_geometry.py::test_a_display_color*",
             f"{_BLENDER}_the_bake[constant]",
             f"{_BLENDER}_the_bake[displayColor]",
             f"{_NVIDIA}[display_color]",
         ),
         three_js=("constant", "displayColor"),
     ),
-    Row("deforming and skinned meshes"),
-    Row("subdivision surfaces"),
+    Row(
+        "deforming and skinned meshes",
+        ("storm/test_storm_geometry.py::test_the_texture_of_a_skinned*",),
+        ("test_stage_skinning.py",),
+    ),
+    Row("subdivision surfaces", (), ("test_stage_meshes.py",)),
     Row(
         "purposes, visibility, kind",
         ("storm/test_storm_purposes.py::*",),
         ("test_stage_instances.py", "test_groups.py"),
     ),
     Row("`StylizeAPI`", (), ("test_schema.py",)),
-    Row("metadata", (f"{_COMPOSED}test_sublayers_variants*",), ("test_author_output.py", "test_session.py")),
+    Row(
+        "metadata",
+        (f"{_COMPOSED}test_sublayers_variants*",),
+        ("test_author_metadata.py", "test_author_output.py"),
+    ),
 )

@@ -310,7 +310,7 @@ def no_reader(stage: Usd.Stage) -> None:
         (break_diffuse, "cyclic"),
         (only_mtlx, "outputs:mtlx:surface"),
         (unbound, "neither a material nor a displayColor"),
-        (no_reader, f"{LOOK}/Texture"),
+        (no_reader, f"{LOOK}/Texture has nothing connected to its inputs:st"),
         (lambda stage: stage.RemovePrim(LOOK), f"{LOOK}, which is no Material"),
         (lambda stage: shader(stage, "Surface").CreateIdAttr("ND_standard_surface"), "ND_standard_surface"),
         (lambda stage: shader(stage, "Texture").CreateIdAttr("ColorCorrect"), "ColorCorrect"),

@@ -131,10 +131,13 @@ def _uv_node(shader: UsdShade.Shader, name: str) -> UsdShade.Shader:
     attribute = producer(shader, name)
     node = None if attribute is None else producing_shader(attribute)
     if node is None:
-        raise MaterialError(
-            f"Shader {shader.GetPath()} has an inputs:{name} that no primvar reader feeds; "
-            "connect a UsdPrimvarReader_float2."
+        item = shader.GetInput(name)
+        told = (
+            f"has an inputs:{name} that no primvar reader feeds"
+            if item and item.HasConnectedSource()
+            else f"has nothing connected to its inputs:{name}, so that it shows a single texel"
         )
+        raise MaterialError(f"Shader {shader.GetPath()} {told}; connect a UsdPrimvarReader_float2.")
     return node
 
 
