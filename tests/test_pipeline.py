@@ -81,7 +81,7 @@ def test_an_internal_error_costs_one_object_and_verbose_shows_its_trace(
 def test_a_disk_that_fills_up_keeps_what_is_done(
     tiny_stage: Path, style_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # one object after the other
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})  # one object after the other
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 

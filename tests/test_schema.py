@@ -367,3 +367,16 @@ def test_instances_that_ask_for_different_things_get_them(tiny_stage: Path) -> N
     lefts = {o.path: (o.settings.seed, o.instances) for o in contents.objects if o.path.endswith("Left")}
     assert lefts == {"/Shot/B/Left": (7, ("/Shot/B", "/Shot/D")), "/Shot/C/Left": (8, ("/Shot/C",))}
     assert [item.path for item in contents.skipped] == ["/Shot/A"]
+
+
+def test_objects_of_one_component_that_ask_for_different_things_stand_apart(tiny_stage: Path) -> None:
+    stage = Usd.Stage.Open(str(tiny_stage))
+    Usd.ModelAPI(stage.GetPrimAtPath("/World")).SetKind("component")
+    define_quad(stage, "/World/Third", UsdShade.Material.Get(stage, "/World/Looks/Paint"))
+    stage.Save()
+    together = Options(by="model")
+    assert [found.look for found in inspect(tiny_stage, together).objects] == ["World__Left"] * 3
+    edit(tiny_stage, Third={"seed": 7})
+    looks = {found.path: found.look for found in inspect(tiny_stage, together).objects}
+    assert looks == {"/World/Left": "World__Left", "/World/Right": "World__Left", "/World/Third": ""}
+    assert [len(group) for group in inspect(tiny_stage, together).groups] == [2, 1]
