@@ -369,12 +369,14 @@ def test_names_are_made_from_the_path_alone_and_never_meet(tmp_path: Path) -> No
 def test_a_full_temporary_folder_is_named_and_no_texture_blamed(tmp_path: Path) -> None:
     path = tmp_path / "scene.usdz"  # only what lies in a package is unpacked
     assert UsdUtils.CreateNewUsdzPackage(str(write(tmp_path, lambda stage: None)), str(path))
+    other = tmp_path / "unseen.usdz"
+    other.write_bytes(path.read_bytes())
     contents = reading.discover(path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # as on a full disk
     try:
-        for read in (lambda: reading.discover(path), lambda: reading.load(contents, contents.objects[0])):
+        for read in (lambda: reading.discover(other), lambda: reading.load(contents, contents.objects[0])):
             with pytest.raises(OutputError, match=r"cannot be written \(.*\), where .* TMPDIR\.$"):
                 read()
     finally:

@@ -354,7 +354,7 @@ def _describe(
         "style_size": [texture.images[0].shape[1], texture.images[0].shape[0]],
         "look": obj.look or obj.name,
         "group": obj.group or obj.name,
-        "files": [path for path in (textures.style, textures.baked) if path] if textures else [],
+        "files": _files(textures) if textures else [],
         "strength": strength,
         "frame": contents.frame,
         "ocio": contents.ocio,
@@ -384,6 +384,12 @@ def _needs_copy(obj: StageObject, data: ObjectData) -> bool:
     if isinstance(obj.base, TextureFile):
         return obj.base.needs_copy or bool(data.repaired)
     return isinstance(obj.base, DisplayColor)
+
+
+def _files(textures: Textures) -> list[str]:
+    """What was written for an object, as the style layer names it."""
+    own = textures.base if textures.base_is_encoded else None
+    return [path for path in (textures.style, own, textures.baked) if path]
 
 
 def _network(obj: StageObject, asked: Network) -> Network:

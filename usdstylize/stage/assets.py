@@ -12,7 +12,7 @@ from pxr import Ar
 
 from usdstylize.errors import OutputError, TextureError
 
-__all__ = ["hash_file", "local_file", "read_bytes", "suffix"]
+__all__ = ["hash_file", "local_file", "package_stamp", "read_bytes", "suffix"]
 
 _CHUNK = 1 << 22
 
@@ -37,6 +37,18 @@ def hash_file(path: str) -> str:
 def read_bytes(path: str | Path) -> bytes:
     """What Ar finds at a resolved path, which may lie in a package. Raises TextureError."""
     return bytes(_asset(str(path)).GetBuffer() or b"")
+
+
+def package_stamp(path: str) -> tuple[int, int] | None:
+    """Time and size of the package that ``path`` lies in, which change with it; None where in none."""
+    if not Ar.IsPackageRelativePath(path):
+        return None
+    outer = Ar.SplitPackageRelativePathOuter(path)[0]
+    try:
+        found = os.stat(outer)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def suffix(path: str) -> str:

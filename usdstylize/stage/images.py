@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 
 from usdstylize.errors import TextureError
 from usdstylize.objects import Wrap
-from usdstylize.stage.assets import local_file, suffix
+from usdstylize.stage.assets import local_file, package_stamp, suffix
 from usdstylize.stage.channels import Layer, choose_layer
 
 __all__ = [
@@ -93,6 +94,18 @@ def read_header(resolved_path: str) -> ImageHeader:
     Raises TextureError where it does not open, or is no texture that can be read, OutputError
     where the temporary folder cannot be written.
     """
+    stamp = package_stamp(resolved_path)
+    # Out of a package a file must be unpacked whole, and every object that shares it asks.
+    return _read_header(resolved_path) if stamp is None else _packed_header(resolved_path, stamp)
+
+
+@lru_cache(maxsize=1024)
+def _packed_header(resolved_path: str, stamp: tuple[int, int]) -> ImageHeader:
+    """``stamp``: of the package as it is now."""
+    return _read_header(resolved_path)
+
+
+def _read_header(resolved_path: str) -> ImageHeader:
     if suffix(resolved_path) == "avif":
         with _opened_avif(resolved_path) as picture:
             return _avif_header(picture, resolved_path)

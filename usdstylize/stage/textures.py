@@ -187,7 +187,7 @@ def _color(
         notes.append(f"{asset} is converted from {name} to linear Rec.709, in a copy of it.")
         return "linear", space, notes
     if word == "auto" and encoding == "linear" and header.bit_depth in ("uint8", "uint16"):
-        storm = " (Storm takes it as sRGB)" if header.bit_depth == "uint16" and header.channels > 2 else ""
+        storm = " (Storm takes it as sRGB)" if header.unlike == "of 16 bits" and header.channels > 2 else ""
         notes.append(
             f"{path} leaves sourceColorSpace to auto, which makes a {header.bit_depth} image of "
             f"{header.channels} channels linear{storm}; author sRGB if it is not."
