@@ -108,7 +108,7 @@ ROWS = (
     Row(
         "`.mtlx` references",
         ("storm/test_storm_documents.py::*", "usdmtlx/test_documents.py::*"),
-        ("test_stage_mtlx_documents.py",),
+        ("test_stage_mtlx_documents.py", "test_author_mtlx_documents.py"),
     ),
     Row(
         "MDL (OmniPBR)",

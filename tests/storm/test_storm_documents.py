@@ -56,6 +56,11 @@ CONSTANT = """
     <input name="surfaceshader" type="surfaceshader" nodename="SR_constant" />
   </surfacematerial>
 """
+ENCODED = (
+    CONSTANT.replace("SR_constant", "SR_encoded")
+    .replace("Constant", "Encoded")
+    .replace('value="0.2, 0.5, 0.8"', 'value="0.5, 0.7, 0.9" colorspace="srgb_texture"')
+)
 DEFAULT = """
   <open_pbr_surface name="SR_default" type="surfaceshader">
     <input name="specular_roughness" type="float" value="0.4" />
@@ -75,6 +80,7 @@ CASES: dict[str, tuple[str, Array]] = {
     "Loose": (LOOSE, T),
     "Tinted": (TINTED, encode(T * np.array([0.5, 1.0, 0.8]))),
     "Constant": (CONSTANT, flat(0.2, 0.5, 0.8)),
+    "Encoded": (ENCODED, np.broadcast_to(np.array([0.5, 0.7, 0.9]), T.shape)),
     "Default": (DEFAULT, flat(0.8, 0.8, 0.8)),
 }
 """Material, its part of the document, and T, sRGB-encoded."""

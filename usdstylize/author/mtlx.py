@@ -5,6 +5,7 @@ The surface stays the source's own, by reference: every other input of it stays 
 
 from typing import Any
 
+import numpy as np
 from pxr import Gf, Sdf, Usd, UsdShade
 
 from usdstylize.author.graph import TYPES, Graph
@@ -13,6 +14,7 @@ from usdstylize.author.specs import add_input, add_output, add_shader, prim_spec
 from usdstylize.objects import StageObject
 from usdstylize.stage.inputs import producer, shader_id
 from usdstylize.stage.materialx import BASE_INPUTS
+from usdstylize.stage.nodes import color_to_linear
 
 __all__ = ["STYLIZED_GRAPH", "write_mtlx"]
 
@@ -83,8 +85,12 @@ def _base(surface: UsdShade.Shader, name: str, own: Sdf.Path, ours: Sdf.Path, ti
     connections = item.GetAttr().GetConnections() if item and not unset else []
     if connections:
         return _moved(connections[0], own, ours)
-    value = item.Get(time) if item else None
-    return Gf.Vec3f(*BASE_INPUTS[shader_id(surface)].default) if value is None else value
+    value = item.Get(time) if item and not unset else None
+    if value is None:
+        return Gf.Vec3f(*BASE_INPUTS[shader_id(surface)].default)
+    # The colour space of the surface's own input does not come along.
+    linear = color_to_linear(np.array(value, np.float32), str(item.GetAttr().GetColorSpace()))
+    return type(value)(*(float(component) for component in linear))
 
 
 def _dial(layer: Sdf.Layer, variant: Sdf.Path, container: Sdf.Path) -> Sdf.Path:

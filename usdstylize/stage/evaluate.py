@@ -26,6 +26,7 @@ Float32 = NDArray[np.float32]
 
 WRAPS: dict[str, Wrap] = {"periodic": "repeat", "mirror": "mirror", "clamp": "clamp", "constant": "black"}
 _CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
+_COLORS = (Sdf.ValueTypeNames.Color3f, Sdf.ValueTypeNames.Color4f)
 _DEEPEST = 200
 """Nodes one behind the other; no graph that people make comes near."""
 
@@ -91,7 +92,9 @@ class _Walk:
             value = attribute.Get(self.time)
             if value is None:
                 raise MaterialError(f"{attribute.GetPath()} has no value; give it one.")
-            return _array(value, attribute)
+            array, space = _array(value, attribute), str(attribute.GetColorSpace())
+            is_color = attribute.GetTypeName() in _COLORS
+            return color_to_linear(array, space) if is_color else array
         if path in self.open or len(self.open) > _DEEPEST:
             raise MaterialError(f"Shader {node.GetPath()} feeds itself; reconnect its inputs.")
         self.open.add(path)
