@@ -23,7 +23,7 @@ from usdstylize import Options, atlas, author, stage
 from usdstylize.errors import InputError, ObjectError, OutputError, StageError
 from usdstylize.objects import ObjectData, StageContents, StageObject
 from usdstylize.stage import loading
-from usdstylize.stage.opening import quiet
+from usdstylize.stage.opening import open_stage, quiet
 
 __all__ = ["Lab"]
 
@@ -95,7 +95,7 @@ class Lab:
         if (scene, options.frame) not in self._good:
             contents = usdstylize.inspect(scene, replace(options, by="object", share_materials=False))
             with quiet():
-                opened = Usd.Stage.Open(str(scene))
+                opened = open_stage(scene)
             self._good[scene, options.frame] = {
                 obj.path: _Good(stage.load(contents, obj), *_dependencies(opened, obj, scene.parent))
                 for obj in contents.objects
@@ -235,18 +235,22 @@ def _is_touched(case: Case, known: _Good) -> bool:
 def _dependencies(opened: Usd.Stage, obj: StageObject, folder: Path) -> tuple[_Sites, set[str]]:
     """The specs that compose an object's mesh, subset and material and all above them; its texture."""
     sites: _Sites = set()
+    files = set()
     for path in filter(None, (obj.path, obj.mesh_path, obj.material_path, obj.surface_path, *obj.instances)):
         prim, subtree = opened.GetPrimAtPath(path), True
         while prim and not prim.IsPseudoRoot():
             for spec in prim.GetPrimStack():
+                if spec.layer.anonymous:  # what stands for a MaterialX document
+                    files |= {document.name for document in folder.glob("*.mtlx")}
+                    continue
                 name = str(Path(spec.layer.realPath).relative_to(folder))
                 sites.add((name, spec.path.StripAllVariantSelections(), subtree))
             prim, subtree = prim.GetParent(), False
     base = getattr(obj.base, "resolved_path", "")
-    files = set()
     if base.startswith(str(folder)):
-        pattern = str(Path(base).relative_to(folder)).replace("<UDIM>", "*")
-        files = {str(file.relative_to(folder)) for file in folder.glob(pattern)}
+        outer = Path(base.partition("[")[0])  # of a package, the package
+        pattern = str(outer.relative_to(folder)).replace("<UDIM>", "*")
+        files |= {str(file.relative_to(folder)) for file in folder.glob(pattern)}
     return sites, files
 
 

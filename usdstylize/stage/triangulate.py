@@ -18,6 +18,8 @@ _TOLERANCE = 1e-9
 _TESTS_PER_CORNER = 4
 """Searches for an ear, for each corner of a polygon, before the rest becomes a fan; a clean
 outline needs two or three."""
+_FORCED = 16
+"""Corners of an outline that crosses itself which go without being an ear, before the same."""
 _POINT_TESTS = 6e8
 """The same for the whole polygon, counted in points looked at: seconds."""
 
@@ -88,8 +90,8 @@ def _clip_ears(outline: Float64) -> Int64:
     alive, reflex = np.ones(count, dtype=bool), turns <= 0
     tests = int(min(_TESTS_PER_CORNER * count, _POINT_TESTS / count))
     triangles: list[list[int]] = []
-    corner, passed = 0, 0
-    while count - len(triangles) > 3 and tests > 0:
+    corner, passed, stuck = 0, 0, 0
+    while count - len(triangles) > 3 and tests > 0 and stuck < _FORCED:
         a, c = before[corner], after[corner]
         is_ear = False
         if turns[corner] > 0:
@@ -100,6 +102,7 @@ def _clip_ears(outline: Float64) -> Int64:
             corner = c
             continue
         if not is_ear:
+            stuck += 1
             corner = int(np.argmax(np.where(alive, turns, -np.inf)))
             a, c = before[corner], after[corner]
         triangles.append([a, corner, c])

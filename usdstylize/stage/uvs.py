@@ -64,7 +64,7 @@ def choose_uvs(
             break
         uvs = transform_uvs(read_uvs(mesh, name, time, geometry), look.uv_transform)
         if covers_area(geometry, face_set.faces, uvs):
-            if isinstance(look.base, DisplayColor) and _share_texels(geometry, face_set.faces, uvs):
+            if isinstance(look.base, DisplayColor) and _share_texels(geometry, face_set, uvs):
                 shared.append(name)
                 break
             return ObjectUVs(name, look.uv_transform, False, look.base, uvs)
@@ -97,11 +97,10 @@ def choose_uvs(
     return ObjectUVs(name, None, True, base, None, tuple(notes))
 
 
-def _share_texels(
-    geometry: Geometry, faces: NDArray[np.bool_] | None, corner_uvs: NDArray[np.float64]
-) -> bool:
+def _share_texels(geometry: Geometry, face_set: FaceSet, corner_uvs: NDArray[np.float64]) -> bool:
     """Whether one texture has no room for colours that vary over the faces: their UVs overlap or tile."""
-    mesh, _ = build_mesh(geometry, faces, corner_uvs, "")
+    label = f"{face_set.prim.GetTypeName()} {face_set.prim.GetPath()}"
+    mesh, _ = build_mesh(geometry, face_set.faces, corner_uvs, label)
     uvs = mesh.uvs.astype(np.float64)
     first, second = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
     needed = np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]).sum() / 2
