@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from author_results import bound, discover, problems, write_result
 from conftest import QUICK, build_tiny_stage, define_material, define_quad, unchanged
 from PIL import Image
-from pxr import Sdf, Usd, UsdShade, UsdUtils, UsdValidation
+from pxr import Sdf, Tf, Usd, UsdShade, UsdUtils, UsdValidation
 
 from usdstylize import author, cli
 from usdstylize.errors import OutputError
@@ -199,3 +200,27 @@ def test_the_command_line_writes_and_names_the_package(
     assert (code, said["problems"]) == (0, [])
     assert said["package"] == str(tiny_stage.with_name("tiny.stylized.usdz"))
     assert package_findings(Usd.Stage.Open(said["package"])) == []
+
+
+DOCUMENT = """<?xml version="1.0"?>
+<materialx version="1.39">
+  <surface_unlit name="S" type="surfaceshader"/>
+  <surfacematerial name="M" type="material">
+    <input name="surfaceshader" type="surfaceshader" nodename="S"/>
+  </surfacematerial>
+</materialx>
+"""
+
+
+def test_a_package_says_what_it_cannot_follow_into_documents(tiny_stage: Path) -> None:
+    (tiny_stage.parent / "look.mtlx").write_text(DOCUMENT)
+    stage = Usd.Stage.Open(str(tiny_stage))
+    with suppress(Tf.ErrorException):  # this build of USD cannot compose it
+        stage.DefinePrim("/World/Looks/Document").GetReferences().AddReference("./look.mtlx", "/MaterialX")
+    stage.Save()
+    _, checks = pack(write_result(tiny_stage))
+    said = [check.detail for check in checks]
+    assert said[0] == (
+        "@./look.mtlx@ is inside, its textures are not: this build of USD has no usdMtlx to find them."
+    )
+    assert "unsupported extension 'mtlx'" in said[1]

@@ -18,7 +18,8 @@ __all__ = ["write_package"]
 def write_package(root_layer: Path, package: Path) -> tuple[Check, ...]:
     """Pack a result and everything it refers to; variants, payloads and nested packages go along.
 
-    Returns what USD's validators find wrong with the package and not with the result itself.
+    Returns what USD's validators find wrong with the package and not with the result itself, and
+    documents of MaterialX whose textures this build of USD could not follow.
     An earlier package is replaced only when the new one is whole. Raises OutputError where it
     cannot be written, or would lose a file that the result has.
     """
@@ -41,7 +42,7 @@ def write_package(root_layer: Path, package: Path) -> tuple[Check, ...]:
                     f"{package} cannot hold @{lost[0][1]}@ of {lost[0][0]}: USD packs UDIM tiles only from "
                     "within the root layer's folder; leave --output out and keep textures beside the stage."
                 )
-            checks = _validation(opened, result, package)
+            checks = (*_documents(result, package), *_validation(opened, result, package))
             del opened
             os.replace(temporary, package)
         finally:
@@ -65,6 +66,18 @@ def _lost(stage: Usd.Stage) -> list[tuple[str, str]]:
         if asset.path and (not place or (packed and place != root)):
             lost.append((str(attribute.GetPath()), Path(asset.path).name))
     return lost
+
+
+def _documents(result: Usd.Stage, package: Path) -> tuple[Check, ...]:
+    if Sdf.FileFormat.FindByExtension("mtlx") is not None:
+        return ()
+    named = {asset for layer in result.GetUsedLayers() for asset in layer.GetCompositionAssetDependencies()}
+    detail = "@{}@ is inside, its textures are not: this build of USD has no usdMtlx to find them."
+    return tuple(
+        Check("package", str(package), False, detail.format(asset))
+        for asset in sorted(named)
+        if asset.endswith(".mtlx")
+    )
 
 
 def _assets(stage: Usd.Stage) -> list[tuple[Usd.Attribute, Sdf.AssetPath]]:
