@@ -240,8 +240,8 @@ def test_point_instancer_prototypes_are_bound_in_place(tmp_path: Path) -> None:
     source = new_stage(tmp_path, "shot.usda", "/World")
     material = define_material(source, "/World/Looks/Paint", "./textures/color.png")
     define_quad(source, "/World/Grass/Protos/Blade", material)
-    source.OverridePrim("/World/Library")
     define_quad(source, "/World/Library/Leaf", material)
+    source.GetRootLayer().GetPrimAtPath("/World/Library").specifier = Sdf.SpecifierOver
     add_instances(source, asset, ["/World/Grass/Protos/Rock", "/World/Rock"])
     targets = ["/World/Grass/Protos/Blade", "/World/Library/Leaf", "/World/Grass/Protos/Rock"]
     add_point_instancer(source, "/World/Grass", targets)

@@ -193,8 +193,8 @@ def test_point_instancer_prototypes_are_found_where_they_are(tmp_path: Path) -> 
     define_quad(stage, "/World/Grass/Protos/Blade", material)
     define_quad(stage, "/World/Grass/Stray", material)
     define_quad(stage, "/World/Grass/Protos/Unused", material)
-    stage.OverridePrim("/Library")
     define_quad(stage, "/Library/Leaf", material)
+    stage.GetRootLayer().GetPrimAtPath("/Library").specifier = Sdf.SpecifierOver
     stage.DefinePrim("/World/Grass/Protos/Rock").GetReferences().AddReference(asset)
     add_instances(stage, outer, ["/World/Grass/Protos/Tree", "/World/Tree2"])
     targets = ["/World/Grass/Protos/Blade", "/Library/Leaf", "/World/Grass/Protos/Rock",

@@ -152,8 +152,8 @@ def test_point_instancer_prototypes(tmp_path: Path) -> None:
     instancer = UsdGeom.PointInstancer.Define(shot, "/World/Grass")
     other = add_material(shot, "/World/Looks/Other", Paint("./other.png"))
     add_quad(shot, "/World/Grass/Protos/Blade", other)
-    shot.OverridePrim("/World/Library")
     add_quad(shot, "/World/Library/Leaf", add_material(shot, "/World/Looks/Leaf", Paint("./T.png")))
+    shot.GetRootLayer().GetPrimAtPath("/World/Library").specifier = Sdf.SpecifierOver
     add_instance(shot, "/World/Grass/Protos/Rock", asset)
     prototypes = ["/World/Grass/Protos/Blade", "/World/Library/Leaf", "/World/Grass/Protos/Rock"]
     instancer.CreatePrototypesRel().SetTargets(prototypes)
