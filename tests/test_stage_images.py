@@ -360,6 +360,19 @@ def test_sizes_that_are_none_cost_no_time(
     assert "\n" not in reason
 
 
+def test_a_display_window_that_is_too_large_is_refused_before_it_is_filled(tmp_path: Path) -> None:
+    write_oiio(tmp_path / "T.exr", HALF[..., :3], display=(0, 0, 30_000, 30_000))
+    started = time.perf_counter()
+    reason = why_skipped(write_stage(tmp_path, "T.exr"))
+    assert time.perf_counter() - started < 2
+    assert "30000 by 30000" in reason
+
+
+def test_a_data_window_that_shows_nothing_is_told(tmp_path: Path) -> None:
+    write_oiio(tmp_path / "T.exr", HALF[..., :3], display=(100, 0, 16, 16))
+    assert "outside its display window" in why_skipped(write_stage(tmp_path, "T.exr"))
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tga", "hdr", "exr", "tif", "webp", "tx"])
 def test_a_truncated_file_is_named(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"T.{suffix}"
