@@ -77,6 +77,23 @@ def test_joints_and_blend_shapes_pose_the_mesh_at_a_frame(tmp_path: Path, frame:
     assert min(np.linalg.norm(turned - n / np.linalg.norm(n)) for n in (tilted, of_face)) < 1e-5
 
 
+def test_points_that_change_over_time_are_read_at_the_frame(tmp_path: Path) -> None:
+    path = build_tiny_stage(tmp_path / "shot")
+    stage = Usd.Stage.Open(str(path))
+    stage.SetStartTimeCode(1)
+    stage.SetEndTimeCode(9)
+    points = UsdGeom.Mesh.Get(stage, "/World/Left").GetPointsAttr()
+    points.Set([Gf.Vec3f(*point) for point in REST.tolist()], 1)
+    points.Set([Gf.Vec3f(*point) for point in (REST * (1, 3, 1)).tolist()], 9)
+    stage.Save()
+    for frame, height in ((None, 1.0), (1.0, 1.0), (5.0, 2.0), (9.0, 3.0)):
+        contents = reading.discover(path, mask=["/World/Left"], frame=frame)
+        mesh = reading.load(contents, contents.objects[0]).mesh
+        np.testing.assert_allclose(mesh.points, REST * (1, height, 1), atol=1e-6)
+        np.testing.assert_allclose(mesh.uvs[0], [(0, 0), (1, 0), (1, 1)])
+        assert contents.objects[0].notes == ()
+
+
 def test_a_pose_where_nothing_is_animated_is_read(tmp_path: Path) -> None:
     path = figure(tmp_path)
     stage = Usd.Stage.Open(str(path))
