@@ -292,6 +292,14 @@ def test_uvs_of_an_earlier_style_are_never_replaced(tmp_path: Path) -> None:
     stage.Save()
     with pytest.raises(reading.loading.MeshError, match="another way for an earlier style"):
         write_result(path, "gouache")
+    root = write_result(path, "ink", force=True)  # alone, it may be made anew
+    data = load_one(path)[1]
+    assert data.new_uvs is not None
+    opened = Usd.Stage.Open(str(root))
+    written = UsdGeom.PrimvarsAPI(opened.GetPrimAtPath("/World/Torus")).GetPrimvar("stylizeSt")
+    np.testing.assert_allclose(
+        written.ComputeFlattened(), data.new_uvs.values[data.new_uvs.indices], atol=1e-6
+    )
 
 
 def test_instances_share_the_unwrapped_prototype(tmp_path: Path) -> None:

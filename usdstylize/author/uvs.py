@@ -10,10 +10,11 @@ from usdstylize.objects import NewUVs, StageObject
 __all__ = ["write_uvs"]
 
 
-def write_uvs(layer: Sdf.Layer, place: Sdf.Path, source: StageObject, uvs: NewUVs) -> None:
+def write_uvs(layer: Sdf.Layer, place: Sdf.Path, source: StageObject, uvs: NewUVs, *, shared: bool) -> None:
     """Write the primvar that ``source`` reads on the mesh ``place``, faceVarying and indexed.
 
-    Styles of several runs share it. Raises MeshError where an earlier style reads other values.
+    shared: another style of the object is in the layer already.
+    Raises MeshError where that style reads other values.
     """
     name = f"primvars:{source.uv_primvar}"
     spec = prim_spec(layer, place)
@@ -23,12 +24,13 @@ def write_uvs(layer: Sdf.Layer, place: Sdf.Path, source: StageObject, uvs: NewUV
     )
     written = Vt.Vec2fArray.FromNumpy(uvs.values), Vt.IntArray.FromNumpy(uvs.indices)
     before = values.default, indices.default
-    if None not in before and not _close(before, uvs):
+    kept = shared and None not in before
+    if kept and not _close(before, uvs):
         raise MeshError(
             f"{source.path} was unwrapped in another way for an earlier style of this result (by another "
             "xatlas, or before its points changed); write to another --output."
         )
-    if None in before:
+    if not kept:
         values.SetInfo("interpolation", UsdGeom.Tokens.faceVarying)
         values.default, indices.default = written
 

@@ -22,7 +22,14 @@ from usdstylize.author.binding import Binding, plan_binding, write_binding
 from usdstylize.author.disk import ASIDE, is_running, told, undone_on_error
 from usdstylize.author.instancing import inherit_classes, layer_path, shown_path
 from usdstylize.author.layers import new_root_layer, new_style_layer, save, temporary_name
-from usdstylize.author.material import Textures, check_material, material_path, write_material
+from usdstylize.author.material import (
+    ORIGINAL,
+    VARIANT_SET,
+    Textures,
+    check_material,
+    material_path,
+    write_material,
+)
 from usdstylize.author.paths import anchored
 from usdstylize.author.plan import OutputPlan
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run, write_provenance
@@ -169,7 +176,8 @@ class Writer:
         Raises MaterialError where it is not.
         """
         if uvs is not None:
-            write_uvs(layer, layer_path(self.contents.prototypes, Sdf.Path(obj.mesh_path)), obj, uvs)
+            place = layer_path(self.contents.prototypes, Sdf.Path(obj.mesh_path))
+            write_uvs(layer, place, obj, uvs, shared=self._has_another_style(layer, obj))
         look = self._look(obj)
         binding = plan_binding(stage, obj, material_path(look), self.contents.prototypes)
         if textures is None:
@@ -190,6 +198,11 @@ class Writer:
             )
             self._write_binding(layer, binding, obj)
         return remarks
+
+    def _has_another_style(self, layer: Sdf.Layer, obj: StageObject) -> bool:
+        spec = layer.GetPrimAtPath(material_path(self._look(obj)))
+        found = spec.variantSets[VARIANT_SET].variants if spec and VARIANT_SET in spec.variantSets else ()
+        return any(variant.name not in (ORIGINAL, self.plan.style_name) for variant in found)
 
     def _write_binding(self, layer: Sdf.Layer, binding: Binding, obj: StageObject) -> None:
         with Sdf.ChangeBlock():
