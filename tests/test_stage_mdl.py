@@ -59,6 +59,7 @@ def test_auto_reads_16_bit_as_linear(tmp_path: Path) -> None:
     found, _ = read(make_stage(tmp_path, diffuse_texture="./deep.png", colorSpace="auto"))
     assert isinstance(found.base, TextureFile)
     assert found.base.encoding == "linear"
+    assert any("author sRGB" in note for note in found.notes)
 
 
 def test_brightness_add_desaturation_and_tint_in_omnipbrs_order(tmp_path: Path) -> None:

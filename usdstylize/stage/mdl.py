@@ -111,6 +111,17 @@ def trace_omnipbr(prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode) -
     space = _color_space(shader, "diffuse_texture")
     if space not in _COLOR_SPACES:
         notes.append(f"{path} reads its diffuse_texture as {space}, which is unknown; auto is used.")
+    encoding = encoding_of(_COLOR_SPACES.get(space, "auto"), header)
+    if _COLOR_SPACES.get(space, "auto") == "auto" and encoding == "linear" and "uint" in header.bit_depth:
+        notes.append(
+            f"{path} leaves the colour space of its diffuse_texture to auto, which makes a "
+            f"{header.bit_depth} image of {header.channels} channels linear; author sRGB if it is not."
+        )
+    notes += [f"{asset.path} {remark}." for remark in header.remarks]
+    if header.unlike:
+        notes.append(
+            f"{asset.path} is {header.unlike}, so the live network reads a copy of it in half floats."
+        )
     brightness = _number(shader, "albedo_brightness", time, 1.0)
     add = _number(shader, "albedo_add", time, 0.0)
     primvar, transform = _uv_mapping(prim, shader, time)
@@ -118,7 +129,7 @@ def trace_omnipbr(prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode) -
         asset_path=asset.path,
         resolved_path=resolved,
         needs_copy=bool(header.unlike),
-        encoding=encoding_of(_COLOR_SPACES.get(space, "auto"), header),
+        encoding=encoding,
         wrap_s="repeat",
         wrap_t="repeat",
         size=header.size,
