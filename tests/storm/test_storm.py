@@ -191,9 +191,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Ar
             colors = mesh.CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
             colors.Set([Gf.Vec3f(1, 0, 0), Gf.Vec3f(0, 1, 0), Gf.Vec3f(0, 0, 1)])
         source.Save()
-        root, obj = stylize(
-            here / "case.usda", strength=settings.get("strength", 1.0), base=T if paint is None else None
-        )
+        # The triangle repeats over itself, for which new UVs would be made; what is drawn here is T at st.
+        own: dict[str, Any] = {"base": T, "unwrapped": False, "uv_primvar": "st"} if paint is None else {}
+        root, obj = stylize(here / "case.usda", strength=settings.get("strength", 1.0), **own)
         assert isinstance(obj.base, DisplayColor) == (paint is None)
         width = SIZE * ZOOM * (3 if paint and paint.transform else round(uv_range[1] - uv_range[0]))
         common = {"stage": str(root), "width": width, "unlit": True}
