@@ -113,7 +113,8 @@ def _trace_mtlx(
             )
         base = found
     weight = BASE_INPUTS[identifier].weight
-    if weight is not None and producer(surface, weight) is not None:
+    given = None if weight is None else producer(surface, weight)
+    if given is not None and (producing_shader(given) is not None or given.Get(time) != 1.0):
         notes += (f"{surface.GetPath()} scales its base colour by inputs:{weight}, the stylised one too.",)
     return Look(
         material_path=str(path),
