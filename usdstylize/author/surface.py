@@ -118,23 +118,25 @@ def _specular_workflow(
     UsdPreviewSurface darkens the light of every lobe by occlusion: here it darkens their colours.
     """
     color, found = values["diffuseColor"], dict(values)
-    share: Any = None
     reflected: Any = values.get("specularColor", Gf.Vec3f(0))
+    shares = []
     if not specular:
         metallic = found.pop("metallic", 0.0)
         reflected = _metal(graph, found, metallic)
-        share = graph.binary("Dielectric", "subtract", "float", 1.0, metallic)
+        shares.append(graph.binary("Dielectric", "subtract", "float", 1.0, metallic))
+    shown = reflected
     if occlusion is not None:
-        reflected = graph.binary(
-            "SpecularOccluded", "multiply", "color3", reflected, occlusion, by_float=True
-        )
-        share = occlusion if share is None else graph.binary("Share", "multiply", "float", share, occlusion)
+        shares.append(occlusion)
+        shown = graph.binary("SpecularOccluded", "multiply", "color3", reflected, occlusion, by_float=True)
         if "clearcoat" in found:
             coat = found["clearcoat"]
             found["clearcoat"] = graph.binary("CoatOccluded", "multiply", "float", coat, occlusion)
-    if share is not None:
-        color = graph.binary(DIFFUSE_SHARE, "multiply", "color3", color, share, by_float=True)
-    return found | {"useSpecularWorkflow": 1, "diffuseColor": color, "specularColor": reflected}
+    share = _let_through(graph, reflected, shown)
+    for part in shares:
+        share = graph.binary("Share", "multiply", "color3", share, part, by_float=True)
+    diffuse = graph.binary(DIFFUSE_SHARE, "multiply", "color3", color, share)
+    once = _without_bounces(graph, shown, values.get("roughness", _ROUGHNESS))
+    return found | {"useSpecularWorkflow": 1, "diffuseColor": diffuse, "specularColor": once}
 
 
 def _metal(graph: Graph, values: Mapping[str, Any], metallic: Any) -> Sdf.Path:
@@ -146,7 +148,7 @@ def _metal(graph: Graph, values: Mapping[str, Any], metallic: Any) -> Sdf.Path:
     tint = {"bg": ("color3", Gf.Vec3f(1)), "fg": ("color3", color), "mix": ("float", metallic)}
     bare = _reflectance(graph, values.get("ior", _IOR))
     rate = {"bg": ("float", bare), "fg": ("float", 1.0), "mix": ("float", metallic)}
-    reflected = graph.binary(
+    return graph.binary(
         "Specular",
         "multiply",
         "color3",
@@ -154,8 +156,27 @@ def _metal(graph: Graph, values: Mapping[str, Any], metallic: Any) -> Sdf.Path:
         graph.node("SpecularRate", "ND_mix_float", rate, "float"),
         by_float=True,
     )
-    # MaterialX adds what bounces several times, about F · 1.6 · roughness⁴; UsdPreviewSurface does not.
-    bounced = graph.binary("Bounced", "power", "float", values.get("roughness", _ROUGHNESS), 4.0)
+
+
+def _let_through(graph: Graph, reflected: Any, shown: Any) -> Sdf.Path:
+    """What makes diffuse light as weak as what is reflected leaves it, channel by channel.
+
+    MaterialX takes away the mean of the channels of ``shown``, the colour that the surface gets;
+    UsdPreviewSurface takes away ``reflected``, which occlusion does not scale.
+    """
+    white, mean = ("color3", Gf.Vec3f(1)), ("color3", Gf.Vec3f(1 / 3))
+    right = graph.node("Left", "ND_subtract_color3", {"in1": white, "in2": ("color3", reflected)}, "color3")
+    taken = graph.node(
+        "MeanTaken", "ND_luminance_color3", {"in": ("color3", shown), "lumacoeffs": mean}, "color3"
+    )
+    wrong = graph.node("MeanLeft", "ND_subtract_color3", {"in1": white, "in2": ("color3", taken)}, "color3")
+    wrong = graph.binary("MeanLeftSome", "max", "color3", wrong, 0.01, by_float=True)
+    return graph.binary("LeftShare", "divide", "color3", right, wrong)
+
+
+def _without_bounces(graph: Graph, reflected: Any, roughness: Any) -> Sdf.Path:
+    """Without the light that MaterialX adds for several bounces, up to F · 1.6 · roughness⁴."""
+    bounced = graph.binary("Bounced", "power", "float", roughness, 4.0)
     bounced = graph.binary("BouncedRate", "multiply", "float", bounced, 1.6)
     bounced = graph.binary("BouncedLight", "multiply", "color3", reflected, bounced, by_float=True)
     bounced = graph.binary("AllLight", "add", "color3", bounced, 1.0, by_float=True)
