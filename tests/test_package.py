@@ -14,6 +14,7 @@ from pxr import Sdf, Tf, Usd, UsdShade, UsdUtils, UsdValidation
 
 from usdstylize import author, cli
 from usdstylize.errors import OutputError
+from usdstylize.stage import read_image
 
 
 def build_package(folder: Path) -> Path:
@@ -143,19 +144,37 @@ def test_textures_from_elsewhere_and_udim_tiles_go_along(two_folders: Path, tmp_
     assert [tile for _, tile in tiles] == ["1001", "1002"]
 
 
-def test_tiles_that_usd_would_lose_are_told_and_no_package_is_left(two_folders: Path, tmp_path: Path) -> None:
-    for tile in (two_folders.parent / "textures").glob("skin.*.png"):
-        tile.rename(tmp_path / "library" / tile.name)
+@pytest.mark.parametrize("output", [None, "deep/out"])
+def test_tiles_from_elsewhere_go_along(two_folders: Path, tmp_path: Path, output: str | None) -> None:
+    """USD's own packing loses them."""
+    colors = {1001: 40, 1002: 200}
+    for tile, value in colors.items():
+        (two_folders.parent / f"textures/skin.{tile}.png").unlink()
+        Image.fromarray(np.full((16, 16, 3), value, np.uint8)).save(tmp_path / f"library/skin.{tile}.png")
     stage = Usd.Stage.Open(str(two_folders))
-    skin = stage.GetAttributeAtPath("/World/Looks/Skin/Texture.inputs:file")
-    skin.Set("../library/skin.<UDIM>.png")
+    stage.GetAttributeAtPath("/World/Looks/Skin/Texture.inputs:file").Set("../library/skin.<UDIM>.png")
     stage.Save()
-    result = write_result(two_folders, mask=("/World/Left",))
-    with (
-        unchanged(result.parent),
-        pytest.raises(OutputError, match=r"cannot hold @skin.<UDIM>.png@ of /World/Looks/Skin/Texture"),
-    ):
-        pack(result)
+    result = write_result(
+        two_folders, mask=("/World/Left", "/World/Shared"), output=output and tmp_path / output
+    )
+    with unchanged(tmp_path, may_add=True):
+        package, checks = pack(result)
+    assert checks == ()
+    for name in ("library", "shot"):
+        if name != package.parent.name:
+            shutil.rmtree(tmp_path / name)
+    opened = alone(package, tmp_path / "elsewhere")
+    assert package_findings(opened) == []
+    assert problems(Path(opened.GetRootLayer().realPath)) == []
+    assert not any(".." in name for name in Sdf.ZipFile.Open(opened.GetRootLayer().realPath).GetFileNames())
+    skin = opened.GetAttributeAtPath("/World/Looks/Skin/Texture.inputs:file")
+    layer = skin.GetPropertyStack()[0].layer
+    tiles = UsdShade.UdimUtils.ResolveUdimTilePaths(skin.Get().path, layer)
+    assert {int(tile): read_image(path).max() for path, tile in tiles} == {
+        tile: np.float32(value / 255) for tile, value in colors.items()
+    }
+    shared = assets(opened)["/World/StylizedLooks/World__Shared/StylizedNetwork/Base.inputs:file"]
+    assert shared.resolvedPath.startswith(opened.GetRootLayer().realPath + "[")
 
 
 def test_only_a_package_of_ours_is_replaced(tiny_stage: Path) -> None:

@@ -7,6 +7,7 @@ from pxr import Ar, Sdf, Tf, Usd, UsdUtils, UsdValidation
 
 from usdstylize.author.disk import told
 from usdstylize.author.layers import temporary_name
+from usdstylize.author.tiles import add_lost_tiles
 from usdstylize.author.verify import Check
 from usdstylize.errors import OutputError
 from usdstylize.stage.opening import first_sentence, quiet
@@ -36,11 +37,17 @@ def write_package(root_layer: Path, package: Path) -> tuple[Check, ...]:
                     f"{package} cannot be written ({first_sentence(error)}); free some space or do without: "
                     f"{root_layer.name} is whole."
                 ) from error
-            lost = [item for item in _lost(opened) if item not in _lost(result)]
+            lost = _lost_in(opened, result)
+            if lost:
+                del opened
+                add_lost_tiles(temporary, result, [attribute for attribute, _ in lost])
+                opened = Usd.Stage.Open(str(temporary))
+                opened.Reload()
+                lost = _lost_in(opened, result)
             if lost:
                 raise OutputError(
-                    f"{package} cannot hold @{lost[0][1]}@ of {lost[0][0]}: USD packs UDIM tiles only from "
-                    "within the root layer's folder; leave --output out and keep textures beside the stage."
+                    f"{package} cannot hold @{lost[0][1]}@ of {lost[0][0]}, which USD does not pack; "
+                    "put it beside the stage."
                 )
             checks = (*_documents(result, package), *_validation(opened, result, package))
             del opened
@@ -48,6 +55,11 @@ def write_package(root_layer: Path, package: Path) -> tuple[Check, ...]:
         finally:
             temporary.unlink(missing_ok=True)
     return checks
+
+
+def _lost_in(package: Usd.Stage, result: Usd.Stage) -> list[tuple[str, str]]:
+    known = set(_lost(result))
+    return [item for item in _lost(package) if item not in known]
 
 
 def _lost(stage: Usd.Stage) -> list[tuple[str, str]]:
