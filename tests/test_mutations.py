@@ -36,7 +36,6 @@ def run_seeds(first: int, last: int) -> list[str]:
 
 
 def test_no_mutated_stage_ends_in_a_trace_a_hang_or_the_loss_of_a_good_object() -> None:
-    # No seed for each process of its own: a crash is then told with the seed that it came from.
     shares = [(n * STAGES // _PROCESSES, (n + 1) * STAGES // _PROCESSES) for n in range(_PROCESSES)]
     with ThreadPoolExecutor(_PROCESSES) as pool:
         failures = [line for found in pool.map(lambda share: run_seeds(*share), shares) for line in found]

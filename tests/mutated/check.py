@@ -21,14 +21,14 @@ from mutated.damage import build_result, damage, judged, trials
 from mutated.scenes import build_scenes
 from usdstylize import Options, atlas, author, stage
 from usdstylize.errors import InputError, ObjectError, OutputError, StageError
-from usdstylize.objects import ObjectData, StageContents, StageObject
+from usdstylize.objects import DisplayColor, GraphColor, ObjectData, StageContents, StageObject, TextureFile
 from usdstylize.stage import loading
 from usdstylize.stage.opening import open_stage, quiet
 
 __all__ = ["Lab"]
 
-_RESULT_EVERY = 11
-"""Every eleventh seed damages a result, no stage. Prime to the number of stages."""
+_RESULT_EVERY = 23
+"""Every twenty-third seed damages a result, no stage. Prime to the number of stages."""
 _ROOMS = (values, shading, structure, files)  # each adds its faults when it is imported
 _Sites = set[tuple[str, Sdf.Path, bool]]
 
@@ -69,7 +69,7 @@ class Lab:
             with small_primvar_images():
                 options = _options(rng)
                 problems = list(
-                    self._check(case, options, self._read_good(scene, options), verify=seed % 8 == 0)
+                    self._check(case, options, self._read_good(scene, options), verify=seed % 16 == 0)
                 )
         return f"{scene.name}: " + "; ".join(case.notes), problems
 
@@ -138,6 +138,8 @@ class Lab:
             if not owners:
                 return  # whoever has the look cannot be read, which costs those that wear it, too
             chosen = loaded[case.choose(owners)]
+            if not atlas.covered_texels(chosen[1].mesh.uvs, chosen[0].wrap, 16).any():
+                yield f"{chosen[0].path} has UVs that cover nothing"
             yield from _author(
                 case, contents, *chosen, is_untouched=chosen[0].path in untouched, verify=verify
             )
@@ -198,8 +200,6 @@ def _arrays(obj: StageObject, data: ObjectData) -> Iterator[str]:
         data.mesh.points
     ):
         yield f"{obj.path} has triangles beyond its points"
-    if not atlas.covered_texels(data.mesh.uvs, obj.wrap, 16).any():
-        yield f"{obj.path} has UVs that cover nothing"
     lengths = np.linalg.norm(data.mesh.normals, axis=-1)
     if not math.isclose(lengths.min(), 1.0, abs_tol=1e-3) or not math.isclose(
         lengths.max(), 1.0, abs_tol=1e-3
@@ -246,11 +246,11 @@ def _dependencies(opened: Usd.Stage, obj: StageObject, folder: Path) -> tuple[_S
                 name = str(Path(spec.layer.realPath).relative_to(folder))
                 sites.add((name, spec.path.StripAllVariantSelections(), subtree))
             prim, subtree = prim.GetParent(), False
-    base = getattr(obj.base, "resolved_path", "")
-    if base.startswith(str(folder)):
-        outer = Path(base.partition("[")[0])  # of a package, the package
-        pattern = str(outer.relative_to(folder)).replace("<UDIM>", "*")
-        files |= {str(file.relative_to(folder)) for file in folder.glob(pattern)}
+    base = obj.base.texture if isinstance(obj.base, DisplayColor) else obj.base
+    for file in base.files if isinstance(base, TextureFile | GraphColor) else ():
+        name = file.partition("[")[0]  # of a package, the package
+        if name.startswith(str(folder)):
+            files.add(str(Path(name).relative_to(folder)))
     return sites, files
 
 
