@@ -90,7 +90,9 @@ def survey(
                 else:
                     found.append(item)
     instances = [item for item in found if isinstance(item, Usd.Prim)]
-    wanted += [prim.GetPath() for prim in instances]
+    # A PointInstancer's prototypes are asked for wherever they are.
+    places = (prim.GetPath() for prim in instances)
+    wanted += [place for place in places if not any(place.HasPrefix(root) for root in mask)]
     population = Population()
     by_home: dict[str, list[Found]] = {}
     if instances or shared:
