@@ -126,6 +126,8 @@ def stylize(
             "by": options.by,
             "share_materials": options.share_materials,
             "frame": contents.frame,
+            "posed": contents.posed,
+            "refine": contents.refine,
             "network": options.network,
             "block_contexts": list(options.block_contexts),
         },
