@@ -1,15 +1,18 @@
 """The style before a MaterialX surface: what is written, by stock USD and by our own verification."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from author_results import problems, write_result
+from author_results import discover, offsets, problems, texture, write_result
 from conftest import define_material, unchanged
 from mtlx_scenes import From, Node, add_mtlx_material, add_nodes, image, set_input, uv
 from pxr import Gf, Sdf, Usd, UsdShade
 
 from usdstylize import author
+from usdstylize import stage as reading
 
 LOOK, OURS = "/World/Looks/Glaze", "/World/StylizedLooks/World__Left"
 A = From("A")
@@ -279,3 +282,24 @@ def test_a_tampered_graph_of_the_source_is_found(tiny_stage: Path) -> None:
     assert {(check.name, check.subject) for check in author.verify(result).failed} == {
         ("live", "/World/Left (ink)")
     }
+
+
+def test_a_udim_set_gets_the_preview_network_alone(tiny_stage: Path) -> None:
+    """Storm drops a prim whose MaterialX network reads one."""
+    for tile in (1001, 1002):
+        shutil.copy(tiny_stage.parent / "textures/color.png", tiny_stage.parent / f"textures/tile.{tile}.png")
+    nodes = {"UV": uv(), "A": image("./textures/tile.<UDIM>.png")}
+    glaze(tiny_stage, nodes=nodes, inputs={"specular_roughness": ("float", 0.35)})
+    contents = discover(tiny_stage, ["/World/Left"])
+    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        (obj,) = contents.objects
+        style = replace(texture(offsets()), images=(offsets(0), offsets(1)))
+        writer.write_object(obj, reading.load(contents, obj), style)
+        result = writer.commit({})
+    assert problems(result) == []
+    assert author.verify(result).failed == ()
+    opened = edit(result)
+    assert not UsdShade.Material.Get(opened, OURS).GetSurfaceOutput("mtlx").HasConnectedSource()
+    assert fed_by(preview(opened), "diffuseColor").GetInput("file").Get().path.endswith("baked.<UDIM>.png")
+    assert preview(opened).GetInput("roughness").Get() == pytest.approx(0.35)

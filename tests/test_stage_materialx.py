@@ -403,7 +403,7 @@ WARPED = {
         (CYCLE, "feeds itself"),
         (WARPED, f"{LOOK}/W (ND_sin_vector2)"),
         ({"Mix": image("./gone.png", texcoord=None)}, "./gone.png"),
-        ({"Mix": image("./t.<UDIM>.png", texcoord=None)}, "UDIM"),
+        ({"Mix": image("./t.<UDIM>.png", texcoord=None)}, "./t.<UDIM>.png"),
         ({"UV": uv("other"), "Mix": image("./color.png")}, "primvars:other"),
         ({"Mix": image("./color.png", texcoord=None, uaddressmode=("string", "wrap"))}, "wrap"),
         ({"Mix": Node("ND_geomcolor_color3", "color3")}, "primvars:displayColor"),
@@ -457,6 +457,31 @@ def test_a_graph_of_a_thousand_nodes_is_evaluated_or_refused_in_a_sentence(pictu
         )
     write(picture, From("N999"), nodes)
     assert reason(picture).endswith(".")
+
+
+def write_tiles(folder: Path) -> None:
+    for tile in (1001, 1002):
+        Image.fromarray(np.full((4, 4, 3), tile - 950, np.uint8)).save(folder / f"tile.{tile}.png")
+
+
+def test_a_udim_set_is_read_tile_by_tile(picture: Path) -> None:
+    write_tiles(picture)
+    write(picture, A, {"UV": uv(), "A": image("./tile.<UDIM>.png")})
+    obj, data = read(picture)
+    assert obj.tiles == (1001, 1002)
+    assert [float(base[0, 0, 0] * 255) for base in data.bases] == pytest.approx([51, 52])
+
+
+def test_a_udim_set_in_arithmetic_is_refused(picture: Path) -> None:
+    write_tiles(picture)
+    inputs = {"in1": ("color3", A), "in2": ("float", 0.5)}
+    nodes = {
+        "UV": uv(),
+        "A": image("./tile.<UDIM>.png"),
+        "Mix": Node("ND_multiply_color3FA", "color3", inputs),
+    }
+    write(picture, MIX, nodes)
+    assert "tile.<UDIM>.png" in reason(picture)
 
 
 IDS = [

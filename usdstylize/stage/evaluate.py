@@ -19,12 +19,21 @@ from usdstylize.stage.inputs import input_value, numbers, producer, producing_sh
 from usdstylize.stage.nodes import COMPONENTS, OPERATIONS, color_to_linear, to_components
 from usdstylize.stage.placement import Placement, gltf_placement, placed, read_placement
 from usdstylize.stage.textures import read_texture, read_uv_source
+from usdstylize.stage.udim import is_udim, resolve_tiles
 
 __all__ = ["ImageRead", "Surroundings", "evaluate"]
 
 Float32 = NDArray[np.float32]
 
-WRAPS: dict[str, Wrap] = {"periodic": "repeat", "mirror": "mirror", "clamp": "clamp", "constant": "black"}
+WRAPS: dict[str, Wrap] = {
+    "periodic": "repeat",
+    "mirror": "mirror",
+    "clamp": "clamp",
+    "constant": "black",
+    "repeat": "repeat",
+    "black": "black",
+}
+"""Address modes, and the last two by the names that UsdUVTexture has for them."""
 _CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
 _COLORS = (Sdf.ValueTypeNames.Color3f, Sdf.ValueTypeNames.Color4f)
 _DEEPEST = 200
@@ -44,6 +53,16 @@ class ImageRead:
     wrap: tuple[Wrap, Wrap]
     placement: Placement
     components: int
+    tiles: tuple[int, ...] = ()
+    """Of a UDIM set, whose paths hold ``<UDIM>``; empty where it is none."""
+
+
+@dataclass(frozen=True)
+class _File:
+    asset_path: str
+    resolved_path: str
+    color_space: str
+    tiles: tuple[int, ...]
 
 
 class Surroundings(Protocol):
@@ -199,15 +218,15 @@ class _Walk:
         if operation == "tiledimage":
             placement = self.tiled(node, placement)
         default = (0.0,) * COMPONENTS.get(kind, 3)
-        asset, space = _file(node, self.time)
-        if asset is None:
+        file = _file(node, self.time)
+        if file is None:
             return self.input(node, "default", default)
         modes = ("periodic", "periodic")
         if operation == "image":
             u = str(input_value(node, "uaddressmode", self.time, "periodic"))
             modes = (u, str(input_value(node, "vaddressmode", self.time, "periodic")))
-        codes = self.read(node, asset, space, modes, placement, COMPONENTS.get(kind, 3))
-        return color_to_linear(codes, space) if kind.startswith("color") else codes
+        codes = self.read(node, file, modes, placement, COMPONENTS.get(kind, 3))
+        return color_to_linear(codes, file.color_space) if kind.startswith("color") else codes
 
     def tiled(self, node: UsdShade.Shader, placement: Placement) -> Placement:
         def pair(name: str, default: float) -> NDArray[np.float64]:
@@ -220,13 +239,13 @@ class _Walk:
         return placement.then(np.diag(grow * pair("uvtiling", 1.0)), -grow * pair("uvoffset", 0.0))
 
     def gltf_color_image(self, node: UsdShade.Shader, output: str) -> Float32:
-        asset, space = _file(node, self.time)
-        if asset is None:
+        file = _file(node, self.time)
+        if file is None:
             value = self.input(node, "default", (0.0,) * 4)
         else:
             placement = gltf_placement(node, self.time, 0)
-            codes = self.read(node, asset, space, ("periodic", "periodic"), placement, 4)
-            value = color_to_linear(codes, space)
+            codes = self.read(node, file, ("periodic", "periodic"), placement, 4)
+            value = color_to_linear(codes, file.color_space)
         value = value * self.input(node, "color", 1.0) * self.input(node, "geomcolor", 1.0)
         return value[..., 3:] if output == "outa" else value[..., :3]
 
@@ -234,39 +253,45 @@ class _Walk:
         channels = {"rgb": slice(0, 3), "rgba": slice(0, 4), "a": slice(3, 4)}
         part = channels.get(output, slice(_CHANNELS.get(output, 0), _CHANNELS.get(output, 0) + 1))
         if native:
-            file, _ = read_texture(node, self.time)
-            if isinstance(file, ConstantColor):
-                return np.array([*file.linear, 1.0], dtype=np.float32)[part]
+            found, _ = read_texture(node, self.time)
+            if isinstance(found, ConstantColor):
+                return np.array([*found.linear, 1.0], dtype=np.float32)[part]
+            space = "srgb_texture" if found.encoding == "srgb" else ""
+            file: _File | None = _File(found.asset_path, found.resolved_path, space, found.tiles)
             placement = placed(*read_uv_source(node, self.time))
-            asset, space = Sdf.AssetPath(file.asset_path, file.resolved_path), ""
-            space = "srgb_texture" if file.encoding == "srgb" else ""
-            wrap = (file.wrap_s, file.wrap_t)
+            modes: tuple[str, str] = found.wrap_s, found.wrap_t
         else:
+            file = _file(node, self.time)
             placement = read_placement(node, "st", self.time)
-            asset, space = _file(node, self.time)
-            if asset is None:
-                return self.input(node, "fallback", (0.0, 0.0, 0.0, 1.0))[..., part]
-            modes = [str(input_value(node, name, self.time, "periodic")) for name in ("wrapS", "wrapT")]
-            wrap = (_wrap(node, modes[0]), _wrap(node, modes[1]))
-        codes = self.surroundings.image(
-            ImageRead(str(node.GetPath()), asset.path, asset.resolvedPath, space, wrap, placement, 4)
-        )
-        value = color_to_linear(codes, space)
+            modes = (
+                str(input_value(node, "wrapS", self.time, "periodic")),
+                str(input_value(node, "wrapT", self.time, "periodic")),
+            )
+        if file is None:
+            return self.input(node, "fallback", (0.0, 0.0, 0.0, 1.0))[..., part]
+        value = color_to_linear(self.read(node, file, modes, placement, 4), file.color_space)
         value = value * self.input(node, "scale", 1.0) + self.input(node, "bias", 0.0)
         return np.asarray(value[..., part], dtype=np.float32)
 
     def read(
         self,
         node: UsdShade.Shader,
-        asset: Sdf.AssetPath,
-        space: str,
+        file: _File,
         modes: tuple[str, str],
         placement: Placement,
         components: int,
     ) -> Float32:
-        wrap = (_wrap(node, modes[0]), _wrap(node, modes[1]))
         return self.surroundings.image(
-            ImageRead(str(node.GetPath()), asset.path, asset.resolvedPath, space, wrap, placement, components)
+            ImageRead(
+                node=str(node.GetPath()),
+                asset_path=file.asset_path,
+                resolved_path=file.resolved_path,
+                color_space=file.color_space,
+                wrap=(_wrap(node, modes[0]), _wrap(node, modes[1])),
+                placement=placement,
+                components=components,
+                tiles=file.tiles,
+            )
         )
 
 
@@ -283,33 +308,31 @@ def _array(value: Any, attribute: Usd.Attribute) -> Float32:
     return array
 
 
-def _file(node: UsdShade.Shader, time: Usd.TimeCode) -> tuple[Sdf.AssetPath | None, str]:
-    """The node's file, None where it names none, and the colour space that is written on it.
+def _file(node: UsdShade.Shader, time: Usd.TimeCode) -> _File | None:
+    """The node's file with the colour space that is written on it, None where it names none.
 
-    Raises TextureError where the file does not resolve.
+    Raises TextureError where it does not resolve.
     """
     attribute = producer(node, "file")
     asset = input_value(node, "file", time)
     if attribute is None or not isinstance(asset, Sdf.AssetPath) or not asset.path:
-        return None, ""
-    if "<UDIM>" in asset.path:
-        raise TextureError(
-            f"Texture {asset.path} of {node.GetPath()} is a UDIM set in a MaterialX graph, which viewports "
-            "do not draw; use a UsdPreviewSurface, or put it into one tile."
-        )
-    if not asset.resolvedPath:
+        return None
+    resolved: str = asset.resolvedPath
+    tiles: tuple[int, ...] = ()
+    if is_udim(asset.path):
+        resolved, tiles = resolve_tiles(attribute, asset.path, time)
+    if not resolved:
         raise TextureError(
             f"Texture {asset.path} of {node.GetPath()} does not resolve; restore the file or fix the path."
         )
     own = node.GetInput("file").GetAttr()
-    return asset, str(attribute.GetColorSpace() or own.GetColorSpace() or "")
+    space = str(attribute.GetColorSpace() or own.GetColorSpace() or "")
+    return _File(asset.path, resolved, space, tiles)
 
 
 def _wrap(node: UsdShade.Shader, mode: str) -> Wrap:
     if mode in WRAPS:
         return WRAPS[mode]
-    if mode in ("black", "repeat"):
-        return "black" if mode == "black" else "repeat"
     raise MaterialError(
         f"Shader {node.GetPath()} has the address mode {mode}, which MaterialX does not know; choose "
         "periodic, mirror, clamp or constant."

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Usd, UsdShade
 
-from usdstylize.errors import MaterialError
+from usdstylize.errors import MaterialError, TextureError
 from usdstylize.objects import BaseColor, ConstantColor, GraphColor, TextureFile, UVTransform, Wrap
 from usdstylize.stage.evaluate import ImageRead, evaluate
 from usdstylize.stage.images import read_header, read_image
@@ -18,6 +18,7 @@ from usdstylize.stage.nodes import knows_color_space
 from usdstylize.stage.placement import Placement, as_transform, placed
 from usdstylize.stage.primvars import find_primvar
 from usdstylize.stage.surroundings import Grid, Primvars, Survey
+from usdstylize.stage.udim import read_tile_headers, tile_files
 
 __all__ = [
     "BASE_INPUTS",
@@ -136,6 +137,12 @@ def trace_color(surface: UsdShade.Shader, time: Usd.TimeCode, primvars: Primvars
         read = survey.images[0]
         if read.color_space in _PLAIN_SPACES:
             return TracedColor(_texture_file(read), primvar, as_transform(read.placement), notes)
+    for read in survey.images:
+        if read.tiles:
+            raise TextureError(
+                f"Texture {read.asset_path} of {read.node} is a UDIM set in a graph that changes it; "
+                "connect it to the surface directly, or put it into one tile."
+            )
     shared = all(placement.equals(placements[0]) for placement in placements)
     frame = placements[0] if shared else placed(primvar)
     wrap = _wrap(survey, frame)
@@ -202,7 +209,8 @@ def _hands_on_its_image(node: UsdShade.Shader) -> bool:
 
 
 def _texture_file(read: ImageRead) -> TextureFile:
-    header = read_header(read.resolved_path)
+    files = tile_files(read.resolved_path, read.tiles) if read.tiles else [read.resolved_path]
+    header = read_tile_headers(files)
     return TextureFile(
         asset_path=read.asset_path,
         resolved_path=read.resolved_path,
@@ -211,6 +219,7 @@ def _texture_file(read: ImageRead) -> TextureFile:
         wrap_t=read.wrap[1],
         size=header.size,
         bit_depth=header.bit_depth,
+        tiles=read.tiles,
     )
 
 
