@@ -205,6 +205,12 @@ def test_a_document_that_cannot_be_read_costs_only_its_objects(scene: Path) -> N
     assert "gone.mtlx" in reasons["/World/Quad"]
 
 
+def test_a_document_that_is_missing_is_named(scene: Path) -> None:
+    (scene.parent / "look.mtlx").unlink()
+    reasons = {skipped.path: skipped.reason for skipped in discover(scene).skipped}
+    assert "look.mtlx is missing; restore it" in reasons["/World/Quad"]
+
+
 def test_a_material_that_the_document_does_not_hold_is_named(tmp_path: Path) -> None:
     write_color(tmp_path)
     write_document(tmp_path / "look.mtlx", TEXTURED)

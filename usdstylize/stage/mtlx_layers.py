@@ -44,9 +44,14 @@ def why_empty(message: str) -> str:
     if named is None:
         return ""
     path = Path(named[1])
+    if not path.is_file():
+        found = Ar.GetResolver().Resolve(named[1])
+        where = (
+            "lies where only a resolver reaches; put it into a folder" if found else "is missing; restore it"
+        )
+        return f"{path.name} {where}"
     try:
-        if path.is_file():
-            read_document(path, Sdf.Layer.CreateAnonymous(".usda"))
+        read_document(path, Sdf.Layer.CreateAnonymous(".usda"))
     except MissingMaterialXError:
         return (
             "a MaterialX document arrives empty, as this build of USD has no usdMtlx; install the extra "
