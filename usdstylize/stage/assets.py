@@ -64,7 +64,8 @@ def local_file(path: str) -> Iterator[str]:
     be read, OutputError where the temporary folder cannot be written.
     """
     asset = _asset(path)
-    if not Ar.IsPackageRelativePath(path) and os.path.isfile(path):
+    # What follows a question mark OpenImageIO takes for settings.
+    if not Ar.IsPackageRelativePath(path) and os.path.isfile(path) and "?" not in path:
         yield path
         return
     # Ar gives None for the buffer of an empty file.

@@ -55,7 +55,7 @@ def read_texture(
     encoding, space, told = _color(texture, asset.path, header, time, named_spaces)
     notes += told
     notes += [f"{asset.path} {remark}." for remark in header.remarks]
-    if header.unlike:
+    if header.unlike and not tiles:  # a UDIM set has no live network
         notes.append(
             f"{asset.path} is {header.unlike}, so the live network reads a copy of it in half floats."
         )
@@ -184,7 +184,7 @@ def _color(
         space = find_space(name, texture.GetPrim(), f"Texture {asset} of {path}")
         if space is None or space.encoding:
             return (space.encoding if space and space.encoding else "linear"), None, notes
-        notes.append(f"{asset} is converted from {name} to linear Rec.709, in a copy of it.")
+        notes.append(f"{asset} is converted from {name} to linear Rec.709.")
         return "linear", space, notes
     if word == "auto" and encoding == "linear" and header.bit_depth in ("uint8", "uint16"):
         storm = " (Storm takes it as sRGB)" if header.unlike == "of 16 bits" and header.channels > 2 else ""
