@@ -97,11 +97,12 @@ def add_mtlx_material(
     surface: str = "standard_surface",
     inputs: Mapping[str, tuple[str, Any]] | None = None,
     graph: str = "",
+    name: str = "Surface",
 ) -> UsdShade.Material:
     """A Material with one of `SURFACES` on outputs:mtlx:surface.
 
     color: value or From of the base colour. graph: name of a NodeGraph to put ``nodes`` into,
-    whose outputs hand on what the surface takes.
+    whose outputs hand on what the surface takes. name: of the surface shader.
     """
     identifier, color_input = SURFACES[surface]
     material = UsdShade.Material.Define(stage, path)
@@ -109,12 +110,12 @@ def add_mtlx_material(
     if graph:
         UsdShade.NodeGraph.Define(stage, where)
     add_nodes(stage, where, nodes or {})
-    shader = UsdShade.Shader.Define(stage, f"{path}/Surface")
+    shader = UsdShade.Shader.Define(stage, f"{path}/{name}")
     shader.CreateIdAttr(identifier)
-    for name, (kind, value) in {color_input: ("color3", color), **(inputs or {})}.items():
-        item = shader.CreateInput(name, TYPES[kind])
+    for key, (kind, value) in {color_input: ("color3", color), **(inputs or {})}.items():
+        item = shader.CreateInput(key, TYPES[kind])
         if graph and isinstance(value, From):
-            output = UsdShade.NodeGraph.Get(stage, where).CreateOutput(name, TYPES[kind])
+            output = UsdShade.NodeGraph.Get(stage, where).CreateOutput(key, TYPES[kind])
             source = UsdShade.Shader.Get(stage, f"{where}/{value.node}")
             output.ConnectToSource(source.CreateOutput(value.output, TYPES[kind]))
             item.ConnectToSource(output)

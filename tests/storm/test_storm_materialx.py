@@ -17,7 +17,7 @@ from pxr import Gf
 
 from usdstylize import author
 
-from .storm_scenes import bind, make_stage, write_image
+from .storm_scenes import Paint, bind, make_stage, write_image
 from .test_storm import SIZE, STYLE, ZOOM, Array, T, bumps, decode, encode, material, render, smooth, stylize
 
 pytestmark = pytest.mark.storm
@@ -36,6 +36,9 @@ class Case:
     surface: str = "standard_surface"
     graph: str = ""
     inputs: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
+    has_preview: bool = False
+    """The material has a UsdPreviewSurface, too."""
+    primvar: str = "st"
     tiling: int = 1
     """How often T repeats in the picture, in each direction."""
 
@@ -153,16 +156,23 @@ CASES: dict[str, Case] = {
         T[..., ::-1],
     ),
 }
+CASES |= {
+    "a UsdPreviewSurface beside it": Case(A, PLAIN, T, has_preview=True),
+    "primvar map1": Case(A, PLAIN | {"UV": uv("map1")}, T, primvar="map1"),
+}
 STRENGTHS = (0.0, 1.0, -0.5)
 
 
-def make(path: Path, case: Case, primvar: str = "st") -> None:
+def make(path: Path, case: Case) -> None:
     write_image(path.parent / "T.png", T)
     write_image(path.parent / "other.png", OTHER)
-    stage = make_stage(path, None)
+    stage = make_stage(path, Paint("./T.png", primvar=case.primvar))
+    if not case.has_preview:
+        stage.RemovePrim("/World/Looks")
+    where = "/World/Looks/Paint"
     paint = add_mtlx_material(
-        stage, "/World/Looks/Paint", case.color, case.nodes,
-        surface=case.surface, inputs=case.inputs, graph=case.graph,
+        stage, where, case.color, case.nodes,
+        surface=case.surface, inputs=case.inputs, graph=case.graph, name="Glaze",
     )  # fmt: skip
     bind(stage.GetPrimAtPath("/World/Triangle"), paint)
     stage.Save()
