@@ -372,6 +372,25 @@ def test_a_hero_chosen_later_takes_its_own_style(tmp_path: Path) -> None:
     assert look.GetVariantSet("style").GetVariantSelection() == "ink"
 
 
+def test_what_a_hero_holds_goes_on_sharing(tmp_path: Path) -> None:
+    """/World/B1 is taken out after a first run; the instance within it stays one."""
+    shot = make_shot(tmp_path)
+    write_result(shot, "ink", seed=1)
+    contents = stage.discover(shot, heroes=["/World/B1"])
+    plan = author.plan(contents, "gouache", output=None, force=False, resume=False)
+    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        for number, obj in enumerate(contents.objects):
+            writer.write_object(obj, stage.load(contents, obj), texture(offsets(20 + number)))
+        result = writer.commit({"seed": 0})
+    opened = edit(result)
+    assert bound(opened, "/World/B1/Board") == f"{LOOKS}/World__B1__Board"
+    assert bound(opened, "/World/B2/Board") == f"{LOOKS}/World__B2__Board"
+    assert opened.GetPrimAtPath("/World/B1/Inner").IsInstance()
+    for path in QUADS:
+        assert bound(opened, path) == f"{LOOKS}/World__A1__Geo__Quad", path
+    hold(result)
+
+
 def test_the_command_line_takes_heroes(
     tmp_path: Path, style_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
