@@ -130,6 +130,7 @@ CASES: dict[str, tuple[str, Callable[[Path], Array], str, str | None, bool]] = {
     "exr half": ("exr", light(), "auto", None, False),
     "exr float": ("exr", float_light, "raw", None, False),
     "exr tiled": ("exr", light(tile=16), "raw", None, False),
+    "exr mipmapped": ("exr", lambda path: _mipmapped(path), "raw", None, False),
     "hdr": ("hdr", radiance, "auto", None, False),
     "png 16": ("png", of_16_bits, "sRGB", None, True),
     "tiff lzw": ("tif", tiff, "sRGB", None, True),
@@ -152,6 +153,15 @@ def _tx(path: Path) -> Array:
     settings.attribute("maketx:fileformatname", "tiff")
     assert oiio.ImageBufAlgo.make_texture(oiio.MakeTxTexture, oiio.ImageBuf(CODES), str(path), settings)
     return T
+
+
+def _mipmapped(path: Path) -> Array:
+    settings = oiio.ImageSpec()
+    settings.attribute("maketx:fileformatname", "openexr")
+    source = oiio.ImageBuf(LIGHT.astype(np.float32))
+    source.set_write_format("half")
+    assert oiio.ImageBufAlgo.make_texture(oiio.MakeTxTexture, source, str(path), settings)
+    return encode(LIGHT)
 
 
 @pytest.fixture(scope="module")
