@@ -112,33 +112,7 @@ def stylize(
         resume=options.resume,
         package=options.package,
     )
-    plan = Plan(
-        stage=contents.path,
-        root_layer=output.root_layer,
-        style=style.name,
-        style_images=tuple(image.path for image in style.images),
-        style_hashes=tuple(image.sha256 for image in style.images),
-        palette=styles.hex_colors(style.palette),
-        preset=preset_name(options, cuda=device.startswith("cuda")),
-        device=device,
-        settings={
-            **plain(vars(method)),
-            "by": options.by,
-            "share_materials": options.share_materials,
-            "frame": contents.frame,
-            "posed": contents.posed,
-            "refine": contents.refine,
-            "network": options.network,
-            "block_contexts": list(options.block_contexts),
-        },
-        own_settings={
-            path: own for path, recipe in recipes.items() if (own := own_settings(recipe, everyone))
-        },
-        objects=contents.objects,
-        skipped=contents.skipped,
-    )
-    mixed = mixing.remarks(plan, output.earlier_run, output.staying, output.textures_folder)
-    plan = replace(plan, remarks=mixed)
+    plan = _describe(contents, output, everyone, recipes, options, device)
     observer.planned(plan)
     if dry_run:
         return RunResult(plan, None, (), time.perf_counter() - started)
@@ -182,16 +156,12 @@ def stylize(
                 plan, output.root_layer, tuple(results), time.perf_counter() - started, interrupted
             )
             root_layer = writer.commit(run.to_dict(folder=output.textures_folder))
-    package: Path | None = None
     problems: list[str] = []
+    package: Path | None = None
     if root_layer is not None:
         try:
             problems += map(str, author.verify(root_layer).failed)
-            if output.package is not None:
-                problems += map(str, author.write_package(root_layer, output.package))
-                package = output.package
-        except OutputError as error:
-            problems.append(str(error))
+            package = _packed(root_layer, output, problems)
         except KeyboardInterrupt:  # the result is written and stays
             interrupted = True
     return RunResult(
@@ -204,6 +174,56 @@ def stylize(
         package=package,
         problems=tuple(problems),
     )
+
+
+def _describe(
+    contents: StageContents,
+    output: author.OutputPlan,
+    everyone: Recipe,
+    recipes: dict[str, Recipe],
+    options: Options,
+    device: str,
+) -> Plan:
+    """What will be done, with every setting resolved. Raises OutputError where styles would be mixed."""
+    style, method = everyone.style, everyone.method
+    own = {path: own_settings(recipe, everyone) for path, recipe in recipes.items()}
+    plan = Plan(
+        stage=contents.path,
+        root_layer=output.root_layer,
+        style=style.name,
+        style_images=tuple(image.path for image in style.images),
+        style_hashes=tuple(image.sha256 for image in style.images),
+        palette=styles.hex_colors(style.palette),
+        preset=preset_name(options, cuda=device.startswith("cuda")),
+        device=device,
+        settings={
+            **plain(vars(method)),
+            "by": options.by,
+            "share_materials": options.share_materials,
+            "frame": contents.frame,
+            "posed": contents.posed,
+            "refine": contents.refine,
+            "network": options.network,
+            "block_contexts": list(options.block_contexts),
+        },
+        own_settings={path: differing for path, differing in own.items() if differing},
+        objects=contents.objects,
+        skipped=contents.skipped,
+    )
+    mixed = mixing.remarks(plan, output.earlier_run, output.staying, output.textures_folder)
+    return replace(plan, remarks=mixed)
+
+
+def _packed(root_layer: Path, output: author.OutputPlan, problems: list[str]) -> Path | None:
+    """The result as one file, where that was asked for; what is wrong with it joins ``problems``."""
+    if output.package is None:
+        return None
+    try:
+        problems += map(str, author.write_package(root_layer, output.package))
+    except OutputError as error:  # the result itself is written and whole
+        problems.append(str(error))
+        return None
+    return output.package
 
 
 def _stylize_group(
