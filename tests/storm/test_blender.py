@@ -124,7 +124,9 @@ def make_case(folder: Path, case: Case) -> tuple[Path, Path]:
         colors = UsdGeom.Mesh.Get(source, "/World/Triangle").CreateDisplayColorPrimvar("vertex")
         colors.Set([Gf.Vec3f(1, 0, 0), Gf.Vec3f(0, 1, 0), Gf.Vec3f(0, 0, 1)])
     source.Save()
-    return stylize(folder / "case.usda", base=T if case.paint is None else None)[0], folder / "case.usda"
+    # The triangle repeats over itself, for which new UVs would be made; what is drawn here is T at st.
+    own: dict[str, Any] = {"base": T, "unwrapped": False, "uv_primvar": "st"} if case.paint is None else {}
+    return stylize(folder / "case.usda", **own)[0], folder / "case.usda"
 
 
 @pytest.fixture(scope="module")
