@@ -25,6 +25,8 @@ INPUTS: dict[str, dict[str, Any]] = {
     "normal": {"normal": "rgb"},
     "opacity": {"opacity": "r"},
     "constant opacity": {"opacity": 0.5},
+    "cut out": {"opacity": "r", "opacityThreshold": 0.7},
+    "cut out metal": {"opacity": "r", "opacityThreshold": 0.7, "metallic": 0.7, "occlusion": "g"},
     "emission": {"emissiveColor": "rgb"},
     "occlusion": {"occlusion": "r"},
     "constant occlusion": {"occlusion": 0.5},
