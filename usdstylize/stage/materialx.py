@@ -175,13 +175,16 @@ def evaluate_graph(
 ) -> Float32:
     """A colour on a texture of ``size`` (width, height) texels, (H, W, 3) float32, linear Rec.709.
 
-    The texture covers 0..1 of the primvar after the transform. ``given`` holds values that are
-    known already, by the path of their attribute. Raises MaterialError for a node
+    The texture covers 0..1 of the primvar after the transform. ``given`` holds (H, W, 3)
+    values that are known already, by the path of their attribute. Raises MaterialError for a node
     that cannot be evaluated, TextureError for a file that cannot be read.
     """
     grid = Grid(size, placed(uv_primvar, uv_transform), read_image, primvars)
-    value = _three(evaluate(attribute, grid, time, given))
-    return np.broadcast_to(np.nan_to_num(value, nan=0.0), (size[1], size[0], 3))
+    result = np.empty((size[1], size[0], 3), dtype=np.float32)
+    for rows in grid.bands():
+        known = {path: value[rows] for path, value in given.items()}
+        result[rows] = np.nan_to_num(_three(evaluate(attribute, grid, time, known)), nan=0.0)
+    return result
 
 
 def _three(value: Float32) -> Float32:

@@ -1,12 +1,12 @@
 """What a graph is evaluated with: a survey of what it reads, or a grid of texels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize.errors import MaterialError
-from usdstylize.sampling import resample, sample
+from usdstylize.sampling import VALUES_AT_ONCE, resample, sample
 from usdstylize.stage.evaluate import ImageRead
 from usdstylize.stage.nodes import to_components
 from usdstylize.stage.placement import Placement
@@ -41,7 +41,10 @@ class Survey:
 
 
 class Grid:
-    """The texel centres of a texture that covers 0..1 of the coordinates ``frame``."""
+    """The texel centres of a texture that covers 0..1 of the coordinates ``frame``, band by band.
+
+    A graph keeps what each of its nodes makes, so that it is asked for some rows at a time.
+    """
 
     def __init__(
         self,
@@ -55,24 +58,36 @@ class Grid:
         self.frame = frame
         self.read = read
         self.primvar = primvars
-        self._codes: dict[str, Float32] = {}
+        self._rows = slice(0, size[1])
+        self._sampled: dict[tuple[object, ...], Float32] = {}
+
+    def bands(self) -> Iterator[slice]:
+        """The rows, some at a time; until the next ones, everything is of these alone."""
+        at_once = max(1, VALUES_AT_ONCE // (3 * self.size[0]))
+        for start in range(0, self.size[1], at_once):
+            self._rows = slice(start, min(start + at_once, self.size[1]))
+            yield self._rows
 
     def image(self, read: ImageRead) -> Float32:
-        """Code values at the texels, (H, W, components)."""
-        if read.resolved_path not in self._codes:
-            self._codes[read.resolved_path] = self.read(read.resolved_path)
-        codes = _channels(self._codes[read.resolved_path], read.components)
-        if read.placement.equals(self.frame):
-            return resample(codes, self.size, read.wrap)
-        return sample(codes, self._positions(read.placement), read.wrap)
+        """Code values at the texels, (rows, W, components)."""
+        key = (read.node, read.resolved_path, read.components)
+        if key not in self._sampled:
+            codes = _channels(self.read(read.resolved_path), read.components)
+            if read.placement.equals(self.frame):
+                self._sampled[key] = resample(codes, self.size, read.wrap)
+            else:
+                everything = slice(0, self.size[1])
+                self._sampled[key] = sample(codes, self._positions(read.placement, everything), read.wrap)
+        return self._sampled[key][self._rows]
 
     def position(self, placement: Placement) -> Float32:
-        """Texture coordinates of the texels, (H, W, 2)."""
-        return self._positions(placement).astype(np.float32)
+        """Texture coordinates of the texels, (rows, W, 2)."""
+        return self._positions(placement, self._rows).astype(np.float32)
 
-    def _positions(self, placement: Placement) -> NDArray[np.float64]:
+    def _positions(self, placement: Placement, rows: slice) -> NDArray[np.float64]:
         width, height = self.size
-        u, v = np.meshgrid((np.arange(width) + 0.5) / width, 1 - (np.arange(height) + 0.5) / height)
+        down = np.arange(height)[rows]
+        u, v = np.meshgrid((np.arange(width) + 0.5) / width, 1 - (down + 0.5) / height)
         if placement.primvar != self.frame.primvar:
             raise MaterialError(
                 f"A graph reads the UVs primvars:{placement.primvar} where its object has "
