@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from pxr import Usd, UsdGeom
 from scipy.sparse import csr_array
 
+from usdstylize.errors import MeshError
+from usdstylize.stage.arrays import read_integers
 from usdstylize.stage.geometry import Geometry, smooth_normals
 from usdstylize.stage.primvars import find_primvar
 
@@ -68,6 +70,7 @@ def refine(
     uv_indices: (C,) the value of every corner as indexed on the stage, since seams lie between
         indices; None for UVs that vary linearly over each face. uvs: (C, 2). colors: (C, 3),
         which vary linearly.
+    Raises MeshError where creases or corners do not fit the mesh.
     """
     schema = UsdGeom.Mesh(mesh)
     surface = _surface(schema, geometry, time)
@@ -105,31 +108,53 @@ def refine(
 
 
 def _surface(mesh: UsdGeom.Mesh, geometry: Geometry, time: Usd.TimeCode) -> _Topology:
-    """The cage with its creases, corners and the rule for its boundary."""
+    """The cage with its creases, corners and the rule for its boundary. Raises MeshError."""
     counts, vertices = geometry.counts, geometry.point_of_corner
     edges, corner_edge, _ = _edges(counts, vertices)
-    number = {(int(a), int(b)): index for index, (a, b) in enumerate(edges)}
     edge_sharpness = np.zeros(len(edges))
-    lengths = list(mesh.GetCreaseLengthsAttr().Get(time) or ())
-    indices = list(mesh.GetCreaseIndicesAttr().Get(time) or ())
-    values = list(mesh.GetCreaseSharpnessesAttr().Get(time) or ())
-    start = used = 0
-    for crease, length in enumerate(lengths):
-        per_edge = len(values) != len(lengths)
-        for step in range(length - 1):
-            pair = tuple(sorted(indices[start + step : start + step + 2]))
-            which = used + step if per_edge else crease
-            if pair in number and which < len(values):
-                edge_sharpness[number[pair]] = values[which]
-        start, used = start + length, used + max(length - 1, 0)
+    pairs, values = _creases(mesh, len(geometry.points), time)
+    if len(pairs):
+        known = csr_array(
+            (np.arange(1, len(edges) + 1), (edges[:, 0], edges[:, 1])), shape=(len(geometry.points),) * 2
+        )
+        number = np.asarray(known[pairs[:, 0], pairs[:, 1]]).reshape(-1)
+        edge_sharpness[number[number > 0] - 1] = values[number > 0]
     pinned = np.zeros(len(geometry.points))
-    corners = mesh.GetCornerIndicesAttr().Get(time) or ()
-    for point, sharpness in zip(corners, mesh.GetCornerSharpnessesAttr().Get(time) or (), strict=False):
-        if 0 <= point < len(pinned):
-            pinned[point] = sharpness
+    corners = read_integers(mesh.GetCornerIndicesAttr(), time)
+    held = _sharpnesses(mesh.GetCornerSharpnessesAttr(), time)
+    if len(corners) != len(held) or ((corners < 0) | (corners >= len(pinned))).any():
+        raise MeshError(f"Mesh {mesh.GetPath()} has corners that do not fit it; export it again.")
+    pinned[corners] = held
     if mesh.GetInterpolateBoundaryAttr().Get(time) != UsdGeom.Tokens.edgeOnly:
         pinned[_with_one_face(vertices, len(pinned))] = _INFINITE
     return _Topology(counts, vertices, edge_sharpness[corner_edge], pinned)
+
+
+def _creases(mesh: UsdGeom.Mesh, point_count: int, time: Usd.TimeCode) -> tuple[Int64, Float64]:
+    """The edges of all creases (K, 2), lower point first, and their sharpness (K,)."""
+    indices = read_integers(mesh.GetCreaseIndicesAttr(), time)
+    lengths = read_integers(mesh.GetCreaseLengthsAttr(), time)
+    values = _sharpnesses(mesh.GetCreaseSharpnessesAttr(), time)
+    fits = (lengths >= 2).all() and lengths.sum() == len(indices)
+    if not fits or ((indices < 0) | (indices >= point_count)).any() or (
+        len(values) not in (len(lengths), int((lengths - 1).sum()))
+    ):  # fmt: skip
+        raise MeshError(f"Mesh {mesh.GetPath()} has creases that do not fit it; export it again.")
+    inside = np.ones(len(indices), dtype=bool)
+    inside[np.cumsum(lengths) - 1] = False
+    starts = np.flatnonzero(inside)
+    if len(values) != len(starts):
+        values = np.repeat(values, lengths - 1)
+    return np.sort(np.stack([indices[starts], indices[starts + 1]], axis=1), axis=1), values
+
+
+def _sharpnesses(attribute: Usd.Attribute, time: Usd.TimeCode) -> Float64:
+    """(N,) sharpnesses, 0 where negative. Raises MeshError where they are no numbers."""
+    held = attribute.Get(time) if attribute else None
+    values = np.zeros(0) if held is None else np.asarray(held)
+    if values.size and (values.ndim != 1 or values.dtype.kind not in "fiu" or np.isnan(values).any()):
+        raise MeshError(f"{attribute.GetPath()} holds no array of sharpnesses; export it again.")
+    return np.maximum(values.astype(np.float64), 0.0)
 
 
 def _layout(rule: str, surface: _Topology, uv_indices: Int64) -> _Topology:

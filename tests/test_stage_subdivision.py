@@ -1,0 +1,93 @@
+"""Refined subdivision surfaces, against Catmull and Clark's own rules worked out by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pxr import Gf, Sdf, Usd, UsdGeom
+
+import usdstylize
+from usdstylize import stage as reading
+from usdstylize.errors import MeshError, OptionsError
+from usdstylize.objects import Mesh
+
+FACES = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]]
+
+
+def cube(path: Path) -> tuple[Usd.Stage, UsdGeom.Mesh]:
+    """From -1 to 1, with faceVarying UVs that lay each face into 0..1."""
+    stage = Usd.Stage.CreateNew(str(path))
+    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
+    mesh = UsdGeom.Mesh.Define(stage, "/Cube")
+    mesh.CreatePointsAttr([Gf.Vec3f(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    mesh.CreateFaceVertexCountsAttr([4] * 6)
+    mesh.CreateFaceVertexIndicesAttr([index for face in FACES for index in face])
+    mesh.CreateDisplayColorAttr([Gf.Vec3f(0.5)])
+    st = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, "faceVarying")
+    st.Set([Gf.Vec2f(0, 0), Gf.Vec2f(1, 0), Gf.Vec2f(1, 1), Gf.Vec2f(0, 1)])
+    st.SetIndices([0, 1, 2, 3] * 6)
+    return stage, mesh
+
+
+def refined(stage: Usd.Stage, levels: int) -> Mesh:
+    stage.Save()
+    contents = reading.discover(Path(stage.GetRootLayer().realPath), refine=levels)
+    return reading.load(contents, contents.objects[0]).mesh
+
+
+def kinds(points: NDArray[np.floating]) -> set[tuple[float, ...]]:
+    """Coordinates without sign and order."""
+    return {tuple(sorted(round(abs(float(value)), 5) for value in point)) for point in points}
+
+
+def test_a_cube_refines_by_catmull_and_clark(tmp_path: Path) -> None:
+    once = refined(cube(tmp_path / "cube.usda")[0], 1)
+    assert len(once.triangles) == 6 * 4 * 2
+    # Vertex (F + 2 R) / 3 = (1/3 + 4/3) / 3; edge ((1 1 0) + (½ ½ 0)) / 2; face (1 0 0).
+    assert kinds(once.points) == {(0.55556, 0.55556, 0.55556), (0, 0.75, 0.75), (0, 0, 1)}
+    # A seam lies around every face, and its corners are sharp: the layout keeps its outline.
+    assert (once.uvs.min(), once.uvs.max()) == (0, 1)
+    assert len(refined(cube(tmp_path / "again.usda")[0], 2).triangles) == 6 * 16 * 2
+    # Smooth: away from the middle, though a cage's faces are flat.
+    outwards = once.points[once.triangles] / np.linalg.norm(
+        once.points[once.triangles], axis=-1, keepdims=True
+    )
+    assert (np.einsum("fck,fck->fc", outwards, once.normals) > 0.99).all()
+
+
+def test_a_box_of_creases_stays_a_box(tmp_path: Path) -> None:
+    stage, mesh = cube(tmp_path / "box.usda")
+    edges = {tuple(sorted((face[i], face[(i + 1) % 4]))) for face in FACES for i in range(4)}
+    mesh.CreateCreaseIndicesAttr([index for edge in sorted(edges) for index in edge])
+    mesh.CreateCreaseLengthsAttr([2] * 12)
+    mesh.CreateCreaseSharpnessesAttr([10.0] * 12)
+    assert kinds(refined(stage, 1).points) == {(1, 1, 1), (0, 1, 1), (0, 0, 1)}
+
+
+def test_a_crease_softens_by_one_a_level(tmp_path: Path) -> None:
+    """Around the top: a sharp vertex is ¾ P + ⅛ (A + B) = (¾, 1, ¾), half sharp the mean of both."""
+    for sharpness, height in ((10.0, 1.0), (0.5, (1 + 5 / 9) / 2)):
+        stage, mesh = cube(tmp_path / f"top{sharpness}.usda")
+        mesh.CreateCreaseIndicesAttr([2, 3, 7, 6, 2])
+        mesh.CreateCreaseLengthsAttr([5])
+        mesh.CreateCreaseSharpnessesAttr([sharpness])
+        tops = [tuple(point) for point in refined(stage, 1).points if abs(point[0]) > 0.5 < abs(point[2])]
+        assert max(point[1] for point in tops) == pytest.approx(height, abs=1e-5)
+
+
+@pytest.mark.parametrize("lengths", [[3], [-2], [2_000_000_000], [1, 1]])
+def test_creases_that_do_not_fit_cost_their_mesh_alone(tmp_path: Path, lengths: list[int]) -> None:
+    stage, mesh = cube(tmp_path / "cube.usda")
+    mesh.CreateCreaseIndicesAttr([0, 1])
+    mesh.CreateCreaseLengthsAttr(lengths)
+    mesh.CreateCreaseSharpnessesAttr([1.0])
+    with pytest.raises(MeshError, match="creases that do not fit"):
+        refined(stage, 1)
+    assert len(refined(stage, 0).triangles) == 12, "the cage needs none"
+
+
+def test_the_levels_have_an_end() -> None:
+    with pytest.raises(OptionsError, match="--refine 4"):
+        usdstylize.Options(refine=4)
