@@ -132,7 +132,7 @@ ROWS = (
         ("storm/test_storm_geometry.py::test_the_texture_of_a_skinned*",),
         ("test_stage_skinning.py",),
     ),
-    Row("subdivision surfaces", ("storm/test_storm_subdivision.py::*",), ("test_stage_meshes.py",)),
+    Row("subdivision surfaces", ("storm/test_storm_subdivision.py::*",), ("test_stage_subdivision.py",)),
     Row(
         "purposes, visibility, kind",
         ("storm/test_storm_purposes.py::*",),
