@@ -1,6 +1,6 @@
 """Which meshes of a stage are looked at, each prototype's once, and what is left out at once."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
@@ -96,11 +96,13 @@ def survey(
     population = Population()
     by_home: dict[str, list[Found]] = {}
     if instances or shared:
-        known = {prim.GetPath() for prim in instances}
-        whole = Usd.PrimRange(stage.GetPseudoRoot())
-        others = (prim for prim in whole if prim.IsInstance() and prim.GetPath() not in known)
-        everywhere = instances if list(mask) == [Sdf.Path.absoluteRootPath] else [*instances, *others]
-        by_home = _shared(_in_stage_order(everywhere), wanted, purposes, time, population.prototypes)
+        # Also what nothing draws shares its prototype, and has to go on doing so.
+        whole = [prim for prim in Usd.PrimRange(stage.GetPseudoRoot()) if prim.IsInstance()]
+        everywhere = list({prim.GetPath(): prim for prim in (*whole, *instances)}.values())
+        if list(mask) == [Sdf.Path.absoluteRootPath]:
+            drawn = set(_outer_first(instances))
+            everywhere = [prim for prim in everywhere if prim.GetPrototype().GetPath() in drawn]
+        by_home = _shared(everywhere, wanted, purposes, time, population.prototypes)
     in_order: list[Found] = []
     for item in found:
         in_order += by_home.pop(str(item.GetPath()), ()) if isinstance(item, Usd.Prim) else [item]
@@ -129,17 +131,6 @@ def _left_alone(found: Sequence[Unselected]) -> Iterator[Skipped]:
             f"{paths[0]}{more} shows {shown or 'none'} of its variant set {variant_set}; {', '.join(others)} "
             f"{'is' if len(others) == 1 else 'are'} left alone, select and stylise what is to have a style.",
         )
-
-
-def _in_stage_order(instances: Iterable[Usd.Prim]) -> list[Usd.Prim]:
-    unique = {prim.GetPath(): prim for prim in instances}
-    if not unique:
-        return []
-    stage = next(iter(unique.values())).GetStage()
-    order = [prim.GetPath() for prim in Usd.PrimRange(stage.GetPseudoRoot()) if prim.IsInstance()]
-    rank = {path: number for number, path in enumerate(order)}
-    # What only a PointInstancer shows is on no traversal, and comes last.
-    return [unique[path] for path in sorted(unique, key=lambda path: rank.get(path, len(rank)))]
 
 
 def _shared(
