@@ -152,7 +152,9 @@ def _validation(stage: Usd.Stage, source: Usd.Stage, style_path: Path, style_lay
     known = {_identity(error) for error in _found(source)}
     style, checks = Sdf.Layer.FindOrOpen(str(style_path)), []
     for error in _found(stage):
-        excused = _is_materialx_node(error) or _comes_from_source(error, style)
+        # Which of several instances tells a composition error is chance; `_composition` knows whose it is.
+        excused = error.GetName() == "CompositionError"
+        excused |= _is_materialx_node(error) or _comes_from_source(error, style)
         inherited = _identity(error, materials)
         if not excused and _identity(error) not in known and inherited not in known:
             checks.append(Check("validation", _identity(error)[1], False, one_line(error.GetMessage())))
