@@ -16,7 +16,7 @@ Float32 = NDArray[np.float32]
 LUMINANCE = (0.212671, 0.715160, 0.072169)
 """Shares of linear Rec.709 in its luminance, to the digits that MDL's math::luminance has."""
 
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 14
 """Values: few enough that the steps of a formula hand them on in a core's own cache."""
 
 
