@@ -1,6 +1,7 @@
 """What NVIDIA's asset validator says of a result that it does not say of the result's source."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def own_findings(*results: Path) -> list[str]:
                 continue
             before = finding
             for path, original in _materials(result).items():
-                before = [text.replace(path, original) for text in before]
+                before = [re.sub(rf"{re.escape(path)}(?!\w)", original, text) for text in before]
             if tuple(finding) not in excused and tuple(before) not in excused:
                 ours.append(f"{result}: {' '.join(finding)}")
     return ours
