@@ -183,7 +183,7 @@ def _atlas(label: str) -> tuple[Any, Any, Any]:
 
 def _result(label: str, atlas: Any) -> tuple[Float64, Int64, float]:
     if atlas.atlas_count != 1:
-        raise MeshError(f"{label} does not fit into one UV atlas; author primvars:st.")
+        raise MeshError(f"{label} has faces that cannot be laid out flat; author primvars:st.")
     _, triangles, uvs = atlas.get_mesh(0)
     # By one side for both, so that a texel stays a square.
     side = max(atlas.width, atlas.height)
