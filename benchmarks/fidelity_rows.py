@@ -9,6 +9,7 @@ _ZERO = "storm/test_storm.py::test_strength_zero_shows_the_source_color"
 _UVS = "storm/test_storm_uvs.py::test_uvs_of_every_kind_show_the_sum"
 _COMPOSED = "storm/test_storm_composition.py::"
 _BLENDER = "storm/test_blender.py::test_blender_shows"
+_NETWORKS = "usdmtlx/test_usdmtlx.py::test_every_kind_of_network*"
 _NVIDIA = "usdmtlx/test_nvidia.py::test_no_finding_is_ours"
 
 
@@ -57,6 +58,7 @@ ROWS = (
         "UVs",
         (
             "storm/test_storm_uvs.py::*",
+            _NETWORKS,
             *(
                 f"{_CASE}[{case}]"
                 for case in ("transform", "mirror and clamp", "black and repeat", "primvar*")
@@ -90,6 +92,7 @@ ROWS = (
         (
             *(f"{_CASE}[{case}]" for case in ("*texture*",)),
             "storm/test_storm_formats.py::*",
+            _NETWORKS,
             f"{_BLENDER}_the_bake[*texture*]",
         ),
         ("test_stage_images.py", "test_stage_color.py"),
@@ -103,7 +106,7 @@ ROWS = (
     ),
     Row(
         "the other inputs",
-        ("storm/test_storm_inputs.py::*", "storm/test_storm.py::test_strength_zero_is_lit*"),
+        ("storm/test_storm_inputs.py::*", "storm/test_storm.py::test_strength_zero_is_lit*", _NETWORKS),
     ),
     Row(
         "`.mtlx` references",
