@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 STAGES = 2000
-_PROCESSES = 2
+_PROCESSES = os.cpu_count() or 2
 _TESTS = Path(__file__).parent
 
 
