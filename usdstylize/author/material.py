@@ -1,7 +1,7 @@
 """One new Material per object: the source's by reference, with a variant per style."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from usdstylize.author.preview import write_preview_inputs
 from usdstylize.author.source import SourceInput, Texture, read_inputs
 from usdstylize.author.specs import Node, add_input, add_output, add_shader, prim_spec
 from usdstylize.author.surface import write_surface
+from usdstylize.author.textures import Textures
 from usdstylize.errors import MaterialError
 from usdstylize.objects import StageObject, TextureFile
 from usdstylize.options import Network
@@ -26,7 +27,6 @@ __all__ = [
     "ORIGINAL",
     "SCOPE",
     "VARIANT_SET",
-    "Textures",
     "check_material",
     "material_path",
     "write_material",
@@ -38,22 +38,6 @@ SCOPE = "StylizedLooks"
 
 _PLAIN = "StylizedPlain"
 _Types = Sdf.ValueTypeNames
-
-
-@dataclass(frozen=True)
-class Textures:
-    """Files of one object as the style layer must name them (relative, anchored)."""
-
-    style: str
-    base: str | None
-    """T; None for a constant."""
-    baked: str | None
-    """None where no preview is written."""
-    baked_is_linear: bool
-    strength: float
-    """What the bake is made with, and where the dial stands at first."""
-    base_is_encoded: bool = False
-    """``base`` holds T sRGB-encoded, whatever the source's texture says of itself."""
 
 
 def material_path(source: StageObject) -> Sdf.Path:

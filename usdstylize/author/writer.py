@@ -14,10 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pxr import Sdf, Usd
 
-from usdstylize.author.bake import bake_wrap, combine, write_baked, write_half
 from usdstylize.author.binding import Binding, plan_binding, write_binding
 from usdstylize.author.disk import ASIDE, is_running, told, undone_on_error
 from usdstylize.author.instancing import inherit_classes, layer_path, shown_path
@@ -25,7 +23,6 @@ from usdstylize.author.layers import new_root_layer, new_style_layer, save, temp
 from usdstylize.author.material import (
     ORIGINAL,
     VARIANT_SET,
-    Textures,
     check_material,
     material_path,
     write_material,
@@ -35,21 +32,17 @@ from usdstylize.author.plan import OutputPlan
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance, read_run, write_provenance
 from usdstylize.author.sharing import add_user, check_sharing
 from usdstylize.author.specs import prim_spec
+from usdstylize.author.textures import Textures, possible_network, write_textures
 from usdstylize.author.uvs import write_uvs
-from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import TextureError
 from usdstylize.objects import (
-    DisplayColor,
-    GraphColor,
     NewUVs,
     ObjectData,
     StageContents,
     StageObject,
     StyleTexture,
-    TextureFile,
 )
 from usdstylize.options import Network
-from usdstylize.stage.images import read_alpha
 from usdstylize.stage.opening import open_stage, quiet, read_time
 
 __all__ = ["Writer"]
@@ -136,7 +129,16 @@ class Writer:
             if not obj.wears_another_look:
                 check_material(stage, obj)
                 with told(self.plan.textures_folder):
-                    textures = self._write_textures(obj, data, texture, own)
+                    textures = write_textures(
+                        self._staging / obj.name,
+                        self.plan.textures_folder / obj.name,
+                        self.plan.style_layer.parent,
+                        obj,
+                        data,
+                        texture,
+                        strength=own,
+                        network=self.network,
+                    )
             if self._is_stale:
                 self._rewrite(self._done)
             # Where this fails or is interrupted half-way, its opinions are in the layer in part.
@@ -191,7 +193,7 @@ class Writer:
                 obj,
                 self.plan.style_name,
                 textures,
-                network=_network(obj, self.network),
+                network=possible_network(obj, self.network),
                 block_contexts=self.block_contexts,
                 time=read_time(stage, self.contents.frame),
                 folder=self.plan.style_layer.parent,
@@ -271,44 +273,6 @@ class Writer:
         del whole
         self._style, self._is_stale = style, False
 
-    def _write_textures(
-        self, obj: StageObject, data: ObjectData, texture: StyleTexture, strength: float
-    ) -> Textures:
-        """Write TS.exr, and T.exr and the bake where they are needed."""
-        folder, layer_folder = self._staging / obj.name, self.plan.style_layer.parent
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        final = self.plan.textures_folder / obj.name
-        tiles = [f".{tile}" for tile in obj.tiles] or [""]
-        all_tiles = ".<UDIM>" if obj.tiles else ""
-        try:
-            for tile, image in zip(tiles, texture.images, strict=True):
-                write_half(folder / f"TS{tile}.exr", image, color=False)
-            base = None
-            own = _needs_copy(obj, data) and _network(obj, self.network) != "preview"
-            if own:
-                write_half(folder / "T.exr", _with_alpha(obj, data.bases[0]), color=False)
-                base = anchored(final / "T.exr", layer_folder)
-            elif isinstance(obj.base, TextureFile):
-                base = anchored(obj.base.resolved_path, layer_folder)
-            baked, is_linear = None, _is_float(obj)
-            if _network(obj, self.network) != "mtlx":
-                for tile, image, original in zip(tiles, texture.images, data.bases, strict=True):
-                    # The file holds half floats, so the bake is made from what a viewer will read.
-                    stored = image.astype(np.float16).astype(np.float32)
-                    encoded = combine(original, stored, strength, bake_wrap(obj))
-                    if is_linear:
-                        write_half(folder / f"baked{tile}.exr", srgb_to_linear(encoded), color=True)
-                    else:
-                        write_baked(folder / f"baked{tile}.png", encoded)
-                name = f"baked{all_tiles}{'.exr' if is_linear else '.png'}"
-                baked = anchored(final / name, layer_folder)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        style = anchored(final / f"TS{all_tiles}.exr", layer_folder)
-        return Textures(style, base, baked, is_linear, strength, base_is_encoded=own)
-
     def _write_run(self, run: dict[str, Any], provenance: Provenance) -> None:
         kept = read_run(self.plan.textures_folder).get("written", {})
         record = provenance.styles[self.plan.style_name]
@@ -367,7 +331,7 @@ def _describe(
         "style_size": [texture.images[0].shape[1], texture.images[0].shape[0]],
         "look": obj.look or obj.name,
         "group": obj.group or obj.name,
-        "files": _files(textures) if textures else [],
+        "files": textures.written if textures else [],
         "strength": strength,
         "frame": contents.frame,
         "ocio": contents.ocio,
@@ -379,39 +343,6 @@ def _describe(
         "stages": texture.stages,
         "remarks": [*obj.notes, *data.repaired, *remarks],
     }
-
-
-def _with_alpha(obj: StageObject, base: NDArray[np.float32]) -> NDArray[np.float32]:
-    """T with the alpha of its file, (H, W, 3 or 4): the source's opacity may read it."""
-    alpha = read_alpha(obj.base.resolved_path) if isinstance(obj.base, TextureFile) else None
-    return base if alpha is None else np.concatenate([base, alpha[..., None]], axis=-1)
-
-
-def _needs_copy(obj: StageObject, data: ObjectData) -> bool:
-    """Whether the live network reads T as we have it, sRGB-encoded: no file says the same to viewers.
-
-    Before a MaterialX surface, it takes what the source's own graph gives.
-    """
-    if obj.surface == "mtlx":
-        return False
-    if isinstance(obj.base, TextureFile):
-        return obj.base.needs_copy or bool(data.repaired)
-    return isinstance(obj.base, DisplayColor)
-
-
-def _files(textures: Textures) -> list[str]:
-    """What was written for an object, as the style layer names it."""
-    own = textures.base if textures.base_is_encoded else None
-    return [path for path in (textures.style, own, textures.baked) if path]
-
-
-def _network(obj: StageObject, asked: Network) -> Network:
-    """Storm drops a prim whose MaterialX network reads a UDIM set, so that gets the bake alone."""
-    return "preview" if obj.tiles else asked
-
-
-def _is_float(obj: StageObject) -> bool:
-    return isinstance(obj.base, TextureFile | GraphColor) and obj.base.bit_depth in ("half", "float")
 
 
 def _seed(run: dict[str, Any], seeds: Sequence[int]) -> int:
