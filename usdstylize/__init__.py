@@ -32,9 +32,10 @@ from usdstylize.options import Options
 from usdstylize.results import ObjectResult, Observer, Plan, RunResult
 
 if TYPE_CHECKING:
+    from usdstylize.author.checks import VerifyReport
     from usdstylize.author.select import select
     from usdstylize.author.session import hide_in_session, show_in_session
-    from usdstylize.author.verify import VerifyReport, verify
+    from usdstylize.author.verify import verify
     from usdstylize.objects import Skipped, StageContents, StageObject
     from usdstylize.pipeline import inspect, stylize
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pxr import Ar, Sdf, Tf, Usd, UsdUtils, UsdValidation
 
+from usdstylize.author.checks import Check
 from usdstylize.author.disk import told
 from usdstylize.author.layers import temporary_name
 from usdstylize.author.tiles import add_lost_tiles
-from usdstylize.author.verify import Check
 from usdstylize.errors import OutputError
 from usdstylize.stage.opening import first_sentence, quiet
 from usdstylize.stage.udim import is_udim, resolve_tiles

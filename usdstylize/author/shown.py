@@ -1,0 +1,158 @@
+"""Is what viewers compute what was optimised? Live network and bake against clamp(T + strength · T_S)."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pxr import Sdf, Usd, UsdShade
+
+from usdstylize import stage as reading
+from usdstylize.author.bake import bake_wrap, combine
+from usdstylize.author.checks import Check, as_written
+from usdstylize.author.live_check import live_color
+from usdstylize.author.material import VARIANT_SET
+from usdstylize.author.provenance import Provenance, read_run
+from usdstylize.author.shared_checks import left_behind
+from usdstylize.encoding import srgb_to_linear
+from usdstylize.errors import MaterialError, OutputError
+from usdstylize.objects import StageContents, StageObject
+
+__all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "check_shown"]
+
+LIVE_TOLERANCE = 0.002
+"""Largest difference of the live network from clamp(T + strength · T_S), linear."""
+BAKE_TOLERANCE = 0.008
+"""The same for the bake, which is rounded to 8 bits."""
+_ALL_PURPOSES = ("default", "render", "proxy")
+
+
+def check_shown(
+    stage: Usd.Stage,
+    materials: list[tuple[str, Sdf.PrimSpec]],
+    provenance: Provenance,
+    style_path: Path,
+    heroes: Sequence[str],
+) -> list[Check]:
+    """For each object and style: is what viewers compute what was optimised?"""
+    checks: list[Check] = []
+    owners = tuple(owner for owner, _ in materials if stage.GetPrimAtPath(owner))
+    textures = style_path.parent / style_path.name.removesuffix(".usda")
+    read: dict[tuple[float | None, str], StageContents] = {}
+    for owner, spec in materials:
+        for style, record in provenance.styles.items():
+            if spec.name not in record.objects:
+                continue
+            subject = f"{owner} ({style})"
+            with as_written(checks, "live", subject), np.errstate(all="ignore"):
+                facts = _facts(textures / style, spec.name)
+                frame = facts.get("frame")
+                ocio = facts.get("ocio") or (facts["base"].get("color_space") or {}).get("ocio", "")
+                if (frame, ocio) not in read:
+                    read[frame, ocio] = reading.discover(
+                        provenance.source,
+                        mask=owners,
+                        purposes=_ALL_PURPOSES,
+                        frame=frame,
+                        earlier_heroes=heroes,
+                        ocio=Path(ocio) if ocio else None,
+                    )
+                contents = read[frame, ocio]
+                obj = _source_object(contents, owner)
+                for place in left_behind(stage, contents, obj):
+                    detail = f"It does not share the style of {owner} in {style}; run again with --force."
+                    checks.append(Check("instances", place, False, detail))
+                strength, folder = float(facts["strength"]), textures / style / spec.name
+                checks += _compare(stage, contents, obj, spec.path, style, strength, folder, subject)
+    return checks
+
+
+def _facts(textures: Path, name: str) -> dict[str, Any]:
+    """What run.json says of an object. Raises OutputError where it says nothing."""
+    written = read_run(textures).get("written", {})
+    if name not in written:
+        raise OutputError(
+            f"{textures / 'run.json'} is missing or says nothing of {name}; run again with --force."
+        )
+    return dict(written[name])
+
+
+def _source_object(contents: StageContents, path: str) -> StageObject:
+    for found in contents.objects:
+        if found.path == path:
+            return found
+    for skipped in contents.skipped:
+        if skipped.path == path:
+            raise MaterialError(skipped.reason)
+    raise MaterialError(f"{path} is not on the source stage any more; run again.")
+
+
+def _compare(
+    stage: Usd.Stage,
+    contents: StageContents,
+    obj: StageObject,
+    material: Sdf.Path,
+    style: str,
+    strength: float,
+    folder: Path,
+    subject: str,
+) -> Iterator[Check]:
+    """``folder`` holds the object's TS.exr."""
+    references = []
+    bases = reading.load(contents, obj).bases
+    for base, tile in zip(bases, obj.tiles or [None], strict=True):
+        name = "TS.exr" if tile is None else f"TS.{tile}.exr"
+        offset = reading.read_image(str(folder / name))
+        references.append(srgb_to_linear(combine(base, offset, strength, bake_wrap(obj))))
+    size = (references[0].shape[1], references[0].shape[0])
+
+    def difference(*images: Any) -> float:
+        pairs = zip(images, references, strict=True)
+        return max(float(np.abs(image - reference).max()) for image, reference in pairs)
+
+    session = stage.GetSessionLayer()
+    with Usd.EditContext(stage, session):
+        stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET).SetVariantSelection(style)
+        shown = UsdShade.Material.Get(stage, material)
+        dial = shown.GetInput("strength")
+        if dial:
+            # An artist may have turned the dial since: the bake cannot follow, the check must.
+            dial.Set(strength)
+    try:
+        live = shown.GetSurfaceOutput("mtlx")
+        if live and live.HasConnectedSource():
+            time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
+            error = difference(live_color(shown, obj, stage.GetPrimAtPath(obj.path), bases[0], size, time))
+            yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
+        texture = _baked_texture(shown)
+        if texture is not None:
+            error = difference(*_read_baked(texture, obj.tiles))
+            yield Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
+    finally:
+        session.Clear()
+
+
+def _baked_texture(material: UsdShade.Material) -> UsdShade.Shader | None:
+    surface = material.ComputeSurfaceSource()[0]
+    item = surface.GetInput("diffuseColor") if surface else None
+    for attribute in item.GetValueProducingAttributes() if item else ():
+        if attribute.GetPrim().GetName().startswith("StylizedBake"):
+            return UsdShade.Shader(attribute.GetPrim())
+    return None
+
+
+def _read_color(path: str) -> Any:
+    codes = reading.read_image(path)
+    return np.repeat(codes[..., :1], 3, axis=-1) if codes.shape[-1] < 3 else codes[..., :3]
+
+
+def _read_baked(texture: UsdShade.Shader, tiles: Sequence[int]) -> Iterator[Any]:
+    """What a UsdUVTexture of the bake hands on, linear, for each of its tiles."""
+    file, is_encoded = texture.GetInput("file").Get(), texture.GetInput("sourceColorSpace").Get() == "sRGB"
+    layer = texture.GetInput("file").GetAttr().GetPropertyStack()[0].layer
+    found = UsdShade.UdimUtils.ResolveUdimTilePaths(file.path, layer) if tiles else []
+    if [number for _, number in found] != [str(tile) for tile in tiles]:
+        raise MaterialError(f"{file.path} has not the tiles of the source's texture; run again with --force.")
+    for path in [path for path, _ in found] or [file.resolvedPath]:
+        codes = _read_color(path)
+        yield srgb_to_linear(codes) if is_encoded else codes
