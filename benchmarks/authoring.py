@@ -27,7 +27,7 @@ from rich.table import Table
 from scipy import ndimage
 
 from usdstylize import author, stage
-from usdstylize.author import bake, writer
+from usdstylize.author import bake, textures
 from usdstylize.objects import Losses, StyleTexture
 
 __all__ = ["Times", "build_stage", "main", "timed_authoring"]
@@ -145,9 +145,9 @@ def timed_authoring(root: Path, resolution: int) -> Times:
     times.objects = len(contents.objects)
     plan = author.plan(contents, "ink", output=None, force=False, resume=False)
     with (
-        patch.object(writer, "write_half", keep(bake.write_half)),
-        patch.object(writer, "write_baked", keep(bake.write_baked)),
-        patch.object(writer, "combine", times.wrap("combine", bake.combine)),
+        patch.object(textures, "write_half", keep(bake.write_half)),
+        patch.object(textures, "write_baked", keep(bake.write_baked)),
+        patch.object(textures, "combine", times.wrap("combine", bake.combine)),
         author.Writer(plan, contents, strength=1.0, network="both") as open_writer,
     ):
         for number, obj in enumerate(contents.objects):
