@@ -43,7 +43,9 @@ __all__ = [
 
 def note(text: str) -> None:
     """One line on stderr, unwrapped, so that a log can be searched for it."""
-    print(text, file=sys.stderr, flush=True)
+    # In one piece: objects that run side by side report from threads of their own.
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def show_json(value: Any) -> None:
