@@ -69,7 +69,7 @@ _FILES: dict[NetworkName, tuple[WeightFile, ...]] = {
     ),
     "draft": (
         WeightFile(
-            "draft_encoder.safetensors", "95d33851a86df1fd1f40667068fe7063a34e407c9a4346372695c779fdf0fd76"
+            "draft_encoder.safetensors", "8893984a8a09ebdba2813340616570511dee918bc2d31ec1302c12dfe04fc3cd"
         ),
     ),
 }

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from usdstylize import weights
 from usdstylize.encoders.clip import ClipResNet50
-from usdstylize.encoders.draft import DraftEncoder
+from usdstylize.encoders.draft import Architecture, DraftEncoder
 from usdstylize.encoders.vgg16 import Vgg16
 from usdstylize.options import EncoderName
 
-__all__ = ["ClipResNet50", "DraftEncoder", "Encoder", "Vgg16", "load_encoder", "precision"]
+__all__ = ["Architecture", "ClipResNet50", "DraftEncoder", "Encoder", "Vgg16", "load_encoder", "precision"]
 
 
 class Encoder(Protocol):
@@ -57,9 +57,6 @@ def load_encoder(
     elif name == "vgg16":
         model = Vgg16.from_file(path)
     else:
-        from safetensors.torch import load_file
-
-        model = DraftEncoder()
-        model.load_state_dict(load_file(path))
+        model = DraftEncoder.from_file(path)
     model = model.eval().requires_grad_(False)
     return model.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]

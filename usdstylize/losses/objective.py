@@ -13,6 +13,7 @@ from torch import Tensor
 
 from usdstylize.encoders import Encoder, load_encoder, precision
 from usdstylize.losses.content import content_loss
+from usdstylize.losses.keys import representatives
 from usdstylize.losses.nnfm import nnfm_loss, style_keys
 from usdstylize.losses.palette import palette_loss
 from usdstylize.objects import StyleSet
@@ -97,20 +98,20 @@ class Objective:
         self._content_background = (
             images[0] if method.content_on_background else torch.full_like(images[0], _CONTENT_BACKGROUND)
         )
-        self._keys = self._style_keys(images, torch.Generator().manual_seed(method.seed))
+        self._keys = self._style_keys(images, method.seed)
         # Smoothed features differ in their last digits only: they are matched in float32.
         matching = torch.float32 if self._style_encoder.smooth else self._dtype
         self._search_keys = [keys.to(matching) for keys in self._keys]
 
     @torch.no_grad()
-    def _style_keys(self, images: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
+    def _style_keys(self, images: Sequence[Tensor], seed: int) -> list[Tensor]:
         """Per layer (N, C) float32 unit vectors: the features of all style images, concatenated."""
         limit = -(-self.method.style_keys // len(images))
         per_image = []
         for image in images:
             layers = self._style_encoder(_channels_last(image[None]))
             if limit:
-                layers = [_subset(rows, limit, generator) for rows in layers]
+                layers = [representatives(rows, limit, seed) for rows in layers]
             per_image.append([style_keys(rows, smooth=self._style_encoder.smooth) for rows in layers])
         return [torch.cat(layer) for layer in zip(*per_image, strict=True)]
 
@@ -197,14 +198,6 @@ class Objective:
                 torch.cat([view[layer].rows + index * area for index, view in enumerate(positions)])
             )
         return result
-
-
-def _subset(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """At most ``count`` of the rows, drawn evenly."""
-    if len(rows) <= count:
-        return rows
-    chosen = torch.randperm(len(rows), generator=generator)[:count].sort().values
-    return rows[chosen.to(rows.device)]
 
 
 def cover_crop(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
