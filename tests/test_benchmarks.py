@@ -70,7 +70,7 @@ def style_of(*colors: tuple[float, float, float]) -> StyleSet:
     palette = np.array(colors, np.float32)
     stripes = palette[np.arange(128) // 8 % len(palette)]
     pixels = np.ascontiguousarray(np.broadcast_to(stripes, (128, 128, 3)))
-    return StyleSet("stripes", (StyleImage(Path("stripes.png"), pixels, ""),), palette, True)
+    return StyleSet("stripes", (StyleImage(Path("stripes.png"), pixels, ""),), palette)
 
 
 class Colors:

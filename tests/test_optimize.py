@@ -23,7 +23,7 @@ def stripes() -> StyleSet:
     """Two-coloured diagonal stripes: a style that nobody mistakes."""
     y, x = np.mgrid[0:128, 0:128]
     pixels = PALETTE[((x + y) // 8 % 2)]
-    return StyleSet("stripes", (StyleImage("stripes.png", pixels, ""),), PALETTE, False)
+    return StyleSet("stripes", (StyleImage("stripes.png", pixels, ""),), PALETTE)
 
 
 def describe(name: str = "World__Ball") -> StageObject:

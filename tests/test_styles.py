@@ -192,7 +192,6 @@ def test_kmeans_finds_flat_colours_exactly_most_frequent_first(tmp_path: Path) -
         warnings.simplefilter("error")
         style = load(tmp_path, clusters=3)
         assert styles.hex_colors(style.palette) == ("#faf00a", "#141ec8", "#c80a3c")
-        assert not style.palette_given
         # more clusters than colours: those there are, and no ConvergenceWarning
         assert styles.hex_colors(load(tmp_path, clusters=8).palette) == ("#faf00a", "#141ec8", "#c80a3c")
 
@@ -218,7 +217,6 @@ def test_kmeans_clusters_are_means_that_a_seed_repeats(tmp_path: Path) -> None:
 def test_a_palette_can_be_given(style_folder: Path, text: str, colors: tuple[str, ...]) -> None:
     style = load(style_folder, palette=text)
     assert styles.hex_colors(style.palette) == colors
-    assert style.palette_given
     assert style.palette.dtype == np.float32
 
 

@@ -26,7 +26,6 @@ __all__ = ["SIZES", "app", "architecture_of", "save_student"]
 SIZES: dict[str, Architecture] = {
     "small": Architecture(stem=16, width=48, blocks=(2, 1, 1)),
     "medium": Architecture(stem=24, width=64, blocks=(2, 1, 1)),
-    "deep": Architecture(stem=24, width=64, blocks=(3, 2, 2)),
     "large": Architecture(stem=32, width=80, blocks=(3, 2, 2)),
 }
 TeacherName = Literal["vgg16", "clip-rn50"]
@@ -41,7 +40,7 @@ def main(
     out: Path,
     teacher: TeacherName = "vgg16",
     weights: Path | None = None,
-    size: Literal["small", "medium", "deep", "large"] = "medium",
+    size: Literal["small", "medium", "large"] = "large",
     start_from: Path | None = None,
     steps: int = Recipe.steps,
     learning_rate: float = Recipe.learning_rate,

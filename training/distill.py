@@ -31,6 +31,7 @@ class Recipe:
     seed: int = 0
 
 
+@torch.backends.cudnn.flags(enabled=True, benchmark=True)  # every step has the same shapes
 def distill(
     teacher: Encoder,
     student: DraftEncoder,
@@ -49,7 +50,6 @@ def distill(
     student itself have made: there its mistakes are, and the teacher tells what is right.
     """
     torch.manual_seed(recipe.seed)
-    torch.backends.cudnn.benchmark = True  # every step has the same shapes
     student = student.to(device, memory_format=torch.channels_last).train()
     with torch.no_grad():
         sizes = [rows.float().square().mean().sqrt() for rows in teacher(bank.crops(32, recipe.size))]

@@ -391,8 +391,6 @@ class StyleSet:
     """A valid USD identifier, made from the folder's name; the variant's name."""
     images: tuple[StyleImage, ...]
     palette: Float32
-    palette_given: bool
-    """True where the artist gave the palette, False where k-means found it."""
 
     @property
     def primary(self) -> StyleImage:

@@ -100,7 +100,7 @@ def _style(
                 read=read,
             )
         else:
-            known[key] = replace(run.style, palette=palette, palette_given=True)
+            known[key] = replace(run.style, palette=palette)
     return known[key]
 
 

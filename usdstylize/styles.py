@@ -64,7 +64,7 @@ def from_files(
     """
     images = tuple(_read_image(path, read) for path in files)
     colors = _cluster_palette(images[0].pixels, clusters, seed) if palette is None else palette
-    return StyleSet(name=name, images=images, palette=colors, palette_given=palette is not None)
+    return StyleSet(name=name, images=images, palette=colors)
 
 
 def hex_colors(palette: Float32) -> tuple[str, ...]:

@@ -206,7 +206,6 @@ def encoding_of(word: str, header: ImageHeader) -> Literal["srgb", "linear"]:
     """How a file is read for a sourceColorSpace of raw, sRGB or auto, which asks the file."""
     if word == "raw":
         return "linear"
-        return "linear"
     if word == "sRGB":
         return "srgb"
     if header.gamma is not None:
