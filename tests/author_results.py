@@ -22,8 +22,8 @@ def texture(image: NDArray[np.float32]) -> StyleTexture:
     return StyleTexture((image,), 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
 
 
-def discover(root: Path, mask: Sequence[str] = ()) -> StageContents:
-    return stage.discover(root, mask=mask, purposes=("default", "render", "proxy"), frame=None)
+def discover(root: Path, mask: Sequence[str] = (), heroes: Sequence[str] = ()) -> StageContents:
+    return stage.discover(root, mask=mask, purposes=("default", "render", "proxy"), frame=None, heroes=heroes)
 
 
 def write_result(
@@ -31,6 +31,7 @@ def write_result(
     style: str = "ink",
     *,
     mask: Sequence[str] = (),
+    heroes: Sequence[str] = (),
     output: Path | None = None,
     force: bool = False,
     resume: bool = False,
@@ -44,7 +45,7 @@ def write_result(
 
     ``during`` surrounds the writing, not the reading.
     """
-    contents = discover(root, mask)
+    contents = discover(root, mask, heroes)
     plan = author.plan(contents, style, output=output, force=force, resume=resume)
     chosen = [obj for obj in contents.objects if not (resume and obj.name in plan.existing)]
     loaded = [(obj, stage.load(contents, obj)) for obj in chosen]
@@ -74,3 +75,9 @@ def bound(opened: Usd.Stage, path: str, purpose: str = "") -> str:
     """Path of the material that USD resolves for a prim."""
     prim = opened.GetPrimAtPath(path)
     return str(UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)[0].GetPath())
+
+
+def hold(result: Path) -> None:
+    """Our own checks and every validator find nothing."""
+    assert [str(check) for check in author.verify(result).failed] == []
+    assert problems(result) == []

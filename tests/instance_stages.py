@@ -8,6 +8,11 @@ from conftest import define_material, define_quad
 from PIL import Image
 from pxr import Sdf, Usd, UsdGeom, UsdShade
 
+LOOKS = "/World/StylizedLooks"
+QUADS = ["/World/A1/Geo/Quad", "/World/A2/Geo/Quad", "/World/A3/Geo/Quad",
+         "/World/B1/Inner/Geo/Quad", "/World/B2/Inner/Geo/Quad"]  # fmt: skip
+"""The quads of `make_shot`, through whichever instance."""
+
 
 def new_stage(folder: Path, name: str, root: str) -> Usd.Stage:
     """A stage of ours with a default prim, beside ``textures/color.png``."""
@@ -71,3 +76,29 @@ def make_shot(folder: Path) -> Path:
     add_instances(stage, outer, ["/World/B1", "/World/B2"])
     stage.Save()
     return folder / "shot.usda"
+
+
+def make_two_looks(folder: Path) -> Path:
+    """``shot.usda``: three instances of one asset, the second of them in another material from outside."""
+    asset = make_asset(folder, bound=False)
+    stage = new_stage(folder, "shot.usda", "/World")
+    add_instances(stage, asset, ["/World/A1", "/World/A2", "/World/A3"])
+    for name, looks in (("Red", ["A1", "A3"]), ("Blue", ["A2"])):
+        material = define_material(stage, f"/World/Looks/{name}", "./textures/color.png")
+        for place in looks:
+            UsdShade.MaterialBindingAPI.Apply(stage.GetPrimAtPath(f"/World/{place}")).Bind(material)
+    stage.Save()
+    return folder / "shot.usda"
+
+
+def edit(root: Path) -> Usd.Stage:
+    return Usd.Stage.Open(str(root))
+
+
+def shared(opened: Usd.Stage) -> list[list[str]]:
+    """The instances of each prototype."""
+    found = [
+        sorted(str(prim.GetPath()) for prim in prototype.GetInstances() if not prim.IsInPrototype())
+        for prototype in opened.GetPrototypes()
+    ]
+    return sorted(filter(None, found))

@@ -3,43 +3,26 @@
 from pathlib import Path
 
 import pytest
-from author_results import bound, discover, offsets, problems, texture, write_result
+from author_results import bound, discover, hold, write_result
 from conftest import define_material, define_quad, unchanged
 from instance_stages import (
+    LOOKS,
+    QUADS,
     add_instances,
     add_point_instancer,
+    edit,
     make_asset,
     make_outer,
     make_shot,
+    make_two_looks,
     new_stage,
+    shared,
 )
 from pxr import Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize import Options, author, cli, stage, stylize
+from usdstylize import Options, author, stylize
 from usdstylize.author.provenance import read_layer
 from usdstylize.errors import MaterialError, OutputError
-
-LOOKS = "/World/StylizedLooks"
-QUADS = ["/World/A1/Geo/Quad", "/World/A2/Geo/Quad", "/World/A3/Geo/Quad",
-         "/World/B1/Inner/Geo/Quad", "/World/B2/Inner/Geo/Quad"]  # fmt: skip
-
-
-def edit(root: Path) -> Usd.Stage:
-    return Usd.Stage.Open(str(root))
-
-
-def shared(opened: Usd.Stage) -> list[list[str]]:
-    """The instances of each prototype."""
-    found = [
-        sorted(str(prim.GetPath()) for prim in prototype.GetInstances() if not prim.IsInPrototype())
-        for prototype in opened.GetPrototypes()
-    ]
-    return sorted(filter(None, found))
-
-
-def hold(result: Path) -> None:
-    assert [str(check) for check in author.verify(result).failed] == []
-    assert problems(result) == []
 
 
 def test_instances_stay_instances_of_as_many_prototypes(tmp_path: Path) -> None:
@@ -219,15 +202,7 @@ def test_a_binding_stronger_than_descendants_is_overruled_in_every_instance(
 
 
 def test_two_looks_of_one_prototype_are_two_materials(tmp_path: Path) -> None:
-    asset = make_asset(tmp_path, bound=False)
-    source = new_stage(tmp_path, "shot.usda", "/World")
-    add_instances(source, asset, ["/World/A1", "/World/A2", "/World/A3"])
-    for name, looks in (("Red", ["A1", "A3"]), ("Blue", ["A2"])):
-        material = define_material(source, f"/World/Looks/{name}", "./textures/color.png")
-        for place in looks:
-            UsdShade.MaterialBindingAPI.Apply(source.GetPrimAtPath(f"/World/{place}")).Bind(material)
-    source.Save()
-    result = write_result(tmp_path / "shot.usda")
+    result = write_result(make_two_looks(tmp_path))
     opened = edit(result)
     assert shared(opened) == [["/World/A1", "/World/A3"], ["/World/A2"]]
     assert bound(opened, "/World/A3/Geo/Quad") == f"{LOOKS}/World__A1__Geo__Quad"
@@ -333,72 +308,6 @@ def test_a_package_holds_the_instances(tmp_path: Path) -> None:
     for path in QUADS:
         look = bound(opened, path)
         assert UsdShade.Material.Get(opened, look).GetPrim().GetVariantSets().HasVariantSet("style"), path
-
-
-def test_a_hero_leaves_the_others_sharing(tmp_path: Path, style_folder: Path) -> None:
-    shot = make_shot(tmp_path)
-    options = Options(preset="draft", device="cpu", texture_resolution=16, iterations=1)
-    stylize(shot, style_folder, Options(**{**vars(options), "per_instance": ("/World/A1",)}))
-    result = tmp_path / "shot.stylized.usda"
-    opened = edit(result)
-    assert not opened.GetPrimAtPath("/World/A1").IsInstance()
-    assert shared(opened) == [["/World/A2", "/World/A3"], ["/World/B1", "/World/B2"]]
-    assert bound(opened, "/World/A1/Geo/Quad") == f"{LOOKS}/World__A1__Geo__Quad"
-    for path in QUADS[1:]:
-        assert bound(opened, path) == f"{LOOKS}/World__A2__Geo__Quad"
-    hold(result)
-    # A later run knows the heroes of the result.
-    done = stylize(shot, style_folder, Options(**{**vars(options), "resume": True}))
-    assert [found.status for found in done.objects] == ["kept", "kept", "kept"]
-    assert done.problems == ()
-
-
-def test_a_hero_chosen_later_takes_its_own_style(tmp_path: Path) -> None:
-    shot = make_shot(tmp_path)
-    write_result(shot, "ink", seed=1)
-    contents = stage.discover(shot, heroes=["/World/A1"])
-    plan = author.plan(contents, "ink", output=None, force=True, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
-        for number, obj in enumerate(contents.objects):
-            writer.write_object(obj, stage.load(contents, obj), texture(offsets(10 + number)))
-        result = writer.commit({"seed": 0})
-    opened = edit(result)
-    assert bound(opened, "/World/A1/Geo/Quad") == f"{LOOKS}/World__A1__Geo__Quad"
-    for path in QUADS[1:]:
-        assert bound(opened, path) == f"{LOOKS}/World__A2__Geo__Quad", path
-    hold(result)
-    assert author.select(result, "original", ["/World/A1"]) == 1
-    look = opened.GetPrimAtPath(f"{LOOKS}/World__A2__Geo__Quad")
-    assert look.GetVariantSet("style").GetVariantSelection() == "ink"
-
-
-def test_what_a_hero_holds_goes_on_sharing(tmp_path: Path) -> None:
-    """/World/B1 is taken out after a first run; the instance within it stays one."""
-    shot = make_shot(tmp_path)
-    write_result(shot, "ink", seed=1)
-    contents = stage.discover(shot, heroes=["/World/B1"])
-    plan = author.plan(contents, "gouache", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
-        for number, obj in enumerate(contents.objects):
-            writer.write_object(obj, stage.load(contents, obj), texture(offsets(20 + number)))
-        result = writer.commit({"seed": 0})
-    opened = edit(result)
-    assert bound(opened, "/World/B1/Board") == f"{LOOKS}/World__B1__Board"
-    assert bound(opened, "/World/B2/Board") == f"{LOOKS}/World__B2__Board"
-    assert opened.GetPrimAtPath("/World/B1/Inner").IsInstance()
-    for path in QUADS:
-        assert bound(opened, path) == f"{LOOKS}/World__A1__Geo__Quad", path
-    hold(result)
-
-
-def test_the_command_line_takes_heroes(
-    tmp_path: Path, style_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shot = make_shot(tmp_path)
-    assert cli.run(["inspect", str(shot), "--per-instance", "/World/A1,/World/A2"]) == 0
-    shown = capsys.readouterr().out
-    assert "/World/A2/Geo/Quad" in shown
-    assert "/World/A3/Geo/Quad" in shown
 
 
 def test_a_class_of_the_source_in_our_place_costs_its_objects(tmp_path: Path) -> None:

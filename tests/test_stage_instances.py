@@ -11,6 +11,7 @@ from instance_stages import (
     make_asset,
     make_outer,
     make_shot,
+    make_two_looks,
     new_stage,
 )
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
@@ -93,15 +94,7 @@ def test_what_is_no_instance_is_refused_as_a_hero(tmp_path: Path, hero: str) -> 
 
 
 def test_instances_bound_to_other_materials_from_outside_are_objects_each(tmp_path: Path) -> None:
-    asset = make_asset(tmp_path, bound=False)
-    stage = new_stage(tmp_path, "shot.usda", "/World")
-    add_instances(stage, asset, ["/World/A1", "/World/A2", "/World/A3"])
-    for name, looks in (("Red", ["A1", "A3"]), ("Blue", ["A2"])):
-        material = define_material(stage, f"/World/Looks/{name}", "./textures/color.png")
-        for place in looks:
-            UsdShade.MaterialBindingAPI.Apply(stage.GetPrimAtPath(f"/World/{place}")).Bind(material)
-    stage.Save()
-    contents = reading.discover(tmp_path / "shot.usda")
+    contents = reading.discover(make_two_looks(tmp_path))
     assert [(found.path, found.material_path, found.instances) for found in contents.objects] == [
         ("/World/A1/Geo/Quad", "/World/Looks/Red", ("/World/A1", "/World/A3")),
         ("/World/A2/Geo/Quad", "/World/Looks/Blue", ("/World/A2",)),
