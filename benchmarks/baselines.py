@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize.author.bake import resample
+from usdstylize.base_colors import Wrap
 from usdstylize.losses.objective import cover_crop
-from usdstylize.objects import ObjectData, StyleSet, Wrap
+from usdstylize.objects import ObjectData, StyleSet
 
 __all__ = ["baselines"]
 

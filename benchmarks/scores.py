@@ -18,8 +18,9 @@ from benchmarks.judge_network import FeatureNetwork
 from benchmarks.measures import palette_difference, pearson, seam_ratio
 from usdstylize import atlas, render
 from usdstylize.author.bake import combine
+from usdstylize.base_colors import Wrap
 from usdstylize.losses.objective import cover_crop
-from usdstylize.objects import Mesh, ObjectData, StyleSet, Wrap
+from usdstylize.objects import Mesh, ObjectData, StyleSet
 from usdstylize.options import PRESETS
 
 __all__ = [

@@ -26,8 +26,8 @@ from scipy import ndimage
 from benchmarks.memory import peak_bytes
 from usdstylize import atlas
 from usdstylize.author.bake import combine, write_baked, write_half
+from usdstylize.base_colors import TextureFile, Wrap
 from usdstylize.encoding import srgb_to_linear
-from usdstylize.objects import TextureFile, Wrap
 from usdstylize.stage.base_color import read_base_color
 
 __all__ = ["main"]

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from usdstylize import atlas
-from usdstylize.objects import Wrap
+from usdstylize.base_colors import Wrap
 
 REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")
 CLAMP: tuple[Wrap, Wrap] = ("clamp", "clamp")

@@ -13,8 +13,8 @@ from conftest import define_material, define_quad, digests, unchanged
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
 from usdstylize import author, stage
+from usdstylize.base_colors import ConstantColor
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.objects import ConstantColor
 
 LOOKS = "/World/StylizedLooks"
 

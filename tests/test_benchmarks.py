@@ -20,9 +20,10 @@ from benchmarks.results import read_result, read_style
 from benchmarks.scores import Scores, judge_cameras, match_distance, quality, style_rows
 from usdstylize import styles
 from usdstylize.author.bake import combine
+from usdstylize.base_colors import Wrap
 from usdstylize.errors import WeightsError
 from usdstylize.losses import objective
-from usdstylize.objects import Mesh, ObjectData, StyleImage, StyleSet, Wrap
+from usdstylize.objects import Mesh, ObjectData, StyleImage, StyleSet
 from usdstylize.render import EmbreeVisibility, look_at
 
 SAMPLES = Path(__file__).parents[1] / "sample_stages"

@@ -13,8 +13,9 @@ from pxr import Kind, Usd, UsdGeom, UsdShade
 from test_optimize import METHOD, PALETTE, ball, describe, stripes
 
 from usdstylize import Options, author, inspect, optimize, stage
+from usdstylize.base_colors import TextureFile
 from usdstylize.encoding import linear_to_srgb
-from usdstylize.objects import Losses, StageContents, StyleTexture, TextureFile
+from usdstylize.objects import Losses, StageContents, StyleTexture
 
 TILES = {1001: (200, 40, 30), 1002: (20, 160, 40), 1012: (30, 60, 190)}
 

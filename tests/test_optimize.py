@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from usdstylize import encoding, optimize
+from usdstylize.base_colors import ConstantColor
 from usdstylize.encoders import ClipResNet50
 from usdstylize.errors import MeshError, OptionsError
 from usdstylize.losses import objective
-from usdstylize.objects import ConstantColor, Mesh, ObjectData, StageObject, StyleImage, StyleSet
+from usdstylize.objects import Mesh, ObjectData, StageObject, StyleImage, StyleSet
 from usdstylize.options import PRESETS, Options, resolve
 
 METHOD = dataclasses.replace(

@@ -16,8 +16,9 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 import usdstylize
 from usdstylize import author
 from usdstylize import stage as reading
+from usdstylize.base_colors import TextureFile
 from usdstylize.errors import StageError
-from usdstylize.objects import ObjectData, StageObject, TextureFile
+from usdstylize.objects import ObjectData, StageObject
 
 Array = NDArray[np.float64]
 Edit = Callable[[Usd.Stage], None]

@@ -16,8 +16,9 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
 from usdstylize import stage as reading
+from usdstylize.base_colors import TextureFile
 from usdstylize.errors import TextureError
-from usdstylize.objects import ObjectData, StageObject, TextureFile
+from usdstylize.objects import ObjectData, StageObject
 
 Array = NDArray[Any]
 HEIGHT, WIDTH = 5, 7

@@ -13,7 +13,8 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
 from usdstylize import stage as reading
-from usdstylize.objects import ConstantColor, DisplayColor, ObjectData, StageObject, TextureFile, UVTransform
+from usdstylize.base_colors import ConstantColor, DisplayColor, TextureFile, UVTransform
+from usdstylize.objects import ObjectData, StageObject
 
 Edit = Callable[[Usd.Stage], None]
 LOOK = "/World/Looks/Paint"

@@ -12,15 +12,8 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 from usdstylize import stage as reading
-from usdstylize.objects import (
-    ConstantColor,
-    DisplayColor,
-    GraphColor,
-    ObjectData,
-    StageObject,
-    TextureFile,
-    UVTransform,
-)
+from usdstylize.base_colors import ConstantColor, DisplayColor, GraphColor, TextureFile, UVTransform
+from usdstylize.objects import ObjectData, StageObject
 
 LOOK = "/World/Looks/Paint"
 A, MIX = From("A"), From("Mix")

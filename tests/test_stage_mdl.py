@@ -11,7 +11,8 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 from usdstylize import stage as reading
-from usdstylize.objects import ConstantColor, StageObject, TextureFile
+from usdstylize.base_colors import ConstantColor, TextureFile
+from usdstylize.objects import StageObject
 
 
 def decode(code: float) -> float:

@@ -16,8 +16,9 @@ from scipy.sparse.csgraph import connected_components
 
 from usdstylize import atlas
 from usdstylize import stage as reading
+from usdstylize.base_colors import ConstantColor, DisplayColor
 from usdstylize.encoding import srgb_to_linear
-from usdstylize.objects import ConstantColor, DisplayColor, ObjectData, StageObject
+from usdstylize.objects import ObjectData, StageObject
 
 RED = (0.6, 0.1, 0.05)
 

@@ -9,7 +9,7 @@ from conftest import build_tiny_stage
 from pxr import Gf, Sdf, Usd, UsdShade
 
 from usdstylize import stage as reading
-from usdstylize.objects import UVTransform
+from usdstylize.base_colors import UVTransform
 
 Step = tuple[tuple[float, float], float, tuple[float, float]]
 

@@ -11,7 +11,7 @@ from embreex.mesh_construction import TriangleMesh
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from usdstylize.objects import Wrap
+from usdstylize.base_colors import Wrap
 
 __all__ = ["covered_texels", "dilate", "rasterize", "rasterize_vertex_colors", "udim_tiles"]
 

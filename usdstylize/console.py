@@ -12,16 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from usdstylize import weights
-from usdstylize.objects import (
-    BaseColor,
-    ConstantColor,
-    GraphColor,
-    ObjectSettings,
-    Skipped,
-    StageContents,
-    StageObject,
-    TextureFile,
-)
+from usdstylize.base_colors import BaseColor, ConstantColor, GraphColor, TextureFile
+from usdstylize.objects import ObjectSettings, Skipped, StageContents, StageObject
 from usdstylize.results import Plan, RunResult, plain
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize.objects import Wrap
+from usdstylize.base_colors import Wrap
 
 __all__ = ["VALUES_AT_ONCE", "resample", "sample"]
 

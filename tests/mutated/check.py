@@ -20,8 +20,9 @@ from mutated.case import Case, faults
 from mutated.damage import build_result, damage, judged, trials
 from mutated.scenes import build_scenes
 from usdstylize import Options, atlas, author, stage
+from usdstylize.base_colors import DisplayColor, GraphColor, TextureFile
 from usdstylize.errors import InputError, ObjectError, OutputError, StageError
-from usdstylize.objects import DisplayColor, GraphColor, ObjectData, StageContents, StageObject, TextureFile
+from usdstylize.objects import ObjectData, StageContents, StageObject
 from usdstylize.stage import loading
 from usdstylize.stage.opening import open_stage, quiet
 

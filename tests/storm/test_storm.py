@@ -20,7 +20,8 @@ from pxr import Gf, Sdf, UsdGeom, UsdShade
 
 import usdstylize
 from usdstylize import author, stage
-from usdstylize.objects import DisplayColor, Losses, ObjectData, StageObject, StyleTexture
+from usdstylize.base_colors import DisplayColor
+from usdstylize.objects import Losses, ObjectData, StageObject, StyleTexture
 
 from .storm_python import STORM_PYTHON
 from .storm_scenes import (

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pxr import Gf, Usd, UsdGeom, UsdSkel
 
 from usdstylize import stage as reading
-from usdstylize.objects import ConstantColor, DisplayColor
+from usdstylize.base_colors import ConstantColor, DisplayColor
 
 from .storm_scenes import Paint, make_stage, write_image
 from .test_storm import (

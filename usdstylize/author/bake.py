@@ -10,8 +10,9 @@ import numpy as np
 import OpenImageIO as oiio
 from numpy.typing import NDArray
 
+from usdstylize.base_colors import Wrap
 from usdstylize.errors import OutputError
-from usdstylize.objects import StageObject, Wrap
+from usdstylize.objects import StageObject
 from usdstylize.sampling import VALUES_AT_ONCE, resample
 
 __all__ = ["bake_wrap", "combine", "write_baked", "write_half"]

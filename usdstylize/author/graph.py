@@ -12,7 +12,7 @@ from typing import Any
 from pxr import Gf, Sdf
 
 from usdstylize.author.specs import add_node_graph, add_shader
-from usdstylize.objects import UVTransform, Wrap
+from usdstylize.base_colors import UVTransform, Wrap
 
 __all__ = ["TYPES", "Graph"]
 

@@ -4,8 +4,9 @@ import numpy as np
 from pxr import Gf, Sdf
 
 from usdstylize.author.graph import Graph
+from usdstylize.base_colors import ConstantColor, TextureFile
 from usdstylize.encoding import LUMINANCE, linear_to_srgb
-from usdstylize.objects import ConstantColor, StageObject, TextureFile
+from usdstylize.objects import StageObject
 
 __all__ = ["write_base_color", "write_stylized_color"]
 

@@ -6,9 +6,10 @@ from pxr import Usd, UsdShade
 
 from usdstylize.author.mtlx import STYLIZED_GRAPH
 from usdstylize.author.surface import DIFFUSE_SHARE, SURFACE_ID
+from usdstylize.base_colors import DisplayColor
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import MaterialError
-from usdstylize.objects import DisplayColor, StageObject
+from usdstylize.objects import StageObject
 from usdstylize.sampling import resample
 from usdstylize.stage.inputs import shader_id
 from usdstylize.stage.materialx import BASE_INPUTS, constant_primvars, evaluate_graph

@@ -19,8 +19,9 @@ from usdstylize.author.source import SourceInput, Texture, read_inputs
 from usdstylize.author.specs import Node, add_input, add_output, add_shader, prim_spec
 from usdstylize.author.surface import write_surface
 from usdstylize.author.textures import Textures
+from usdstylize.base_colors import TextureFile
 from usdstylize.errors import MaterialError
-from usdstylize.objects import StageObject, TextureFile
+from usdstylize.objects import StageObject
 from usdstylize.options import Network
 
 __all__ = [

@@ -9,7 +9,7 @@ from pxr import Gf, Sdf
 from usdstylize.author.paths import anchored
 from usdstylize.author.source import Constant, SourceInput, Texture
 from usdstylize.author.specs import Node, add_input, add_shader
-from usdstylize.objects import UVTransform
+from usdstylize.base_colors import UVTransform
 
 __all__ = ["TYPES", "coordinates", "write_preview_inputs"]
 

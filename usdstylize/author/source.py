@@ -6,8 +6,8 @@ from typing import Any
 
 from pxr import Usd, UsdShade
 
+from usdstylize.base_colors import ConstantColor, UVTransform, Wrap
 from usdstylize.errors import ObjectError
-from usdstylize.objects import ConstantColor, UVTransform, Wrap
 from usdstylize.stage.inputs import input_value, numbers, producing_shader, shader_id
 from usdstylize.stage.textures import read_texture, read_uv_source
 

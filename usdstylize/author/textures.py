@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from usdstylize.author.bake import bake_wrap, combine, write_baked, write_half
 from usdstylize.author.paths import anchored
+from usdstylize.base_colors import DisplayColor, GraphColor, TextureFile
 from usdstylize.encoding import srgb_to_linear
-from usdstylize.objects import DisplayColor, GraphColor, ObjectData, StageObject, StyleTexture, TextureFile
+from usdstylize.objects import ObjectData, StageObject, StyleTexture
 from usdstylize.options import Network
 from usdstylize.stage.images import read_alpha
 

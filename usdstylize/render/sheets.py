@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize import atlas
+from usdstylize.base_colors import Wrap
 from usdstylize.errors import MeshError
-from usdstylize.objects import Mesh, ObjectData, StageObject, Wrap
+from usdstylize.objects import Mesh, ObjectData, StageObject
 
 __all__ = ["Assembly", "Sheet", "assemble", "normalize", "one_sheet"]
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usdstylize.objects import Wrap
+from usdstylize.base_colors import Wrap
 
 __all__ = ["Taps", "find_taps", "level_rows", "level_sizes", "mip_table", "sample"]
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize import atlas
+from usdstylize.base_colors import TextureFile
 from usdstylize.encoding import LUMINANCE, linear_to_srgb, srgb_to_linear
 from usdstylize.errors import TextureError
-from usdstylize.objects import TextureFile
 from usdstylize.stage.colorspaces import to_linear
 from usdstylize.stage.images import MAX_CODE, read_codes
 

@@ -13,9 +13,9 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 from pxr import Gf, Sdf, Usd
 
+from usdstylize.base_colors import ColorSpace
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import StageError, TextureError
-from usdstylize.objects import ColorSpace
 
 __all__ = [
     "NO_SPACE",

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pxr import Sdf, Tf, Usd
 
+from usdstylize.base_colors import TextureFile
 from usdstylize.errors import InputError, MeshError, ObjectError, StageError, one_line
-from usdstylize.objects import Mesh, Skipped, StageContents, StageObject, TextureFile
+from usdstylize.objects import Mesh, Skipped, StageContents, StageObject
 from usdstylize.options import Unit
 from usdstylize.stage.bindings import FaceSet, face_sets
 from usdstylize.stage.colorspaces import use_ocio

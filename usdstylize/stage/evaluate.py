@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdShade
 
+from usdstylize.base_colors import ConstantColor, Wrap
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.objects import ConstantColor, Wrap
 from usdstylize.stage.inputs import input_value, numbers, producer, producing_shader, shader_id
 from usdstylize.stage.nodes import COMPONENTS, OPERATIONS, color_to_linear, to_components
 from usdstylize.stage.placement import Placement, gltf_placement, placed, read_placement

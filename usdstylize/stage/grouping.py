@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from pxr import Kind, Sdf, Usd
 
-from usdstylize.objects import DisplayColor, GraphColor, StageObject, TextureFile
+from usdstylize.base_colors import DisplayColor, GraphColor, TextureFile
+from usdstylize.objects import StageObject
 from usdstylize.options import Unit
 
 __all__ = ["group_objects"]

@@ -15,8 +15,8 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 from PIL import Image
 
+from usdstylize.base_colors import Wrap
 from usdstylize.errors import TextureError
-from usdstylize.objects import Wrap
 from usdstylize.stage.assets import local_file, package_stamp, suffix
 from usdstylize.stage.channels import Layer, choose_layer
 

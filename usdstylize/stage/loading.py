@@ -7,17 +7,10 @@ from numpy.typing import NDArray
 from pxr import Tf, Usd, UsdGeom
 
 from usdstylize import atlas
+from usdstylize.base_colors import ConstantColor, DisplayColor, GraphColor, TextureFile
 from usdstylize.encoding import linear_to_srgb, srgb_to_linear
 from usdstylize.errors import MeshError, StageError
-from usdstylize.objects import (
-    ConstantColor,
-    DisplayColor,
-    GraphColor,
-    ObjectData,
-    StageContents,
-    StageObject,
-    TextureFile,
-)
+from usdstylize.objects import ObjectData, StageContents, StageObject
 from usdstylize.stage.base_color import read_base_color
 from usdstylize.stage.bindings import face_sets
 from usdstylize.stage.colorspaces import linear_rec709, use_ocio

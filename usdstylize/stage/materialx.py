@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Usd, UsdShade
 
+from usdstylize.base_colors import BaseColor, ConstantColor, GraphColor, TextureFile, UVTransform, Wrap
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.objects import BaseColor, ConstantColor, GraphColor, TextureFile, UVTransform, Wrap
 from usdstylize.stage.evaluate import ImageRead, evaluate
 from usdstylize.stage.images import read_header, read_image
 from usdstylize.stage.inputs import frozen, input_value, producer, producing_shader, shader_id

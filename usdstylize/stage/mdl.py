@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 import numpy as np
 from pxr import Sdf, Usd, UsdGeom, UsdShade
 
+from usdstylize.base_colors import ConstantColor, TextureFile, UVTransform
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.objects import ConstantColor, TextureFile, UVTransform
 from usdstylize.stage.images import read_header
 from usdstylize.stage.inputs import frozen, input_value, numbers, producer
 from usdstylize.stage.primvars import find_primvar, transform_uvs, uv_primvars

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Usd, UsdShade
 
+from usdstylize.base_colors import UVTransform
 from usdstylize.errors import MaterialError
-from usdstylize.objects import UVTransform
 from usdstylize.stage.inputs import input_value, numbers, producer, producing_shader, shader_id
 
 __all__ = ["Placement", "as_transform", "gltf_placement", "placed", "read_placement"]

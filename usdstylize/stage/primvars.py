@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdGeom
 
+from usdstylize.base_colors import UVTransform
 from usdstylize.errors import MeshError
-from usdstylize.objects import UVTransform
 from usdstylize.stage.arrays import read_floats, read_integers
 from usdstylize.stage.geometry import Geometry
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pxr import Usd, UsdShade
 
+from usdstylize.base_colors import BaseColor, ConstantColor, DisplayColor, UVTransform
 from usdstylize.errors import MaterialError, ObjectError
-from usdstylize.objects import BaseColor, ConstantColor, DisplayColor, Surface, UVTransform
+from usdstylize.objects import Surface
 from usdstylize.stage.bindings import bound_materials
 from usdstylize.stage.colorspaces import linear_rec709
 from usdstylize.stage.contexts import only_for_renderers, surface_contexts

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from pxr import Ar, Sdf, Tf, Usd, UsdShade
 
+from usdstylize.base_colors import GraphColor, TextureFile
 from usdstylize.errors import TextureError
-from usdstylize.objects import FileHash, GraphColor, StageObject, TextureFile
+from usdstylize.objects import FileHash, StageObject
 from usdstylize.stage.assets import hash_file
 from usdstylize.stage.mtlx_layers import included_documents
 from usdstylize.stage.udim import is_udim, resolve_tiles, tile_files

@@ -5,8 +5,8 @@ from typing import Any, Literal
 import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
+from usdstylize.base_colors import ColorSpace, ConstantColor, TextureFile, UVTransform, Wrap
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.objects import ColorSpace, ConstantColor, TextureFile, UVTransform, Wrap
 from usdstylize.stage.colorspaces import NO_SPACE, authored_space, find_space, inherited_space
 from usdstylize.stage.images import ImageHeader, read_header
 from usdstylize.stage.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id

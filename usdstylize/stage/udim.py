@@ -7,7 +7,8 @@ import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize import atlas
-from usdstylize.objects import Mesh, TextureFile
+from usdstylize.base_colors import TextureFile
+from usdstylize.objects import Mesh
 from usdstylize.stage.images import ImageHeader, read_header
 
 __all__ = ["is_udim", "lost_triangles", "read_tile_headers", "resolve_tiles", "tile_files"]

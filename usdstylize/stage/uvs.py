@@ -7,17 +7,9 @@ from numpy.typing import NDArray
 from pxr import Usd
 
 from usdstylize import atlas
+from usdstylize.base_colors import BaseColor, DisplayColor, GraphColor, TextureFile, UVTransform, Wrap
 from usdstylize.errors import MeshError
-from usdstylize.objects import (
-    BaseColor,
-    DisplayColor,
-    GraphColor,
-    NewUVs,
-    StageObject,
-    TextureFile,
-    UVTransform,
-    Wrap,
-)
+from usdstylize.objects import NewUVs, StageObject
 from usdstylize.stage.bindings import FaceSet
 from usdstylize.stage.geometry import Geometry, build_mesh, covers_area, read_geometry
 from usdstylize.stage.primvars import find_primvar, read_uvs, transform_uvs, uv_primvars

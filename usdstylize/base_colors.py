@@ -1,0 +1,146 @@
+"""Where the original texture T of an object comes from: a file, one value, a primvar or a graph.
+
+The conventions of ``objects.py`` hold here, too.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "BaseColor",
+    "ColorSpace",
+    "ConstantColor",
+    "DisplayColor",
+    "GraphColor",
+    "TextureFile",
+    "UVTransform",
+    "Wrap",
+]
+
+Wrap = Literal["repeat", "mirror", "clamp", "black"]
+"""How a texture continues beyond 0..1, in UsdUVTexture's words (``useMetadata`` resolved)."""
+
+
+@dataclass(frozen=True)
+class UVTransform:
+    """A UsdTransform2d: ``uv * scale``, rotated counter-clockwise, then translated.
+
+    A chain that shears is more than a single one can do, and is kept as a chain.
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    rotation: float = 0.0
+    """Degrees, counter-clockwise."""
+    translation: tuple[float, float] = (0.0, 0.0)
+    then: "UVTransform | None" = None
+    """The next one of a chain: applied to what this one gives."""
+
+    def chain(self) -> tuple["UVTransform", ...]:
+        """This one and all that follow, in the order in which they are applied."""
+        return (self,) if self.then is None else (self, *self.then.chain())
+
+
+@dataclass(frozen=True)
+class ColorSpace:
+    """How code values of a named colour space become linear Rec.709: a curve, then a matrix.
+
+    The curve is ((v + b) / (1 + b)) ** gamma, with a straight part near 0 where b > 0.
+    """
+
+    name: str
+    to_rec709: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    """Row by row; it multiplies a column of red, green, blue."""
+    gamma: float = 1.0
+    linear_bias: float = 0.0
+    ocio: str = ""
+    """The OCIO configuration that converts it instead; empty where curve and matrix do."""
+
+    @property
+    def encoding(self) -> Literal["srgb", "linear"] | None:
+        """The plain encoding that says the same; None for any other curve or gamut."""
+        alike = all(abs(a - b) < 1e-4 for a, b in zip(self.to_rec709, ColorSpace("").to_rec709, strict=True))
+        if self.ocio or not alike:
+            return None
+        if self.gamma == 1.0:
+            return "linear"
+        return "srgb" if abs(self.gamma - 2.4) + abs(self.linear_bias - 0.055) < 1e-6 else None
+
+
+@dataclass(frozen=True)
+class TextureFile:
+    """A base colour that comes from an image file through a UsdUVTexture."""
+
+    asset_path: str
+    """As authored, before resolution: for messages."""
+    resolved_path: str
+    """What Ar resolved it to; may lie inside a package (``a.usdz[tex/T.png]``)."""
+    encoding: Literal["srgb", "linear"]
+    """How the file's code values become linear light: decoded from sRGB, or taken as they are."""
+    wrap_s: Wrap
+    wrap_t: Wrap
+    size: tuple[int, int]
+    """(width, height) in texels."""
+    bit_depth: Literal["uint8", "uint16", "half", "float"]
+    """The file's own precision; a float file gets a float bake."""
+    desaturation: float = 0.0
+    """How far the linear value goes towards its luminance before anything else, 0 to 1 (OmniPBR)."""
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Multiplies the linear value (UsdUVTexture ``scale``, rgb)."""
+    bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Added to the scaled linear value (UsdUVTexture ``bias``, rgb)."""
+    tiles: tuple[int, ...] = ()
+    """The UDIM tiles that exist, ascending, 1001 the first; empty where the file is no UDIM set.
+    ``asset_path`` and ``resolved_path`` then hold ``<UDIM>``, size and depth are the largest."""
+    color_space: ColorSpace | None = None
+    """The named space of the code values, which then stands for ``encoding``."""
+    needs_copy: bool = False
+    """Viewers would read the file otherwise than we do, so the live network reads a copy of T."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The resolved file, or one for each of the tiles."""
+        if not self.tiles:
+            return (self.resolved_path,)
+        return tuple(self.resolved_path.replace("<UDIM>", str(tile)) for tile in self.tiles)
+
+
+@dataclass(frozen=True)
+class ConstantColor:
+    """A base colour that is one value on the material (or a constant displayColor)."""
+
+    linear: tuple[float, float, float]
+    """Linear Rec.709."""
+
+
+@dataclass(frozen=True)
+class DisplayColor:
+    """A base colour that is a varying ``primvars:displayColor``, rasterised into UV space."""
+
+    interpolation: str
+    primvar: str = "displayColor"
+    """Primvar name without ``primvars:``; a UsdPrimvarReader_float3 may name another."""
+    texture: TextureFile | None = None
+    """Where the mesh is unwrapped anew: the colours are this texture's at the UVs of ``primvar``,
+    which span no area, as where a palette is read; at (0, 0) where ``primvar`` is empty."""
+    transform: UVTransform | None = None
+    """Of those UVs."""
+
+
+@dataclass(frozen=True)
+class GraphColor:
+    """A base colour that a MaterialX graph computes from images, evaluated in texture space."""
+
+    attribute: str
+    """The shader output that hands it on: ``/Looks/Paint/Mix.outputs:out``."""
+    files: tuple[str, ...]
+    """Every image that the graph reads, resolved; they may lie inside a package."""
+    wrap_s: Wrap
+    wrap_t: Wrap
+    size: tuple[int, int]
+    """(width, height) in texels, fine enough for the largest of the images."""
+    bit_depth: Literal["uint8", "uint16", "half", "float"]
+    """The finest of the images."""
+
+
+BaseColor = TextureFile | ConstantColor | DisplayColor | GraphColor
+"""Where the original texture T comes from."""
