@@ -23,7 +23,7 @@ _KEEP_EVERY = 1000
 class Recipe:
     """How long and how fast."""
 
-    steps: int = 24_000
+    steps: int = 26_000
     batch: int = 32
     size: int = 192
     """Width and height of a crop, in pixels; the loss sees its maps whole."""
