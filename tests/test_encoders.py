@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torchvision.models import vgg16
 
 from usdstylize import weights
-from usdstylize.encoders import ClipResNet50, DraftEncoder, Vgg16, load_encoder
+from usdstylize.encoders import ClipEmbedding, ClipResNet50, DraftEncoder, Vgg16, load_encoder
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 VGG_WEIGHTS = SHARED / "weights" / "vgg16_features_fp16.safetensors"
@@ -78,6 +78,38 @@ def test_clip_features_equal_open_clip(random_clip, tmp_path, bn_relu, layer, su
     assert len(ours) == 9
     for mine, theirs in zip(ours, expected, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_the_clip_embedding_is_open_clips_own(random_clip, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file({k: v.clone().contiguous() for k, v in random_clip.state_dict().items()}, path)
+    model = ClipEmbedding.from_file(path)
+    mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN).view(1, 3, 1, 1)
+    deviation = torch.tensor(open_clip.OPENAI_DATASET_STD).view(1, 3, 1, 1)
+    images = pictures(224)
+    with torch.no_grad():
+        expected = random_clip.encode_image((images - mean) / deviation)
+        ours = model(images)
+    assert ours.shape == (2, 1024)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_larger_picture_is_embedded_as_clips_own_preprocessing_does():
+    """What arrives at the network: random weights give every picture about the same embedding."""
+    from PIL import Image
+
+    levels = np.random.default_rng(0).integers(64, 192, (64, 64, 3), dtype=np.uint8)
+    picture = Image.fromarray(levels).resize((512, 512), Image.Resampling.BICUBIC)
+    prepare = open_clip.image_transform(
+        224, is_train=False, mean=open_clip.OPENAI_DATASET_MEAN, std=open_clip.OPENAI_DATASET_STD
+    )
+    model = ClipEmbedding()
+    arrived: list[torch.Tensor] = []
+    model.visual.conv1.register_forward_pre_hook(lambda module, given: arrived.append(given[0]))
+    with torch.no_grad():
+        model(torch.from_numpy(np.asarray(picture, np.float32) / 255).permute(2, 0, 1)[None])
+    # Pillow rounds to 8 bits, a level of which is 0.015 here
+    torch.testing.assert_close(arrived[0][0], prepare(picture), rtol=0, atol=0.016)
 
 
 class Wrapped(torch.nn.Module):

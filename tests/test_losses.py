@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from usdstylize.losses import content_loss, nnfm_loss, palette_loss, smooth_features, style_keys
+from usdstylize.losses import (
+    content_loss,
+    embedding_loss,
+    gram_loss,
+    gram_matrix,
+    nnfm_loss,
+    palette_loss,
+    smooth_features,
+    style_keys,
+)
 
 
 def features(count: int, channels: int = 64, seed: int = 0) -> torch.Tensor:
@@ -113,3 +122,56 @@ def test_content_loss_by_hand():
     weights = [torch.tensor([1.0, 0.0]), torch.tensor([1.0])]
     assert content_loss(rows, targets, weights).item() == pytest.approx((1 + 4) / 2 + 4 / 2)
     assert content_loss(rows, targets).item() == pytest.approx((2.5 + 81.0) / 2 + 2.0)
+
+
+def exact_gram(rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The sum over positions, one after the other, in float64."""
+    total = sum(w * torch.outer(row, row) for row, w in zip(rows.double(), weights.double(), strict=True))
+    return total / weights.double().sum()
+
+
+def test_gram_loss_and_its_gradient_agree_with_float64():
+    rows, style = features(60, 16).requires_grad_(), features(40, 16, seed=1)
+    weights = torch.rand(60, generator=torch.Generator().manual_seed(2))
+    exact_rows = rows.detach().double().requires_grad_()
+    target = exact_gram(style, torch.ones(40))
+    parts = [(exact_gram(exact_rows[p], weights[p]) - target) for p in (slice(0, 25), slice(25, 60))]
+    exact = sum(part.square().sum() for part in parts) / 2 / target.square().sum()
+    ours = gram_loss(rows, gram_matrix(style), counts=[25, 35], weights=weights)
+    torch.testing.assert_close(ours.double(), exact, rtol=1e-5, atol=0)
+    (gradient,) = torch.autograd.grad(ours, rows)
+    (reference,) = torch.autograd.grad(exact, exact_rows)
+    torch.testing.assert_close(gradient.double(), reference, rtol=1e-3, atol=1e-7)
+
+
+def test_gram_loss_does_not_depend_on_how_many_positions_there_are():
+    rows, target = features(50), gram_matrix(features(50, seed=1))
+    once, thrice = gram_loss(rows, target), gram_loss(rows.repeat(3, 1), target)
+    torch.testing.assert_close(once, thrice, rtol=1e-5, atol=0)
+    covered = torch.cat([torch.ones(50), torch.zeros(70)])
+    masked = gram_loss(torch.cat([rows, features(70, seed=2)]), target, weights=covered)
+    torch.testing.assert_close(once, masked, rtol=1e-5, atol=0)
+
+
+def test_gram_loss_by_hand_knows_no_order_of_positions():
+    # G of the two axes is half the identity; the style is one of them alone
+    rows, target = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), gram_matrix(torch.tensor([[1.0, 0.0]]))
+    assert gram_loss(rows, target).item() == pytest.approx(0.25 + 0.25)
+    assert gram_loss(rows.flip(0), gram_matrix(rows)).item() == 0
+
+
+def test_smoothed_gram_matrices_are_of_one_size_in_any_network():
+    even = gram_matrix(torch.full((5, 512), 7.0), smooth=True)
+    torch.testing.assert_close(even, torch.ones(512, 512))
+    rows = features(20, 32)
+    softmax = torch.softmax(rows.double(), 1) * 32
+    exact = exact_gram(softmax, torch.ones(20))
+    torch.testing.assert_close(gram_matrix(rows, smooth=True).double(), exact, rtol=1e-5, atol=1e-6)
+
+
+def test_embedding_loss_of_known_angles_takes_the_nearest_style_image():
+    style = torch.tensor([[2.0, 0.0], [0.0, 5.0]])
+    angles = torch.tensor([0.0, 30.0, 80.0]).deg2rad()
+    embeddings = torch.stack([angles.cos(), angles.sin()], 1) * 3
+    expected = np.mean(1 - np.cos(np.radians([0.0, 30.0, 10.0])))
+    assert embedding_loss(embeddings, style).item() == pytest.approx(expected, abs=1e-6)

@@ -10,10 +10,21 @@ from torch import Tensor
 from usdstylize import weights
 from usdstylize.encoders.clip import ClipResNet50
 from usdstylize.encoders.draft import Architecture, DraftEncoder
+from usdstylize.encoders.embedding import ClipEmbedding
 from usdstylize.encoders.vgg16 import Vgg16
 from usdstylize.options import EncoderName
 
-__all__ = ["Architecture", "ClipResNet50", "DraftEncoder", "Encoder", "Vgg16", "load_encoder", "precision"]
+__all__ = [
+    "Architecture",
+    "ClipEmbedding",
+    "ClipResNet50",
+    "DraftEncoder",
+    "Encoder",
+    "Vgg16",
+    "load_embedding",
+    "load_encoder",
+    "precision",
+]
 
 
 class Encoder(Protocol):
@@ -60,3 +71,12 @@ def load_encoder(
         model = DraftEncoder.from_file(path)
     model = model.eval().requires_grad_(False)
     return model.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+
+
+def load_embedding(*, device: str, dtype: torch.dtype, folder: Path | None = None) -> ClipEmbedding:
+    """CLIP RN50's image embedding with its real weights, frozen, on ``device`` in ``dtype``.
+
+    Raises WeightsError where the weights are missing or not the ones expected.
+    """
+    model = ClipEmbedding.from_file(weights.locate("clip-rn50", folder)).eval().requires_grad_(False)
+    return model.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

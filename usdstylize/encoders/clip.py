@@ -16,7 +16,29 @@ from torch import Tensor, nn
 from usdstylize.encoders.rows import feature_rows
 from usdstylize.encoders.standardize import Standardize
 
-__all__ = ["ClipResNet50"]
+__all__ = ["ClipResNet50", "image_tower", "image_tower_state"]
+
+
+def image_tower() -> Any:
+    """open_clip's RN50 image tower, with random weights."""
+    from open_clip.modified_resnet import ModifiedResNet
+
+    return ModifiedResNet(layers=[3, 4, 6, 3], output_dim=1024, heads=32, width=64).eval()
+
+
+def image_tower_state(path: Path) -> dict[str, Tensor]:
+    """The tower's weights in float32: of OpenAI's ``RN50.pt``, a TorchScript archive, or a ``.safetensors``.
+
+    The caller has checked the file's sha256: TorchScript runs code from the file.
+    """
+    if path.suffix == ".safetensors":
+        state = load_file(path)
+    else:
+        # PyTorch calls TorchScript deprecated; OpenAI's file will not change.
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            state = torch.jit.load(str(path), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
+    prefix = "visual."
+    return {name[len(prefix) :]: value.float() for name, value in state.items() if name.startswith(prefix)}
 
 
 class ClipResNet50(nn.Module):
@@ -33,9 +55,8 @@ class ClipResNet50(nn.Module):
     def __init__(self, *, bn_relu: bool = False) -> None:
         super().__init__()
         from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-        from open_clip.modified_resnet import ModifiedResNet
 
-        self.visual = ModifiedResNet(layers=[3, 4, 6, 3], output_dim=1024, heads=32, width=64).eval()
+        self.visual = image_tower()
         self.bn_relu = bn_relu
         self.standardize = Standardize(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
 
@@ -45,17 +66,8 @@ class ClipResNet50(nn.Module):
 
         The caller has checked the file's sha256: TorchScript runs code from the file.
         """
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            # PyTorch calls TorchScript deprecated; OpenAI's file will not change.
-            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-                state = torch.jit.load(str(path), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
         model = cls(bn_relu=bn_relu)
-        prefix = "visual."
-        model.visual.load_state_dict(
-            {name[len(prefix) :]: value.float() for name, value in state.items() if name.startswith(prefix)}
-        )
+        model.visual.load_state_dict(image_tower_state(path))
         return model
 
     def forward(self, images: Tensor, rows: Sequence[Tensor] | None = None) -> list[Tensor]:

@@ -1,0 +1,44 @@
+"""CLIP RN50 as a whole: the vector that it describes an image with.
+
+Only the paper's comparison (Figures 3 and S5) needs it; the style itself comes from the trunk's maps.
+"""
+
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from usdstylize.encoders.clip import image_tower, image_tower_state
+from usdstylize.encoders.standardize import Standardize
+
+__all__ = ["ClipEmbedding"]
+
+_SIDE = 224
+"""Pixels: the one size that the attention pool's position embedding fits."""
+
+
+class ClipEmbedding(nn.Module):
+    """Input (B, 3, H, W) float, square, sRGB-encoded 0..1; output (B, 1024), not normalised.
+
+    Any square is resized to 224² as CLIP's own preprocessing does, bicubic with antialiasing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+        self.visual = image_tower()
+        self.standardize = Standardize(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
+
+    @classmethod
+    def from_file(cls, path: Path) -> "ClipEmbedding":
+        """Read the same files as `ClipResNet50.from_file`, on the same condition."""
+        model = cls()
+        model.visual.load_state_dict(image_tower_state(path))
+        return model
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[-2:] != (_SIDE, _SIDE):
+            images = F.interpolate(images, (_SIDE, _SIDE), mode="bicubic", antialias=True).clamp(0, 1)
+        found: Tensor = self.visual(self.standardize(images).to(self.visual.conv1.weight.dtype))
+        return found
