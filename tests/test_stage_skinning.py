@@ -7,6 +7,7 @@ import pytest
 from author_results import problems, write_result
 from conftest import build_tiny_stage, define_quad
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdSkel
+from skeletons import add_skeleton, animate
 
 from usdstylize import stage as reading
 from usdstylize.objects import ObjectData, StageObject
@@ -22,28 +23,17 @@ def figure(folder: Path, *, uvs: bool = True) -> Path:
     stage.SetStartTimeCode(1)
     stage.SetEndTimeCode(10)
     UsdSkel.Root.Define(stage, "/Figure")
-    skeleton = UsdSkel.Skeleton.Define(stage, "/Figure/Skeleton")
-    skeleton.CreateJointsAttr(["Hip"])
-    skeleton.CreateBindTransformsAttr([Gf.Matrix4d(1)])
-    skeleton.CreateRestTransformsAttr([Gf.Matrix4d(1)])
-    animation = UsdSkel.Animation.Define(stage, "/Figure/Animation")
-    animation.CreateJointsAttr(["Hip"])
-    animation.CreateRotationsAttr([Gf.Quatf(1)])
-    animation.CreateScalesAttr([Gf.Vec3h(1, 1, 1)])
-    animation.CreateTranslationsAttr().Set([Gf.Vec3f(0)], 1)
-    animation.GetTranslationsAttr().Set([Gf.Vec3f(0, 9, 0)], 10)
+    paint = UsdShade.Material.Get(stage, "/World/Looks/Paint")
+    quad = define_quad(stage, BODY, paint, uvs=uvs)
+    skeleton = add_skeleton(stage, "/Figure/Skeleton", quad)
+    animation = animate(skeleton, "/Figure/Animation", {1: (0, 0, 0), 10: (0, 9, 0)})
     animation.CreateBlendShapesAttr(["smile"])
     animation.CreateBlendShapeWeightsAttr().Set([0.0], 1)
     animation.GetBlendShapeWeightsAttr().Set([1.0], 10)
-    UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([animation.GetPath()])
-    paint = UsdShade.Material.Get(stage, "/World/Looks/Paint")
-    binding = UsdSkel.BindingAPI.Apply(define_quad(stage, BODY, paint, uvs=uvs).GetPrim())
-    binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
-    binding.CreateJointIndicesPrimvar(False, 1).Set([0] * 4)
-    binding.CreateJointWeightsPrimvar(False, 1).Set([1.0] * 4)
     smile = UsdSkel.BlendShape.Define(stage, f"{BODY}/Smile")
     smile.CreateOffsetsAttr([Gf.Vec3f(0, 0, 2)])
     smile.CreatePointIndicesAttr([3])
+    binding = UsdSkel.BindingAPI(quad)
     binding.CreateBlendShapesAttr(["smile"])
     binding.CreateBlendShapeTargetsRel().SetTargets([smile.GetPath()])
     stage.Save()

@@ -8,6 +8,7 @@ import numpy as np
 from conftest import build_tiny_stage, define_material, define_quad
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdSkel, UsdUtils, Vt
+from skeletons import add_skeleton
 from storm.storm_scenes import Paint, add_material
 
 from usdstylize.stage.opening import quiet
@@ -211,15 +212,7 @@ def _split_quad(stage: Usd.Stage, path: str, paint: UsdShade.Material) -> None:
 
 def _skinned(stage: Usd.Stage, paint: UsdShade.Material) -> None:
     UsdSkel.Root.Define(stage, "/World/Body")
-    skeleton = UsdSkel.Skeleton.Define(stage, "/World/Body/Bones")
-    skeleton.CreateJointsAttr(["root"])
-    skeleton.CreateBindTransformsAttr([Gf.Matrix4d(1)])
-    skeleton.CreateRestTransformsAttr([Gf.Matrix4d(1)])
-    mesh = define_quad(stage, "/World/Body/Skin", paint)
-    binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
-    binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
-    binding.CreateJointIndicesPrimvar(False, 1).Set([0] * 4)
-    binding.CreateJointWeightsPrimvar(False, 1).Set([1.0] * 4)
+    add_skeleton(stage, "/World/Body/Bones", define_quad(stage, "/World/Body/Skin", paint))
 
 
 def _wishes(stage: Usd.Stage) -> None:

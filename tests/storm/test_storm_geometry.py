@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pxr import Gf, Usd, UsdGeom, UsdSkel
+from pxr import Gf, Usd, UsdGeom
+from skeletons import add_skeleton, animate
 
 from usdstylize import stage as reading
 from usdstylize.base_colors import ConstantColor, DisplayColor
@@ -139,21 +140,8 @@ def test_the_texture_of_a_skinned_mesh_holds_over_the_animation(tmp_path: Path) 
     source.SetStartTimeCode(1)
     source.SetEndTimeCode(9)
     source.GetPrimAtPath("/World").SetTypeName("SkelRoot")
-    skeleton = UsdSkel.Skeleton.Define(source, "/World/Skeleton")
-    skeleton.CreateJointsAttr(["Hip"])
-    skeleton.CreateBindTransformsAttr([Gf.Matrix4d(1)])
-    skeleton.CreateRestTransformsAttr([Gf.Matrix4d(1)])
-    animation = UsdSkel.Animation.Define(source, "/World/Animation")
-    animation.CreateJointsAttr(["Hip"])
-    animation.CreateRotationsAttr([Gf.Quatf(1)])
-    animation.CreateScalesAttr([Gf.Vec3h(1, 1, 1)])
-    animation.CreateTranslationsAttr().Set([Gf.Vec3f(0)], 1)
-    animation.GetTranslationsAttr().Set([Gf.Vec3f(0.5, 0, 0)], 9)
-    UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([animation.GetPath()])
-    binding = UsdSkel.BindingAPI.Apply(source.GetPrimAtPath("/World/Triangle"))
-    binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
-    binding.CreateJointIndicesPrimvar(False, 1).Set([0] * 3)
-    binding.CreateJointWeightsPrimvar(False, 1).Set([1.0] * 3)
+    skeleton = add_skeleton(source, "/World/Skeleton", UsdGeom.Mesh.Get(source, "/World/Triangle"))
+    animate(skeleton, "/World/Animation", {1: (0, 0, 0), 9: (0.5, 0, 0)})
     source.Save()
     root, _ = stylize(tmp_path / "figure.usda")
     common = {"stage": str(root), "width": SIZE * ZOOM, "unlit": True}
