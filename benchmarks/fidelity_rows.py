@@ -102,7 +102,7 @@ ROWS = (
     Row(
         "MaterialX materials",
         ("storm/test_storm_materialx.py::*", "usdmtlx/test_usdmtlx.py::*"),
-        ("test_stage_materialx.py", "test_author_materialx.py"),
+        ("test_stage_materialx.py", "test_stage_materialx_graphs.py", "test_author_materialx.py"),
     ),
     Row(
         "the other inputs",
