@@ -132,19 +132,23 @@ ROWS = (
     ),
     Row(
         "deforming and skinned meshes",
-        ("storm/test_storm_geometry.py::test_the_texture_of_a_skinned*",),
+        ("storm/test_storm_geometry.py::test_the_texture_of_a_skinned*", f"{_NVIDIA}[skinned]"),
         ("test_stage_skinning.py",),
     ),
-    Row("subdivision surfaces", ("storm/test_storm_subdivision.py::*",), ("test_stage_subdivision.py",)),
+    Row(
+        "subdivision surfaces",
+        ("storm/test_storm_subdivision.py::*", f"{_NVIDIA}[subdivided]"),
+        ("test_stage_subdivision.py",),
+    ),
     Row(
         "purposes, visibility, kind",
-        ("storm/test_storm_purposes.py::*",),
+        ("storm/test_storm_purposes.py::*", f"{_NVIDIA}[purposes]"),
         ("test_stage_instances.py", "test_groups.py"),
     ),
-    Row("`StylizeAPI`", (), ("test_schema.py",)),
+    Row("`StylizeAPI`", (f"{_NVIDIA}[stylize_api]",), ("test_schema.py",)),
     Row(
         "metadata",
-        (f"{_COMPOSED}test_sublayers_variants*",),
+        (f"{_COMPOSED}test_sublayers_variants*", f"{_NVIDIA}[metadata]"),
         ("test_author_metadata.py", "test_author_output.py"),
     ),
 )

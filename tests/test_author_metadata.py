@@ -13,8 +13,12 @@ TIMES = [Usd.TimeCode.Default(), *map(Usd.TimeCode, (90.0, 101.0, 110.5, 150.0))
 
 @pytest.fixture
 def show(tiny_stage: Path) -> Path:
-    """A shot as a studio has it: rates, offsets, units, colour management, kinds, asset info, expressions."""
-    folder = tiny_stage.parent
+    return make_show(tiny_stage.parent)
+
+
+def make_show(folder: Path) -> Path:
+    """Above the tiny stage, a shot as a studio has it: rates, offsets, units, colour management, kinds, asset
+    info, expressions."""
     (folder / "ocio").mkdir()
     (folder / "ocio/config.ocio").write_text("ocio_profile_version: 2\n")
     animation = Sdf.Layer.CreateNew(str(folder / "animation.usda"))

@@ -5,10 +5,16 @@ from pathlib import Path
 
 import pytest
 from author_results import write_result
-from conftest import build_tiny_stage
+from conftest import build_style_folder, build_tiny_stage, define_quad
 from instance_stages import add_point_instancer, make_asset, make_shot, new_stage
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
+from test_author_metadata import make_show
 from test_groups import author_groups, build_udim_stage
+from test_schema import QUICK, edit
+from test_stage_skinning import figure
+from test_stage_subdivision import cube
+
+from usdstylize import stylize
 
 from .nvidia import findings, own_findings
 
@@ -135,6 +141,53 @@ def still_life(folder: Path) -> Path:
     return write_result(SAMPLES / "still_life.usda", output=folder / "out")
 
 
+def skinned(folder: Path) -> Path:
+    """A joint and a blend shape move it; UVs of ours beside what binds it to them."""
+    return write_result(figure(folder, uvs=False))
+
+
+def subdivided(folder: Path) -> Path:
+    """A Catmull-Clark surface with a crease."""
+    stage, mesh = cube(folder / "cube.usda")
+    stage.SetDefaultPrim(mesh.GetPrim())
+    mesh.CreateCreaseIndicesAttr([2, 3, 7, 6, 2])
+    mesh.CreateCreaseLengthsAttr([5])
+    mesh.CreateCreaseSharpnessesAttr([2.0])
+    stage.Save()
+    return write_result(folder / "cube.usda")
+
+
+def purposes(folder: Path) -> Path:
+    """A proxy that wears its render mesh's look, a guide, something hidden, kinds."""
+    path = build_tiny_stage(folder / "shot")
+    stage = Usd.Stage.Open(str(path))
+    Usd.ModelAPI(stage.GetPrimAtPath("/World")).SetKind("component")
+    left, right = (UsdGeom.Mesh.Get(stage, f"/World/{name}") for name in ("Left", "Right"))
+    left.CreatePurposeAttr("render")
+    left.SetProxyPrim(right)
+    right.CreatePurposeAttr("proxy")
+    paint = UsdShade.Material.Get(stage, "/World/Looks/Paint")
+    define_quad(stage, "/World/Guide", paint).CreatePurposeAttr("guide")
+    define_quad(stage, "/World/Hidden", paint).MakeInvisible()
+    stage.Save()
+    return author_groups(path, purposes=("default", "render", "proxy"))
+
+
+def stylize_api(folder: Path) -> Path:
+    """What the stage asks for is applied as our schema, and followed by a run."""
+    path = edit(
+        build_tiny_stage(folder / "shot"),
+        World={"strength": 0.5, "seed": 7, "textureResolution": 64},
+        Right={"palette": [(0.9, 0.5, 0.1)], "patternScale": 2.0},
+    )
+    return stylize(path, build_style_folder(folder / "ink"), QUICK).root_layer
+
+
+def metadata(folder: Path) -> Path:
+    build_tiny_stage(folder / "shot")
+    return write_result(make_show(folder / "shot"))
+
+
 KINDS = (
     plain,
     two_styles,
@@ -149,6 +202,11 @@ KINDS = (
     instances,
     instancer,
     unwrapped,
+    skinned,
+    subdivided,
+    purposes,
+    stylize_api,
+    metadata,
     usdz,
     still_life,
 )
