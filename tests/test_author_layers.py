@@ -13,6 +13,8 @@ from conftest import define_material, define_quad, digests, unchanged
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
 from usdstylize import author, stage
+from usdstylize.author.graph import Graph
+from usdstylize.author.live import write_base_color
 from usdstylize.base_colors import ConstantColor
 from usdstylize.errors import MaterialError, TextureError
 
@@ -312,6 +314,13 @@ def test_encoded_constant_is_the_srgb_curve(tiny_stage: Path) -> None:
     value = opened.GetAttributeAtPath(f"{LOOKS}/World__Left/StylizedNetwork/Sum.inputs:in2").Get()
     expected = [0.002 * 12.92, 1.055 * 0.18 ** (1 / 2.4) - 0.055, 1.055 * 0.5 ** (1 / 2.4) - 0.055]
     assert np.allclose(value, expected, atol=1e-6)
+
+
+def test_a_live_network_without_a_file_to_read_is_refused_by_name(tiny_stage: Path) -> None:
+    source, layer = discover(tiny_stage).objects[0], Sdf.Layer.CreateAnonymous()
+    graph = Graph(layer, Sdf.Path("/Network"))
+    with pytest.raises(MaterialError, match=r"/World/Left has no file of its base colour"):
+        write_base_color(graph, source, None, "./TS.exr", Sdf.Path("/Network.inputs:strength"))
 
 
 @pytest.mark.parametrize(

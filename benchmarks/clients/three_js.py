@@ -127,7 +127,8 @@ def flatten(stage: Path, package: Path) -> None:
     """The composed stage as one .usdz: the loader does not read sublayers."""
     flat = package.with_suffix(".usda")  # of a .usdc it misreads short vectors, so of a camera the place
     Usd.Stage.Open(str(stage)).Export(str(flat))
-    assert UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(str(flat)), str(package))
+    if not UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(str(flat)), str(package)):
+        sys.exit(f"{stage} cannot be packed as {package.name}.")
 
 
 def prepare(folder: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from pxr import Gf, Sdf
 from usdstylize.author.graph import Graph
 from usdstylize.base_colors import ConstantColor, TextureFile
 from usdstylize.encoding import LUMINANCE, linear_to_srgb
+from usdstylize.errors import MaterialError
 from usdstylize.objects import StageObject
 
 __all__ = ["write_base_color", "write_stylized_color"]
@@ -29,6 +30,7 @@ def write_base_color(
     style_file: TS.exr as the layer must name it.
     strength: the float input that scales T_S.
     encoded: ``base_file`` holds T sRGB-encoded, whatever the source's texture says of itself.
+    Raises MaterialError where there is neither a constant nor a file.
     """
     coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
     base = _encoded_base(graph, source, base_file, coordinates, encoded)
@@ -67,7 +69,10 @@ def _encoded_base(
     base = source.base
     if isinstance(base, ConstantColor):
         return Gf.Vec3f(*(float(value) for value in linear_to_srgb(np.maximum(base.linear, 0.0))))
-    assert file is not None
+    if file is None:
+        raise MaterialError(
+            f"{source.path} has no file of its base colour for a live network; give --network preview."
+        )
     value = graph.image("Base", "color3", file, coordinates, source.wrap)
     if encoded or not isinstance(base, TextureFile):
         return value

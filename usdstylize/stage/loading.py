@@ -82,7 +82,6 @@ def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> Object
         case ConstantColor(linear):
             bases = (linear_to_srgb(np.maximum(linear, 0.0)).reshape(1, 1, 3),)
         case DisplayColor():
-            assert colors is not None
             bases = (_rasterised(mesh.uvs, colors[corners]),)
         case GraphColor():
             bases = (_graph(stage, chosen[0].prim, obj, obj.base, time),)
@@ -91,8 +90,10 @@ def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> Object
 
 def _corner_colors(
     prim: Usd.Prim, obj: StageObject, time: Usd.TimeCode, geometry: Geometry
-) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
-    """(C, 3) linear, a colour for every face corner where a primvar gives them, and what was repaired."""
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """A colour for every face corner, (C, 3) linear, or (C, 0) where no primvar gives them; and what was
+    repaired.
+    """
     match obj.base:
         case DisplayColor(texture=TextureFile() as texture):
             old = read_old_uvs(prim, obj.base, time, geometry)
@@ -105,7 +106,7 @@ def _corner_colors(
                 raise MeshError(f"{obj.path} no longer has primvars:{obj.base.primvar}; run again.")
             colors = read_corner_values(prim, primvar, time, geometry, components=3)
             return linear_rec709(colors, primvar.GetAttr()).astype(np.float64), ()
-    return None, ()
+    return np.zeros((len(geometry.point_of_corner), 0)), ()
 
 
 def _graph(

@@ -34,7 +34,7 @@ class Refined:
 
     geometry: Geometry
     uvs: Float64
-    colors: Float64 | None
+    colors: Float64
     parents: Int64
 
 
@@ -61,15 +61,15 @@ def refine(
     geometry: Geometry,
     uv_indices: Int64 | None,
     uvs: Float64,
-    colors: Float64 | None,
+    colors: Float64,
     levels: int,
     time: Usd.TimeCode,
 ) -> Refined:
     """The mesh after ``levels`` of refinement, or fewer where it would become too large.
 
     uv_indices: (C,) the value of every corner as indexed on the stage, since seams lie between
-        indices; None for UVs that vary linearly over each face. uvs: (C, 2). colors: (C, 3),
-        which vary linearly.
+        indices; None for UVs that vary linearly over each face. uvs: (C, 2). colors: (C, K),
+        which vary linearly, of as many channels as there are.
     Raises MeshError where creases or corners do not fit the mesh.
     """
     schema = UsdGeom.Mesh(mesh)
@@ -88,7 +88,7 @@ def refine(
             break
         parents = np.repeat(parents, surface.counts)
         drawn = np.repeat(drawn, surface.counts)
-        colors = None if colors is None else _halve(surface.counts, colors)
+        colors = _halve(surface.counts, colors)
         if laid is None:
             uvs = _halve(surface.counts, uvs)
         else:
@@ -227,7 +227,8 @@ def _halve(counts: Int64, corner_values: Float64) -> Float64:
     sums = np.zeros((len(counts), corner_values.shape[1]))
     np.add.at(sums, face, corner_values)
     center = (sums / np.maximum(counts, 1)[:, None])[face]
-    return np.stack([corner_values, middle, center, before], axis=1).reshape(-1, corner_values.shape[1])
+    corners, channels = corner_values.shape
+    return np.stack([corner_values, middle, center, before], axis=1).reshape(4 * corners, channels)
 
 
 def _subdivide(mesh: _Topology, values: Float64) -> tuple[_Topology, Float64]:
