@@ -139,7 +139,7 @@ def _picture(obj: StageObject, data: ObjectData, texture: np.ndarray, device: st
     visibility = render.EmbreeVisibility(mesh.points, mesh.triangles)
     views = render.trace_views(subject, visibility, [judge_cameras()[_PICTURE]], method)
     table = render.mip_table(torch.from_numpy(np.ascontiguousarray(texture)).to(device))
-    image = render.paint(views, table, torch.full((3, 512, 512), 0.5, device=device))[0]
+    image = render.paint(render.join(views), table, torch.full((3, 512, 512), 0.5, device=device))[0]
     shown: np.ndarray = (image.permute(1, 2, 0).clamp(0, 1) * 255).round().byte().cpu().numpy()
     return shown
 

@@ -241,7 +241,10 @@ def _images(views: Sequence[render.View], style_table: Tensor | None) -> Iterato
     for start in range(0, len(views), 4):
         part = views[start : start + 4]
         grey = torch.full((3, size, size), _BACKGROUND, device=part[0].base.device)
-        yield render.paint(part, style_table, grey), torch.stack([view.mask() for view in part])[:, None]
+        yield (
+            render.paint(render.join(part), style_table, grey),
+            torch.stack([view.mask() for view in part])[:, None],
+        )
 
 
 def _seen(views: Sequence[render.View], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -117,11 +117,26 @@ def test_palette_loss_pulls_colors_back_that_have_left_the_range():
 
 
 def test_content_loss_by_hand():
-    rows = [torch.tensor([[1.0, 3.0], [0.0, 0.0]]), torch.tensor([[2.0, 2.0]])]
-    targets = [torch.tensor([[0.0, 1.0], [9.0, 9.0]]), torch.tensor([[2.0, 0.0]])]
-    weights = [torch.tensor([1.0, 0.0]), torch.tensor([1.0])]
-    assert content_loss(rows, targets, weights).item() == pytest.approx((1 + 4) / 2 + 4 / 2)
-    assert content_loss(rows, targets).item() == pytest.approx((2.5 + 81.0) / 2 + 2.0)
+    rows, targets = torch.tensor([[1.0, 3.0], [0.0, 0.0]]), torch.tensor([[0.0, 1.0], [9.0, 9.0]])
+    assert content_loss(rows, targets, torch.tensor([1.0, 0.0])).item() == pytest.approx((1 + 4) / 2)
+    assert content_loss(rows, targets).item() == pytest.approx((2.5 + 81.0) / 2)
+
+
+@pytest.mark.parametrize("loss", [nnfm_loss, content_loss])
+def test_the_losses_of_the_shares_of_a_batch_add_up_to_its_own(loss):
+    generator = torch.Generator().manual_seed(1)
+    rows = torch.rand(30, 8, generator=generator, requires_grad=True)
+    against = style_keys(torch.rand(30, 8, generator=generator), smooth=False)
+    weights = torch.rand(30, generator=generator)
+    whole = loss(rows, against, weights=weights)
+    (gradient,) = torch.autograd.grad(whole, rows)
+    parts = [
+        loss(rows[part], against[part] if loss is content_loss else against,
+             weights=weights[part], total=weights.sum())
+        for part in (slice(0, 7), slice(7, 30))
+    ]  # fmt: skip
+    torch.testing.assert_close(sum(parts), whole)
+    torch.testing.assert_close(torch.autograd.grad(sum(parts), rows)[0], gradient)
 
 
 def exact_gram(rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

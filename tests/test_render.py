@@ -117,7 +117,7 @@ def test_the_top_of_the_texture_is_the_top_of_the_picture():
     base[:4, 4:] = [0, 1, 0]  # upper right
     base[4:, :4] = [0, 0, 1]  # lower left
     view = render_quad(base)
-    image = render.paint([view], None, torch.full((3, 64, 64), 0.5))[0].permute(1, 2, 0)
+    image = render.paint(render.join([view]), None, torch.full((3, 64, 64), 0.5))[0].permute(1, 2, 0)
     assert image[22, 22].argmax() == 0
     assert image[22, 42].argmax() == 1
     assert image[42, 22].argmax() == 2

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from usdstylize.losses.nnfm import weighted_mean
+
 __all__ = ["content_loss"]
 
 _CHUNK = 1024
@@ -12,23 +14,16 @@ _CHUNK = 1024
 
 
 def content_loss(
-    rows: Sequence[Tensor], targets: Sequence[Tensor], weights: Sequence[Tensor] | None = None
+    rows: Tensor, targets: Tensor, weights: Tensor | None = None, *, total: Tensor | None = None
 ) -> Tensor:
-    """Mean squared difference of feature rows, summed over layers, a scalar.
+    """Mean squared difference of one map's feature rows, a scalar.
 
-    rows, targets: per layer (M, C), the render with T + T_S and the render with T from the
-    same camera and under the same light. weights: per layer (M,), the share of each position
-    that the object covers; None counts all alike.
+    rows, targets: (M, C), the render with T + T_S and the render with T from the same camera and
+    under the same light. weights: (M,), the share of each position that the object covers; None
+    counts all alike. total: as for `nnfm_loss`.
     """
-    terms = []
-    for layer, (row, target) in enumerate(zip(rows, targets, strict=True)):
-        squared: Tensor = _MeanSquare.apply(row, target)  # type: ignore[no-untyped-call]
-        if weights is None:
-            terms.append(squared.mean())
-        else:
-            weight = weights[layer]
-            terms.append((squared * weight).sum() / weight.sum().clamp_min(1))
-    return torch.stack(terms).sum()
+    squared: Tensor = _MeanSquare.apply(rows, targets)  # type: ignore[no-untyped-call]
+    return squared.mean() if weights is None else weighted_mean(squared, weights, total)
 
 
 class _MeanSquare(torch.autograd.Function):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["nearest_keys", "nnfm_loss", "smooth_features", "style_keys"]
+__all__ = ["nearest_keys", "nnfm_loss", "smooth_features", "style_keys", "weighted_mean"]
 
 _CHUNK = 1024
 """Query rows matched at a time. The distance matrix never exists as a whole, and what is done
@@ -55,13 +55,15 @@ def nnfm_loss(
     smooth: bool = False,
     weights: Tensor | None = None,
     search_keys: Tensor | None = None,
+    total: Tensor | None = None,
 ) -> Tensor:
     """Mean cosine distance of render features to their nearest style feature, a scalar.
 
     rows: (M, C) render features of any float dtype. keys: (N, C) float32 from `style_keys`.
     weights: (M,) float, share of each position that the object covers; None counts all alike.
     search_keys: ``keys`` in the dtype in which neighbours are searched; None searches in
-    float32.
+    float32. total: the sum of the weights of the whole batch of which these rows are a share, so
+    that the losses of the shares add up; None where they are all.
 
     The neighbour is found without a gradient and gathered; the distance to it is then an
     ordinary differentiable cosine. In float32 the gradient equals that of the full matrix
@@ -71,7 +73,12 @@ def nnfm_loss(
     distance: Tensor = _NearestDistance.apply(rows, keys, keys if search_keys is None else search_keys)  # type: ignore[no-untyped-call]
     if weights is None:
         return distance.mean()
-    return (distance * weights).sum() / weights.sum().clamp_min(1)
+    return weighted_mean(distance, weights, total)
+
+
+def weighted_mean(values: Tensor, weights: Tensor, total: Tensor | None) -> Tensor:
+    """A scalar of (M,) values: their share of the mean of a batch whose weights sum up to ``total``."""
+    return (values * weights).sum() / (weights.sum() if total is None else total).clamp_min(1)
 
 
 class _NearestDistance(torch.autograd.Function):

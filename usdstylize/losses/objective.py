@@ -1,7 +1,7 @@
 """The whole loss on a batch of views (paper, Eq. 1): networks, style features, three terms."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from usdstylize.losses.nnfm import nnfm_loss, style_keys
 from usdstylize.losses.palette import palette_loss
 from usdstylize.objects import StyleSet
 from usdstylize.options import EncoderName, Method
-from usdstylize.render import View, paint
+from usdstylize.render import View, Views, in_slot, join, paint
 
-__all__ = ["Objective", "Target", "Texels", "cover_crop"]
+__all__ = ["Batch", "Objective", "Positions", "Target", "Texels", "cover_crop"]
 
 _CONTENT_BACKGROUND = 0.5
 """sRGB-encoded grey behind the object in the content render (the paper leaves it open)."""
@@ -28,10 +28,10 @@ _SHAPES_PER_MAP = 8
 
 
 @dataclass(frozen=True, eq=False)
-class _Positions:
-    """Feature positions of one view and layer that count.
+class Positions:
+    """Feature positions of maps of one stride that count, of one view or of a batch.
 
-    rows: (K,) int64 into the view's own h·w positions. weights: (K,) the object's share.
+    rows: (K,) int64 into the (B, h, w) positions of the batch. weights: (K,), the object's share.
     """
 
     rows: Tensor
@@ -40,12 +40,31 @@ class _Positions:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A view, where its features count, and what the original's content is there."""
+    """A view, where its features count, and what the original's content is there.
+
+    positions: by the stride of a map. original: per content map (K, C), in the positions' order.
+    """
 
     view: View
-    style: list[_Positions]
-    content: list[_Positions]
-    original: list[Tensor]
+    positions: Mapping[int, Positions]
+    original: Sequence[Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Targets as one.
+
+    totals: by stride, the sum of the weights of the whole batch, of which this may be a share;
+    None where this is all of it.
+    """
+
+    views: Views
+    positions: Mapping[int, Positions]
+    original: Sequence[Tensor]
+    totals: Mapping[int, Tensor] | None = None
+
+    def total(self, stride: int) -> Tensor | None:
+        return None if self.totals is None else self.totals[stride]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,86 +137,89 @@ class Objective:
     @torch.no_grad()
     def targets(self, views: Sequence[View]) -> list[Target]:
         """What the losses need of each view and no style texture changes."""
-        images = _channels_last(paint(views, None, self._content_background))
-        content = [[self._positions(v, s) for s in self._content_encoder.strides] for v in views]
-        style = (
-            content
-            if self._one_network
-            else [[self._positions(v, s) for s in self._style_encoder.strides] for v in views]
-        )
-        original = self._content_encoder(images, self._batch_rows(content, self._content_encoder.strides))
+        strides = {*self._style_encoder.strides, *self._content_encoder.strides}
+        positions = [{stride: self._positions(view, stride) for stride in strides} for view in views]
+        joined = {stride: self._join(views, [own[stride] for own in positions], stride) for stride in strides}
+        images = _channels_last(paint(join(views), None, self._content_background))
+        original = self._content_encoder(images, [joined[s].rows for s in self._content_encoder.strides])
         per_view: list[list[Tensor]] = [[] for _ in views]
-        for layer, rows in enumerate(original):
-            counts = [len(positions[layer].rows) for positions in content]
-            parts = torch.split(rows, counts)
+        for stride, rows in zip(self._content_encoder.strides, original, strict=True):
+            parts = torch.split(rows, [len(own[stride].rows) for own in positions])
             for index, part in enumerate(parts):
                 per_view[index].append(part.clone())
-        return [Target(*parts) for parts in zip(views, style, content, per_view, strict=True)]
+        return [Target(*parts) for parts in zip(views, positions, per_view, strict=True)]
 
-    def terms(
-        self, targets: Sequence[Target], table: Tensor, texels: "Texels"
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """NNFM, content and palette loss, unweighted scalars.
+    def join(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None = None) -> Batch:
+        """Targets of several views as one batch, or as a share of one whose weights sum up to ``totals``."""
+        views = [target.view for target in targets]
+        return Batch(
+            join(views),
+            {s: self._join(views, [t.positions[s] for t in targets], s) for s in targets[0].positions},
+            [torch.cat([t.original[layer] for t in targets]) for layer in range(len(targets[0].original))],
+            totals,
+        )
+
+    def terms(self, batch: Batch, table: Tensor) -> tuple[Tensor, Tensor]:
+        """NNFM and content loss, unweighted scalars; of shares of a batch they add up to the whole's.
 
         table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values.
-        texels: those of T + T_S that the palette loss looks at.
         """
-        views = [target.view for target in targets]
-        where = [target.style for target in targets]
-        rows = self._style_encoder(
-            _channels_last(paint(views, table, self._background)),
-            self._batch_rows(where, self._style_encoder.strides),
+        encoder = self._style_encoder
+        rows = self._features(encoder, batch, table, self._background)
+        content_rows = (
+            rows
+            if self._one_pass
+            else self._features(self._content_encoder, batch, table, self._content_background)
         )
-        where_content = [target.content for target in targets]
-        if self._one_pass:
-            content_rows = rows
-        else:
-            content_rows = self._content_encoder(
-                _channels_last(paint(views, table, self._content_background)),
-                self._batch_rows(where_content, self._content_encoder.strides),
-            )
         nnfm = [
             nnfm_loss(
-                layer_rows,
+                rows[layer],
                 self._keys[layer],
-                smooth=self._style_encoder.smooth,
-                weights=torch.cat([positions[layer].weights for positions in where]),
+                smooth=encoder.smooth,
+                weights=batch.positions[stride].weights,
                 search_keys=self._search_keys[layer],
+                total=batch.total(stride),
             )
-            for layer, layer_rows in enumerate(rows)
+            for layer, stride in enumerate(encoder.strides)
         ]
-        layers = range(len(content_rows))
-        content = content_loss(
-            content_rows,
-            [torch.cat([target.original[layer] for target in targets]) for layer in layers],
-            [torch.cat([positions[layer].weights for positions in where_content]) for layer in layers],
-        )
+        strides = self._content_encoder.strides
+        content = [
+            content_loss(rows, original, batch.positions[stride].weights, total=batch.total(stride))
+            for rows, original, stride in zip(content_rows, batch.original, strides, strict=True)
+        ]
+        return torch.stack(nnfm).mean(), torch.stack(content).sum()
+
+    def palette(self, table: Tensor, texels: Texels) -> Tensor:
+        """The palette loss of T + T_S, an unweighted scalar; ``table`` as for `terms`."""
         # not clamped: a clamp has no gradient outside 0..1
         colors = texels.base + table.index_select(0, texels.rows)
-        palette = palette_loss(colors, self._palette, squared=self.method.palette_squared)
-        return torch.stack(nnfm).mean(), content, palette
+        return palette_loss(colors, self._palette, squared=self.method.palette_squared)
 
-    def _positions(self, view: View, stride: int) -> _Positions:
+    def _features(self, encoder: Encoder, batch: Batch, table: Tensor, background: Tensor) -> list[Tensor]:
+        images = _channels_last(paint(batch.views, table, background))
+        return encoder(images, [batch.positions[stride].rows for stride in encoder.strides])
+
+    def _positions(self, view: View, stride: int) -> Positions:
         """Positions of a map with that stride, and the share of each that the object covers."""
         share = F.avg_pool2d(view.mask()[None, None], stride).reshape(-1)
+        first = view.slot * len(share)
         if not self.method.object_only:
-            return _Positions(torch.arange(len(share), device=share.device), torch.ones_like(share))
+            rows = torch.arange(first, first + len(share), device=share.device)
+            return Positions(rows, torch.ones_like(share))
         # Rounded up with positions of weight 0: matrix kernels are prepared once per shape,
         # and a shape of its own for every view would cost more than the product itself.
         step = max(1, len(share) // _SHAPES_PER_MAP)
         count = -(-int((share > 0).sum()) // step) * step
         rows = share.argsort(descending=True, stable=True)[:count].sort().values
-        return _Positions(rows, share[rows])
+        return Positions(rows + first, share[rows])
 
-    def _batch_rows(self, positions: Sequence[Sequence[_Positions]], strides: Sequence[int]) -> list[Tensor]:
-        """Per layer (K,) int64: each view's positions, counted through the whole batch."""
-        result = []
-        for layer, stride in enumerate(strides):
-            area = (self.method.resolution // stride) ** 2
-            result.append(
-                torch.cat([view[layer].rows + index * area for index, view in enumerate(positions)])
-            )
-        return result
+    def _join(self, views: Sequence[View], positions: Sequence[Positions], stride: int) -> Positions:
+        area = (self.method.resolution // stride) ** 2
+        rows = [
+            in_slot(own.rows, area, view.slot, slot)
+            for slot, (view, own) in enumerate(zip(views, positions, strict=True))
+        ]
+        return Positions(torch.cat(rows), torch.cat([own.weights for own in positions]))
 
 
 def cover_crop(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from usdstylize.render.cameras import Camera, draw_cameras, look_at
 from usdstylize.render.shading import decode_srgb, encode_srgb, phong, shade
 from usdstylize.render.sheets import Assembly, Sheet, assemble, normalize, one_sheet
 from usdstylize.render.texture import Taps, find_taps, level_rows, level_sizes, mip_table, sample
-from usdstylize.render.views import Subject, View, paint, trace_views
+from usdstylize.render.views import Subject, View, Views, in_slot, join, paint, trace_views
 from usdstylize.render.visibility import EmbreeVisibility, Hits, Visibility, available_cores
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Subject",
     "Taps",
     "View",
+    "Views",
     "Visibility",
     "assemble",
     "available_cores",
@@ -23,6 +24,8 @@ __all__ = [
     "draw_cameras",
     "encode_srgb",
     "find_taps",
+    "in_slot",
+    "join",
     "level_rows",
     "level_sizes",
     "look_at",

@@ -15,19 +15,21 @@ from usdstylize.render.sheets import Assembly
 from usdstylize.render.texture import Taps, find_taps, level_sizes, mip_table, sample
 from usdstylize.render.visibility import Hits, Visibility
 
-__all__ = ["Subject", "View", "paint", "trace_views"]
+__all__ = ["Subject", "View", "Views", "in_slot", "join", "paint", "trace_views"]
 
 
 @dataclass(frozen=True, eq=False)
 class View:
     """One camera's picture, short of the style texture. P is the number of object pixels.
 
-    pixels: (P,) int64, row * width + column; row 0 is the top. level: median mip level at which
-    T_S is seen. base: (P, 3), T as this camera
-    sees it, sRGB-encoded. style: where T_S is sampled. diffuse, specular: (P, 1), linear.
+    slot: its place in the batch that it was traced for, where it comes up again and again.
+    pixels: (P,) int64, (slot * R + row) * R + column; row 0 is the top. level: median mip level at
+    which T_S is seen. base: (P, 3), T as this camera sees it, sRGB-encoded. style: where T_S is
+    sampled. diffuse, specular: (P, 1), linear.
     """
 
     resolution: int
+    slot: int
     pixels: Tensor
     level: float
     base: Tensor
@@ -38,8 +40,25 @@ class View:
     def mask(self) -> Tensor:
         """(R, R) float, 1 where the object is."""
         flat = self.base.new_zeros(self.resolution**2)
-        flat[self.pixels] = 1
+        flat[self.pixels - self.slot * self.resolution**2] = 1
         return flat.view(self.resolution, self.resolution)
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Several views as one; P is the number of object pixels of them all, in the order of `View`.
+
+    pixels: (P,) int64, counted through all pictures; on CUDA one of -1 is none, and its other
+    values are ignored.
+    """
+
+    count: int
+    resolution: int
+    pixels: Tensor
+    base: Tensor
+    style: Taps
+    diffuse: Tensor
+    specular: Tensor
 
 
 class Subject:
@@ -83,7 +102,7 @@ class Subject:
         )
         return resized[0].permute(1, 2, 0)
 
-    def view(self, camera: Camera, hits: Hits, method: Method) -> View:
+    def view(self, camera: Camera, hits: Hits, method: Method, slot: int = 0) -> View:
         """Sample positions, T and light at every pixel that the object covers."""
         resolution = hits.triangle.shape[0]
         flat = hits.triangle.reshape(-1)
@@ -103,8 +122,8 @@ class Subject:
         style = self._taps(uvs, footprint, sheet, [self.style_size] * len(sizes))
         texels = (footprint * max(self.style_size)).norm(dim=2).amax(1)
         level = float(texels.median().clamp_min(1).log2()) if len(texels) else 0.0
-        where = torch.from_numpy(pixels).to(self.device)
-        return View(resolution, where, level, base, style, diffuse, specular)
+        where = torch.from_numpy(pixels + slot * resolution**2).to(self.device)
+        return View(resolution, slot, where, level, base, style, diffuse, specular)
 
     def _taps(self, uvs: Tensor, footprint: Tensor, sheet: Tensor, sizes: Sequence[tuple[int, int]]) -> Taps:
         """`find_taps` of each sample on its own sheet, whose texture has the size given."""
@@ -155,23 +174,40 @@ def trace_views(
 ) -> list[View]:
     """The views of several cameras, in order."""
     hits = visibility.trace(cameras, method.resolution)
-    return [subject.view(camera, hit, method) for camera, hit in zip(cameras, hits, strict=True)]
+    return [
+        subject.view(camera, hit, method, slot)
+        for slot, (camera, hit) in enumerate(zip(cameras, hits, strict=True))
+    ]
 
 
-def paint(views: Sequence[View], style_table: Tensor | None, background: Tensor) -> Tensor:
+def join(views: Sequence[View]) -> Views:
+    """Views of one resolution as one batch, in order."""
+    area = views[0].resolution ** 2
+    return Views(
+        len(views),
+        views[0].resolution,
+        torch.cat([in_slot(view.pixels, area, view.slot, slot) for slot, view in enumerate(views)]),
+        torch.cat([view.base for view in views]),
+        Taps(torch.cat([v.style.rows for v in views]), torch.cat([v.style.weights for v in views])),
+        torch.cat([view.diffuse for view in views]),
+        torch.cat([view.specular for view in views]),
+    )
+
+
+def in_slot(positions: Tensor, area: int, slot: int, wanted: int) -> Tensor:
+    """Positions in pictures of ``area``, counted from a view's own ``slot``, as of another slot."""
+    return positions if slot == wanted else positions + (wanted - slot) * area
+
+
+def paint(views: Views, style_table: Tensor | None, background: Tensor) -> Tensor:
     """Renders (B, 3, R, R), sRGB-encoded 0..1, row 0 the top.
 
     style_table: `Subject.style_table` of T_S; None renders the original. background: (3, R, R) float,
     sRGB-encoded, behind the object in every view.
     """
-    color = torch.cat([view.base for view in views])
-    if style_table is not None:
-        taps = Taps(torch.cat([v.style.rows for v in views]), torch.cat([v.style.weights for v in views]))
-        color = color + sample(style_table, taps)
-    lit = shade(color, torch.cat([v.diffuse for v in views]), torch.cat([v.specular for v in views]))
-    resolution = views[0].resolution
-    area = resolution**2
-    pixels = torch.cat([view.pixels + index * area for index, view in enumerate(views)])
-    images = background.permute(1, 2, 0).reshape(1, area, 3).repeat(len(views), 1, 1).view(-1, 3)
-    images = images.index_copy(0, pixels, lit)
-    return images.view(len(views), resolution, resolution, 3).permute(0, 3, 1, 2)
+    color = views.base if style_table is None else views.base + sample(style_table, views.style)
+    lit = shade(color, views.diffuse, views.specular)
+    resolution = views.resolution
+    images = background.permute(1, 2, 0).reshape(1, -1, 3).repeat(views.count, 1, 1).view(-1, 3)
+    images = images.index_copy(0, views.pixels, lit)
+    return images.view(views.count, resolution, resolution, 3).permute(0, 3, 1, 2)

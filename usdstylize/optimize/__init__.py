@@ -1,0 +1,10 @@
+"""The optimisation of one object, or of a group: random views, three losses, Adam on T_S.
+
+Paper §3, supplement §1. `optimizer` tells it; `batches` draws the views, `step` is one iteration,
+`texels` knows which texels count, `schedule` how far it has come.
+"""
+
+from usdstylize.optimize.devices import choose_device
+from usdstylize.optimize.optimizer import Optimizer
+
+__all__ = ["Optimizer", "choose_device"]

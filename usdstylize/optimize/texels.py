@@ -1,0 +1,59 @@
+"""Which texels count: those that the palette loss looks at, and those that some camera has seen."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from usdstylize import render
+from usdstylize.losses.objective import Texels
+
+__all__ = ["Seen", "palette_texels"]
+
+
+def palette_texels(subject: render.Subject, covered: NDArray[np.bool_], level: float, device: str) -> Texels:
+    """The texels of the mip level that the cameras see.
+
+    On finer ones the palette loss would draw stairs of single texels that no other loss sees.
+    """
+    size = subject.style_size
+    whole = min(int(level + 0.5), len(render.level_sizes(*size)) - 1)
+    height, width = render.level_sizes(*size)[whole]
+    share = F.adaptive_avg_pool2d(torch.from_numpy(covered)[:, None].float(), (height, width)).flatten(1)
+    rows, colors = [], []
+    for sheet, own in enumerate(share):
+        if not own.any():
+            continue
+        inside = torch.nonzero(own >= min(0.5, float(own.max()))).squeeze(1).to(device)
+        rows.append(inside + sheet * subject.rows_per_sheet + render.level_rows(size, whole).start)
+        colors.append(subject.base_at(sheet, (height, width)).reshape(-1, 3)[inside])
+    return Texels(torch.cat(rows), torch.cat(colors))
+
+
+class Seen:
+    """Which texels some camera has sampled, at their own mip level or at one a little coarser."""
+
+    def __init__(self, sheets: int, size: int, device: str) -> None:
+        self._sizes = render.level_sizes(size, size)
+        self._areas = [height * width for height, width in self._sizes]
+        self._rows = torch.zeros(sheets * sum(self._areas), dtype=torch.bool, device=device)
+
+    def add(self, views: Iterable[render.View]) -> None:
+        """Not where a pixel at a grazing angle spans a great part of the texture: that is no sight."""
+        for view in views:
+            coarsest = min(int(view.level) + 2, len(self._sizes) - 1)
+            end = render.level_rows(self._sizes[0], coarsest).stop
+            counts = (view.style.weights > 0.05) & (view.style.rows % sum(self._areas) < end)
+            self._rows[view.style.rows[counts].long()] = True
+
+    def texels(self) -> NDArray[np.bool_]:
+        """(S, size, size) bool, a picture per sheet, row 0 the top."""
+        sheets = self._rows.view(-1, sum(self._areas)).float()
+        result = torch.zeros(len(sheets), 1, 1, 1, device=self._rows.device)
+        for level, size in zip(
+            reversed(torch.split(sheets, self._areas, 1)), reversed(self._sizes), strict=True
+        ):
+            result = torch.maximum(F.interpolate(result, size, mode="nearest"), level.view(-1, 1, *size))
+        return (result[:, 0] > 0).cpu().numpy()
