@@ -253,6 +253,15 @@ def test_the_preview_network_says_the_same_where_it_can(tiny_stage: Path) -> Non
     assert "inputs:transmission" in run
 
 
+def test_a_number_is_never_decoded_whatever_is_written_on_its_file(tiny_stage: Path) -> None:
+    nodes = PLAIN | {"Rough": image("./textures/color.png", kind="float", color_space="srgb_texture")}
+    glaze(tiny_stage, nodes=nodes, inputs={"specular_roughness": ("float", From("Rough"))})
+    opened = sound(tiny_stage)
+    texture = fed_by(preview(opened), "roughness")
+    assert texture.GetInput("sourceColorSpace").Get() == "raw"
+    assert texture.GetInput("scale").Get()[0] == 1.0
+
+
 @pytest.mark.parametrize(("mode", "expected"), [(0, (None, None)), (1, (0.25, 0.75)), (2, (0.25, None))])
 def test_gltf_alpha_follows_its_mode(tiny_stage: Path, mode: int, expected: tuple[Any, Any]) -> None:
     inputs = {"alpha": ("float", 0.25), "alpha_mode": ("integer", mode), "alpha_cutoff": ("float", 0.75)}

@@ -106,6 +106,22 @@ def test_a_udim_result_has_a_bake_per_tile_and_passes_every_check(tmp_path: Path
     assert texture.GetInput("file").Get().path == "./tiny.style/ink/World__Body/baked.<UDIM>.png"
 
 
+@pytest.mark.parametrize("pattern", ["./textures/<UDIM>/T.png", "./textures/<UDIM>_T_1001.png"])
+def test_the_number_of_a_tile_may_stand_anywhere_in_its_path(tmp_path: Path, pattern: str) -> None:
+    root = build_udim_stage(tmp_path / "shot")
+    for tile in TILES:
+        file = root.parent / pattern.replace("<UDIM>", str(tile))
+        file.parent.mkdir(exist_ok=True)
+        (root.parent / "textures" / f"T.{tile}.png").rename(file)
+    opened = Usd.Stage.Open(str(root))
+    opened.GetAttributeAtPath("/World/Looks/Tiles/Texture.inputs:file").Set(pattern)
+    opened.Save()
+    contents = inspect(root)
+    bases = stage.load(contents, contents.objects[0]).bases
+    assert [tuple(np.rint(base[0, 0] * 255)) for base in bases] == list(TILES.values())
+    assert author.verify(author_groups(root)).failed == ()
+
+
 def test_a_lost_bake_of_one_tile_is_found(tmp_path: Path) -> None:
     result = author_groups(build_udim_stage(tmp_path / "shot"))
     (result.parent / "tiny.style" / "ink" / "World__Body" / "baked.1002.png").unlink()

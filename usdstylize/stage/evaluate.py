@@ -5,7 +5,7 @@ what a graph should compute. Values are as in `nodes`: float32, components on th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -36,6 +36,8 @@ WRAPS: dict[str, Wrap] = {
 """Address modes, and the last two by the names that UsdUVTexture has for them."""
 _CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
 _COLORS = (Sdf.ValueTypeNames.Color3f, Sdf.ValueTypeNames.Color4f)
+_BRANCHES = 10
+"""Of a switch."""
 _DEEPEST = 200
 """Nodes one behind the other; no graph that people make comes near."""
 
@@ -114,8 +116,13 @@ class _Walk:
             array, space = _array(value, attribute), str(attribute.GetColorSpace())
             is_color = attribute.GetTypeName() in _COLORS
             return color_to_linear(array, space) if is_color else array
-        if path in self.open or len(self.open) > _DEEPEST:
+        if path in self.open:
             raise MaterialError(f"Shader {node.GetPath()} feeds itself; reconnect its inputs.")
+        if len(self.open) >= _DEEPEST:
+            raise MaterialError(
+                f"Shader {node.GetPath()} comes after more than {_DEEPEST} nodes, each feeding the next; "
+                "bake what it gives into an image."
+            )
         self.open.add(path)
         try:
             self.known[path] = self.node(node, attribute.GetName().removeprefix("outputs:"))
@@ -170,8 +177,7 @@ class _Walk:
                 whole = [np.broadcast_to(part, (*shape, part.shape[-1])) for part in parts]
                 return np.concatenate(whole, axis=-1)
             case "switch":
-                which = int(self.input(node, "which", 0.0).flat[0])
-                return self.input(node, f"in{which + 1}", 0.0)
+                return self.switch(node)
         if operation in OPERATIONS and identifier.startswith("ND_") and name == identifier[3:]:
             function, inputs = OPERATIONS[operation]
             values = [self.input(node, key, default) for key, default in inputs.items()]
@@ -187,11 +193,22 @@ class _Walk:
         for one in which:
             if one in ("0", "1"):
                 parts.append(np.full_like(value[..., :1], float(one)))
-            elif isinstance(one, int) and one < value.shape[-1]:
+            elif isinstance(one, int) and 0 <= one < value.shape[-1]:
                 parts.append(value[..., one : one + 1])
             else:
                 raise MaterialError(f"Shader {node.GetPath()} asks for a channel that is not there; mend it.")
         return np.concatenate(parts, axis=-1)
+
+    def switch(self, node: UsdShade.Shader) -> Float32:
+        """``in1`` where ``which`` is below 1, and so on; nothing from 10 on."""
+        which = np.clip(np.floor(self.input(node, "which", 0.0)), 0, _BRANCHES).astype(np.int64)
+        attribute = producer(node, "which")
+        # Where nothing computes it, the other branches need not be sound, nor their files there.
+        if attribute is None or producing_shader(attribute) is None:
+            return self.input(node, f"in{which.flat[0] + 1}", 0.0)
+        nothing = np.zeros(1, dtype=np.float32)
+        branches = [self.input(node, f"in{number + 1}", 0.0) for number in range(_BRANCHES)]
+        return np.choose(which, [*branches, nothing])
 
     def ramp(self, node: UsdShade.Shader, operation: str) -> Float32:
         start, end, axis = ("valuel", "valuer", 0) if operation == "ramplr" else ("valueb", "valuet", 1)
@@ -225,8 +242,10 @@ class _Walk:
         if operation == "image":
             u = str(input_value(node, "uaddressmode", self.time, "periodic"))
             modes = (u, str(input_value(node, "vaddressmode", self.time, "periodic")))
+        if not kind.startswith("color"):
+            file = replace(file, color_space="")
         codes = self.read(node, file, modes, placement, COMPONENTS.get(kind, 3))
-        return color_to_linear(codes, file.color_space) if kind.startswith("color") else codes
+        return color_to_linear(codes, file.color_space)
 
     def tiled(self, node: UsdShade.Shader, placement: Placement) -> Placement:
         def pair(name: str, default: float) -> NDArray[np.float64]:

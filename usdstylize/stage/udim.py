@@ -30,11 +30,8 @@ def resolve_tiles(attribute: Usd.Attribute, path: str, time: Usd.TimeCode) -> tu
     found = UsdShade.UdimUtils.ResolveUdimTilePaths(path, layer)
     if not found:
         return "", ()
-    first, number = found[0]
-    folder, _, name = first.rpartition("/")
-    # The tile's number may stand in a folder's name, too: only the file's is replaced.
-    pattern = name[::-1].replace(number[::-1], "<UDIM>"[::-1], 1)[::-1]
-    return f"{folder}/{pattern}", tuple(sorted(int(tile) for _, tile in found))
+    pattern = UsdShade.UdimUtils.ResolveUdimPath(path, layer)
+    return pattern, tuple(sorted(int(tile) for _, tile in found))
 
 
 def tile_files(resolved: str, tiles: Sequence[int]) -> list[str]:
