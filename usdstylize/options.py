@@ -17,6 +17,7 @@ EncoderName = Literal["clip-rn50", "vgg16", "draft"]
 PresetName = Literal["auto", "draft", "standard", "paper"]
 Network = Literal["both", "preview", "mtlx"]
 Unit = Literal["object", "model"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Method:
     """One encoder pass: content is compared with the style image behind, too."""
     style_keys: int
     """Style feature vectors per layer, of all images together, to match against; 0 keeps all."""
+    precision: Precision
+    """In which the networks compute; losses, T_S and Adam are float32 always."""
     bn_relu: bool
     """CLIP: features after batch norm and ReLU, instead of the convolution's raw output."""
     camera_distance: tuple[float, float]
@@ -89,6 +92,7 @@ _STANDARD = Method(
     object_only=True,
     content_on_background=False,
     style_keys=0,
+    precision="auto",
     bn_relu=False,
     camera_distance=(2.5, 2.5),
     field_of_view=45.0,
@@ -186,6 +190,8 @@ class Options:
     """Width and height of the style texture, in texels."""
     iterations: int | None = None
     """Optimisation steps per object."""
+    precision: Precision | None = None
+    """In which the networks compute: bfloat16 where the device has it natively (auto), or float32."""
     seed: int | None = None
     """The same seed on the same device gives the same texture; 0 when not given."""
     ocio: Path | None = None

@@ -4,6 +4,7 @@ import copy
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import chain, islice
@@ -18,16 +19,17 @@ from usdstylize.errors import MeshError
 from usdstylize.losses.objective import Objective, Target
 from usdstylize.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize.batches import Batches
-from usdstylize.optimize.devices import memory_errors
+from usdstylize.optimize.devices import computing, memory_errors
+from usdstylize.optimize.reports import Reports
 from usdstylize.optimize.schedule import exponential
-from usdstylize.optimize.step import Step
+from usdstylize.optimize.step import new_step
 from usdstylize.optimize.texels import Seen, palette_texels
 from usdstylize.options import Method
 
 __all__ = ["Optimizer"]
 
 _TELL_EVERY = 5
-"""Iterations between two reports: reading a loss waits for the device."""
+"""Iterations between two reports."""
 
 
 def _key(style: StyleSet, method: Method) -> tuple[int, int]:
@@ -111,6 +113,15 @@ class Optimizer:
         Raises MeshError where no camera sees the objects or the losses are not finite, and
         MemoryError where the device's or the machine's memory is too small.
         """
+        with computing(self._device):
+            return self._optimize(objects, data, on_iteration)
+
+    def _optimize(
+        self,
+        objects: Sequence[StageObject],
+        data: Sequence[ObjectData],
+        on_iteration: Callable[[int, Losses], None],
+    ) -> tuple[StyleTexture, ...]:
         method, device, size = self.method, self._device, self.method.texture_resolution
         clock = _Stopwatch()
         path = objects[0].path
@@ -145,18 +156,20 @@ class Optimizer:
         if not levels:
             raise MeshError(f"{path}: it is invisible from every side; check its geometry.")
         texels = palette_texels(subject, covered, float(np.median(levels)), device)
-        step = Step(self._objective, subject, texels, len(assembly.sheets))
-        recent: list[Tensor] = []
+        step = new_step(self._objective, subject, texels, len(assembly.sheets), batches.pool)
+        recent: deque[Tensor] = deque(maxlen=10)
+        reports = Reports(on_iteration)
         for number, batch in enumerate(islice(chain([first], upcoming), method.iterations), start=1):
             if self._stop.is_set():
                 raise KeyboardInterrupt
             progress = (number - 1) / max(1, method.iterations - 1)
             rate = exponential(method.learning_rate, progress)
-            recent = [*recent[-9:], step(batch, rate, exponential(method.palette_weight, progress))]
-            clock.lap("iterations")
+            recent.append(step(batch, rate, exponential(method.palette_weight, progress)))
             if number % _TELL_EVERY == 0 or number == method.iterations:
-                on_iteration(number, Losses(*recent[-1].tolist()))
-        losses = Losses(*torch.stack(recent).mean(0).tolist())
+                reports.add(number, recent[-1])
+            clock.lap("iterations")
+        reports.close()
+        losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
         if not np.isfinite(losses.total):
             raise MeshError(f"{path}: the optimisation did not converge; try another --seed.")
 
