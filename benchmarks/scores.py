@@ -139,8 +139,7 @@ def judge_all(
     for name, style_texture in style_textures.items():
         size = (style_texture.shape[0], style_texture.shape[1])
         subject = render.Subject(render.one_sheet(mesh, data.bases[0], wrap), size, network.device)
-        views = [subject.view(c, h, _METHOD) for c, h in zip(cameras, hits, strict=True)]
-        views = [view for view in views if len(view.pixels)]
+        views = [view for view in subject.views(cameras, hits, _METHOD) if len(view.pixels)]
         if original_distance is None or original_luma is None:
             original_distance = sum(match_distance(_render_rows(views, None, network), rows)) / 2
             original_luma = _unlit_luma(views, None)

@@ -176,8 +176,10 @@ def test_cuda_is_refused_where_there_is_none():
 
 
 def test_presets_follow_the_machine_and_the_options_win():
-    assert resolve(Options(), cuda=False) == PRESETS["draft"]
-    assert resolve(Options(), cuda=True) == PRESETS["standard"]
+    draft = dataclasses.replace(PRESETS["draft"], visibility="embree")
+    standard = dataclasses.replace(PRESETS["standard"], visibility="z-buffer")
+    assert resolve(Options(), cuda=False) == draft
+    assert resolve(Options(), cuda=True) == standard
     method = resolve(Options(preset="standard", encoder="vgg16", iterations=7), cuda=True)
     assert (method.encoder, method.content_encoder, method.iterations) == ("vgg16", "vgg16", 7)
     assert method.nnfm_weight == 600.0

@@ -10,6 +10,7 @@ from scipy.ndimage import map_coordinates
 from usdstylize import encoding, render
 from usdstylize.objects import Mesh
 from usdstylize.options import PRESETS
+from usdstylize.render.cameras import pixel_directions
 from usdstylize.render.texture import Taps
 
 METHOD = dataclasses.replace(PRESETS["draft"], resolution=64)
@@ -46,16 +47,24 @@ def test_bilinear_sampling_and_wrap_equal_scipy_in_float64(wrap_s, wrap_t):
         np.testing.assert_allclose(ours.numpy(), expected, atol=2e-5)
 
 
-def test_sampling_gradient_equals_finite_differences():
+@pytest.mark.parametrize("wrap_t", SCIPY_MODE)
+@pytest.mark.parametrize("wrap_s", SCIPY_MODE)
+@pytest.mark.parametrize("tent", [False, True])
+def test_sampling_gradient_equals_finite_differences_in_float64(wrap_s, wrap_t, tent):
+    """From UVs far outside 0..1, at levels 0 to 3 of 3 and between them."""
+    wrap = (wrap_s, wrap_t)
     texture = random_texture(8, 8)
     generator = torch.Generator().manual_seed(2)
-    uvs = torch.rand(50, 2, generator=generator) * 3 - 1
-    footprint = torch.rand(50, 2, 2, generator=generator) * 0.6
-    taps = render.find_taps(uvs, footprint, (8, 8), ("repeat", "mirror"))
+    uvs = torch.rand(60, 2, generator=generator) * 3 - 1
+    footprint = torch.rand(60, 1, 1, generator=generator).mul(5).exp2() / 16 * torch.eye(2)
+    taps = render.find_taps(uvs, footprint, (8, 8), wrap)
+    level_of_row = torch.repeat_interleave(torch.arange(4), torch.tensor([64, 16, 4, 1]))
+    assert level_of_row[taps.rows[taps.weights > 0].long()].unique().tolist() == [0, 1, 2, 3]
     double = Taps(taps.rows, taps.weights.double())
 
     def total(values: torch.Tensor) -> torch.Tensor:
-        return render.sample(render.mip_table(values), double).square().sum()
+        table = render.mip_table(values, tent=wrap) if tent else render.mip_table(values)
+        return render.sample(table, double).square().sum()
 
     assert torch.autograd.gradcheck(total, texture.double().requires_grad_())
 
@@ -139,19 +148,20 @@ def test_footprint_equals_the_difference_between_neighbouring_pixels():
     mesh = quad()
     camera = render.look_at(np.array([1.2, 0.8, 1.9]), np.array([0.0, 0.0, 3.0]), 45.0)
     hits = render.EmbreeVisibility(mesh.points, mesh.triangles).trace([camera], 256)[0]
-    flat = hits.triangle
-    shares = np.concatenate([1 - hits.barycentrics.sum(-1, keepdims=True), hits.barycentrics], -1)
+    flat, barycentrics = hits.triangle.numpy(), hits.barycentrics.numpy()
+    shares = np.concatenate([1 - barycentrics.sum(-1, keepdims=True), barycentrics], -1)
     uvs = (mesh.uvs[flat] * shares[..., None]).sum(-2)
     subject = render.Subject(
         render.one_sheet(mesh, np.zeros((4, 4, 3), np.float32), ("clamp", "clamp")), (4, 4), "cpu"
     )
     row, column = np.argwhere(flat >= 0)[len(np.argwhere(flat >= 0)) // 2]
     points = (mesh.points[mesh.triangles][flat[row, column]] * shares[row, column][:, None]).sum(0)
+    _, step_x, step_y = pixel_directions(camera, method.resolution)
     footprint = subject._footprint(
         torch.tensor([flat[row, column]]),
         torch.from_numpy(points - camera.eye)[None].float(),
-        camera,
-        method.resolution,
+        torch.from_numpy(camera.axes[2]),
+        (torch.from_numpy(step_x), torch.from_numpy(step_y)),
     )[0].numpy()
     across = (uvs[row, column + 1] - uvs[row, column - 1]) / 2
     down = (uvs[row + 1, column] - uvs[row - 1, column]) / 2
@@ -200,7 +210,7 @@ def test_rays_hit_where_a_sphere_is():
     triangles = np.concatenate([np.stack([a, b, d], 1), np.stack([a, d, c], 1)]).astype(np.int32)
     visibility = render.EmbreeVisibility(points.reshape(-1, 3).astype(np.float32), triangles)
     camera = render.look_at(np.array([0.3, 1.0, 2.3]), np.ones(3), 60.0)
-    covered = (visibility.trace([camera], 256)[0].triangle >= 0).mean()
+    covered = (visibility.trace([camera], 256)[0].triangle >= 0).float().mean().item()
     # a sphere at distance D fills the cone of half angle asin(1 / D), seen as a disc
     radius = np.tan(np.arcsin(1 / np.linalg.norm(camera.eye))) / np.tan(np.radians(30))
     assert covered == pytest.approx(np.pi * radius**2 / 4, rel=0.01)

@@ -15,9 +15,9 @@ __all__ = ["PRESETS", "Method", "Options", "resolve"]
 
 EncoderName = Literal["clip-rn50", "vgg16", "draft"]
 PresetName = Literal["auto", "draft", "standard", "paper"]
+EngineName = Literal["auto", "embree", "z-buffer", "nvdiffrast"]
 Network = Literal["both", "preview", "mtlx"]
 Unit = Literal["object", "model"]
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Method:
     iterations: int
     texture_resolution: int
     """Width and height of T_S, in texels."""
+    visibility: EngineName
+    """What tells which triangle each pixel sees; `resolve` leaves no `auto`."""
     view_pool: int
     """Number of (camera, light) pairs drawn once and reused; 0 draws new ones every iteration."""
     objects_at_once: int
@@ -55,8 +57,6 @@ class Method:
     """One encoder pass: content is compared with the style image behind, too."""
     style_keys: int
     """Style feature vectors per layer, of all images together, to match against; 0 keeps all."""
-    precision: Precision
-    """In which the networks compute; losses, T_S and Adam are float32 always."""
     bn_relu: bool
     """CLIP: features after batch norm and ReLU, instead of the convolution's raw output."""
     camera_distance: tuple[float, float]
@@ -81,6 +81,7 @@ _STANDARD = Method(
     batch=8,
     iterations=400,
     texture_resolution=1024,
+    visibility="auto",
     view_pool=256,
     objects_at_once=1,
     learning_rate=(3e-2, 1.5e-3),
@@ -92,7 +93,6 @@ _STANDARD = Method(
     object_only=True,
     content_on_background=False,
     style_keys=0,
-    precision="auto",
     bn_relu=False,
     camera_distance=(2.5, 2.5),
     field_of_view=45.0,
@@ -190,8 +190,6 @@ class Options:
     """Width and height of the style texture, in texels."""
     iterations: int | None = None
     """Optimisation steps per object."""
-    precision: Precision | None = None
-    """In which the networks compute: bfloat16 where the device has it natively (auto), or float32."""
     seed: int | None = None
     """The same seed on the same device gives the same texture; 0 when not given."""
     ocio: Path | None = None
@@ -202,6 +200,9 @@ class Options:
     """Switch off surfaces for one renderer alone, such as ri,arnold; all for every one."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
+    visibility: EngineName = "auto"
+    """What finds the visible surfaces: embree (CPU), z-buffer (the GPU's default), or nvdiffrast if
+    installed, whose licence forbids commercial use."""
     weights: Path | None = None
     """Folder searched first for network weights (also: USDSTYLIZE_WEIGHTS)."""
     package: bool = False
@@ -280,7 +281,10 @@ def resolve(options: Options, *, cuda: bool) -> Method:
         for f in fields(Method)
         if getattr(options, f.name, None) is not None and f.name != "encoder"
     }
-    return replace(method, **own)
+    method = replace(method, **own)
+    if method.visibility == "auto":
+        method = replace(method, visibility="z-buffer" if cuda else "embree")
+    return method
 
 
 def preset_name(options: Options, *, cuda: bool) -> PresetName:

@@ -132,6 +132,8 @@ def _announcement(plan: Plan, options: Options) -> Iterator[str]:
     else:
         why = "On the CPU as asked" if options.device == "cpu" else "No CUDA GPU"
         yield f"{why}: {chosen}; --preset standard for the full quality, far slower without a GPU."
+    if plan.settings["visibility"] == "nvdiffrast":
+        yield "Note: visible surfaces by nvdiffrast, whose licence forbids commercial use."
     for remark in plan.remarks:
         yield f"Note: {remark}"
     left_out = f", {len(plan.skipped)} left out" if plan.skipped else ""

@@ -4,7 +4,6 @@ import copy
 import threading
 import time
 import zlib
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import chain, islice
@@ -19,17 +18,16 @@ from usdstylize.errors import MeshError
 from usdstylize.losses.objective import Objective, Target
 from usdstylize.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize.batches import Batches
-from usdstylize.optimize.devices import computing, memory_errors
-from usdstylize.optimize.reports import Reports
+from usdstylize.optimize.devices import memory_errors
 from usdstylize.optimize.schedule import exponential
-from usdstylize.optimize.step import new_step
+from usdstylize.optimize.step import Step
 from usdstylize.optimize.texels import Seen, palette_texels
 from usdstylize.options import Method
 
 __all__ = ["Optimizer"]
 
 _TELL_EVERY = 5
-"""Iterations between two reports."""
+"""Iterations between two reports: reading a loss waits for the device."""
 
 
 def _key(style: StyleSet, method: Method) -> tuple[int, int]:
@@ -41,7 +39,10 @@ class Optimizer:
     """Holds the objective (networks and style features), which every object of a run shares."""
 
     def __init__(self, style: StyleSet, method: Method, device: str, *, weights: Path | None = None) -> None:
-        """Raises WeightsError where the method's networks have no weights."""
+        """Raises WeightsError where the method's networks have no weights, OptionsError where its
+        visibility engine is not there.
+        """
+        render.check_visibility(method.visibility, device)
         self.method = method
         self._device = device
         self._objective = Objective(style, method, device, weights=weights)
@@ -113,21 +114,13 @@ class Optimizer:
         Raises MeshError where no camera sees the objects or the losses are not finite, and
         MemoryError where the device's or the machine's memory is too small.
         """
-        with computing(self._device):
-            return self._optimize(objects, data, on_iteration)
-
-    def _optimize(
-        self,
-        objects: Sequence[StageObject],
-        data: Sequence[ObjectData],
-        on_iteration: Callable[[int, Losses], None],
-    ) -> tuple[StyleTexture, ...]:
         method, device, size = self.method, self._device, self.method.texture_resolution
         clock = _Stopwatch()
         path = objects[0].path
         assembly = render.assemble(objects, data)
         subject = render.Subject(assembly, (size, size), device)
-        visibility = render.EmbreeVisibility(assembly.mesh.points, assembly.mesh.triangles)
+        mesh = assembly.mesh
+        visibility = render.choose_visibility(method.visibility, mesh.points, mesh.triangles, device)
         covered = np.stack(
             [
                 atlas.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
@@ -156,20 +149,18 @@ class Optimizer:
         if not levels:
             raise MeshError(f"{path}: it is invisible from every side; check its geometry.")
         texels = palette_texels(subject, covered, float(np.median(levels)), device)
-        step = new_step(self._objective, subject, texels, len(assembly.sheets), batches.pool)
-        recent: deque[Tensor] = deque(maxlen=10)
-        reports = Reports(on_iteration)
+        step = Step(self._objective, subject, texels, len(assembly.sheets))
+        recent: list[Tensor] = []
         for number, batch in enumerate(islice(chain([first], upcoming), method.iterations), start=1):
             if self._stop.is_set():
                 raise KeyboardInterrupt
             progress = (number - 1) / max(1, method.iterations - 1)
             rate = exponential(method.learning_rate, progress)
-            recent.append(step(batch, rate, exponential(method.palette_weight, progress)))
-            if number % _TELL_EVERY == 0 or number == method.iterations:
-                reports.add(number, recent[-1])
+            recent = [*recent[-9:], step(batch, rate, exponential(method.palette_weight, progress))]
             clock.lap("iterations")
-        reports.close()
-        losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
+            if number % _TELL_EVERY == 0 or number == method.iterations:
+                on_iteration(number, Losses(*recent[-1].tolist()))
+        losses = Losses(*torch.stack(recent).mean(0).tolist())
         if not np.isfinite(losses.total):
             raise MeshError(f"{path}: the optimisation did not converge; try another --seed.")
 

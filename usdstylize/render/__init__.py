@@ -5,21 +5,34 @@ from usdstylize.render.shading import decode_srgb, encode_srgb, phong, shade
 from usdstylize.render.sheets import Assembly, Sheet, assemble, normalize, one_sheet
 from usdstylize.render.texture import Taps, find_taps, level_rows, level_sizes, mip_table, sample
 from usdstylize.render.views import Subject, View, Views, in_slot, join, paint, trace_views
-from usdstylize.render.visibility import EmbreeVisibility, Hits, Visibility, available_cores
+from usdstylize.render.visibility import (
+    EmbreeVisibility,
+    Hits,
+    NvdiffrastVisibility,
+    Visibility,
+    ZBufferVisibility,
+    available_cores,
+    check_visibility,
+    choose_visibility,
+)
 
 __all__ = [
     "Assembly",
     "Camera",
     "EmbreeVisibility",
     "Hits",
+    "NvdiffrastVisibility",
     "Sheet",
     "Subject",
     "Taps",
     "View",
     "Views",
     "Visibility",
+    "ZBufferVisibility",
     "assemble",
     "available_cores",
+    "check_visibility",
+    "choose_visibility",
     "decode_srgb",
     "draw_cameras",
     "encode_srgb",

@@ -1,6 +1,6 @@
 """Cameras and lights around an object whose bounding sphere is the unit sphere at the origin."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from usdstylize.options import Method
 
-__all__ = ["Camera", "draw_cameras", "look_at", "pixel_directions"]
+__all__ = ["Camera", "draw_cameras", "look_at", "pixel_directions", "pixel_projections"]
 
 Float32 = NDArray[np.float32]
 
@@ -51,6 +51,25 @@ def pixel_directions(camera: Camera, resolution: int) -> tuple[Float32, Float32,
     across = offsets[:, None] * right
     down = -offsets[:, None] * up - backward
     return down[:, None] + across[None], step * right, -step * up
+
+
+def pixel_projections(cameras: Sequence[Camera], resolution: int) -> NDArray[np.float64]:
+    """(C, 4, 3): a row (x, y, z, 1) times one is (column · depth, row · depth, depth).
+
+    Depth is along the view axis. Columns and rows are whole numbers at pixel centres, row 0 the
+    top: the same rays as those of `pixel_directions`.
+    """
+    eyes = np.stack([camera.eye for camera in cameras]).astype(np.float64)
+    # inverted, not turned over: float32 axes are not quite orthonormal
+    to_camera = np.linalg.inv(np.stack([camera.axes for camera in cameras]).astype(np.float64))
+    step = np.array([2 * camera.tangent / resolution for camera in cameras])
+    middle = (resolution - 1) / 2
+    to_pixels = np.zeros((len(cameras), 3, 3))
+    to_pixels[:, 0, 0] = 1 / step
+    to_pixels[:, 1, 1] = -1 / step
+    to_pixels[:, 2] = [-middle, -middle, -1.0]
+    matrix = to_camera @ to_pixels
+    return np.concatenate([matrix, -eyes[:, None] @ matrix], 1)
 
 
 def draw_cameras(method: Method, random: np.random.Generator) -> Iterator[Camera]:

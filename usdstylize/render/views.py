@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from usdstylize.options import Method
@@ -16,6 +17,9 @@ from usdstylize.render.texture import Taps, find_taps, level_sizes, mip_table, s
 from usdstylize.render.visibility import Hits, Visibility
 
 __all__ = ["Subject", "View", "Views", "in_slot", "join", "paint", "trace_views"]
+
+_PIXELS_AT_ONCE = 1 << 22
+"""Pixels of all pictures that are traced together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,28 +106,54 @@ class Subject:
         )
         return resized[0].permute(1, 2, 0)
 
-    def view(self, camera: Camera, hits: Hits, method: Method, slot: int = 0) -> View:
-        """Sample positions, T and light at every pixel that the object covers."""
-        resolution = hits.triangle.shape[0]
-        flat = hits.triangle.reshape(-1)
-        pixels = np.flatnonzero(flat >= 0)
-        triangle = torch.from_numpy(flat[pixels].astype(np.int64)).to(self.device)
-        second_third = torch.from_numpy(hits.barycentrics.reshape(-1, 2)[pixels]).to(self.device)
-        shares = torch.cat([1 - second_third.sum(1, keepdim=True), second_third], 1)[:, :, None]
-        points = (self._corners[triangle] * shares).sum(1)
-        uvs = (self._uvs[triangle] * shares).sum(1)
-        normals = F.normalize((self._normals[triangle] * shares).sum(1), dim=1)
-        eye, light = (torch.from_numpy(v).to(self.device) for v in (camera.eye, camera.light))
-        footprint = self._footprint(triangle, points - eye, camera, resolution)
+    def views(
+        self, cameras: Sequence[Camera], hits: Sequence[Hits], method: Method, first_slot: int = 0
+    ) -> list[View]:
+        """Sample positions, T and light at every pixel that the object covers, one view per camera.
+
+        The first camera's slot is ``first_slot``, the next one's the one after.
+        """
+        if self.device == "cpu":  # where one camera's arrays fit the cache
+            each = enumerate(zip(cameras, hits, strict=True), first_slot)
+            return [self._views([camera], [hit], method, slot)[0] for slot, (camera, hit) in each]
+        return self._views(cameras, hits, method, first_slot)
+
+    def _views(
+        self, cameras: Sequence[Camera], hits: Sequence[Hits], method: Method, first_slot: int
+    ) -> list[View]:
+        """All cameras in the same few operations; the host waits for the device three times."""
+        resolution = hits[0].triangle.shape[0]
+        seen = torch.stack([hit.triangle for hit in hits]).view(len(hits), -1)
+        covered = (seen >= 0).view(-1)
+        where = torch.nonzero(covered).squeeze(1)
+        counts = (seen >= 0).sum(1).tolist()
+        triangle = seen.view(-1)[where].long()
+        shares = torch.stack([hit.barycentrics for hit in hits]).view(-1, 2)[where]
+        points, uvs, normals = (
+            _blend(corners.index_select(0, triangle), shares)
+            for corners in (self._corners, self._uvs, self._normals)
+        )
+        normals = F.normalize(normals, dim=1)
+        looks = torch.from_numpy(_stacked(cameras, resolution)).to(self.device)
+        which = where // resolution**2
+        eye, light, backward, step_x, step_y = (looks[which] if len(hits) > 1 else looks).unbind(1)
+        footprint = self._footprint(triangle, points - eye, backward, (step_x, step_y))
         diffuse, specular = phong(points, normals, eye, light, method)
         sheet = self._sheet[triangle]
         sizes = [(base.shape[0], base.shape[1]) for base in self._bases]
         base = sample(self._base_table, self._taps(uvs, footprint, sheet, sizes))
         style = self._taps(uvs, footprint, sheet, [self.style_size] * len(sizes))
         texels = (footprint * max(self.style_size)).norm(dim=2).amax(1)
-        level = float(texels.median().clamp_min(1).log2()) if len(texels) else 0.0
-        where = torch.from_numpy(pixels + slot * resolution**2).to(self.device)
-        return View(resolution, slot, where, level, base, style, diffuse, specular)
+        pixels = where + first_slot * resolution**2
+        columns = (pixels, texels, base, style.rows, style.weights, diffuse, specular)
+        split = list(zip(*(column.split(counts) for column in columns), strict=True))
+        levels = _median_levels([own[1] for own in split])
+        return [
+            View(resolution, slot, pixels, level, base, Taps(rows, weights), diffuse, specular)
+            for slot, (level, (pixels, _, base, rows, weights, diffuse, specular)) in enumerate(
+                zip(levels, split, strict=True), first_slot
+            )
+        ]
 
     def _taps(self, uvs: Tensor, footprint: Tensor, sheet: Tensor, sizes: Sequence[tuple[int, int]]) -> Taps:
         """`find_taps` of each sample on its own sheet, whose texture has the size given."""
@@ -140,21 +170,51 @@ class Subject:
             start += sum(height * width for height, width in level_sizes(*size))
         return Taps(rows, weights)
 
-    def _footprint(self, triangle: Tensor, rays: Tensor, camera: Camera, resolution: int) -> Tensor:
-        """Change of uv per pixel (P, 2, 2): the neighbouring pixels' rays cut the same plane."""
-        normal, gradient = self._gradients[0][triangle], self._gradients[1][triangle]
-        _, step_x, step_y = pixel_directions(camera, 1)
-        scale = 1.0 / resolution
-        backward = torch.from_numpy(camera.axes[2]).to(self.device)
+    def _footprint(
+        self, triangle: Tensor, rays: Tensor, backward: Tensor, steps: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Change of uv per pixel (P, 2, 2): the neighbouring pixels' rays cut the same plane.
+
+        rays: (P, 3), from the eye to the surface. backward: the camera's axis; steps: change of a
+        ray's direction per pixel in x and y; each (3,) or (P, 3).
+        """
+        normal, gradient = (of_triangle.index_select(0, triangle) for of_triangle in self._gradients)
         depth = -(rays * backward).sum(1, keepdim=True)
         along = (rays * normal).sum(1, keepdim=True)
         along = torch.where(along.abs() < 1e-6 * depth, 1e-6 * depth, along)
         changes = []
-        for step in (step_x, step_y):
-            shift = torch.from_numpy(step * scale).to(self.device)[None] * depth
+        for step in steps:
+            shift = step * depth
             moved = shift - rays * (shift * normal).sum(1, keepdim=True) / along
-            changes.append((gradient @ moved[:, :, None])[:, :, 0])
+            x, y, z = (moved[:, axis, None] for axis in range(3))
+            changes.append(gradient[:, :, 0] * x + gradient[:, :, 1] * y + gradient[:, :, 2] * z)
         return torch.stack(changes, 1)
+
+
+def _blend(corners: Tensor, shares: Tensor) -> Tensor:
+    """(P, 3, C) and the weights (P, 2) of the second and third corner to (P, C).
+
+    Written out, since a product and a sum over three cost four times as much on a CPU.
+    """
+    second, third = shares[:, :1], shares[:, 1:]
+    return corners[:, 0] * (1 - second - third) + corners[:, 1] * second + corners[:, 2] * third
+
+
+def _stacked(cameras: Sequence[Camera], resolution: int) -> NDArray[np.float32]:
+    """(C, 5, 3): eye, light, backward axis, and what a ray's direction changes per pixel in x and y."""
+    rows = []
+    for camera in cameras:
+        _, step_x, step_y = pixel_directions(camera, 1)
+        scale = 1.0 / resolution
+        rows.append(np.stack([camera.eye, camera.light, camera.axes[2], step_x * scale, step_y * scale]))
+    return np.stack(rows).astype(np.float32)
+
+
+def _median_levels(texels: Sequence[Tensor]) -> list[float]:
+    """Median mip level of each view, from its texels per pixel; 0 for an empty one. Waits once."""
+    some = [own.median() if len(own) else own.new_ones(()) for own in texels]
+    levels: list[float] = torch.stack(some).clamp_min(1).log2().tolist()
+    return levels
 
 
 def _uv_gradients(corners: Tensor, uvs: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,12 +232,16 @@ def _uv_gradients(corners: Tensor, uvs: Tensor) -> tuple[Tensor, Tensor]:
 def trace_views(
     subject: Subject, visibility: Visibility, cameras: Sequence[Camera], method: Method
 ) -> list[View]:
-    """The views of several cameras, in order."""
-    hits = visibility.trace(cameras, method.resolution)
-    return [
-        subject.view(camera, hit, method, slot)
-        for slot, (camera, hit) in enumerate(zip(cameras, hits, strict=True))
-    ]
+    """The views of several cameras, each in the slot that is its place in the list.
+
+    As many at once as keep memory in bounds.
+    """
+    at_once = max(1, _PIXELS_AT_ONCE // method.resolution**2)
+    views: list[View] = []
+    for start in range(0, len(cameras), at_once):
+        some = cameras[start : start + at_once]
+        views += subject.views(some, visibility.trace(some, method.resolution), method, start)
+    return views
 
 
 def join(views: Sequence[View]) -> Views:

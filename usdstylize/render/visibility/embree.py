@@ -1,45 +1,31 @@
-"""Which triangle each pixel sees. Any engine serves: no gradient passes through visibility."""
+"""Visibility on the CPU, by Intel Embree."""
 
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
+import torch
 from numpy.typing import NDArray
 
 from usdstylize.render.cameras import Camera, pixel_directions
+from usdstylize.render.visibility.protocol import Hits
 
-__all__ = ["EmbreeVisibility", "Hits", "Visibility", "available_cores"]
-
-
-@dataclass(frozen=True, eq=False)
-class Hits:
-    """What one camera sees.
-
-    triangle: (R, R) int32, -1 where no triangle is hit; row 0 is the top.
-    barycentrics: (R, R, 2) float32, weights of the triangle's second and third corner.
-    """
-
-    triangle: NDArray[np.int32]
-    barycentrics: NDArray[np.float32]
-
-
-class Visibility(Protocol):
-    """An engine that holds one mesh."""
-
-    def trace(self, cameras: Sequence[Camera], resolution: int) -> list[Hits]:
-        """Square renders of ``resolution`` pixels a side, one per camera."""
+__all__ = ["EmbreeVisibility", "available_cores"]
 
 
 class EmbreeVisibility:
-    """Ray casting on the CPU with Intel Embree; one thread per core, one camera at a time each."""
+    """Ray casting on the CPU; one thread per core, one camera at a time each."""
 
-    def __init__(self, points: NDArray[np.float32], triangles: NDArray[np.int32]) -> None:
-        """points: (V, 3) float32. triangles: (F, 3) int32."""
+    def __init__(
+        self, points: NDArray[np.float32], triangles: NDArray[np.int32], device: str = "cpu"
+    ) -> None:
+        """points: (V, 3) float32. triangles: (F, 3) int32. device: where the hits are needed."""
+        # Here, since a machine that traces on its GPU needs no Embree.
+        from embreex.mesh_construction import TriangleMesh
+        from embreex.rtcore_scene import EmbreeScene
+
+        self._device = device
         self._scene = EmbreeScene()
         self._mesh = TriangleMesh(
             self._scene,
@@ -59,7 +45,9 @@ class EmbreeVisibility:
             np.ascontiguousarray(origins), np.ascontiguousarray(directions), query="INTERSECT", output=True
         )
         shape = (resolution, resolution)
-        return Hits(hit["primID"].reshape(shape), np.stack([hit["u"], hit["v"]], -1).reshape(*shape, 2))
+        triangle = torch.from_numpy(hit["primID"]).view(shape)
+        barycentrics = torch.from_numpy(np.stack([hit["u"], hit["v"]], -1)).view(*shape, 2)
+        return Hits(triangle.to(self._device), barycentrics.to(self._device))
 
 
 def available_cores() -> int:
