@@ -3,10 +3,18 @@
 from usdstylize.losses.content import content_loss
 from usdstylize.losses.embedding import embedding_loss
 from usdstylize.losses.gram import gram_loss, gram_matrix
-from usdstylize.losses.nnfm import nearest_keys, nnfm_loss, smooth_features, style_keys
+from usdstylize.losses.nnfm import (
+    SearchKeys,
+    nearest_keys,
+    nnfm_loss,
+    prepare_search,
+    smooth_features,
+    style_keys,
+)
 from usdstylize.losses.palette import palette_loss
 
 __all__ = [
+    "SearchKeys",
     "content_loss",
     "embedding_loss",
     "gram_loss",
@@ -14,6 +22,7 @@ __all__ = [
     "nearest_keys",
     "nnfm_loss",
     "palette_loss",
+    "prepare_search",
     "smooth_features",
     "style_keys",
 ]

@@ -1,7 +1,5 @@
 """Content loss (paper §3): what keeps the eyes of the cow."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -22,6 +20,10 @@ def content_loss(
     under the same light. weights: (M,), the share of each position that the object covers; None
     counts all alike. total: as for `nnfm_loss`.
     """
+    if rows.is_cuda:
+        from usdstylize.losses import kernels  # needs Triton, which is there only where CUDA is
+
+        return kernels.content_mean(rows, targets, weights=weights, total=total)
     squared: Tensor = _MeanSquare.apply(rows, targets)  # type: ignore[no-untyped-call]
     return squared.mean() if weights is None else weighted_mean(squared, weights, total)
 
@@ -32,7 +34,7 @@ class _MeanSquare(torch.autograd.Function):
     @staticmethod
     def forward(ctx, rows: Tensor, targets: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(rows, targets)
-        pairs = zip(_split(rows), _split(targets), strict=True)
+        pairs = zip(torch.split(rows, _CHUNK), torch.split(targets, _CHUNK), strict=True)
         return torch.cat([(row.float() - target.float()).square_().mean(1) for row, target in pairs])
 
     @staticmethod
@@ -40,12 +42,7 @@ class _MeanSquare(torch.autograd.Function):
         rows, targets = ctx.saved_tensors
         factor = (gradient * (2 / rows.shape[1]))[:, None]
         result = torch.empty_like(rows)
-        parts = zip(_split(rows), _split(targets), _split(factor), _split(result), strict=True)
-        for row, target, scale, out in parts:
+        parts = (torch.split(part, _CHUNK) for part in (rows, targets, factor, result))
+        for row, target, scale, out in zip(*parts, strict=True):
             out.copy_((row.float() - target.float()).mul_(scale))
         return result, None
-
-
-def _split(rows: Tensor) -> Sequence[Tensor]:
-    """Views of at most a chunk of the rows; of all at once on a GPU, which has no such cache."""
-    return (rows,) if rows.is_cuda else torch.split(rows, _CHUNK)

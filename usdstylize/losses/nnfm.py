@@ -1,10 +1,20 @@
 """Nearest-neighbour feature matching (paper, Eq. 2): where the style comes from."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["nearest_keys", "nnfm_loss", "smooth_features", "style_keys", "weighted_mean"]
+__all__ = [
+    "SearchKeys",
+    "nearest_keys",
+    "nnfm_loss",
+    "prepare_search",
+    "smooth_features",
+    "style_keys",
+    "weighted_mean",
+]
 
 _CHUNK = 1024
 """Query rows matched at a time. The distance matrix never exists as a whole, and what is done
@@ -33,14 +43,49 @@ def style_keys(rows: Tensor, *, smooth: bool) -> Tensor:
     return rows / lengths.clamp_min(_EPSILON)
 
 
+@dataclass(frozen=True, eq=False)
+class SearchKeys:
+    """Style features as neighbours are searched among them, from `prepare_search`.
+
+    keys: (N, C) in the dtype of the search. Where they are offsets from their mean, as those of
+    smoothed features in few digits are, bias: (N,) float32 is added to a row's products, and
+    centre: (C,) float32 is taken from a row before; else both are None.
+    """
+
+    keys: Tensor
+    bias: Tensor | None = None
+    centre: Tensor | None = None
+
+
+def prepare_search(keys: Tensor, *, smooth: bool, dtype: torch.dtype) -> SearchKeys:
+    """What `nnfm_loss` searches among, once per style. keys: (N, C) float32 from `style_keys`.
+
+    Smoothed features are all nearly 1/C, and what tells them apart lies below the digits of
+    bfloat16. Their offsets keep it: with m the mean of the keys and c = m / sum(m),
+    ``s · key = (s - c) · (key - m) + c · (key - m) + s · m``, of which the last is the same for
+    every key, and the one before is the bias.
+    """
+    if not smooth or dtype == torch.float32:
+        return SearchKeys(keys.to(dtype))
+    exact = keys.double()
+    mean = exact.mean(0)
+    centre = mean / mean.sum()
+    offsets = exact - mean
+    return SearchKeys(offsets.to(dtype), (offsets @ centre).float(), centre.float())
+
+
 @torch.no_grad()
-def nearest_keys(rows: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+def nearest_keys(rows: Tensor, keys: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """For each of (M, C) rows its greatest product with a key (M,), and that key's index (M,).
 
     The rows need not be normalised: a row's own length does not change which key is nearest.
+    bias: (N,) float32, added to each key's products.
     """
-    # `max` and not `argmax`, which is five times slower for bfloat16 on a CPU
-    found = [(chunk @ keys.T).max(1) for chunk in torch.split(rows, _chunk_size(rows, keys))]
+    found = []
+    for chunk in torch.split(rows, _chunk_size(rows, keys)):
+        products = chunk @ keys.T
+        # `max` and not `argmax`, which is five times slower for bfloat16 on a CPU
+        found.append((products if bias is None else products.float() + bias).max(1))
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
 
@@ -54,23 +99,27 @@ def nnfm_loss(
     *,
     smooth: bool = False,
     weights: Tensor | None = None,
-    search_keys: Tensor | None = None,
+    search_keys: SearchKeys | Tensor | None = None,
     total: Tensor | None = None,
 ) -> Tensor:
     """Mean cosine distance of render features to their nearest style feature, a scalar.
 
     rows: (M, C) render features of any float dtype. keys: (N, C) float32 from `style_keys`.
     weights: (M,) float, share of each position that the object covers; None counts all alike.
-    search_keys: ``keys`` in the dtype in which neighbours are searched; None searches in
-    float32. total: the sum of the weights of the whole batch of which these rows are a share, so
-    that the losses of the shares add up; None where they are all.
+    search_keys: ``keys`` as they are searched, from `prepare_search`, or only in another dtype;
+    None searches in float32. total: the sum of the weights of the whole batch of which these rows
+    are a share, so that the losses of the shares add up; None where they are all.
 
     The neighbour is found without a gradient and gathered; the distance to it is then an
     ordinary differentiable cosine. In float32 the gradient equals that of the full matrix
-    with ``min`` to the last bit.
+    with ``min`` to the last bit. On a GPU a search in another dtype runs as fused kernels.
     """
+    if not isinstance(search_keys, SearchKeys):
+        search_keys = SearchKeys(keys if search_keys is None else search_keys)
+    if rows.is_cuda and search_keys.keys.dtype != torch.float32:
+        return _fused_loss(rows, keys, search_keys, smooth, weights, total)
     rows = smooth_features(rows) if smooth else rows
-    distance: Tensor = _NearestDistance.apply(rows, keys, keys if search_keys is None else search_keys)  # type: ignore[no-untyped-call]
+    distance: Tensor = _NearestDistance.apply(rows, keys, search_keys)  # type: ignore[no-untyped-call]
     if weights is None:
         return distance.mean()
     return weighted_mean(distance, weights, total)
@@ -81,6 +130,25 @@ def weighted_mean(values: Tensor, weights: Tensor, total: Tensor | None) -> Tens
     return (values * weights).sum() / (weights.sum() if total is None else total).clamp_min(1)
 
 
+def _fused_loss(
+    rows: Tensor,
+    keys: Tensor,
+    search: SearchKeys,
+    smooth: bool,
+    weights: Tensor | None,
+    total: Tensor | None,
+) -> Tensor:
+    from usdstylize.losses import kernels  # needs Triton, which is there only where CUDA is
+
+    with torch.no_grad():
+        if search.centre is not None:
+            queries = kernels.smoothed_offsets(rows, search.centre, search.keys.dtype)
+        else:
+            queries = (smooth_features(rows) if smooth else rows).to(search.keys.dtype)
+        index = kernels.nearest(queries, search.keys, search.bias)
+    return kernels.nearest_mean(rows, keys, index, smooth=smooth, weights=weights, total=total)
+
+
 class _NearestDistance(torch.autograd.Function):
     """Cosine distance (M,) float32 of rows (M, C) to the nearest of the unit keys (N, C).
 
@@ -89,13 +157,14 @@ class _NearestDistance(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, rows: Tensor, keys: Tensor, search_keys: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(ctx, rows: Tensor, keys: Tensor, search: SearchKeys) -> Tensor:  # type: ignore[no-untyped-def]
         size = _chunk_size(rows, keys)
         indices, products, lengths = [], [], []
         for chunk in torch.split(rows, size):
-            product, index = nearest_keys(chunk.to(search_keys.dtype), search_keys)
             exact = chunk.float()
-            if product.dtype != torch.float32:
+            query = chunk if search.centre is None else exact - search.centre
+            product, index = nearest_keys(query.to(search.keys.dtype), search.keys, search.bias)
+            if search.keys.dtype != torch.float32:
                 product = torch.linalg.vecdot(exact, keys.index_select(0, index))
             indices.append(index)
             products.append(product)

@@ -14,7 +14,7 @@ from torch import Tensor
 from usdstylize.encoders import Encoder, load_encoder, precision
 from usdstylize.losses.content import content_loss
 from usdstylize.losses.keys import representatives
-from usdstylize.losses.nnfm import nnfm_loss, style_keys
+from usdstylize.losses.nnfm import nnfm_loss, prepare_search, style_keys
 from usdstylize.losses.palette import palette_loss
 from usdstylize.objects import StyleSet
 from usdstylize.options import EncoderName, Method
@@ -85,7 +85,7 @@ class Objective:
         """Raises WeightsError where the method's networks have no weights."""
         self.method = method
         self.device = device
-        self._dtype = precision(device, method.precision)
+        self._dtype = precision(device)
 
         def load(name: EncoderName) -> Encoder:
             return load_encoder(
@@ -118,9 +118,11 @@ class Objective:
             images[0] if method.content_on_background else torch.full_like(images[0], _CONTENT_BACKGROUND)
         )
         self._keys = self._style_keys(images, method.seed)
-        # Smoothed features differ in their last digits only: they are matched in float32.
-        matching = torch.float32 if self._style_encoder.smooth else self._dtype
-        self._search_keys = [keys.to(matching) for keys in self._keys]
+        smooth = self._style_encoder.smooth
+        # Smoothed features differ in their last digits only. Few digits of their offsets tell
+        # them apart, but only a fused kernel is faster so than float32 is.
+        matching = torch.float32 if smooth and not device.startswith("cuda") else self._dtype
+        self._search_keys = [prepare_search(keys, smooth=smooth, dtype=matching) for keys in self._keys]
 
     @torch.no_grad()
     def _style_keys(self, images: Sequence[Tensor], seed: int) -> list[Tensor]:
@@ -133,11 +135,6 @@ class Objective:
                 layers = [representatives(rows, limit, seed) for rows in layers]
             per_image.append([style_keys(rows, smooth=self._style_encoder.smooth) for rows in layers])
         return [torch.cat(layer) for layer in zip(*per_image, strict=True)]
-
-    @property
-    def content_strides(self) -> tuple[int, ...]:
-        """Of each map of `Target.original`."""
-        return self._content_encoder.strides
 
     @torch.no_grad()
     def targets(self, views: Sequence[View]) -> list[Target]:

@@ -269,6 +269,20 @@ def paint(views: Views, style_table: Tensor | None, background: Tensor) -> Tenso
     style_table: `Subject.style_table` of T_S; None renders the original. background: (3, R, R) float,
     sRGB-encoded, behind the object in every view.
     """
+    if views.base.is_cuda:
+        from usdstylize.render.kernels import paint_pixels  # needs Triton, which is there only where CUDA is
+
+        return paint_pixels(
+            style_table,
+            views.style.rows,
+            views.style.weights,
+            views.base,
+            views.diffuse,
+            views.specular,
+            views.pixels,
+            background,
+            views.count,
+        )
     color = views.base if style_table is None else views.base + sample(style_table, views.style)
     lit = shade(color, views.diffuse, views.specular)
     resolution = views.resolution
