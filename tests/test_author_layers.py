@@ -187,6 +187,10 @@ def test_a_surface_outside_its_material_keeps_its_values(tiny_stage: Path) -> No
     shared = UsdShade.Material.Define(source, "/World/Looks/Shared")
     surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
     surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(0.35)
+    surface.CreateInput("metallic", Sdf.ValueTypeNames.Float).Set(0.125, 1.0)
+    surface.GetInput("metallic").Set(0.5, 9.0)
+    shared.CreateInput("gloss", Sdf.ValueTypeNames.Float).Set(0.75)
+    surface.CreateInput("clearcoat", Sdf.ValueTypeNames.Float).ConnectToSource(shared.GetInput("gloss"))
     shared.CreateSurfaceOutput().ConnectToSource(surface.GetOutput("surface"))
     UsdShade.MaterialBindingAPI(source.GetPrimAtPath("/World/Left")).Bind(shared)
     source.Save()
@@ -196,6 +200,11 @@ def test_a_surface_outside_its_material_keeps_its_values(tiny_stage: Path) -> No
         shown = UsdShade.Material.Get(opened, f"{LOOKS}/World__Left").ComputeSurfaceSource(context)[0]
         assert shown.GetPath().HasPrefix(f"{LOOKS}/World__Left")
         assert shown.GetInput("roughness").Get() == pytest.approx(0.35)
+    plain = UsdShade.Material.Get(opened, f"{LOOKS}/World__Left").ComputeSurfaceSource()[0]
+    assert [plain.GetInput("metallic").Get(time) for time in (1.0, 5.0, 9.0)] == [0.125, 0.3125, 0.5]
+    # The dial of the source's material is one of ours.
+    UsdShade.Material.Get(opened, f"{LOOKS}/World__Left").GetInput("gloss").Set(0.25)
+    assert plain.GetInput("clearcoat").GetValueProducingAttributes()[0].Get() == 0.25
     untouched = UsdShade.Shader.Get(opened, "/World/Looks/Paint/Surface").GetInput("diffuseColor")
     assert str(untouched.GetConnectedSources()[0][0].source.GetPath()) == "/World/Looks/Paint/Texture"
     assert author.verify(result).failed == ()
@@ -314,6 +323,29 @@ def test_encoded_constant_is_the_srgb_curve(tiny_stage: Path) -> None:
     value = opened.GetAttributeAtPath(f"{LOOKS}/World__Left/StylizedNetwork/Sum.inputs:in2").Get()
     expected = [0.002 * 12.92, 1.055 * 0.18 ** (1 / 2.4) - 0.055, 1.055 * 0.5 ** (1 / 2.4) - 0.055]
     assert np.allclose(value, expected, atol=1e-6)
+
+
+def test_a_workflow_of_another_type_is_told_and_not_taken(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
+    surface.CreateInput("useSpecularWorkflow", Sdf.ValueTypeNames.String).Set("yes")
+    surface.CreateInput("metallic", Sdf.ValueTypeNames.Float).Set(0.5)
+    source.Save()
+    result = write_result(tiny_stage)
+    run = (result.parent / "tiny.style/ink/run.json").read_text()
+    assert "The live network leaves useSpecularWorkflow at its default" in run
+    assert author.verify(result).failed == ()
+
+
+def test_values_that_the_live_network_freezes_are_told(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
+    for frame, value in ((1.0, 0.2), (9.0, 0.8)):
+        surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(value, frame)
+    source.Save()
+    result = write_result(tiny_stage)
+    run = (result.parent / "tiny.style/ink/run.json").read_text()
+    assert "/World/Looks/Paint/Surface.inputs:roughness is animated" in run
 
 
 def test_a_live_network_without_a_file_to_read_is_refused_by_name(tiny_stage: Path) -> None:

@@ -123,10 +123,20 @@ def test_a_surface_outside_its_material_is_copied_into_ours(tiny_stage: Path) ->
         UsdShade.Shader.Get(stage, f"{LOOK}/Surface").GetOutput("out")
     )
     UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/World/Left")).Bind(shared)
+    coat = UsdShade.Shader.Get(stage, f"{LOOK}/Surface").CreateInput("coat", Sdf.ValueTypeNames.Float)
+    for frame, value in ((1.0, 0.25), (9.0, 0.75)):
+        coat.Set(value, frame)
+    tint = UsdShade.Shader.Get(stage, f"{LOOK}/Surface").CreateInput(
+        "specular_color", Sdf.ValueTypeNames.Color3f
+    )
+    tint.Set(Gf.Vec3f(0.5))
+    tint.GetAttr().SetColorSpace("srgb_texture")
     stage.Save()
     opened = edit(write_result(tiny_stage))
     assert live(opened).GetPath().HasPrefix(OURS)
     assert live(opened).GetInput("specular_roughness").Get() == pytest.approx(0.35)
+    assert [live(opened).GetInput("coat").Get(time) for time in (1.0, 5.0, 9.0)] == [0.25, 0.5, 0.75]
+    assert live(opened).GetInput("specular_color").GetAttr().GetColorSpace() == "srgb_texture"
     assert fed_by(live(opened), "base_color").GetPrim().GetName() == "ToLinear"
     untouched = UsdShade.Shader.Get(opened, f"{LOOK}/Surface").GetInput("base_color")
     assert untouched.Get() == Gf.Vec3f(0.2, 0.4, 0.6)

@@ -294,14 +294,18 @@ def test_chromaticities_that_usd_does_not_ask_are_told(tmp_path: Path) -> None:
 def test_the_result_holds_t_as_the_optimiser_saw_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    config = tmp_path / "show.ocio"
+    show = tmp_path / "show"
+    show.mkdir()
+    config = show / "show.ocio"
     config.write_text(CONFIG.format(reference="lin_rec709_scene"))
     monkeypatch.setenv("OCIO", str(config))
-    source = write_stage(tmp_path, says(name))
+    source = write_stage(show, says(name))
     _, _, data = read_one(source)
     root = write_result(source)
     assert problems(root) == []
     monkeypatch.delenv("OCIO")  # the run's own record says which it was
+    root = show.rename(tmp_path / "moved") / root.relative_to(show)
+    assert str(tmp_path) not in (root.parent / "scene.style/ink/run.json").read_text()
     report = author.verify(root)
     assert report.ok, report.failed
     assert {check.name for check in report.checks} >= {"live", "bake"}

@@ -8,6 +8,7 @@ import pytest
 from author_results import discover, texture, write_result
 from conftest import unchanged
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
+from test_stage_subdivision import cube
 
 from usdstylize import author, stage
 from usdstylize.author.bake import write_half
@@ -167,6 +168,25 @@ def test_what_was_stylised_at_a_frame_is_checked_at_that_frame(tiny_stage: Path)
             writer.write_object(obj, stage.load(contents, obj), texture(np.full((8, 8, 3), 0.1, np.float32)))
         result = writer.commit({})
     assert len(contents.objects) == 2
+    assert failures(result) == set()
+
+
+def test_what_was_refined_is_checked_as_refined(tmp_path: Path) -> None:
+    """Colours of the vertices lie elsewhere in the texture once the UVs of the cage are smoothed."""
+    source, cage = cube(tmp_path / "tiny.usda")
+    source.SetDefaultPrim(cage.GetPrim())
+    for name in ("primvars:displayColor", "primvars:st", "primvars:st:indices"):
+        cage.GetPrim().RemoveProperty(name)
+    colors = np.random.default_rng(0).random((8, 3)).tolist()
+    cage.CreateDisplayColorPrimvar("vertex").Set([Gf.Vec3f(*color) for color in colors])
+    cage.CreateFaceVaryingLinearInterpolationAttr("none")
+    source.Save()
+    contents = stage.discover(tmp_path / "tiny.usda", refine=2)
+    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        (obj,) = contents.objects
+        writer.write_object(obj, stage.load(contents, obj), texture(np.full((8, 8, 3), 0.1, np.float32)))
+        result = writer.commit({})
     assert failures(result) == set()
 
 

@@ -92,6 +92,8 @@ class RunResult:
 
 
 _MACHINE_KEYS = frozenset({"resolved_path"})
+_PATH_KEYS = frozenset({"files", "ocio"})
+"""Of text that is a path, or several, and may lie in a package."""
 
 
 def plain(value: Any, folder: Path | None = None) -> Any:
@@ -101,12 +103,27 @@ def plain(value: Any, folder: Path | None = None) -> Any:
     """
     if isinstance(value, dict):
         kept = value.keys() - _MACHINE_KEYS if folder else value.keys()
-        return {key: plain(item, folder) for key, item in value.items() if key in kept}
+        return {
+            key: _relative(item, folder) if folder and key in _PATH_KEYS else plain(item, folder)
+            for key, item in value.items()
+            if key in kept
+        }
     if isinstance(value, (list, tuple)):
         return [plain(item, folder) for item in value]
     if isinstance(value, Path):
-        return Path(os.path.relpath(value, folder)).as_posix() if folder else str(value)
+        return _relative(str(value), folder) if folder else str(value)
     return value
+
+
+def _relative(text: Any, folder: Path) -> Any:
+    if isinstance(text, (list, tuple)):
+        return [_relative(item, folder) for item in text]
+    if not text or "://" in text:
+        return text
+    try:
+        return Path(os.path.relpath(text, folder)).as_posix()
+    except ValueError:  # on another drive of Windows, to which no relative path leads
+        return Path(text).as_posix()
 
 
 class Observer(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.author.source import Constant, SourceInput, Texture, Untraced
-from usdstylize.author.specs import prim_spec
+from usdstylize.author.specs import below, prim_spec
 from usdstylize.errors import ObjectError
 from usdstylize.objects import StageObject
 from usdstylize.stage.images import read_header
@@ -54,10 +54,7 @@ def write_mdl(
         ]
     if baked is None:
         return False, [f"The MDL of {material.GetPath()} is switched off in the style, as nothing is baked."]
-    path = variant.path
-    for name in shader.GetPath().MakeRelativePath(material.GetPath()).GetPrefixes():
-        path = path.AppendChild(name.name)
-    over = prim_spec(layer, path)
+    over = prim_spec(layer, below(variant.path, shader.GetPath().MakeRelativePath(material.GetPath())))
     texture = _plain(over, "diffuse_texture", _Types.Asset, Sdf.AssetPath(baked))
     texture.SetInfo("colorSpace", "raw" if baked_is_linear else "sRGB")
     for name, neutral in _NEUTRAL.items():

@@ -10,7 +10,8 @@ from pxr import Gf, Sdf, Usd, UsdShade
 
 from usdstylize.author.graph import TYPES, Graph
 from usdstylize.author.live import write_stylized_color
-from usdstylize.author.specs import add_input, add_output, add_shader, prim_spec
+from usdstylize.author.outside import copy_inputs, moved
+from usdstylize.author.specs import add_input, add_output, add_shader, below, free_name, prim_spec
 from usdstylize.objects import StageObject
 from usdstylize.stage.inputs import producer, shader_id
 from usdstylize.stage.materialx import BASE_INPUTS
@@ -48,11 +49,11 @@ def write_mtlx(
     target = (
         below(variant.path, surface.GetPath().MakeRelativePath(own))
         if inside
-        else variant.path.AppendChild(free(_SURFACE, material.GetPrim()))
+        else variant.path.AppendChild(free_name(_SURFACE, _children(material.GetPrim())))
     )
     container = target.GetParentPath()
     siblings = surface.GetPrim().GetParent() if inside else material.GetPrim()
-    graph = Graph(layer, container.AppendChild(free(STYLIZED_GRAPH, siblings)))
+    graph = Graph(layer, container.AppendChild(free_name(STYLIZED_GRAPH, _children(siblings))))
     strength = add_input(graph.spec, "strength", TYPES["float"], _dial(layer, variant.path, container))
     base = add_input(graph.spec, "base", kind, _base(surface, name, own, ours, time))
     color = write_stylized_color(graph, source, _scene(base), style_file, _scene(strength))
@@ -64,15 +65,8 @@ def write_mtlx(
             # It is on the universal output, which the preview network takes.
             add_output(variant, "mtlx:surface", TYPES["token"], _out(surface, target, own))
         return
-    # The surface lies outside the material, where a variant of ours has no reach: copy it.
     copy = add_shader(layer, target, shader_id(surface), ("out", TYPES["token"]), {})
-    for other in surface.GetInputs():
-        if other.GetBaseName() == name:
-            continue
-        for connection in other.GetAttr().GetConnections()[:1]:
-            add_input(copy.spec, other.GetBaseName(), other.GetTypeName(), _moved(connection, own, ours))
-        if other.Get(time) is not None:
-            add_input(copy.spec, other.GetBaseName(), other.GetTypeName(), other.Get(time))
+    copy_inputs(copy.spec, surface, but=name, own=own, ours=ours)
     add_input(copy.spec, name, kind, color)
     add_output(variant, "mtlx:surface", TYPES["token"], copy.output())
 
@@ -84,7 +78,7 @@ def _base(surface: UsdShade.Shader, name: str, own: Sdf.Path, ours: Sdf.Path, ti
     unset = producer(surface, name) is None
     connections = item.GetAttr().GetConnections() if item and not unset else []
     if connections:
-        return _moved(connections[0], own, ours)
+        return moved(connections[0], own, ours)
     value = item.Get(time) if item and not unset else None
     if value is None:
         return Gf.Vec3f(*BASE_INPUTS[shader_id(surface)].default)
@@ -111,22 +105,5 @@ def _scene(spec: Sdf.AttributeSpec) -> Sdf.Path:
     return spec.path.StripAllVariantSelections()
 
 
-def _moved(path: Sdf.Path, own: Sdf.Path, ours: Sdf.Path) -> Sdf.Path:
-    return path.ReplacePrefix(own, ours) if path.HasPrefix(own) else path
-
-
-def below(variant: Sdf.Path, relative: Sdf.Path) -> Sdf.Path:
-    """``relative`` below a variant: Sdf.Path.AppendPath refuses to cross a variant selection."""
-    for name in relative.GetPrefixes():
-        variant = variant.AppendChild(name.name)
-    return variant
-
-
-def free(name: str, parent: Usd.Prim) -> str:
-    """``name``, or with a number behind it where the prim has such a child already."""
-    taken = {child.GetName() for child in parent.GetAllChildren()}
-    number, unique = 1, name
-    while unique in taken:
-        number += 1
-        unique = f"{name}{number}"
-    return unique
+def _children(prim: Usd.Prim) -> set[str]:
+    return {child.GetName() for child in prim.GetAllChildren()}

@@ -1,5 +1,6 @@
 """Is what viewers compute what was optimised? Live network and bake against clamp(T + strength · T_S)."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def check_shown(
     checks: list[Check] = []
     owners = tuple(owner for owner, _ in materials if stage.GetPrimAtPath(owner))
     textures = style_path.parent / style_path.name.removesuffix(".usda")
-    read: dict[tuple[float | None, str], StageContents] = {}
+    read: dict[tuple[float | None, int, Path | None], StageContents] = {}
     for owner, spec in materials:
         for style, record in provenance.styles.items():
             if spec.name not in record.objects:
@@ -46,18 +47,22 @@ def check_shown(
             subject = f"{owner} ({style})"
             with as_written(checks, "live", subject), np.errstate(all="ignore"):
                 facts = _facts(textures / style, spec.name)
-                frame = facts.get("frame")
-                ocio = facts.get("ocio") or (facts["base"].get("color_space") or {}).get("ocio", "")
-                if (frame, ocio) not in read:
-                    read[frame, ocio] = reading.discover(
+                frame, refine, ocio = (
+                    facts.get("frame"),
+                    facts.get("refine", 0),
+                    _ocio(facts, textures / style),
+                )
+                if (frame, refine, ocio) not in read:
+                    read[frame, refine, ocio] = reading.discover(
                         provenance.source,
                         mask=owners,
                         purposes=_ALL_PURPOSES,
                         frame=frame,
+                        refine=refine,
                         earlier_heroes=heroes,
-                        ocio=Path(ocio) if ocio else None,
+                        ocio=ocio,
                     )
-                contents = read[frame, ocio]
+                contents = read[frame, refine, ocio]
                 obj = _source_object(contents, owner)
                 for place in left_behind(stage, contents, obj):
                     detail = f"It does not share the style of {owner} in {style}; run again with --force."
@@ -75,6 +80,12 @@ def _facts(textures: Path, name: str) -> dict[str, Any]:
             f"{textures / 'run.json'} is missing or says nothing of {name}; run again with --force."
         )
     return dict(written[name])
+
+
+def _ocio(facts: dict[str, Any], folder: Path) -> Path | None:
+    """The configuration that the object was read with. folder: run.json's, which tells it from there."""
+    told = facts.get("ocio") or (facts["base"].get("color_space") or {}).get("ocio")
+    return Path(os.path.normpath(folder / told)) if told else None
 
 
 def _source_object(contents: StageContents, path: str) -> StageObject:

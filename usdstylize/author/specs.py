@@ -4,12 +4,21 @@ Sdf rather than UsdShade: it edits one layer directly, needs no composed stage, 
 code writes to ``/A/B`` and to ``/A/B{style=ink}``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pxr import Sdf
 
-__all__ = ["Node", "add_input", "add_node_graph", "add_output", "add_shader", "prim_spec"]
+__all__ = [
+    "Node",
+    "add_input",
+    "add_node_graph",
+    "add_output",
+    "add_shader",
+    "below",
+    "free_name",
+    "prim_spec",
+]
 
 Types = Sdf.ValueTypeNames
 
@@ -39,6 +48,22 @@ def prim_spec(
     if type_name:
         spec.typeName = type_name
     return spec
+
+
+def below(variant: Sdf.Path, relative: Sdf.Path) -> Sdf.Path:
+    """``relative`` below a variant: Sdf.Path.AppendPath refuses to cross a variant selection."""
+    for name in relative.GetPrefixes():
+        variant = variant.AppendChild(name.name)
+    return variant
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """``name``, or with a number behind it where it is taken."""
+    number, unique = 1, name
+    while unique in taken:
+        number += 1
+        unique = f"{name}{number}"
+    return unique
 
 
 def add_input(spec: Sdf.PrimSpec, name: str, type_name: Sdf.ValueTypeName, value: Any) -> Sdf.AttributeSpec:

@@ -13,7 +13,7 @@ from pxr import Gf, Sdf
 from usdstylize.author.graph import TYPES, Graph
 from usdstylize.author.source import Constant, InterfaceInput, SourceInput, Untraced
 from usdstylize.author.specs import Node, add_input, add_output, add_shader
-from usdstylize.author.values import write_value
+from usdstylize.author.values import constant, write_value
 
 __all__ = ["DIFFUSE_SHARE", "SURFACE_ID", "write_surface"]
 
@@ -107,7 +107,9 @@ def _needs_specular_workflow(inputs: Mapping[str, SourceInput]) -> bool:
 
 def _is_specular(inputs: Mapping[str, SourceInput]) -> bool:
     source = inputs.get("useSpecularWorkflow")
-    return isinstance(source, Constant | InterfaceInput) and int(source.value) == 1
+    if not isinstance(source, Constant | InterfaceInput):
+        return False
+    return bool(constant("useSpecularWorkflow", "integer", source.value) == 1)
 
 
 def _specular_workflow(

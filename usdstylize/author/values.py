@@ -11,7 +11,7 @@ from usdstylize.author.paths import anchored
 from usdstylize.author.source import Constant, InterfaceInput, Primvar, SourceInput, Texture, Untraced
 from usdstylize.author.specs import add_input
 
-__all__ = ["write_value"]
+__all__ = ["constant", "write_value"]
 
 _CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3}
 
@@ -39,7 +39,7 @@ def write_value(
         remarks.append(f"The live network leaves {name} at its default: {source.reason}")
         return None
     if isinstance(source, Constant | InterfaceInput):
-        value = _constant(name, kind, source.value)
+        value = constant(name, kind, source.value)
         if value is None:
             what = type(source.value).__name__
             reason = f"{material} gets a {what}, which is no {kind} that can be used."
@@ -55,7 +55,7 @@ def write_value(
     return _texture(graph, name, kind, source, layer_folder)
 
 
-def _constant(name: str, kind: str, value: Any) -> Any:
+def constant(name: str, kind: str, value: Any) -> Any:
     """The value as MaterialX takes it; None where it is nothing of that kind, or not finite."""
     if name == "opacityMode":
         return 1 if str(value) == "presence" else 0
@@ -70,7 +70,7 @@ def _constant(name: str, kind: str, value: Any) -> Any:
 
 def _primvar(graph: Graph, name: str, kind: str, value: Primvar) -> Sdf.Path:
     inputs: dict[str, tuple[str, Any]] = {"geomprop": ("string", value.name)}
-    fallback = None if value.fallback is None else _constant(name, kind, value.fallback)
+    fallback = None if value.fallback is None else constant(name, kind, value.fallback)
     if fallback is not None:
         inputs["default"] = (kind, fallback)
     return graph.node(f"{name}_Primvar", f"ND_geompropvalue_{kind}", inputs, kind)

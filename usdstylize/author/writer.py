@@ -43,6 +43,7 @@ from usdstylize.objects import (
     StyleTexture,
 )
 from usdstylize.options import Network
+from usdstylize.results import plain
 from usdstylize.stage.opening import open_stage, quiet, read_time
 
 __all__ = ["Writer"]
@@ -145,6 +146,10 @@ class Writer:
             self._is_stale = True
             remarks = self._write_opinions(self._style, stage, obj, textures, data.new_uvs)
             facts = _describe(obj, data, texture, textures, own, self.contents, remarks)
+            facts |= plain(
+                {"base": {"kind": type(obj.base).__name__, **asdict(obj.base)}, "ocio": self.contents.ocio},
+                self.plan.textures_folder,
+            )
             self.remarks[obj.name], self._written[obj.name] = remarks, facts
             self._seeds.append(texture.seed)
             self._done.append((obj, textures, data.new_uvs))
@@ -326,7 +331,6 @@ def _describe(
     return {
         "path": obj.path,
         "material": obj.material_path,
-        "base": {"kind": type(obj.base).__name__, **asdict(obj.base)},
         "base_size": [data.bases[0].shape[1], data.bases[0].shape[0]],
         "style_size": [texture.images[0].shape[1], texture.images[0].shape[0]],
         "look": obj.look or obj.name,
@@ -334,7 +338,7 @@ def _describe(
         "files": textures.written if textures else [],
         "strength": strength,
         "frame": contents.frame,
-        "ocio": contents.ocio,
+        "refine": contents.refine,
         "coverage": texture.coverage,
         "iterations": texture.iterations,
         "seed": texture.seed,
