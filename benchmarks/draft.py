@@ -47,7 +47,7 @@ BEFORE_GOAL = 0.5
 PARTS = ("visibility", "shading", "encoder", "matching", "backward")
 
 _SAMPLES = Path(__file__).parents[1] / "sample_stages"
-_LOOP = ("visibility", "targets", "forward", "backward")
+_LOOP = ("visibility", "targets", "iterations")
 """Laps of the product's stopwatch that belong to iterations."""
 _WRAPPED: tuple[tuple[str, Any, str], ...] = (
     ("shading", objective, "paint"),
@@ -56,6 +56,7 @@ _WRAPPED: tuple[tuple[str, Any, str], ...] = (
     ("encoder", Vgg16, "forward"),
     ("encoder", ClipResNet50, "forward"),
     ("matching", objective, "nnfm_loss"),
+    ("backward", torch.Tensor, "backward"),
 )
 
 app = App(name="benchmarks.draft", help="The draft preset on still_life.")
@@ -88,7 +89,6 @@ class _Watch(Silent):
         parts = {
             **self.local.seconds,
             "visibility": laps.get("visibility", 0.0),
-            "backward": laps.get("backward", 0.0),
         }
         loop = sum(laps.get(name, 0.0) for name in _LOOP)
         parts["other"] = loop - sum(parts.values())

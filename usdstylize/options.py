@@ -18,6 +18,7 @@ PresetName = Literal["auto", "draft", "standard", "paper"]
 EngineName = Literal["auto", "embree", "z-buffer", "nvdiffrast"]
 Network = Literal["both", "preview", "mtlx"]
 Unit = Literal["object", "model"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Method:
     batch: int
     """Views per iteration."""
     iterations: int
+    plateau: bool
+    """End when views that no batch holds get no better, at ``iterations`` at the latest."""
     texture_resolution: int
     """Width and height of T_S, in texels."""
     visibility: EngineName
@@ -57,6 +60,8 @@ class Method:
     """One encoder pass: content is compared with the style image behind, too."""
     style_keys: int
     """Style feature vectors per layer, of all images together, to match against; 0 keeps all."""
+    precision: Precision
+    """In which the networks compute; losses, T_S and Adam are float32 always."""
     bn_relu: bool
     """CLIP: features after batch norm and ReLU, instead of the convolution's raw output."""
     camera_distance: tuple[float, float]
@@ -80,6 +85,7 @@ _STANDARD = Method(
     resolution=512,
     batch=8,
     iterations=400,
+    plateau=True,
     texture_resolution=1024,
     visibility="auto",
     view_pool=256,
@@ -93,6 +99,7 @@ _STANDARD = Method(
     object_only=True,
     content_on_background=False,
     style_keys=0,
+    precision="auto",
     bn_relu=False,
     camera_distance=(2.5, 2.5),
     field_of_view=45.0,
@@ -114,6 +121,7 @@ PRESETS: dict[PresetName, Method] = {
         resolution=256,
         batch=1,  # more cost as much again and gain little that the judge sees (docs/draft.md)
         iterations=150,
+        plateau=False,
         texture_resolution=512,
         view_pool=64,
         objects_at_once=4,
@@ -126,6 +134,7 @@ PRESETS: dict[PresetName, Method] = {
     "paper": replace(
         _STANDARD,
         iterations=3000,
+        plateau=False,
         view_pool=0,
         content_weight=22.0,
         learning_rate=(1e-2, 1e-2),
@@ -189,7 +198,9 @@ class Options:
     texture_resolution: int | None = None
     """Width and height of the style texture, in texels."""
     iterations: int | None = None
-    """Optimisation steps per object."""
+    """Optimisation steps per object, exactly so many; else as many as the preset needs."""
+    precision: Precision | None = None
+    """In which the networks compute: bfloat16 where the device has it natively (auto), or float32."""
     seed: int | None = None
     """The same seed on the same device gives the same texture; 0 when not given."""
     ocio: Path | None = None
@@ -281,6 +292,8 @@ def resolve(options: Options, *, cuda: bool) -> Method:
         for f in fields(Method)
         if getattr(options, f.name, None) is not None and f.name != "encoder"
     }
+    if options.iterations is not None:
+        own["plateau"] = False
     method = replace(method, **own)
     if method.visibility == "auto":
         method = replace(method, visibility="z-buffer" if cuda else "embree")

@@ -12,7 +12,7 @@ from usdstylize.encoders.clip import ClipResNet50
 from usdstylize.encoders.draft import Architecture, DraftEncoder
 from usdstylize.encoders.embedding import ClipEmbedding
 from usdstylize.encoders.vgg16 import Vgg16
-from usdstylize.options import EncoderName
+from usdstylize.options import EncoderName, Precision
 
 __all__ = [
     "Architecture",
@@ -43,11 +43,13 @@ class Encoder(Protocol):
     def __call__(self, images: Tensor, rows: Sequence[Tensor] | None = None) -> list[Tensor]: ...
 
 
-def precision(device: str) -> torch.dtype:
-    """bfloat16 where the device computes it natively, else float32.
+def precision(device: str, wanted: Precision = "auto") -> torch.dtype:
+    """``auto`` is bfloat16 where the device computes it natively, else float32.
 
     It depends on the hardware alone, never on a timing, so that a seed gives one result.
     """
+    if wanted != "auto":
+        return torch.float32 if wanted == "float32" else torch.bfloat16
     if device.startswith("cuda"):
         return torch.bfloat16
     native = torch.cpu.get_capabilities()

@@ -85,7 +85,7 @@ class Objective:
         """Raises WeightsError where the method's networks have no weights."""
         self.method = method
         self.device = device
-        self._dtype = precision(device)
+        self._dtype = precision(device, method.precision)
 
         def load(name: EncoderName) -> Encoder:
             return load_encoder(
@@ -135,6 +135,11 @@ class Objective:
                 layers = [representatives(rows, limit, seed) for rows in layers]
             per_image.append([style_keys(rows, smooth=self._style_encoder.smooth) for rows in layers])
         return [torch.cat(layer) for layer in zip(*per_image, strict=True)]
+
+    @property
+    def content_strides(self) -> tuple[int, ...]:
+        """Of each map of `Target.original`."""
+        return self._content_encoder.strides
 
     @torch.no_grad()
     def targets(self, views: Sequence[View]) -> list[Target]:

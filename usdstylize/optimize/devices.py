@@ -1,5 +1,6 @@
 """Where to compute, and what its lack of memory looks like."""
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,7 +8,7 @@ import torch
 
 from usdstylize.errors import OptionsError
 
-__all__ = ["choose_device", "memory_errors"]
+__all__ = ["choose_device", "computing", "fused", "memory_errors"]
 
 
 def choose_device(name: str) -> str:
@@ -19,6 +20,11 @@ def choose_device(name: str) -> str:
     return name
 
 
+def fused(device: str) -> bool:
+    """Whether our own kernels run there: on CUDA where Triton is, which PyTorch brings on Linux."""
+    return device.startswith("cuda") and importlib.util.find_spec("triton") is not None
+
+
 @contextmanager
 def memory_errors() -> Iterator[None]:
     """PyTorch's ways to run out of memory, as Python's."""
@@ -28,3 +34,20 @@ def memory_errors() -> Iterator[None]:
         if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
             raise MemoryError(str(error)) from error
         raise
+
+
+@contextmanager
+def computing(device: str) -> Iterator[None]:
+    """On CUDA: a stream of its own, which graphs can be recorded on, and the same result every time."""
+    if not device.startswith("cuda"):
+        yield
+        return
+    before, own = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    own.wait_stream(before)
+    # not `benchmark`: what is the fastest way of one day is not that of another
+    with (
+        torch.cuda.stream(own),
+        torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False),
+    ):
+        yield
+    before.wait_stream(own)

@@ -4,6 +4,7 @@ import copy
 import threading
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import chain, islice
@@ -18,16 +19,19 @@ from usdstylize.errors import MeshError
 from usdstylize.losses.objective import Objective, Target
 from usdstylize.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize.batches import Batches
-from usdstylize.optimize.devices import memory_errors
-from usdstylize.optimize.schedule import exponential
-from usdstylize.optimize.step import Step
+from usdstylize.optimize.devices import computing, memory_errors
+from usdstylize.optimize.reports import Reports
+from usdstylize.optimize.schedule import Schedule, exponential
+from usdstylize.optimize.step import new_step
 from usdstylize.optimize.texels import Seen, palette_texels
 from usdstylize.options import Method
 
 __all__ = ["Optimizer"]
 
+_HELD_OUT = 8
+"""Views that tell when to stop."""
 _TELL_EVERY = 5
-"""Iterations between two reports: reading a loss waits for the device."""
+"""Iterations between two reports."""
 
 
 def _key(style: StyleSet, method: Method) -> tuple[int, int]:
@@ -114,6 +118,15 @@ class Optimizer:
         Raises MeshError where no camera sees the objects or the losses are not finite, and
         MemoryError where the device's or the machine's memory is too small.
         """
+        with computing(self._device):
+            return self._optimize(objects, data, on_iteration)
+
+    def _optimize(
+        self,
+        objects: Sequence[StageObject],
+        data: Sequence[ObjectData],
+        on_iteration: Callable[[int, Losses], None],
+    ) -> tuple[StyleTexture, ...]:
         method, device, size = self.method, self._device, self.method.texture_resolution
         clock = _Stopwatch()
         path = objects[0].path
@@ -149,18 +162,28 @@ class Optimizer:
         if not levels:
             raise MeshError(f"{path}: it is invisible from every side; check its geometry.")
         texels = palette_texels(subject, covered, float(np.median(levels)), device)
-        step = Step(self._objective, subject, texels, len(assembly.sheets))
-        recent: list[Tensor] = []
-        for number, batch in enumerate(islice(chain([first], upcoming), method.iterations), start=1):
+        step = new_step(self._objective, subject, texels, len(assembly.sheets), batches.pool)
+        schedule = Schedule(method.iterations, plateau=method.plateau)
+        others = self._held_out(objects[0].name, subject, visibility) if method.plateau else []
+        recent: deque[Tensor] = deque(maxlen=10)
+        reports = Reports(on_iteration)
+        number = 0
+        for batch in chain([first], upcoming):
+            number += 1
             if self._stop.is_set():
                 raise KeyboardInterrupt
-            progress = (number - 1) / max(1, method.iterations - 1)
-            rate = exponential(method.learning_rate, progress)
-            recent = [*recent[-9:], step(batch, rate, exponential(method.palette_weight, progress))]
+            progress = schedule.progress(number)
+            palette_weight = exponential(method.palette_weight, progress)
+            recent.append(step(batch, exponential(method.learning_rate, progress), palette_weight))
+            if schedule.waits:
+                schedule.look(number, lambda: float(step.loss(others, method.palette_weight[0])))
+            if number % _TELL_EVERY == 0 or number == schedule.last:
+                reports.add(number, recent[-1])
             clock.lap("iterations")
-            if number % _TELL_EVERY == 0 or number == method.iterations:
-                on_iteration(number, Losses(*recent[-1].tolist()))
-        losses = Losses(*torch.stack(recent).mean(0).tolist())
+            if number == schedule.last:
+                break
+        reports.close()
+        losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
         if not np.isfinite(losses.total):
             raise MeshError(f"{path}: the optimisation did not converge; try another --seed.")
 
@@ -180,7 +203,7 @@ class Optimizer:
             return StyleTexture(
                 images=tuple(images[sheet] for sheet in own),
                 coverage=float(valid[own].sum() / max(1, covered[own].sum())),
-                iterations=method.iterations,
+                iterations=number,
                 seed=method.seed,
                 seconds=sum(clock.seconds.values()),
                 losses=losses,
@@ -188,6 +211,12 @@ class Optimizer:
             )
 
         return tuple(texture(sheets) for sheets in assembly.sheets_of_object)
+
+    def _held_out(self, name: str, subject: render.Subject, visibility: render.Visibility) -> list[Target]:
+        """Views that no batch holds, which tell when the loss has stopped falling."""
+        random = np.random.default_rng([self.method.seed, zlib.crc32(name.encode()), 1])
+        cameras = list(islice(render.draw_cameras(self.method, random), _HELD_OUT))
+        return self._objective.targets(render.trace_views(subject, visibility, cameras, self.method))
 
 
 class _Stopwatch:

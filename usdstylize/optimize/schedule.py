@@ -1,6 +1,66 @@
-"""How values change over the iterations."""
+"""How far an optimisation has come: what its learning rate and weights follow, and when it ends."""
 
-__all__ = ["exponential"]
+from collections.abc import Callable
+
+__all__ = ["CHECK_EVERY", "Schedule", "exponential"]
+
+CHECK_EVERY = 20
+"""Iterations between two looks at the held-out views."""
+_FLAT = 0.01
+"""Of all that was gained, what a look must add for the first rate to go on paying."""
+_PATIENCE = 2
+"""Looks in a row that add less."""
+_COOLING = 0.75
+"""Of the iterations before the plateau, as many follow it, from the first rate down to the last."""
+_COOLING_AT_LEAST = 60
+
+
+class Schedule:
+    """``progress`` runs from 0 at the first iteration to 1 at the last.
+
+    With a fixed count it runs evenly. To a plateau it stays at 0, where the learning rate is
+    greatest, until the loss of the held-out views has stopped falling; then it runs to 1. The
+    count is the most that it takes.
+    """
+
+    def __init__(self, iterations: int, *, plateau: bool = False) -> None:
+        self._iterations = iterations
+        self._cooling_from: int | None = None if plateau else 1
+        self.last = iterations
+        self._losses: list[float] = []
+        self._flat = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the held-out views are still to be looked at."""
+        return self._cooling_from is None
+
+    def progress(self, number: int) -> float:
+        """Where iteration ``number``, counted from 1, stands."""
+        if self._cooling_from is None:
+            # What is left is just enough to cool down in: 1 + 0.75 of what comes before.
+            if number < self._iterations / (1 + _COOLING):
+                return 0.0
+            self._cool(number)
+        start = self._cooling_from or 1
+        return (number - start) / max(1, self.last - start)
+
+    def look(self, number: int, loss: Callable[[], float]) -> None:
+        """The held-out views' loss after iteration ``number``; the first and every `CHECK_EVERY`th count."""
+        if self._cooling_from is not None or (number > 1 and number % CHECK_EVERY):
+            return
+        self._losses.append(loss())
+        if len(self._losses) < 2:
+            return
+        before, now = self._losses[-2:]
+        gained = max(self._losses[0] - now, 1e-12)
+        self._flat = self._flat + 1 if before - now < _FLAT * gained else 0
+        if self._flat >= _PATIENCE:
+            self._cool(number)
+
+    def _cool(self, number: int) -> None:
+        self._cooling_from = number
+        self.last = min(self._iterations, number + max(_COOLING_AT_LEAST, round(_COOLING * number)))
 
 
 def exponential(ends: tuple[float, float], progress: float) -> float:

@@ -1,15 +1,19 @@
 """One iteration: T_S to its mip table, the losses of a batch, their gradient, Adam."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from usdstylize.losses.objective import Objective, Target, Texels
+from usdstylize.losses.objective import Batch, Objective, Target, Texels
+from usdstylize.optimize.devices import fused
 from usdstylize.options import Method
 from usdstylize.render import Subject
 
-__all__ = ["Step"]
+__all__ = ["Step", "new_step"]
+
+_FIXED_POINT = 2.0**44
+"""Units of a gradient that is summed as integers: up to ±2^19 in steps of 6e-14."""
 
 
 class Step:
@@ -18,32 +22,156 @@ class Step:
     texture: (S, H, W, 3) float32, signed offsets to sRGB-encoded values, one per sheet.
     """
 
-    def __init__(self, objective: Objective, subject: Subject, texels: Texels, sheets: int) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        subject: Subject,
+        texels: Texels,
+        sheets: int,
+        *,
+        views_at_once: int = 0,
+        reduce: Callable[[Tensor], None] | None = None,
+    ) -> None:
+        """views_at_once: views of a batch that are rendered and compared together; 0 for all.
+
+        reduce: adds up a tensor (int64, float32 or float64, on the device) over all processes that
+        share a batch, in place; None where this one takes all of it.
+
+        What is done in parts or by several processes is summed as integers, which no order
+        changes: parts of one size give one result, whoever does which.
+        """
         self._objective = objective
         self._method: Method = objective.method
         self._subject = subject
         self._texels = texels
+        self._views_at_once = views_at_once
+        self._reduce = reduce
         height, width = subject.style_size
-        self.texture = torch.zeros(sheets, height, width, 3, device=subject.device, requires_grad=True)
-        self._adam = torch.optim.Adam([self.texture])
+        device = subject.device
+        self.texture = torch.zeros(sheets, height, width, 3, device=device, requires_grad=True)
+        self._palette_weight = torch.zeros((), device=device)
+        self._terms = torch.zeros(2, device=device)
+        self._losses = torch.zeros(4, device=device)
+        several = reduce is not None or 0 < views_at_once < self._method.batch
+        rows = sheets * subject.rows_per_sheet
+        self._summed = torch.zeros(rows, 3, dtype=torch.int64, device=device) if several else None
+        self._adam = self._new_adam()
 
     def __call__(self, targets: Sequence[Target], rate: float, palette_weight: float) -> Tensor:
         """One iteration with Adam's learning rate and the palette loss's weight.
 
         Returns NNFM, content and palette loss and their weighted sum, (4,), before the change.
         """
+        at_once = self._views_at_once or len(targets)
+        parts = [targets[start : start + at_once] for start in range(0, len(targets), at_once)]
+        several = self._summed is not None
+        totals = self._totals(targets) if several else None
+        self._set_rate(rate)
+        self._palette_weight.fill_(palette_weight)
+        self._do(self._spread)
+        for part in parts:
+            self._batch = self._join(part, totals)
+            self._do(self._compare)
+            if several:
+                self._do(self._add)
+        if self._reduce is not None and self._summed is not None:
+            self._reduce(self._summed)
+            self._reduce(self._terms)
+        self._do(self._apply)
+        return self._losses.clone()
+
+    @torch.no_grad()
+    def loss(self, targets: Sequence[Target], palette_weight: float) -> Tensor:
+        """The weighted sum of the losses of other views, a scalar; changes nothing."""
         table = self._subject.style_table(self.texture)
-        # The losses' gradient ends here, and goes on to the texels once, whatever its parts.
-        leaf = table.detach().requires_grad_()
-        nnfm, content = self._objective.terms(self._objective.join(targets), leaf)
-        palette = self._objective.palette(leaf, self._texels)
-        total = (
-            self._method.nnfm_weight * nnfm + self._method.content_weight * content + palette_weight * palette
-        )
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True):
-            total.backward()  # type: ignore[no-untyped-call]
-        self.texture.grad = None
-        table.backward(leaf.grad)  # type: ignore[no-untyped-call]
+        at_once = self._views_at_once or len(targets)
+        totals = self._own_totals(targets)
+        total = palette_weight * self._objective.palette(table, self._texels)
+        for start in range(0, len(targets), at_once):
+            batch = self._objective.join(targets[start : start + at_once], totals)
+            nnfm, content = self._objective.terms(batch, table)
+            total = total + self._method.nnfm_weight * nnfm + self._method.content_weight * content
+        return total
+
+    def _do(self, piece: Callable[[], None]) -> None:
+        piece()
+
+    def _join(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> Batch:
+        return self._objective.join(targets, totals)
+
+    def _new_adam(self) -> torch.optim.Adam:
+        return torch.optim.Adam([self.texture])
+
+    def _set_rate(self, rate: float) -> None:
         self._adam.param_groups[0]["lr"] = rate
+
+    def _totals(self, targets: Sequence[Target]) -> Mapping[int, Tensor]:
+        """By stride, the sum of the weights of the whole batch.
+
+        Weights are multiples of 1 / stride², so that float32 sums of them are exact in any order.
+        """
+        totals = self._own_totals(targets)
+        if self._reduce is not None:
+            sums = torch.stack(list(totals.values()))
+            self._reduce(sums)
+            totals = dict(zip(totals, sums.unbind(), strict=True))
+        return totals
+
+    def _own_totals(self, targets: Sequence[Target]) -> dict[int, Tensor]:
+        strides = sorted(targets[0].positions)
+        return {s: torch.cat([t.positions[s].weights for t in targets]).sum() for s in strides}
+
+    def _spread(self) -> None:
+        """T_S to its mip table. The losses' gradient ends there, and goes on to the texels once."""
+        self._table = self._subject.style_table(self.texture)
+        self._leaf = self._table.detach().requires_grad_()
+        self._terms.zero_()
+        if self._summed is not None:
+            self._summed.zero_()
+
+    def _compare(self) -> None:
+        """The gradient of the batch at hand, or of a part of it, in the leaf."""
+        self._leaf.grad = None
+        nnfm, content = self._objective.terms(self._batch, self._leaf)
+        weighted = self._method.nnfm_weight * nnfm + self._method.content_weight * content
+        weighted.backward()  # type: ignore[no-untyped-call]
+        self._terms += torch.stack([nnfm, content]).detach()
+
+    def _add(self) -> None:
+        """A part's gradient joins the others'."""
+        if self._summed is not None and self._leaf.grad is not None:
+            self._summed += (self._leaf.grad * _FIXED_POINT).round_().long()
+
+    def _apply(self) -> None:
+        """The palette's gradient joins; all goes on to T_S."""
+        if self._summed is not None:
+            self._leaf.grad = self._summed.double().div_(_FIXED_POINT).float()
+        palette = self._objective.palette(self._leaf, self._texels)
+        (self._palette_weight * palette).backward()  # type: ignore[no-untyped-call]
+        self.texture.grad = None
+        self._table.backward(self._leaf.grad)  # type: ignore[no-untyped-call]
         self._adam.step()
-        return torch.stack([nnfm, content, palette, total]).detach()
+        nnfm, content = self._terms.unbind()
+        total = self._method.nnfm_weight * nnfm + self._method.content_weight * content
+        terms = [nnfm, content, palette.detach(), total + self._palette_weight * palette.detach()]
+        self._losses.copy_(torch.stack(terms))
+
+
+def new_step(
+    objective: Objective,
+    subject: Subject,
+    texels: Texels,
+    sheets: int,
+    pool: Sequence[Sequence[Target]] = (),
+    *,
+    views_at_once: int = 0,
+    reduce: Callable[[Tensor], None] | None = None,
+) -> Step:
+    """The fastest `Step` of the device. ``pool`` holds all batches' views by slot, where they are known."""
+    if not fused(subject.device):
+        return Step(objective, subject, texels, sheets, views_at_once=views_at_once, reduce=reduce)
+    from usdstylize.optimize.recorded import RecordedStep
+
+    step = RecordedStep(objective, subject, texels, sheets, views_at_once=views_at_once, reduce=reduce)
+    step.expect(pool)
+    return step
