@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import usdstylize
-from benchmarks import authoring, draft, judge, nnfm, textures, visibility
+from benchmarks import authoring, draft, engines, judge, nnfm, textures, visibility
 from benchmarks.baselines import baselines
 from benchmarks.judge_network import DEFAULT_WEIGHTS, GoogLeNet
 from benchmarks.measures import lab, palette_difference, pearson, seam_ratio
@@ -24,7 +24,7 @@ from usdstylize.base_colors import Wrap
 from usdstylize.errors import WeightsError
 from usdstylize.losses import objective
 from usdstylize.objects import Mesh, ObjectData, StyleImage, StyleSet
-from usdstylize.render import EmbreeVisibility, look_at
+from usdstylize.render import EmbreeVisibility, Hits, look_at
 
 SAMPLES = Path(__file__).parents[1] / "sample_stages"
 REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")
@@ -309,3 +309,17 @@ def test_small_textures_are_read_baked_and_filled_well_within_the_goal(
 ) -> None:
     assert textures.main(side=256, triangles=500, runs=1) == 0
     assert "Peak memory" in capsys.readouterr().out
+
+
+def test_engines_agree_by_pixels_and_barycentrics(tmp_path: Path) -> None:
+    def hits(triangle: list[list[int]], share: float) -> Hits:
+        return Hits(torch.tensor(triangle, dtype=torch.int32), torch.full((2, 2, 2), share))
+
+    found = engines.agreement([hits([[-1, 3], [4, 5]], 0.25)], [hits([[-1, 3], [4, 6]], 0.25 + 2e-4)])
+    assert (found.same, found.close) == (0.75, 0.0)
+    found = engines.agreement([hits([[-1, 3], [4, 5]], 0.25)], [hits([[-1, 3], [4, 6]], 0.25 + 5e-5)])
+    assert (found.same, found.close) == (0.75, 1.0)
+    (tmp_path / "quad.obj").write_text("v 0 0 0\nv 2 0 0\nv 2 2 0\nv 0 2 0\nvt 0 0\nf 1/1 2/1 3/1 4/1\n")
+    mesh = engines.read_obj(tmp_path / "quad.obj")
+    assert mesh.triangles.tolist() == [[0, 1, 2], [0, 2, 3]]
+    assert np.linalg.norm(mesh.points, axis=1) == pytest.approx(1)

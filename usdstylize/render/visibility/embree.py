@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
 from usdstylize.render.cameras import Camera, pixel_directions
@@ -21,10 +23,6 @@ class EmbreeVisibility:
         self, points: NDArray[np.float32], triangles: NDArray[np.int32], device: str = "cpu"
     ) -> None:
         """points: (V, 3) float32. triangles: (F, 3) int32. device: where the hits are needed."""
-        # Here, since a machine that traces on its GPU needs no Embree.
-        from embreex.mesh_construction import TriangleMesh
-        from embreex.rtcore_scene import EmbreeScene
-
         self._device = device
         self._scene = EmbreeScene()
         self._mesh = TriangleMesh(
