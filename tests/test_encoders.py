@@ -1,5 +1,6 @@
 """Encoders against the networks they stand for: open_clip's and torchvision's own modules."""
 
+import copy
 import warnings
 from pathlib import Path
 
@@ -123,6 +124,42 @@ class Wrapped(torch.nn.Module):
         return self.visual(images)
 
 
+@pytest.mark.parametrize(("bn_relu", "layer"), [(False, "conv2"), (True, "act2")])
+def test_clips_gradient_to_the_image_equals_open_clips_in_float64(random_clip, bn_relu, layer):
+    visual = copy.deepcopy(random_clip.visual).double()
+    images = pictures(64).double().requires_grad_()
+    caught: list[torch.Tensor] = []
+    for stage in (visual.layer3, visual.layer4):
+        for block in stage:
+            # a copy, since the ReLU behind a batch norm works in place
+            getattr(block, layer).register_forward_hook(lambda m, i, out: caught.append(out.clone()))
+    mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN).view(1, 3, 1, 1)
+    deviation = torch.tensor(open_clip.OPENAI_DATASET_STD).view(1, 3, 1, 1)
+    x = visual.stem((images - mean) / deviation)
+    visual.layer4(visual.layer3(visual.layer2(visual.layer1(x))))
+    model = ClipResNet50(bn_relu=bn_relu, state=random_clip.visual.state_dict())
+    compare_gradients(model, caught, images)
+
+
+def compare_gradients(model: torch.nn.Module, expected: list[torch.Tensor], images: torch.Tensor) -> None:
+    """Rows and image gradient of ``model`` against the maps of a float64 graph that begins at ``images``."""
+    wanted = [torch.arange(0, m.shape[0] * m.shape[2] * m.shape[3], 3) for m in expected]
+    reference = [rows[where] for rows, where in zip(rows_of(expected), wanted, strict=True)]
+    generator = torch.Generator().manual_seed(1)
+    given = [torch.randn(rows.shape, generator=generator) for rows in reference]
+    (theirs,) = torch.autograd.grad(reference, images, [g.double() for g in given])
+    # Padding, as a batch of fixed size has it: a position that is there already, and no gradient.
+    wanted = [torch.cat([where, where[:1]]) for where in wanted]
+    given = [torch.cat([g, torch.zeros_like(g[:1])]) for g in given]
+    mine = images.detach().float().contiguous(memory_format=torch.channels_last).requires_grad_()
+    features = model(mine, wanted)
+    for found, rows in zip(features, reference, strict=True):
+        torch.testing.assert_close(found[:-1].double(), rows, rtol=1e-4, atol=1e-5 * rows.abs().max().item())
+    torch.autograd.backward(features, given)
+    assert mine.grad is not None
+    torch.testing.assert_close(mine.grad.double(), theirs, rtol=1e-3, atol=1e-5 * theirs.abs().max().item())
+
+
 def test_raw_clip_features_are_not_those_after_the_relu(random_clip):
     raw = hooked(random_clip, "conv2", pictures(224))
     assert all((feature < 0).any() for feature in raw)
@@ -144,6 +181,27 @@ def test_vgg16_features_equal_torchvision(tmp_path):
         ours = Vgg16.from_file(path)(images)
     for mine, theirs in zip(ours, rows_of(caught), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_vgg16s_gradient_to_the_image_equals_torchvisions_in_float64(tmp_path):
+    torch.manual_seed(0)
+    network = vgg16(weights=None).eval().double()
+    images = pictures(64).double().requires_grad_()
+    caught: list[torch.Tensor] = []
+    for index in (11, 13, 15):
+        network.features[index].register_forward_hook(lambda m, i, out: caught.append(out.clone()))
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    network.features((images - mean) / deviation)
+    compare_gradients(Vgg16(caffe=False, state=network.state_dict()), caught, images)
+
+
+def test_a_second_way_back_is_an_error_and_not_a_wrong_gradient():
+    images = pictures(32).requires_grad_()
+    (rows, *_) = Vgg16(caffe=False)(images)
+    rows.sum().backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="second time"):
+        rows.sum().backward()
 
 
 @needs_vgg

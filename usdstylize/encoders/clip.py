@@ -1,33 +1,41 @@
 """CLIP RN50's trunk: the outputs of conv2 of every bottleneck in layer3 and layer4 (paper §3).
 
-The network is open_clip's own module, fully convolutional here: the attention pool at its end
-is never run, and images are not resized to 224.
+Fully convolutional: the attention pool at the network's end is never run, images are not
+resized to 224, and nothing after the last feature map is computed.
 """
 
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from usdstylize.encoders.rows import feature_rows
-from usdstylize.encoders.standardize import Standardize
+from usdstylize.encoders.frozen import Frozen, FrozenConvolution, Tape, Trunk, fold, scale_and_shift
+from usdstylize.encoders.maps import (
+    affine_rectify_,
+    gate_,
+    mean_pool,
+    mean_pool_gradient,
+    put_rows_,
+    take_rows,
+)
 
-__all__ = ["ClipResNet50", "image_tower", "image_tower_state"]
+__all__ = ["ClipResNet50", "image_tower_state", "random_weights"]
 
-
-def image_tower() -> Any:
-    """open_clip's RN50 image tower, with random weights."""
-    from open_clip.modified_resnet import ModifiedResNet
-
-    return ModifiedResNet(layers=[3, 4, 6, 3], output_dim=1024, heads=32, width=64).eval()
+_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+_BLOCKS = (3, 4, 6, 3)
+_WIDTH = 64
+_EXPANSION = 4
+_FEATURE_LAYERS = (3, 4)
 
 
 def image_tower_state(path: Path) -> dict[str, Tensor]:
-    """The tower's weights in float32: of OpenAI's ``RN50.pt``, a TorchScript archive, or a ``.safetensors``.
+    """The image tower's weights in float32, of OpenAI's ``RN50.pt`` (TorchScript) or a ``.safetensors``.
 
     The caller has checked the file's sha256: TorchScript runs code from the file.
     """
@@ -41,53 +49,226 @@ def image_tower_state(path: Path) -> dict[str, Tensor]:
     return {name[len(prefix) :]: value.float() for name, value in state.items() if name.startswith(prefix)}
 
 
-class ClipResNet50(nn.Module):
+class ClipResNet50(Trunk):
     """Input (B, 3, H, W) float, sRGB-encoded 0..1; output the rows (K, C) of nine feature maps.
 
     At 512² the maps are one (B, 256, 64, 64) and five (B, 256, 32, 32) of layer3, one
     (B, 512, 32, 32) and two (B, 512, 16, 16) of layer4. They are the raw convolution outputs,
     before batch norm; with ``bn_relu`` those after batch norm and ReLU.
+
+    ``state`` has open_clip's names below ``visual.``; without it the weights are random.
     """
 
     smooth = True
     strides = (8, 16, 16, 16, 16, 16, 16, 32, 32)
 
-    def __init__(self, *, bn_relu: bool = False) -> None:
-        super().__init__()
-        from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
-
-        self.visual = image_tower()
-        self.bn_relu = bn_relu
-        self.standardize = Standardize(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
+    def __init__(self, *, bn_relu: bool = False, state: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__(_MEAN, block=2)
+        state = random_weights() if state is None else state
+        stem = [fold(state[f"conv{n}.weight"], _norm(state, f"bn{n}")) for n in (1, 2, 3)]
+        stem[0] = (_on_squares(stem[0][0] / torch.tensor(_DEVIATION).view(3, 1, 1)), stem[0][1])
+        self.stem = nn.ModuleList(FrozenConvolution(*each) for each in stem)
+        names = [f"layer{layer}.{n}" for layer, count in enumerate(_BLOCKS, 1) for n in range(count)]
+        self.blocks = nn.ModuleList(
+            _Bottleneck(
+                state,
+                name,
+                tapped=int(name[len("layer")]) in _FEATURE_LAYERS,
+                bn_relu=bn_relu,
+                pools=name.endswith(".0") and name != names[0],
+                last=name == names[-1],
+            )
+            for name in names
+        )
 
     @classmethod
     def from_file(cls, path: Path, *, bn_relu: bool = False) -> "ClipResNet50":
-        """Read OpenAI's ``RN50.pt`` (a TorchScript archive) or open_clip's ``.safetensors``.
+        """Read OpenAI's ``RN50.pt`` or open_clip's ``.safetensors``; see `image_tower_state`."""
+        return cls(bn_relu=bn_relu, state=image_tower_state(path))
 
-        The caller has checked the file's sha256: TorchScript runs code from the file.
-        """
-        model = cls(bn_relu=bn_relu)
-        model.visual.load_state_dict(image_tower_state(path))
-        return model
-
-    def forward(self, images: Tensor, rows: Sequence[Tensor] | None = None) -> list[Tensor]:
-        x = self.standardize(images)
-        x = self.visual.stem(x.to(self.visual.conv1.weight.dtype))
-        x = self.visual.layer2(self.visual.layer1(x))
+    def _features(self, images: Tensor, rows: Sequence[Tensor] | None, tape: Tape | None) -> list[Tensor]:
+        first, second, third = cast(list[FrozenConvolution], self.stem)
+        x = self._centered(images, first)
+        for convolution in (first, second, third):
+            x = convolution.rectified(x)
+            if tape is not None:
+                tape.append(x)
+        x = mean_pool(x)
         features: list[Tensor] = []
-        for stage in (self.visual.layer3, self.visual.layer4):
-            for block in stage:
-                x, feature = self._bottleneck(block, x)
-                features.append(feature_rows(feature, rows[len(features)] if rows is not None else None))
+        for block in cast(list[_Bottleneck], self.blocks):
+            if block.tapped:
+                x, found = block.tap(x, None if rows is None else rows[len(features)], tape)
+                features.append(found)
+            else:
+                x = block(x, tape)
         return features
 
-    def _bottleneck(self, block: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        """open_clip's Bottleneck.forward, which keeps conv2's output.
+    def _gradient(
+        self, gradients: Sequence[Tensor | None], rows: Sequence[Tensor] | None, tape: Tape
+    ) -> Tensor:
+        left = len(gradients)
+        gradient: Tensor | None = None
+        for block in reversed(cast(list[_Bottleneck], self.blocks)):
+            if block.tapped:
+                left -= 1
+                gradient = block.gradient(
+                    gradient, tape, gradients[left], None if rows is None else rows[left]
+                )
+            else:
+                gradient = block.gradient(gradient, tape)
+        first, second, third = cast(list[FrozenConvolution], self.stem)
+        assert gradient is not None
+        gradient = mean_pool_gradient(gradient, cast(Tensor, tape.pop()))
+        gradient = gate_(third.gradient(gradient), cast(Tensor, tape.pop()))
+        gradient = gate_(second.gradient(gradient), cast(Tensor, tape.pop()))
+        return first.gradient(gradient)
 
-        Written out since a hook would read the tensor after an in-place ReLU has changed it.
-        """
-        shortcut = x if block.downsample is None else block.downsample(x)
-        convolved = block.conv2(block.act1(block.bn1(block.conv1(x))))
-        activated = block.act2(block.bn2(convolved))
-        out = block.bn3(block.conv3(block.avgpool(activated)))
-        return block.act3(out + shortcut), activated if self.bn_relu else convolved
+
+class _Bottleneck(nn.Module):
+    """open_clip's Bottleneck, batch norms folded except behind a tapped conv2.
+
+    Its input and its output are both behind a ReLU (or means of such), and the gradients that
+    go in and out of `gradient` are those before it.
+    """
+
+    def __init__(
+        self, state: Mapping[str, Tensor], name: str, *, tapped: bool, bn_relu: bool, pools: bool, last: bool
+    ) -> None:
+        super().__init__()
+        self.tapped, self._bn_relu, self._pools = tapped, bn_relu, pools
+
+        def folded(convolution: str, norm: str) -> tuple[Tensor, Tensor]:
+            return fold(state[f"{name}.{convolution}.weight"], _norm(state, f"{name}.{norm}"))
+
+        scale = None
+        self.conv1 = FrozenConvolution(*folded("conv1", "bn1"))
+        if tapped:
+            scale, shift = scale_and_shift(_norm(state, f"{name}.bn2"))
+            self.affine = _Affine(scale, shift)
+            self.conv2 = FrozenConvolution(state[f"{name}.conv2.weight"].float())
+        else:
+            self.conv2 = FrozenConvolution(*folded("conv2", "bn2"))
+        self.conv3: FrozenConvolution | None = None
+        self.downsample: FrozenConvolution | None = None
+        if last:
+            return
+        weight, bias = folded("conv3", "bn3")
+        if f"{name}.downsample.0.weight" in state:
+            shortcut, shortcut_bias = folded("downsample.0", "downsample.1")
+            self.downsample = FrozenConvolution(shortcut)
+            bias = bias + shortcut_bias
+        # From conv3's input back to the tapped map it is one factor per channel and a ReLU.
+        self.conv3 = FrozenConvolution(weight, bias, input_scale=scale)
+
+    def forward(self, x: Tensor, tape: Tape | None) -> Tensor:
+        """Appends x and what is behind the two ReLUs inside to ``tape``."""
+        inner = self.conv1.rectified(x)
+        activated = self.conv2.rectified(inner)
+        if tape is not None:
+            tape += [x, inner, activated]
+        return self._end(x, activated)
+
+    def tap(self, x: Tensor, rows: Tensor | None, tape: Tape | None) -> tuple[Tensor, Tensor]:
+        """`forward`, and the rows asked for; after the last block the first result means nothing."""
+        inner = self.conv1.rectified(x)
+        if tape is not None:
+            tape += [x, inner]
+        middle = self.conv2(inner)
+        found = None if self._bn_relu else take_rows(middle, rows)
+        if found is None or self.conv3 is not None:
+            affine_rectify_(middle, self.affine.scale, self.affine.shift)
+            if tape is not None:
+                tape.append(middle)
+        if found is None:
+            found = take_rows(middle, rows)
+        return self._end(x, middle), found
+
+    def _end(self, x: Tensor, activated: Tensor) -> Tensor:
+        if self.conv3 is None:
+            return activated
+        shortcut = x
+        if self.downsample is not None:
+            shortcut = self.downsample(mean_pool(x) if self._pools else x)
+        return self.conv3.rectified(mean_pool(activated) if self._pools else activated, shortcut)
+
+    def gradient(
+        self, gradient: Tensor | None, tape: Tape, added: Tensor | None = None, rows: Tensor | None = None
+    ) -> Tensor:
+        """That of x. ``added`` is the gradient of the tapped rows; None for one means 0."""
+        if self.conv3 is None:
+            activated = cast(Tensor, tape.pop()) if self._bn_relu else None
+            middle = torch.zeros_like(cast(Tensor, tape[-1]))
+        else:
+            assert gradient is not None
+            activated = cast(Tensor, tape.pop())
+            middle = self.conv3.gradient(gradient)
+            middle = mean_pool_gradient(middle, activated) if self._pools else gate_(middle, activated)
+        if added is not None and self._bn_relu:
+            put_rows_(middle, rows, added * self.affine.scale.to(added.dtype), activated)
+        elif added is not None:
+            put_rows_(middle, rows, added)
+        inner = gate_(self.conv2.gradient(middle), cast(Tensor, tape.pop()))
+        result = self.conv1.gradient(inner)
+        x = cast(Tensor, tape.pop())
+        if self.conv3 is None:
+            return gate_(result, x)
+        assert gradient is not None
+        if self.downsample is None:
+            return gate_(result, x, gradient)
+        shortcut = self.downsample.gradient(gradient)
+        return mean_pool_gradient(shortcut, x, result) if self._pools else gate_(result, x, shortcut)
+
+
+class _Affine(Frozen):
+    """A batch norm that stands alone: scale and shift (C,)."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, scale: Tensor, shift: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", scale, persistent=False)
+        self.register_buffer("shift", shift, persistent=False)
+
+
+def _norm(state: Mapping[str, Tensor], name: str) -> list[Tensor]:
+    return [state[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
+
+
+def _on_squares(weight: Tensor) -> Tensor:
+    """A 3 × 3 convolution (O, I, 3, 3) of stride 2 as one of stride 1 on squares of 2 × 2 pixels."""
+    outputs, inputs, _, _ = weight.shape
+    result = weight.new_zeros(outputs, 2, 2, inputs, 3, 3)
+    # Its taps at -1, 0 and 1 are in the square before, and in the first and second half of its own.
+    places = ((0, 1), (1, 0), (1, 1))
+    for y, (square_y, half_y) in enumerate(places):
+        for x, (square_x, half_x) in enumerate(places):
+            result[:, half_y, half_x, :, square_y, square_x] = weight[:, :, y, x]
+    return result.view(outputs, 4 * inputs, 3, 3)
+
+
+def random_weights() -> dict[str, Tensor]:
+    """Weights that keep the size of what passes, batch norms that change nothing."""
+    state: dict[str, Tensor] = {}
+
+    def add(convolution: str, norm: str, outputs: int, inputs: int, size: int) -> None:
+        deviation = math.sqrt(2 / (inputs * size * size))
+        state[f"{convolution}.weight"] = torch.randn(outputs, inputs, size, size) * deviation
+        state[f"{norm}.weight"] = state[f"{norm}.running_var"] = torch.ones(outputs)
+        state[f"{norm}.bias"] = state[f"{norm}.running_mean"] = torch.zeros(outputs)
+
+    add("conv1", "bn1", _WIDTH // 2, 3, 3)
+    add("conv2", "bn2", _WIDTH // 2, _WIDTH // 2, 3)
+    add("conv3", "bn3", _WIDTH, _WIDTH // 2, 3)
+    inputs = _WIDTH
+    for layer, count in enumerate(_BLOCKS, 1):
+        planes = _WIDTH * 2 ** (layer - 1)
+        for number in range(count):
+            name = f"layer{layer}.{number}"
+            add(f"{name}.conv1", f"{name}.bn1", planes, inputs, 1)
+            add(f"{name}.conv2", f"{name}.bn2", planes, planes, 3)
+            add(f"{name}.conv3", f"{name}.bn3", planes * _EXPANSION, planes, 1)
+            if number == 0:
+                add(f"{name}.downsample.0", f"{name}.downsample.1", planes * _EXPANSION, inputs, 1)
+            inputs = planes * _EXPANSION
+    return state

@@ -4,17 +4,25 @@ Only the paper's comparison (Figures 3 and S5) needs it; the style itself comes 
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from usdstylize.encoders.clip import image_tower, image_tower_state
+from usdstylize.encoders.clip import image_tower_state
 from usdstylize.encoders.standardize import Standardize
 
 __all__ = ["ClipEmbedding"]
 
 _SIDE = 224
 """Pixels: the one size that the attention pool's position embedding fits."""
+
+
+def _image_tower() -> Any:
+    """open_clip's RN50 image tower, with random weights."""
+    from open_clip.modified_resnet import ModifiedResNet
+
+    return ModifiedResNet(layers=[3, 4, 6, 3], output_dim=1024, heads=32, width=64).eval()
 
 
 class ClipEmbedding(nn.Module):
@@ -27,7 +35,7 @@ class ClipEmbedding(nn.Module):
         super().__init__()
         from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
-        self.visual = image_tower()
+        self.visual = _image_tower()
         self.standardize = Standardize(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
 
     @classmethod

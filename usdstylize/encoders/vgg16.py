@@ -3,19 +3,23 @@
 Its three maps are torchvision's layers 11, 13 and 15, which the paper uses for both.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from usdstylize.encoders.rows import feature_rows
-from usdstylize.encoders.standardize import Standardize
+from usdstylize.encoders.frozen import FrozenConvolution, Tape, Trunk
+from usdstylize.encoders.maps import gate_, max_pool, max_pool_gradient, put_rows_, take_rows
 
-__all__ = ["Vgg16"]
+__all__ = ["Vgg16", "random_weights"]
 
-_TAPS = (11, 13, 15)
+# torchvision's numbers of the convolutions, by stage; a stage ends in a maximum of 2 × 2.
+_STAGES = ((0, 2), (5, 7), (10, 12, 14))
+_CHANNELS = (64, 128, 256)
 _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -24,45 +28,98 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 _CAFFE_SCALE = 57.6
 
 
-class Vgg16(nn.Module):
+class Vgg16(Trunk):
     """Input (B, 3, H, W) float, sRGB-encoded 0..1; output per map the rows (K, 256) asked for.
 
     ``caffe`` says which preprocessing the weights were trained with: the original release's
     (BGR, 0..255, mean subtracted) or torchvision's ``IMAGENET1K_V1`` mean and deviation.
+    ``state`` has torchvision's names; without it the weights are random.
     """
 
     smooth = False
     strides = (4, 4, 4)
 
-    def __init__(self, *, caffe: bool) -> None:
-        super().__init__()
-        from torchvision.models import vgg16  # importing torchvision takes a second
-
-        self.features = vgg16(weights=None).features[: _TAPS[-1] + 1]
-        self.caffe = caffe
-        mean = [m / 255 for m in reversed(_CAFFE_MEAN_BGR)] if caffe else list(_IMAGENET_MEAN)
-        deviation = [1 / 255] * 3 if caffe else list(_IMAGENET_STD)
-        self.standardize = Standardize(mean, deviation)
+    def __init__(self, *, caffe: bool, state: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__([value / 255 for value in reversed(_CAFFE_MEAN_BGR)] if caffe else _IMAGENET_MEAN)
+        state = random_weights() if state is None else state
+        stages = []
+        for index, numbers in enumerate(_STAGES):
+            convolutions = []
+            for number in numbers:
+                weight = state[f"features.{number}.weight"].float()
+                bias = state[f"features.{number}.bias"].float()
+                if number == 0:
+                    weight = (
+                        weight.flip(1) * 255 if caffe else weight / torch.tensor(_IMAGENET_STD).view(3, 1, 1)
+                    )
+                if caffe and index == len(_STAGES) - 1:
+                    # ReLU lets a scale through: it is put in where the first of the maps is made.
+                    bias = bias / _CAFFE_SCALE
+                    weight = weight / _CAFFE_SCALE if number == numbers[0] else weight
+                convolutions.append(FrozenConvolution(weight, bias))
+            stages.append(nn.ModuleList(convolutions))
+        self.stages = nn.ModuleList(stages)
 
     @classmethod
     def from_file(cls, path: Path) -> "Vgg16":
         """Read torchvision's ``.pth`` or the original release as ``.safetensors``."""
         caffe = path.suffix == ".safetensors"
         state = load_file(path) if caffe else torch.load(path, map_location="cpu", weights_only=True)
-        model = cls(caffe=caffe)
-        wanted = model.state_dict().keys()
-        model.load_state_dict({name: state[name].float() for name in wanted})
-        return model
+        return cls(caffe=caffe, state=state)
 
-    def forward(self, images: Tensor, rows: Sequence[Tensor] | None = None) -> list[Tensor]:
-        x = self.standardize(images)
-        if self.caffe:
-            x = x.flip(1)
-        x = x.to(self.features[0].weight.dtype)
-        features: list[Tensor] = []
-        for index, layer in enumerate(self.features):
-            x = layer(x)
-            if index in _TAPS:
-                wanted = feature_rows(x, rows[len(features)] if rows is not None else None)
-                features.append(wanted / _CAFFE_SCALE if self.caffe else wanted)
+    def _features(self, images: Tensor, rows: Sequence[Tensor] | None, tape: Tape | None) -> list[Tensor]:
+        first, second, last = self._convolutions()
+        x = self._centered(images, first[0])
+        for stage in (first, second):
+            for convolution in stage:
+                x = convolution.rectified(x)
+                if tape is not None:
+                    tape.append(x)
+            x, where = max_pool(x)
+            if tape is not None:
+                tape.append(where)
+        features = []
+        for index, convolution in enumerate(last):
+            x = convolution.rectified(x)
+            if tape is not None:
+                tape.append(x)
+            features.append(take_rows(x, None if rows is None else rows[index]))
         return features
+
+    def _gradient(
+        self, gradients: Sequence[Tensor | None], rows: Sequence[Tensor] | None, tape: Tape
+    ) -> Tensor:
+        first, second, last = self._convolutions()
+        gradient: Tensor | None = None
+        for index in reversed(range(len(last))):
+            activated = cast(Tensor, tape.pop())
+            if gradient is None:
+                gradient = torch.zeros_like(activated)
+            else:
+                gate_(gradient, activated)
+            if (added := gradients[index]) is not None:
+                put_rows_(gradient, None if rows is None else rows[index], added, activated)
+            gradient = last[index].gradient(gradient)
+        assert gradient is not None
+        for stage in (second, first):
+            where = tape.pop()
+            gradient = max_pool_gradient(gradient, cast(Tensor, tape.pop()), where)
+            gradient = stage[1].gradient(gradient)
+            gradient = stage[0].gradient(gate_(gradient, cast(Tensor, tape.pop())))
+        return gradient
+
+    def _convolutions(self) -> list[list[FrozenConvolution]]:
+        return cast(list[list[FrozenConvolution]], self.stages)
+
+
+def random_weights() -> dict[str, Tensor]:
+    """As torchvision initialises it."""
+    state = {}
+    inputs = 3
+    for numbers, channels in zip(_STAGES, _CHANNELS, strict=True):
+        for number in numbers:
+            weight = torch.randn(channels, inputs, 3, 3) * math.sqrt(2 / (channels * 9))
+            state[f"features.{number}.weight"] = weight
+            state[f"features.{number}.bias"] = torch.zeros(channels)
+            inputs = channels
+    return state

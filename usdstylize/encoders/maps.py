@@ -1,0 +1,159 @@
+"""What a frozen network does to a feature map besides convolving it, and the gradients of that.
+
+A map is a (B, C, h, w) tensor, channels_last, h and w even where it is pooled. Functions whose
+name ends in an underscore change their first argument. The arithmetic is float32 on CUDA,
+where each function is one Triton kernel, and the map's own elsewhere.
+"""
+
+from types import ModuleType
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = [
+    "affine_rectify_",
+    "center",
+    "gate_",
+    "max_pool",
+    "max_pool_gradient",
+    "mean_pool",
+    "mean_pool_gradient",
+    "put_rows_",
+    "rectify_",
+    "take_rows",
+]
+
+_aten = torch.ops.aten
+
+
+def _kernels(x: Tensor) -> ModuleType | None:
+    """The Triton kernels for a map on CUDA; None where PyTorch's own must do."""
+    if not x.is_cuda:
+        return None
+    try:
+        from usdstylize.encoders import kernels
+    except ImportError:  # no Triton: Windows
+        return None
+    return kernels
+
+
+def center(images: Tensor, mean: Tensor, dtype: torch.dtype, channels: int, block: int = 1) -> Tensor:
+    """(B, 3, H, W) images minus ``mean`` (3,), as the map of a first convolution.
+
+    Each square of ``block`` × ``block`` pixels becomes one position, which holds its pixels row by
+    row, three channels each; zeros fill up to ``channels``.
+    """
+    batch, _, height, width = images.shape
+    rows, columns, used = height // block, width // block, 3 * block * block
+    result = images.new_zeros((batch, rows, columns, channels), dtype=dtype)
+    inner = result[..., :used].view(batch, rows, columns, block, block, 3)
+    squares = images.view(batch, 3, rows, block, columns, block).permute(0, 2, 4, 3, 5, 1)
+    torch.sub(squares, mean, out=inner)
+    return result.permute(0, 3, 1, 2)
+
+
+def center_gradient(gradient: Tensor, dtype: torch.dtype, block: int = 1) -> Tensor:
+    """(B, 3, H, W), channels_last: the gradient of `center`'s images."""
+    batch, _, rows, columns = gradient.shape
+    used = gradient.permute(0, 2, 3, 1)[..., : 3 * block * block].to(dtype)
+    squares = used.reshape(batch, rows, columns, block, block, 3).permute(0, 5, 1, 3, 2, 4)
+    shape = (batch, 3, rows * block, columns * block)
+    return squares.reshape(shape).contiguous(memory_format=torch.channels_last)
+
+
+def rectify_(x: Tensor, bias: Tensor, shortcut: Tensor | None = None) -> Tensor:
+    """``relu(x + bias + shortcut)``; bias (C,) float32."""
+    if kernels := _kernels(x):
+        kernels.rectify_(x, bias, shortcut)
+        return x
+    x += bias.to(x.dtype).view(1, -1, 1, 1)
+    if shortcut is not None:
+        x += shortcut
+    return x.relu_()
+
+
+def affine_rectify_(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``relu(x · scale + shift)``; scale and shift (C,) float32."""
+    if kernels := _kernels(x):
+        kernels.affine_rectify_(x, scale, shift)
+        return x
+    x *= scale.to(x.dtype).view(1, -1, 1, 1)
+    return rectify_(x, shift)
+
+
+def gate_(gradient: Tensor, activated: Tensor, plus: Tensor | None = None) -> Tensor:
+    """``gradient + plus`` where ReLU's output ``activated`` is above 0, else 0."""
+    if kernels := _kernels(gradient):
+        kernels.gate_(gradient, activated, plus)
+        return gradient
+    if plus is not None:
+        gradient += plus
+    _aten.threshold_backward.grad_input(gradient, activated, 0, grad_input=gradient)
+    return gradient
+
+
+def mean_pool(x: Tensor) -> Tensor:
+    """(B, C, h/2, w/2): means of 2 × 2."""
+    kernels = _kernels(x)
+    return kernels.mean_pool(x) if kernels else F.avg_pool2d(x, 2)
+
+
+def mean_pool_gradient(gradient: Tensor, activated: Tensor, plus: Tensor | None = None) -> Tensor:
+    """The gradient of `mean_pool`'s input, plus ``plus``, through the ReLU that gave ``activated``.
+
+    ``plus`` is overwritten with the result.
+    """
+    if kernels := _kernels(gradient):
+        result: Tensor = kernels.mean_pool_gradient(gradient, activated, plus)
+        return result
+    spread = _aten.avg_pool2d_backward(gradient, activated, [2, 2], [2, 2], [0, 0], False, True, None)
+    return gate_(spread if plus is None else plus.add_(spread), activated)
+
+
+def max_pool(x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """(B, C, h/2, w/2): maxima of 2 × 2; and what `max_pool_gradient` needs to know besides."""
+    if kernels := _kernels(x):
+        return kernels.max_pool(x), None
+    return _aten.max_pool2d_with_indices(x, [2, 2])  # type: ignore[no-any-return]
+
+
+def max_pool_gradient(gradient: Tensor, activated: Tensor, where: Tensor | None) -> Tensor:
+    """The gradient of `max_pool`'s input ``activated``, through the ReLU that gave it.
+
+    Of equal maxima the first, row by row, gets it, as in PyTorch.
+    """
+    if kernels := _kernels(gradient):
+        result: Tensor = kernels.max_pool_gradient(gradient, activated)
+        return result
+    return gate_(
+        _aten.max_pool2d_with_indices_backward(
+            gradient, activated, [2, 2], [2, 2], [0, 0], [1, 1], False, where
+        ),
+        activated,
+    )
+
+
+def take_rows(x: Tensor, rows: Tensor | None) -> Tensor:
+    """(K, C), copied: the positions ``rows`` (K,) int64, in (b, y, x) order; None takes all."""
+    flat = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+    return flat.clone() if rows is None else flat[rows] if x.is_cuda else flat.index_select(0, rows)
+
+
+def put_rows_(gradient: Tensor, rows: Tensor | None, added: Tensor, activated: Tensor | None = None) -> None:
+    """Add `take_rows`'s gradient (K, C) to that of its map; only where ``activated`` is above 0.
+
+    A position may come more than once if the rows of all but one of its places are zero
+    (padding): the sum is then the same in every order.
+    """
+    flat = gradient.permute(0, 2, 3, 1).view(-1, gradient.shape[1])
+    gate = None if activated is None else activated.permute(0, 2, 3, 1).view(-1, gradient.shape[1])
+    if rows is None:
+        flat += added if gate is None else _aten.threshold_backward(added, gate, 0)
+        return
+    if kernels := _kernels(gradient):
+        kernels.put_rows_(flat, rows, added.contiguous(), gate)
+        return
+    if gate is not None:
+        added = _aten.threshold_backward(added, gate.index_select(0, rows), 0)
+    flat.index_add_(0, rows, added)
