@@ -58,9 +58,10 @@ class GoogLeNet:
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """(B, 480, h, w) float32 of (B, 3, H, W), sRGB-encoded 0..1; one position spans 8 pixels."""
-        return torch.cat([self._forward(part) for part in torch.split(images.to(self.device), _BATCH)])
+        return torch.cat([self.features(part) for part in torch.split(images.to(self.device), _BATCH)])
 
-    def _forward(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
+        """The same with a gradient, for those who attack the measure; no loss of a result may use it."""
         x = images.flip(1) * 255 - self._mean
         x = _normalize_locally(_pool(self._convolve(x, "conv1.7x7_s2", stride=2, padding=3)))
         x = self._convolve(self._convolve(x, "conv2.3x3_reduce"), "conv2.3x3", padding=1)

@@ -33,7 +33,7 @@ class Column:
     """Settings that a column of a sheet stands for: options of the product, over the run's.
 
     method: values that no option sets. style: what becomes of the row's style, such as another
-    palette. making: a T_S made otherwise. scores: False where the judge would have nothing to say.
+    palette. making: a T_S made otherwise.
     """
 
     label: str

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
 from benchmarks.judge_network import DEFAULT_WEIGHTS, GoogLeNet
 from benchmarks.paper.cells import Cell, Column, Run, run_row
@@ -85,7 +84,8 @@ def prepare(settings: Settings) -> tuple[Run, list[PaperSubject], list[StyleSet]
     quick = {"resolution": settings.resolution, "batch": settings.batch}
     run = Run(options, judge, device, method={k: v for k, v in quick.items() if v is not None})
     sets = [
-        styles.load(path, primary=None, palette=None, clusters=8, seed=settings.seed) for path in settings.style
+        styles.load(path, primary=None, palette=None, clusters=8, seed=settings.seed)
+        for path in settings.style
     ]
     return run, [read_subject(text) for text in settings.subject], sets
 
@@ -95,7 +95,6 @@ def perform(
 ) -> list[tuple[str, list[Cell]]]:
     """Make every cell, tell each, and write ``NAME.jpg``, ``NAME.md`` and ``NAME.json`` into ``out``."""
     out.mkdir(parents=True, exist_ok=True)
-    console = Console()
     rows: list[tuple[str, list[Cell]]] = []
     pictures: list[tuple[str, list[Any]]] = []
     captions: list[list[str]] = []
@@ -105,7 +104,7 @@ def perform(
         for cell in cells:
             text = cell.missing or caption(cell).replace("\n", "  ")
             label = cell.label.replace("\n", " ")
-            console.print(f"{experiment.name}: {title}: {label}: {text} ({cell.seconds:.1f} s)", style="dim")
+            print(f"{experiment.name}: {title}: {label}: {text} ({cell.seconds:.1f} s)", flush=True)
         rows.append((title, cells))
         shown: list[Any] = [cell.missing if cell.picture is None else cell.picture for cell in cells]
         first = [style_thumbnail([image.pixels for image in style.images])] if experiment.show_style else []
@@ -119,15 +118,17 @@ def perform(
     return rows
 
 
-def command(experiment: Experiment) -> App:
-    """The experiment's command line: ``sys.exit(command(EXPERIMENT)())``."""
-    app = App(name=f"benchmarks.paper.{experiment.name}", help=experiment.title, result_action="return_value")
+def command(*experiments: Experiment) -> App:
+    """The command line of one or several that belong together: ``sys.exit(command(EXPERIMENT)())``."""
+    title = " ".join(experiment.title for experiment in experiments)
+    app = App(name=f"benchmarks.paper.{experiments[0].name}", help=title, result_action="return_value")
 
     @app.default
     def main(*, settings: Annotated[Settings, Parameter(name="*")]) -> int:
         try:
             run, subjects, sets = prepare(settings)
-            perform(experiment, run, subjects, sets, settings.out)
+            for experiment in experiments:
+                perform(experiment, run, subjects, sets, settings.out)
         except UsdStylizeError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

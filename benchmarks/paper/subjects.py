@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from cyclopts import App
 
+from usdstylize.base_colors import ConstantColor, Wrap
 from usdstylize.errors import StageError
-from usdstylize.objects import Mesh, ObjectData, StageObject, Wrap
+from usdstylize.objects import Mesh, ObjectData, StageObject
 
 __all__ = ["PaperSubject", "pack", "read_subject"]
 
@@ -85,7 +86,6 @@ def _unpack(path: Path, named: str) -> PaperSubject:
     normals /= np.linalg.norm(normals, axis=2, keepdims=True).clip(1e-6)
     mesh = Mesh(file["points"], file["triangles"], normals, file["uvs"])
     base = (file["base"].astype(np.float32) / 255).astype(np.float32)
-    from usdstylize.base_colors import ConstantColor
 
     obj = _Packed(
         path=about["path"],
