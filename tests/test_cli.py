@@ -87,7 +87,8 @@ def test_options_reach_the_plan_and_a_dry_run_writes_nothing(
             capfd, tiny_stage, "--style-set", style_folder, "--dry-run", "--json", "--preset", "paper",
             "--encoder", "vgg16", "--mask", "/World/Right", "--palette", "#010203,#ffffff", "--seed", "7",
             "--primary-image", "b.png", "--strength", "0.5", "--content-weight", "3",
-            "--camera-distance", "2,4", "--texture-resolution", "128", "--iterations", "9",
+            "--camera-distance", "2,4", "--texture-hierarchy", "32,64,128", "--iterations", "9",
+            "--nnfm-weight", "250", "--palette-weight", "1000", "--direct-texture",
             "-o", tmp_path / "elsewhere",
         )  # fmt: skip
     assert outcome.code == 0
@@ -99,7 +100,8 @@ def test_options_reach_the_plan_and_a_dry_run_writes_nothing(
     assert plan["root_layer"] == str(tmp_path / "elsewhere" / "tiny.stylized.usda")
     expected = {
         "encoder": "vgg16", "seed": 7, "strength": 0.5, "content_weight": 3.0, "camera_distance": [2.0, 4.0],
-        "texture_resolution": 128, "iterations": 9,
+        "texture_resolution": 128, "texture_hierarchy": [32, 64, 128], "iterations": 9, "nnfm_weight": 250.0,
+        "palette_weight": [1000.0, 100.0], "direct_texture": True, "style_loss": "nnfm",
     }  # fmt: skip
     assert {name: plan["settings"][name] for name in expected} == expected
 

@@ -90,8 +90,10 @@ def test_the_clip_embedding_is_open_clips_own(random_clip, tmp_path):
     images = pictures(224)
     with torch.no_grad():
         expected = random_clip.encode_image((images - mean) / deviation)
-        ours = model(images)
+        (ours,) = model(images)
+        (second,) = model(images, [torch.tensor([1])])
     assert ours.shape == (2, 1024)
+    torch.testing.assert_close(second, ours[1:])
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 

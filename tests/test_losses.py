@@ -6,7 +6,6 @@ import torch
 
 from usdstylize.losses import (
     content_loss,
-    embedding_loss,
     gram_loss,
     gram_matrix,
     nnfm_loss,
@@ -150,9 +149,13 @@ def test_gram_loss_and_its_gradient_agree_with_float64():
     weights = torch.rand(60, generator=torch.Generator().manual_seed(2))
     exact_rows = rows.detach().double().requires_grad_()
     target = exact_gram(style, torch.ones(40))
-    parts = [(exact_gram(exact_rows[p], weights[p]) - target) for p in (slice(0, 25), slice(25, 60))]
-    exact = sum(part.square().sum() for part in parts) / 2 / target.square().sum()
-    ours = gram_loss(rows, gram_matrix(style), counts=[25, 35], weights=weights)
+    views = slice(0, 25), slice(25, 60)
+    parts = [
+        (exact_gram(exact_rows[v], weights[v]) - target).square().sum() * weights[v].sum() for v in views
+    ]
+    exact = sum(parts) / weights.sum() / target.square().sum()
+    renders = (torch.arange(60) >= 25).long()
+    ours = gram_loss(rows, gram_matrix(style), renders=renders, count=2, weights=weights)
     torch.testing.assert_close(ours.double(), exact, rtol=1e-5, atol=0)
     (gradient,) = torch.autograd.grad(ours, rows)
     (reference,) = torch.autograd.grad(exact, exact_rows)
@@ -184,9 +187,12 @@ def test_smoothed_gram_matrices_are_of_one_size_in_any_network():
     torch.testing.assert_close(gram_matrix(rows, smooth=True).double(), exact, rtol=1e-5, atol=1e-6)
 
 
-def test_embedding_loss_of_known_angles_takes_the_nearest_style_image():
-    style = torch.tensor([[2.0, 0.0], [0.0, 5.0]])
-    angles = torch.tensor([0.0, 30.0, 80.0]).deg2rad()
-    embeddings = torch.stack([angles.cos(), angles.sin()], 1) * 3
-    expected = np.mean(1 - np.cos(np.radians([0.0, 30.0, 10.0])))
-    assert embedding_loss(embeddings, style).item() == pytest.approx(expected, abs=1e-6)
+def test_gram_losses_of_shares_of_a_batch_add_up():
+    rows, weights, target = features(60), torch.rand(60), gram_matrix(features(40, seed=1))
+    renders = (torch.arange(60) >= 25).long()
+    whole = gram_loss(rows, target, renders=renders, count=2, weights=weights)
+    shares = [
+        gram_loss(rows[v], target, weights=weights[v], total=weights.sum())
+        for v in (slice(0, 25), slice(25, 60))
+    ]
+    torch.testing.assert_close(shares[0] + shares[1], whole, rtol=1e-5, atol=0)

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from usdstylize import encoding, optimize
+from usdstylize import encoding, optimize, render
 from usdstylize.base_colors import ConstantColor
-from usdstylize.encoders import ClipResNet50
+from usdstylize.encoders import ClipEmbedding, ClipResNet50
 from usdstylize.errors import MeshError, OptionsError
 from usdstylize.losses import objective
 from usdstylize.objects import Mesh, ObjectData, StageObject, StyleImage, StyleSet
+from usdstylize.optimize.hierarchy import magnified, magnifiers
 from usdstylize.options import PRESETS, Options, resolve
 
 METHOD = dataclasses.replace(
@@ -146,6 +147,74 @@ def test_the_whole_method_runs_on_clip_with_random_weights(preset, monkeypatch):
     assert told[-1][1].palette < told[0][1].palette
 
 
+@pytest.mark.parametrize("style_loss", ["gram", "embedding"])
+def test_the_rivals_of_nnfm_bring_their_own_loss_down(style_loss, monkeypatch):
+    torch.manual_seed(0)
+    embedding = ClipEmbedding(64).eval().requires_grad_(False)
+    monkeypatch.setattr(objective, "load_embedding", lambda resolution, **_: embedding)
+    method = dataclasses.replace(
+        METHOD, style_loss=style_loss, content_weight=0.0, palette_weight=(0.0, 0.0), iterations=30
+    )
+    told = []
+    result = run(method, told=told)
+    assert told[-1][1].nnfm < 0.95 * told[0][1].nnfm
+    assert (
+        result.images[0].tobytes() != run(dataclasses.replace(method, style_loss="nnfm")).images[0].tobytes()
+    )
+
+
+def test_a_hierarchy_starts_coarse_and_ends_at_its_last_size():
+    """Seen flat, so that every texel counts as seen and none is filled in."""
+    method = dataclasses.replace(METHOD, texture_hierarchy=(8, 16, 64), direct_texture=True, iterations=1)
+    coarse, fine = (run(dataclasses.replace(method, iterations=n)).images[0] for n in (1, 24))
+    assert coarse.shape == fine.shape == (64, 64, 3)
+    # rows 12 to 19 lie between the centres of two rows of 8 × 8 texels: there a coarse T_S is straight
+    bends = [np.abs(np.diff(image[12:20, 12], n=2, axis=0)).max() for image in (coarse, fine)]
+    assert bends[0] < 1e-5
+    assert bends[1] > 1e-3
+
+
+def test_magnifying_a_texture_keeps_it_seamless_across_a_border_that_repeats():
+    turns = torch.arange(8) / 8 * 2 * torch.pi
+    wave = turns.sin()[None, :, None].expand(8, 8, 3)[None].contiguous()
+    large = magnified(wave, magnifiers(wave, 32, [("repeat", "repeat")]))
+    exact = torch.nn.functional.interpolate(
+        torch.nn.functional.pad(wave.permute(0, 3, 1, 2), (1, 1, 1, 1), mode="circular"),
+        (40, 40), mode="bilinear",
+    )[0, :, 4:-4, 4:-4].permute(1, 2, 0)  # fmt: skip
+    torch.testing.assert_close(large[0], exact, rtol=0, atol=1e-6)
+    clamped = magnified(wave, magnifiers(wave, 32, [("clamp", "clamp")]))
+    plain = torch.nn.functional.interpolate(wave.permute(0, 3, 1, 2), (32, 32), mode="bilinear")
+    torch.testing.assert_close(clamped[0], plain[0].permute(1, 2, 0), rtol=0, atol=1e-6)
+
+
+def test_direct_texture_looks_at_texels_and_at_no_camera():
+    """Where the object is and how it is lit changes nothing."""
+    method = dataclasses.replace(METHOD, direct_texture=True, iterations=8)
+    first = run(method)
+    assert np.abs(first.images[0]).max() > 0
+    elsewhere = dataclasses.replace(method, camera_distance=(4.0, 4.0), ambient=0.0, light_power=0.1)
+    assert run(elsewhere).images[0].tobytes() == first.images[0].tobytes()
+    assert first.coverage == 1.0
+
+
+def test_a_window_shows_the_texture_as_it_is():
+    random = np.random.default_rng(0)
+    base = random.random((32, 32, 3), dtype=np.float32)
+    data = ball()
+    assembly = render.one_sheet(data.mesh, base, ("repeat", "repeat"))
+    subject = render.Subject(assembly, (32, 32), "cpu")
+    covered = np.zeros((32, 32), bool)
+    covered[:, :16] = True
+    view = render.flat_view(subject, covered, render.Window(0, 4, 8, 16), 16)
+    picture = render.paint(render.join([view]), None, torch.zeros(3, 16, 16))[0].permute(1, 2, 0).numpy()
+    expected = np.where(covered[4:20, 8:24, None], base[4:20, 8:24], 0)
+    np.testing.assert_allclose(picture, expected, atol=1e-5)
+    windows = [w for w, _ in zip(render.draw_windows([covered], 16, random), range(50), strict=False)]
+    assert all(0 <= w.row <= 16 and 0 <= w.column <= 16 and w.side == 16 for w in windows)
+    assert len({(w.row, w.column) for w in windows}) > 20
+
+
 def test_several_style_images_of_any_shape_are_joined():
     wide = np.tile(stripes().images[0].pixels, (1, 3, 1))
     style = dataclasses.replace(stripes(), images=(*stripes().images, StyleImage("wide.png", wide, "")))
@@ -187,6 +256,24 @@ def test_presets_follow_the_machine_and_the_options_win():
     assert (paper.nnfm_weight, paper.content_weight, paper.palette_weight[0]) == (1e4, 22.0, 2000.0)
     literal = resolve(Options(preset="paper", encoder="vgg16"), cuda=False)
     assert (literal.nnfm_weight, literal.content_weight) == (200.0, 1.0)
+
+
+def test_a_method_is_a_network_and_a_style_loss():
+    found = {
+        name: resolve(Options(preset="standard", method=name), cuda=True)
+        for name in ("clip-nnfm", "vgg-nnfm", "clip-gram", "vgg-gram", "clip-embedding")
+    }
+    assert found["clip-nnfm"] == resolve(Options(preset="standard", encoder="clip-rn50"), cuda=True)
+    assert found["vgg-nnfm"] == resolve(Options(preset="standard", encoder="vgg16"), cuda=True)
+    assert {name: (m.encoder, m.style_loss) for name, m in found.items()} == {
+        "clip-nnfm": ("clip-rn50", "nnfm"),
+        "vgg-nnfm": ("vgg16", "nnfm"),
+        "clip-gram": ("clip-rn50", "gram"),
+        "vgg-gram": ("vgg16", "gram"),
+        "clip-embedding": ("clip-rn50", "embedding"),
+    }
+    paper = resolve(Options(preset="paper", palette_weight=1000.0, nnfm_weight=5.0), cuda=True)
+    assert (paper.nnfm_weight, paper.palette_weight) == (5.0, (1000.0, 100.0))
 
 
 def test_coverage_counts_every_view_where_none_comes_again():

@@ -47,6 +47,15 @@ def _range(_type: Any, tokens: Sequence[Token]) -> tuple[float, float]:
     return near, far
 
 
+def _sizes(_type: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """``128,256,512``."""
+    text = ",".join(token.value for token in tokens)
+    try:
+        return tuple(int(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError(f'"{text}" is no list of whole numbers such as 128,256,512.') from None
+
+
 def _shown_default(value: Any) -> str | None:
     """No word where "as the preset says", no list and no flag is the default."""
     if value is None or value is False or value == ():
@@ -68,6 +77,9 @@ class CommandLineOptions(Options):
     camera_distance: Annotated[
         tuple[float, float] | None, Parameter(converter=_range, n_tokens=1, metavar="NEAR,FAR")
     ] = Options.camera_distance
+    texture_hierarchy: Annotated[
+        tuple[int, ...], Parameter(converter=_sizes, n_tokens=1, metavar="A,B,C")
+    ] = Options.texture_hierarchy
     block_contexts: Words = Options.block_contexts
 
 

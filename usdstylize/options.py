@@ -4,6 +4,7 @@
 full list of values that an object is made with; `PRESETS` holds one per preset; `resolve` joins the two.
 """
 
+import itertools
 import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -326,8 +327,8 @@ def _check_hierarchy(options: Options) -> None:
     if not sizes:
         return
     text = ",".join(map(str, sizes))
-    rising = all(a < b for a, b in zip(sizes, sizes[1:], strict=False))
-    if not rising or not 16 <= sizes[0] or not sizes[-1] <= 16384:
+    rising = all(a < b for a, b in itertools.pairwise(sizes))
+    if not rising or not sizes[0] >= 16 or not sizes[-1] <= 16384:
         raise OptionsError(
             f"--texture-hierarchy {text} is out of order or range; give rising sizes of 16 to 16384."
         )
@@ -361,7 +362,7 @@ def resolve(options: Options, *, cuda: bool) -> Method:
         for f in fields(Method)
         if getattr(options, f.name, None) not in (None, ()) and f.name != "encoder"
     }
-    if options.iterations is not None:
+    if options.iterations is not None or options.texture_hierarchy:  # each size gets as many
         own["plateau"] = False
     if options.palette_weight is not None:
         first, last = method.palette_weight

@@ -71,7 +71,7 @@ class Adversary:
                 views += render.trace_views(scene, visibility, [next(cameras)], method)
             view = views[step % len(views)]
             table = render.mip_table(start + noise)
-            shown = render.paint([view], table, grey)
+            shown = render.paint(render.join([view]), table, grey)
             mask = view.mask()[None, None]
             loss = torch.zeros((), device=device)
             for image, keys in zip(self._sizes(shown), wanted, strict=True):

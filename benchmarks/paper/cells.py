@@ -140,6 +140,6 @@ def picture(subject: PaperSubject, texture: Float32, run: Run, *, camera: int = 
     views = render.trace_views(scene, visibility, [judge_cameras()[camera]], method)
     table = render.mip_table(torch.from_numpy(np.ascontiguousarray(texture)).to(run.device))
     white = torch.ones(3, 2 * side, 2 * side, device=run.device)
-    image = torch.nn.functional.avg_pool2d(render.paint(views, table, white), 2)[0]
+    image = torch.nn.functional.avg_pool2d(render.paint(render.join(views), table, white), 2)[0]
     shown: UInt8 = (image.permute(1, 2, 0).clamp(0, 1) * 255).round().byte().cpu().numpy()
     return shown

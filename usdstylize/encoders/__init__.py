@@ -75,10 +75,14 @@ def load_encoder(
     return model.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
 
-def load_embedding(*, device: str, dtype: torch.dtype, folder: Path | None = None) -> ClipEmbedding:
-    """CLIP RN50's image embedding with its real weights, frozen, on ``device`` in ``dtype``.
+def load_embedding(
+    resolution: int, *, device: str, dtype: torch.dtype, folder: Path | None = None
+) -> ClipEmbedding:
+    """CLIP RN50's embedding of resolution² pictures, with its real weights, as `load_encoder`.
 
     Raises WeightsError where the weights are missing or not the ones expected.
     """
-    model = ClipEmbedding.from_file(weights.locate("clip-rn50", folder)).eval().requires_grad_(False)
+    model = (
+        ClipEmbedding.from_file(weights.locate("clip-rn50", folder), resolution).eval().requires_grad_(False)
+    )
     return model.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

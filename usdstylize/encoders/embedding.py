@@ -3,6 +3,7 @@
 Only the paper's comparison (Figures 3 and S5) needs it; the style itself comes from the trunk's maps.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +27,34 @@ def _image_tower() -> Any:
 
 
 class ClipEmbedding(nn.Module):
-    """Input (B, 3, H, W) float, square, sRGB-encoded 0..1; output (B, 1024), not normalised.
+    """An `Encoder` whose only map has a single position: the embedding of the whole picture.
 
-    Any square is resized to 224² as CLIP's own preprocessing does, bicubic with antialiasing.
+    Input (B, 3, R, R) float, sRGB-encoded 0..1; output one (B, 1024) tensor, not normalised, or only
+    the rows asked for. Any R is resized to 224² as CLIP's own preprocessing does, bicubic with
+    antialiasing. NNFM of it is the cosine distance of a render's embedding to that of the nearest
+    style image.
     """
 
-    def __init__(self) -> None:
+    smooth = False
+
+    def __init__(self, resolution: int = _SIDE) -> None:
+        """resolution: R, which is the stride of the one position."""
         super().__init__()
+        self.strides: tuple[int, ...] = (resolution,)
         from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 
         self.visual = _image_tower()
         self.standardize = Standardize(OPENAI_DATASET_MEAN, OPENAI_DATASET_STD)
 
     @classmethod
-    def from_file(cls, path: Path) -> "ClipEmbedding":
+    def from_file(cls, path: Path, resolution: int = _SIDE) -> "ClipEmbedding":
         """Read the same files as `ClipResNet50.from_file`, on the same condition."""
-        model = cls()
+        model = cls(resolution)
         model.visual.load_state_dict(image_tower_state(path))
         return model
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, rows: Sequence[Tensor] | None = None) -> list[Tensor]:
         if images.shape[-2:] != (_SIDE, _SIDE):
             images = F.interpolate(images, (_SIDE, _SIDE), mode="bicubic", antialias=True).clamp(0, 1)
         found: Tensor = self.visual(self.standardize(images).to(self.visual.conv1.weight.dtype))
-        return found
+        return [found if rows is None else found.index_select(0, rows[0])]

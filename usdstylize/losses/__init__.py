@@ -1,7 +1,6 @@
-"""The losses as plain functions: the paper's three (Eq. 1), and those it compares NNFM with."""
+"""The losses as plain functions: the paper's three (Eq. 1), and Gram matrices, NNFM's rival."""
 
 from usdstylize.losses.content import content_loss
-from usdstylize.losses.embedding import embedding_loss
 from usdstylize.losses.gram import gram_loss, gram_matrix
 from usdstylize.losses.nnfm import (
     SearchKeys,
@@ -16,7 +15,6 @@ from usdstylize.losses.palette import palette_loss
 __all__ = [
     "SearchKeys",
     "content_loss",
-    "embedding_loss",
     "gram_loss",
     "gram_matrix",
     "nearest_keys",

@@ -1,10 +1,10 @@
 """Gram-matrix style loss (Gatys et al. 2016), which the paper compares NNFM with (Figures 3 and S5)."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from usdstylize.losses.nnfm import weighted_mean
 
 __all__ = ["gram_loss", "gram_matrix"]
 
@@ -28,26 +28,25 @@ def gram_loss(
     rows: Tensor,
     target: Tensor,
     *,
-    counts: Sequence[int] | None = None,
+    renders: Tensor | None = None,
+    count: int = 1,
     weights: Tensor | None = None,
     smooth: bool = False,
+    total: Tensor | None = None,
 ) -> Tensor:
     """Squared distance of the renders' Gram matrices to the style's, relative to its size, a scalar.
 
-    rows: (M, C) features of a batch of renders, one render after the other. counts: how many
-    rows each render has; None takes all as one. weights: (M,), see `gram_matrix`. target: (C, C)
-    float32, `gram_matrix` of the style.
+    rows: (M, C) features of a batch of ``count`` renders. renders: (M,) int64, which of them each row
+    is of; None where there is one. weights: (M,), see `gram_matrix`. target: (C, C) float32,
+    `gram_matrix` of the style. total: as in `nnfm_loss`.
 
-    Per render ``|G - A|² / |A|²`` (Frobenius), then the mean over the renders. Gatys et al. divide
-    by 4C² instead; relative to the target one λ serves layers and networks of any magnitude.
+    Per render ``|G - A|² / |A|²`` (Frobenius), then the mean over the renders, each counting by
+    the weights it has. Gatys et al. divide by 4C² instead; relative to the target one λ serves
+    layers and networks of any magnitude.
     """
-    parts = torch.split(rows, list(counts)) if counts is not None else (rows,)
-    shares = (
-        torch.split(weights, [len(part) for part in parts]) if weights is not None else (None,) * len(parts)
-    )
+    every = rows.new_ones(len(rows), dtype=torch.float32) if weights is None else weights
+    shares = [every] if renders is None else [every * (renders == index) for index in range(count)]
     size = target.square().sum().clamp_min(1e-12)
-    distances = [
-        (gram_matrix(part, share, smooth=smooth) - target).square().sum() / size
-        for part, share in zip(parts, shares, strict=True)
-    ]
-    return torch.stack(distances).mean()
+    # of all rows each time, so that no shape depends on how many a render has: it may be recorded
+    distances = [(gram_matrix(rows, share, smooth=smooth) - target).square().sum() / size for share in shares]
+    return weighted_mean(torch.stack(distances), torch.stack([share.sum() for share in shares]), total)

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usdstylize.encoders import Encoder, load_encoder, precision
+from usdstylize.encoders import Encoder, load_embedding, load_encoder, precision
 from usdstylize.losses.content import content_loss
+from usdstylize.losses.gram import gram_loss, gram_matrix
 from usdstylize.losses.keys import representatives
 from usdstylize.losses.nnfm import nnfm_loss, prepare_search, style_keys
 from usdstylize.losses.palette import palette_loss
@@ -92,7 +93,13 @@ class Objective:
                 name, device=device, dtype=self._dtype, folder=weights, bn_relu=method.bn_relu
             )
 
-        self._style_encoder = load(method.encoder)
+        self._style_encoder: Encoder
+        if method.style_loss == "embedding":
+            self._style_encoder = load_embedding(
+                method.resolution, device=device, dtype=self._dtype, folder=weights
+            )
+        else:
+            self._style_encoder = load(method.encoder)
         self._one_network = method.content_encoder == method.encoder
         self._content_encoder = self._style_encoder if self._one_network else load(method.content_encoder)
         # One network, one background: then one pass serves style and content.
@@ -113,10 +120,13 @@ class Objective:
             torch.from_numpy(cover_crop(image.pixels, method.resolution)).permute(2, 0, 1).to(device)
             for image in style.images
         ]
-        self._background = images[0]
-        self._content_background = (
-            images[0] if method.content_on_background else torch.full_like(images[0], _CONTENT_BACKGROUND)
-        )
+        grey = torch.full_like(images[0], _CONTENT_BACKGROUND)
+        # The embedding is the whole picture's: with the style image behind, it is near from the start.
+        self._background = grey if method.style_loss == "embedding" else images[0]
+        self._content_background = images[0] if method.content_on_background else grey
+        if method.style_loss == "gram":
+            self._grams = self._style_grams(images)
+            return
         self._keys = self._style_keys(images, method.seed)
         smooth = self._style_encoder.smooth
         # Smoothed features differ in their last digits only. Few digits of their offsets tell
@@ -140,6 +150,13 @@ class Objective:
     def content_strides(self) -> tuple[int, ...]:
         """Of each map of `Target.original`."""
         return self._content_encoder.strides
+
+    @torch.no_grad()
+    def _style_grams(self, images: Sequence[Tensor]) -> list[Tensor]:
+        """Per layer (C, C) float32: the Gram matrix of all style images' features together."""
+        per_image = [self._style_encoder(_channels_last(image[None])) for image in images]
+        smooth = self._style_encoder.smooth
+        return [gram_matrix(torch.cat(layer), smooth=smooth) for layer in zip(*per_image, strict=True)]
 
     @torch.no_grad()
     def targets(self, views: Sequence[View]) -> list[Target]:
@@ -167,7 +184,7 @@ class Objective:
         )
 
     def terms(self, batch: Batch, table: Tensor) -> tuple[Tensor, Tensor]:
-        """NNFM and content loss, unweighted scalars; of shares of a batch they add up to the whole's.
+        """Style and content loss, unweighted scalars; of shares of a batch they add up to the whole's.
 
         table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values.
         """
@@ -178,15 +195,8 @@ class Objective:
             if self._one_pass
             else self._features(self._content_encoder, batch, table, self._content_background)
         )
-        nnfm = [
-            nnfm_loss(
-                rows[layer],
-                self._keys[layer],
-                smooth=encoder.smooth,
-                weights=batch.positions[stride].weights,
-                search_keys=self._search_keys[layer],
-                total=batch.total(stride),
-            )
+        style = [
+            self._style_loss(layer, rows[layer], batch, stride)
             for layer, stride in enumerate(encoder.strides)
         ]
         strides = self._content_encoder.strides
@@ -194,7 +204,28 @@ class Objective:
             content_loss(rows, original, batch.positions[stride].weights, total=batch.total(stride))
             for rows, original, stride in zip(content_rows, batch.original, strides, strict=True)
         ]
-        return torch.stack(nnfm).mean(), torch.stack(content).sum()
+        return torch.stack(style).mean(), torch.stack(content).sum()
+
+    def _style_loss(self, layer: int, rows: Tensor, batch: Batch, stride: int) -> Tensor:
+        smooth, positions, total = self._style_encoder.smooth, batch.positions[stride], batch.total(stride)
+        if self.method.style_loss == "gram":
+            return gram_loss(
+                rows,
+                self._grams[layer],
+                renders=positions.rows // (self.method.resolution // stride) ** 2,
+                count=batch.views.count,
+                weights=positions.weights,
+                smooth=smooth,
+                total=total,
+            )
+        return nnfm_loss(
+            rows,
+            self._keys[layer],
+            smooth=smooth,
+            weights=positions.weights,
+            search_keys=self._search_keys[layer],
+            total=total,
+        )
 
     def palette(self, table: Tensor, texels: Texels) -> Tensor:
         """The palette loss of T + T_S, an unweighted scalar; ``table`` as for `terms`."""

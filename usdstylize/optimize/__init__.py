@@ -1,7 +1,8 @@
 """The optimisation of one object, or of a group: random views, three losses, Adam on T_S.
 
 Paper §3, supplement §1. `optimizer` tells it; `batches` draws the views, `step` is one iteration,
-`texels` knows which texels count, `schedule` how far it has come.
+`looks` what they show, `texels` which texels count, `schedule` how far it has come, `hierarchy` how large
+T_S is by then.
 """
 
 from usdstylize.optimize.devices import choose_device

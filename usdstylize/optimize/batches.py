@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from usdstylize.losses.objective import Target
 from usdstylize.options import Method
-from usdstylize.render import Camera, draw_cameras
 
 __all__ = ["Batches", "Share"]
+
+Look = TypeVar("Look")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Share:
     count: int = 1
 
 
-class Batches:
+class Batches(Generic[Look]):
     """Endless batches, each a view for every slot that is this process's share.
 
     A slot has views of its own in the pool, so that a process holds its share of the pool alone,
@@ -32,13 +34,17 @@ class Batches:
         self,
         method: Method,
         random: np.random.Generator,
-        targets: Callable[[Sequence[Camera]], list[Target]],
+        looks: Iterator[Look],
+        targets: Callable[[Sequence[Look]], list[Target]],
         share: Share = Share(),
     ) -> None:
-        """targets: what traces one batch, each camera in the slot that is its place in the list."""
+        """looks: endless random cameras, or windows of the flat texture.
+
+        targets: what turns one batch of them into targets, each in the slot that is its place in the list.
+        """
         self._method = method
         self._random = random
-        self._cameras = draw_cameras(method, random)
+        self._looks = looks
         self._targets = targets
         self._share = share
         # No more views than the iterations ask for.
@@ -57,5 +63,5 @@ class Batches:
                 yield [self.pool[order[number]][slot] for slot, order in enumerate(own)]
 
     def _draw(self) -> list[Target]:
-        cameras = list(islice(self._cameras, self._method.batch))
-        return self._targets(cameras[self._share.index :: self._share.count])
+        looks = list(islice(self._looks, self._method.batch))
+        return self._targets(looks[self._share.index :: self._share.count])

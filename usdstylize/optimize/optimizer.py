@@ -20,6 +20,8 @@ from usdstylize.losses.objective import Objective, Target
 from usdstylize.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize.batches import Batches
 from usdstylize.optimize.devices import computing, memory_errors
+from usdstylize.optimize.hierarchy import size_at
+from usdstylize.optimize.looks import Look, Scene
 from usdstylize.optimize.reports import Reports
 from usdstylize.optimize.schedule import Schedule, exponential
 from usdstylize.optimize.step import new_step
@@ -147,8 +149,10 @@ class Optimizer:
         seen = Seen(len(assembly.sheets), size, device)
         levels: list[float] = []
 
-        def targets(cameras: Sequence[render.Camera]) -> list[Target]:
-            views = render.trace_views(subject, visibility, cameras, method)
+        scene = Scene(method, subject, visibility, covered)
+
+        def targets(looks: Sequence[Look]) -> list[Target]:
+            views = scene.views(looks)
             levels.extend(view.level for view in views if len(view.pixels))
             seen.add(views)
             clock.lap("visibility")
@@ -156,15 +160,16 @@ class Optimizer:
             clock.lap("targets")
             return found
 
-        batches = Batches(method, random, targets)
+        batches = Batches(method, random, scene.draw(random), targets)
         upcoming = iter(batches)
         first = next(upcoming)
         if not levels:
             raise MeshError(f"{path}: it is invisible from every side; check its geometry.")
         texels = palette_texels(subject, covered, float(np.median(levels)), device)
-        step = new_step(self._objective, subject, texels, len(assembly.sheets), batches.pool)
+        first_size = size_at(method, 1)
+        step = new_step(self._objective, subject, texels, len(assembly.sheets), first_size, batches.pool)
         schedule = Schedule(method.iterations, plateau=method.plateau)
-        others = self._held_out(objects[0].name, subject, visibility) if method.plateau else []
+        others = self._held_out(objects[0].name, scene) if method.plateau else []
         recent: deque[Tensor] = deque(maxlen=10)
         reports = Reports(on_iteration)
         number = 0
@@ -172,6 +177,7 @@ class Optimizer:
             number += 1
             if self._stop.is_set():
                 raise KeyboardInterrupt
+            step.grow(size_at(method, number))
             progress = schedule.progress(number)
             palette_weight = exponential(method.palette_weight, progress)
             recent.append(step(batch, exponential(method.learning_rate, progress), palette_weight))
@@ -212,11 +218,10 @@ class Optimizer:
 
         return tuple(texture(sheets) for sheets in assembly.sheets_of_object)
 
-    def _held_out(self, name: str, subject: render.Subject, visibility: render.Visibility) -> list[Target]:
+    def _held_out(self, name: str, scene: Scene) -> list[Target]:
         """Views that no batch holds, which tell when the loss has stopped falling."""
         random = np.random.default_rng([self.method.seed, zlib.crc32(name.encode()), 1])
-        cameras = list(islice(render.draw_cameras(self.method, random), _HELD_OUT))
-        return self._objective.targets(render.trace_views(subject, visibility, cameras, self.method))
+        return self._objective.targets(scene.views(list(islice(scene.draw(random), _HELD_OUT))))
 
 
 class _Stopwatch:

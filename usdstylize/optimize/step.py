@@ -7,6 +7,7 @@ from torch import Tensor
 
 from usdstylize.losses.objective import Batch, Objective, Target, Texels
 from usdstylize.optimize.devices import fused
+from usdstylize.optimize.hierarchy import magnified, magnifiers
 from usdstylize.options import Method
 from usdstylize.render import Subject
 
@@ -17,10 +18,7 @@ _FIXED_POINT = 2.0**44
 
 
 class Step:
-    """Holds T_S, which every call brings nearer to the style.
-
-    texture: (S, H, W, 3) float32, signed offsets to sRGB-encoded values, one per sheet.
-    """
+    """Holds T_S, which every call brings nearer to the style."""
 
     def __init__(
         self,
@@ -28,11 +26,14 @@ class Step:
         subject: Subject,
         texels: Texels,
         sheets: int,
+        size: int,
         *,
         views_at_once: int = 0,
         reduce: Callable[[Tensor], None] | None = None,
     ) -> None:
-        """views_at_once: views of a batch that are rendered and compared together; 0 for all.
+        """size: width and height that T_S has at first, where it is 0 everywhere.
+
+        views_at_once: views of a batch that are rendered and compared together; 0 for all.
 
         reduce: adds up a tensor (int64, float32 or float64, on the device) over all processes that
         share a batch, in place; None where this one takes all of it.
@@ -46,16 +47,30 @@ class Step:
         self._texels = texels
         self._views_at_once = views_at_once
         self._reduce = reduce
-        height, width = subject.style_size
         device = subject.device
-        self.texture = torch.zeros(sheets, height, width, 3, device=device, requires_grad=True)
+        self._begin(torch.zeros(sheets, size, size, 3, device=device))
         self._palette_weight = torch.zeros((), device=device)
         self._terms = torch.zeros(2, device=device)
         self._losses = torch.zeros(4, device=device)
         several = reduce is not None or 0 < views_at_once < self._method.batch
         rows = sheets * subject.rows_per_sheet
         self._summed = torch.zeros(rows, 3, dtype=torch.int64, device=device) if several else None
+
+    def _begin(self, texels: Tensor) -> None:
+        self._style = texels.requires_grad_()
+        self._magnifiers = magnifiers(texels, self._subject.style_size[0], self._subject.wraps)
         self._adam = self._new_adam()
+
+    def grow(self, size: int) -> None:
+        """Let T_S have size² texels from now on, with the look it has."""
+        if size != self._style.shape[1]:
+            old = self._style.detach()
+            self._begin(magnified(old, magnifiers(old, size, self._subject.wraps)).clone())
+
+    @property
+    def texture(self) -> Tensor:
+        """(S, H, W, 3) float32, signed offsets to sRGB-encoded values, one per sheet, at full size."""
+        return magnified(self._style, self._magnifiers)
 
     def __call__(self, targets: Sequence[Target], rate: float, palette_weight: float) -> Tensor:
         """One iteration with Adam's learning rate and the palette loss's weight.
@@ -100,7 +115,7 @@ class Step:
         return self._objective.join(targets, totals)
 
     def _new_adam(self) -> torch.optim.Adam:
-        return torch.optim.Adam([self.texture])
+        return torch.optim.Adam([self._style])
 
     def _set_rate(self, rate: float) -> None:
         self._adam.param_groups[0]["lr"] = rate
@@ -148,7 +163,7 @@ class Step:
             self._leaf.grad = self._summed.double().div_(_FIXED_POINT).float()
         palette = self._objective.palette(self._leaf, self._texels)
         (self._palette_weight * palette).backward()  # type: ignore[no-untyped-call]
-        self.texture.grad = None
+        self._style.grad = None
         self._table.backward(self._leaf.grad)  # type: ignore[no-untyped-call]
         self._adam.step()
         nnfm, content = self._terms.unbind()
@@ -162,6 +177,7 @@ def new_step(
     subject: Subject,
     texels: Texels,
     sheets: int,
+    size: int,
     pool: Sequence[Sequence[Target]] = (),
     *,
     views_at_once: int = 0,
@@ -169,9 +185,9 @@ def new_step(
 ) -> Step:
     """The fastest `Step` of the device. ``pool`` holds all batches' views by slot, where they are known."""
     if not fused(subject.device):
-        return Step(objective, subject, texels, sheets, views_at_once=views_at_once, reduce=reduce)
+        return Step(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
     from usdstylize.optimize.recorded import RecordedStep
 
-    step = RecordedStep(objective, subject, texels, sheets, views_at_once=views_at_once, reduce=reduce)
+    step = RecordedStep(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
     step.expect(pool)
     return step

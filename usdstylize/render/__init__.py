@@ -1,6 +1,7 @@
 """The differentiable renderer: cameras, visibility, texture sampling and shading."""
 
 from usdstylize.render.cameras import Camera, draw_cameras, look_at
+from usdstylize.render.flat import Window, draw_windows, flat_view
 from usdstylize.render.shading import decode_srgb, encode_srgb, phong, shade
 from usdstylize.render.sheets import Assembly, Sheet, assemble, normalize, one_sheet
 from usdstylize.render.texture import Taps, find_taps, level_rows, level_sizes, mip_table, sample
@@ -28,6 +29,7 @@ __all__ = [
     "View",
     "Views",
     "Visibility",
+    "Window",
     "ZBufferVisibility",
     "assemble",
     "available_cores",
@@ -35,8 +37,10 @@ __all__ = [
     "choose_visibility",
     "decode_srgb",
     "draw_cameras",
+    "draw_windows",
     "encode_srgb",
     "find_taps",
+    "flat_view",
     "in_slot",
     "join",
     "level_rows",

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from usdstylize.base_colors import Wrap
 from usdstylize.options import Method
 from usdstylize.render.cameras import Camera, pixel_directions
 from usdstylize.render.shading import phong, shade
@@ -154,6 +155,26 @@ class Subject:
                 zip(levels, split, strict=True), first_slot
             )
         ]
+
+    def flat_view(
+        self, sheet: int, uvs: Tensor, footprint: Tensor, pixels: Tensor, resolution: int, slot: int
+    ) -> View:
+        """T and T_S of one sheet at UVs (P, 2) as a picture of their own, evenly lit.
+
+        footprint: (P, 2, 2), see `find_taps`. pixels: (P,) int64 within the picture.
+        """
+        numbers = torch.full((len(uvs),), sheet, device=self.device)
+        sizes = [(base.shape[0], base.shape[1]) for base in self._bases]
+        base = sample(self._base_table, self._taps(uvs, footprint, numbers, sizes))
+        style = self._taps(uvs, footprint, numbers, [self.style_size] * len(sizes))
+        even = torch.ones(len(uvs), 1, device=self.device)
+        where = pixels + slot * resolution**2
+        return View(resolution, slot, where, 0.0, base, style, even, torch.zeros_like(even))
+
+    @property
+    def wraps(self) -> list[tuple[Wrap, Wrap]]:
+        """How each sheet continues beyond 0..1, in s and in t."""
+        return self._wraps
 
     def _taps(self, uvs: Tensor, footprint: Tensor, sheet: Tensor, sizes: Sequence[tuple[int, int]]) -> Taps:
         """`find_taps` of each sample on its own sheet, whose texture has the size given."""
