@@ -13,7 +13,7 @@ import torch
 
 import usdstylize
 from benchmarks.visibility import bumpy_sphere
-from usdstylize import render, stage
+from usdstylize import progress, render, stage
 from usdstylize.errors import OptionsError
 from usdstylize.objects import Mesh
 from usdstylize.options import PRESETS, Options, resolve
@@ -224,5 +224,13 @@ def test_the_engine_is_an_option_and_in_the_record(tiny_stage, style_folder, tmp
     assert (np.abs(textures["z-buffer"] - textures["embree"]) < 2e-3).mean() > 0.97
     refused = dataclasses.replace(options, visibility="nvdiffrast", output=tmp_path / "refused")
     with pytest.raises(OptionsError, match="--visibility nvdiffrast needs a CUDA GPU"):
-        usdstylize.stylize(tiny_stage, style_folder, refused)
+        usdstylize.stylize(tiny_stage, style_folder, refused, dry_run=True)
     assert not (tmp_path / "refused").exists()
+
+
+def test_the_licence_of_nvdiffrast_is_named_once(tiny_stage, style_folder):
+    options = Options(preset="draft", device="cpu")
+    plan = usdstylize.stylize(tiny_stage, style_folder, options, dry_run=True).plan
+    assert "nvdiffrast" not in " ".join(progress._announcement(plan, options))
+    chosen = dataclasses.replace(plan, settings={**plan.settings, "visibility": "nvdiffrast"})
+    assert " ".join(progress._announcement(chosen, options)).count("forbids commercial use") == 1

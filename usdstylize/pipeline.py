@@ -88,10 +88,11 @@ def stylize(
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
 
-    from usdstylize import optimize  # torch takes seconds to import; `inspect` does without
+    from usdstylize import optimize, render  # torch takes seconds to import; `inspect` does without
 
     device = optimize.choose_device(options.device)
     method = resolve(options, cuda=device.startswith("cuda"))
+    render.check_visibility(method.visibility, device)
     style = styles.load(
         Path(style_set),
         primary=options.primary_image,

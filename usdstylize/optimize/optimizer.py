@@ -45,10 +45,7 @@ class Optimizer:
     """Holds the objective (networks and style features), which every object of a run shares."""
 
     def __init__(self, style: StyleSet, method: Method, device: str, *, weights: Path | None = None) -> None:
-        """Raises WeightsError where the method's networks have no weights, OptionsError where its
-        visibility engine is not there.
-        """
-        render.check_visibility(method.visibility, device)
+        """Raises WeightsError where the method's networks have no weights."""
         self.method = method
         self._device = device
         self._objective = Objective(style, method, device, weights=weights)
