@@ -1,6 +1,7 @@
 """Where results go, what is refused, and what a failure leaves behind: nothing."""
 
 import json
+import ntpath
 import os
 import resource
 import signal
@@ -10,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from author_results import bound, discover, offsets, problems, texture, write_result
@@ -17,6 +19,7 @@ from conftest import build_tiny_stage, digests, unchanged
 from pxr import Sdf, Usd, UsdGeom, UsdShade
 
 from usdstylize import author, stage
+from usdstylize.author import disk, paths
 from usdstylize.errors import MaterialError, OutputError, StageError
 
 
@@ -250,6 +253,27 @@ def test_a_failure_between_the_renames_takes_them_back(
         with pytest.raises(OutputError, match="Permission denied"):
             write_result(tiny_stage, seed=2, force=True)
     assert author.verify(result).failed == ()
+
+
+def test_on_windows_paths_are_anchored_with_slashes_and_another_drive_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(paths, "os", SimpleNamespace(path=ntpath, sep=ntpath.sep))
+    folder = Path("C:/show/out")
+    assert paths.anchored("C:/show/tex/T.png", folder) == "../tex/T.png"
+    assert paths.anchored(r"C:\show\out\deep\T.png", folder) == "./deep/T.png"
+    with pytest.raises(OutputError, match=r"D:/tex/T.png .* different drives"):
+        paths.anchored("D:/tex/T.png", folder)
+
+
+def test_on_windows_no_process_is_asked_whether_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the signal 0, which asks, is Ctrl-C."""
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda process, signal: sent.append(signal))
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert disk.is_running(str(os.getpid()))
+    assert not disk.is_running("none")
+    assert sent == []
 
 
 def test_leftovers_of_a_killed_run_are_removed(tiny_stage: Path) -> None:

@@ -159,6 +159,24 @@ def test_a_palette_is_linear_unless_it_says_otherwise(tiny_stage: Path) -> None:
     np.testing.assert_allclose(found["/World/Right"].settings.palette, [(0.5, 0.25, 1.0)], atol=1e-5)
 
 
+def test_a_palette_has_the_color_spaces_that_a_texture_has(tiny_stage: Path) -> None:
+    """MaterialX's names count, and what stands on an ancestor; an unknown one is told."""
+    edit(tiny_stage, Left={"palette": [(0.5, 0.0, 1.0)]}, Right={"palette": [(0.2, 0.2, 0.2)]})
+    opened = Usd.Stage.Open(str(tiny_stage))
+    Usd.ColorSpaceAPI.Apply(opened.GetPrimAtPath("/World")).CreateColorSpaceNameAttr("g22_rec709")
+    opened.GetPrimAtPath("/World/Right").GetAttribute("stylize:palette").SetColorSpace("acescg")
+    opened.Save()
+    found = objects(tiny_stage)
+    # 0.5 ** 2.2 is 0.217638 linear, 0.503867 encoded; grey is grey in every space.
+    np.testing.assert_allclose(found["/World/Left"].settings.palette, [(0.503867, 0.0, 1.0)], atol=1e-4)
+    np.testing.assert_allclose(found["/World/Right"].settings.palette, [(0.484529,) * 3], atol=1e-4)
+    opened.GetPrimAtPath("/World/Right").GetAttribute("stylize:palette").SetColorSpace("show_paint")
+    opened.Save()
+    contents = inspect(tiny_stage)
+    assert [found.path for found in contents.objects] == ["/World/Left"]
+    assert "/World/Right.stylize:palette is in the colour space show_paint" in contents.skipped[0].reason
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "strength": ({"strength": float("nan")}, "/World/Left.stylize:strength: nan is no number"),
     "scale": ({"patternScale": 0.0}, "/World/Left.stylize:patternScale: 0.0 is out of range"),

@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 
 from pxr import Sdf, UsdShade
 
+from usdstylize.stage.contexts import surface_contexts
+
 __all__ = ["ALL", "settle_contexts"]
 
 ALL = "all"
@@ -39,12 +41,10 @@ def settle_contexts(
     already, which are left as they are. always: contexts to block without being asked.
     """
     remarks = []
-    for output in material.GetOutputs():
-        context, _, terminal = output.GetBaseName().rpartition(":")
-        if terminal != "surface" or not context or context in ours:
+    for context in surface_contexts(material):
+        if not context or context in ours:
             continue
-        if not output.GetAttr().HasAuthoredConnections():
-            continue
+        output = material.GetOutput(f"{context}:surface")
         if context in always or context in block or ALL in block:
             blocked = Sdf.AttributeSpec(variant, output.GetFullName(), output.GetTypeName())
             blocked.connectionPathList.ClearEditsAndMakeExplicit()

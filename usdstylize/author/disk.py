@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,12 +68,14 @@ def undone_on_error() -> Iterator[Callable[[Path, Path], None]]:
 
 
 def is_running(process: str) -> bool:
-    """Whether this host runs the process whose id the text is."""
+    """Whether this host runs the process whose id the text is, or may: on Windows nobody is asked."""
     if not process.isdigit():
         return False
+    if sys.platform == "win32":  # the signal 0, which asks, is Ctrl-C there
+        return True
     try:
         os.kill(int(process), 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -8,9 +8,9 @@ from pxr import Sdf
 
 from usdstylize.author.instancing import places_of, within
 from usdstylize.author.layers import save
-from usdstylize.author.material import ORIGINAL, SCOPE, VARIANT_SET
+from usdstylize.author.material import ORIGINAL, VARIANT_SET
 from usdstylize.author.provenance import read_layer, read_provenance
-from usdstylize.author.sharing import owner, users
+from usdstylize.author.sharing import materials, owner, users
 from usdstylize.errors import OutputError, StageError
 
 __all__ = ["find_style_layer", "select", "stylized_materials"]
@@ -31,8 +31,8 @@ def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
     layer = read_layer(path)
     if layer is None:
         raise OutputError(f"{path}, the style layer of {root_layer}, is missing; run again with --force.")
-    materials = stylized_materials(layer)
-    styles = sorted({v.name for _, spec in materials for v in spec.variantSets[VARIANT_SET].variants})
+    ours = stylized_materials(layer)
+    styles = sorted({v.name for _, spec in ours for v in spec.variantSets[VARIANT_SET].variants})
     if style != ORIGINAL and style not in styles:
         raise StageError(f"{root_layer} holds no style {style}; choose from {', '.join(styles)}.")
     places = places_of(layer)
@@ -40,14 +40,14 @@ def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
     for path_in_mask in mask:
         valid = Sdf.Path.IsValidPathString(path_in_mask) and Sdf.Path(path_in_mask).IsAbsolutePath()
         shown.append(within(places, Sdf.Path(path_in_mask)) if valid else lambda _path: False)
-        if not any(_worn_where(spec, shown[-1]) for _, spec in materials):
-            owners = ", ".join(sorted(path for _, spec in materials for path in users(spec)))
+        if not any(_worn_where(spec, shown[-1]) for _, spec in ours):
+            owners = ", ".join(sorted(path for _, spec in ours for path in users(spec)))
             raise StageError(
                 f"--mask names {path_in_mask}, where {root_layer} holds no object; it holds {owners}."
             )
     chosen = [
         spec
-        for _, spec in materials
+        for _, spec in ours
         if style in spec.variantSets[VARIANT_SET].variants
         and (not mask or any(_worn_where(spec, shows) for shows in shown))
     ]
@@ -94,10 +94,6 @@ def _worn_where(material: Sdf.PrimSpec, shows: Callable[[Sdf.Path], bool]) -> bo
 
 def stylized_materials(layer: Sdf.Layer) -> list[tuple[str, Sdf.PrimSpec]]:
     """(object's prim path, spec of its Material) for every object in a style layer."""
-    found = []
-    for root in layer.rootPrims:
-        scope = root.nameChildren.get(SCOPE)
-        for spec in scope.nameChildren if scope is not None else ():
-            if owner(spec) and VARIANT_SET in spec.variantSets:
-                found.append((owner(spec), spec))
-    return found
+    return [
+        (owner(spec), spec) for spec in materials(layer) if owner(spec) and VARIANT_SET in spec.variantSets
+    ]

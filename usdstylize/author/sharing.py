@@ -1,5 +1,6 @@
 """One look on several objects: who wears a material of ours, as the style layer tells it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pxr import Sdf, Vt
@@ -9,7 +10,15 @@ from usdstylize.author.provenance import KEY
 from usdstylize.errors import MaterialError
 from usdstylize.objects import StageObject
 
-__all__ = ["add_user", "check_sharing", "owner", "users"]
+__all__ = ["add_user", "check_sharing", "materials", "owner", "users"]
+
+
+def materials(layer: Sdf.Layer) -> Iterator[Sdf.PrimSpec]:
+    """All that lies where a style layer has our materials."""
+    for root in layer.rootPrims:
+        scope = root.nameChildren.get(SCOPE)
+        if scope is not None:
+            yield from scope.nameChildren
 
 
 def owner(material: Sdf.PrimSpec) -> str:
@@ -49,11 +58,9 @@ def add_user(layer: Sdf.Layer, material: Sdf.Path, obj: StageObject) -> None:
 def check_sharing(layer: Sdf.Layer, obj: StageObject) -> None:
     """An object has one material for all its styles. Raises MaterialError where that would change."""
     name = obj.look or obj.name
-    for root in layer.rootPrims:
-        scope = root.nameChildren.get(SCOPE)
-        for spec in scope.nameChildren if scope is not None else ():
-            if obj.path in users(spec) and spec.name != name:
-                raise MaterialError(
-                    f"{obj.path} wears {spec.path} in the other styles of this result; stylise it with the "
-                    "same --by and --share-materials, or to another --output."
-                )
+    for spec in materials(layer):
+        if obj.path in users(spec) and spec.name != name:
+            raise MaterialError(
+                f"{obj.path} wears {spec.path} in the other styles of this result; stylise it with the "
+                "same --by and --share-materials, or to another --output."
+            )

@@ -122,14 +122,14 @@ def _compare(
         return max(float(np.abs(image - reference).max()) for image, reference in pairs)
 
     session = stage.GetSessionLayer()
-    with Usd.EditContext(stage, session):
-        stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET).SetVariantSelection(style)
-        shown = UsdShade.Material.Get(stage, material)
-        dial = shown.GetInput("strength")
-        if dial:
-            # An artist may have turned the dial since: the bake cannot follow, the check must.
-            dial.Set(strength)
     try:
+        with Usd.EditContext(stage, session):
+            stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET).SetVariantSelection(style)
+            shown = UsdShade.Material.Get(stage, material)
+            dial = shown.GetInput("strength")
+            if dial:
+                # An artist may have turned the dial since: the bake cannot follow, the check must.
+                dial.Set(strength)
         live = shown.GetSurfaceOutput("mtlx")
         if live and live.HasConnectedSource():
             time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)

@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -69,4 +70,4 @@ def _write(package: Path, paths: dict[str, dict[str, str]], files: dict[str, str
         if not writer.Save():
             raise OutputError(f"{package} cannot be written anew with its UDIM tiles; free some space.")
         del archive
-        package.write_bytes(Path(target).read_bytes())
+        shutil.copyfile(target, package)

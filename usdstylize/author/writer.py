@@ -315,7 +315,10 @@ class Writer:
 
 def _digest(path: Path) -> str | None:
     """Hexadecimal sha256 of a file, None where there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _describe(

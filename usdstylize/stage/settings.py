@@ -5,21 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pxr import Gf, Sdf, Usd, Vt
+import numpy as np
+from pxr import Sdf, Usd, Vt
 
-from usdstylize.errors import SettingsError
+from usdstylize.encoding import linear_to_srgb
+from usdstylize.errors import SettingsError, TextureError
 from usdstylize.objects import ObjectSettings
+from usdstylize.stage.colorspaces import linear_rec709
 from usdstylize.styles import MOST_COLORS
 
 __all__ = ["StageSettings"]
 
 _SCHEMA = "StylizeAPI"
 _NAMESPACE = "stylize"
-_ENCODED = Gf.ColorSpaceNames.SRGBRec709
-_LINEAR = Gf.ColorSpaceNames.LinearRec709
-_ALIASES = {"": _LINEAR, "lin_rec709": _LINEAR, "sRGB": _ENCODED, "srgb_texture": _ENCODED}
-"""The names that MaterialX and older files use, beside those that USD itself knows."""
-
 _TYPES: dict[str, tuple[type, str]] = {
     "enabled": (bool, "bool"),
     "styleImages": (Sdf.AssetPathArray, "asset[]"),
@@ -135,26 +133,19 @@ def _images(attribute: Usd.Attribute | None) -> tuple[Path, ...]:
 def _palette(attribute: Usd.Attribute | None) -> tuple[tuple[float, float, float], ...]:
     """sRGB-encoded 0..1."""
     colors = _value(attribute) or ()
-    if not colors:
+    if attribute is None or not colors:
         return ()
-    authored = str(Usd.ColorSpaceAPI.ComputeColorSpaceName(attribute, None))
-    name = _ALIASES.get(authored, authored)
-    if not Gf.ColorSpace.IsValid(name):
-        raise _refused(attribute, authored, "is a colour space unknown to USD; leave it out for linear")
-    encoded, own = Gf.ColorSpace(_ENCODED), Gf.ColorSpace(name)
     if len(colors) > MOST_COLORS:
         raise _refused(attribute, f"{len(colors)} colours", f"are too many; give {MOST_COLORS} at most")
-    palette = []
     for color in colors:
         if not all(math.isfinite(channel) for channel in color):
             raise _refused(attribute, color, "is no colour; author it anew")
-        red, green, blue = encoded.Convert(own, color).GetRGB()
-        palette.append((_clamped(red), _clamped(green), _clamped(blue)))
-    return tuple(palette)
-
-
-def _clamped(value: float) -> float:
-    return min(1.0, max(0.0, float(value)))
+    try:
+        linear = linear_rec709(np.array(colors, np.float32), attribute)
+    except TextureError as problem:
+        raise SettingsError(str(problem)) from problem
+    palette = np.clip(linear_to_srgb(linear), 0.0, 1.0).tolist()
+    return tuple((red, green, blue) for red, green, blue in palette)
 
 
 def _refused(attribute: Usd.Attribute | None, value: Any, problem: str) -> SettingsError:
