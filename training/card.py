@@ -32,20 +32,14 @@ Cosine with the teacher's maps on images it has not seen, 512²:
 {rows}
 """
 
-_BEFORE = (
-    ", going on (`--start-from`)\n  from {steps:,} steps at {learning_rate:g} in {seconds:.0f} s, "
-    "whose weights had the sha256\n  `{sha256}`; both logs are in `training/logs/`"
-)
 _TEACHER_LICENCES = {
     "vgg16": "CC BY 4.0 (Simonyan & Zisserman's release)",
     "clip-rn50": "MIT (OpenAI's CLIP)",
 }
 
 
-def model_card(
-    log: Mapping[str, Any], sources: Sequence[Source], earlier: Mapping[str, Any] | None = None
-) -> str:
-    """Markdown, from a training log and the manifest; ``earlier`` is the log of what it went on from."""
+def model_card(log: Mapping[str, Any], sources: Sequence[Source]) -> str:
+    """Markdown, from a training log and the manifest."""
     cosines: dict[str, list[float]] = log["held_out_cosines"]
     maps = len(next(iter(cosines.values())))
     used = [source for source in sources if not source.held_out]
@@ -54,6 +48,7 @@ def model_card(
     means = [sum(values[index] for values in cosines.values()) / len(cosines) for index in range(maps)]
     rows.append(f"| **mean** | {' | '.join(f'{v:.3f}' for v in means)} |")
     recipe = log["recipe"]
+    before = log["started_from"]
     return _TEXT.format(
         parameters=log["parameters"],
         kilobytes=round(log["bytes"] / 1000),
@@ -63,7 +58,7 @@ def model_card(
         teacher_licence=_TEACHER_LICENCES[log["teacher"]],
         size=log["size"],
         rate=recipe["learning_rate"],
-        before="" if earlier is None else _BEFORE.format(**earlier["recipe"] | earlier),
+        before=f",\n  going on from weights with the sha256 `{before}`" if before else "",
         steps=recipe["steps"],
         batch=recipe["batch"],
         crop=recipe["size"],

@@ -14,20 +14,20 @@ import torch
 from training.command import SIZES
 from usdstylize.encoders import DraftEncoder, precision
 
-_LOGS = Path(__file__).parent / "logs"
-_COMPARED = {"small": "small.json", "medium": "medium.json", "large": "large_first.json"}
+_LOGS = Path(__file__).parent / "logs" / "sizes"
+_COMPARED = ("small", "medium", "large")
 
 
 def main(out: Path) -> None:
     """Held-out cosines and Q behind VGG16, over milliseconds on one core at 4 × 256²."""
     matplotlib_figure, axes = plt.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
-    scores = json.loads((_LOGS / "sizes_scores.json").read_text(encoding="utf-8"))
+    scores = json.loads((_LOGS / "scores.json").read_text(encoding="utf-8"))
     reference = {
         (row["style"], row["subject"]): row["quality"] for row in scores if row["encoder"] == "vgg16"
     }
-    for size, file in _COMPARED.items():
+    for size in _COMPARED:
         milliseconds = 1e3 * _seconds(size)
-        log = json.loads((_LOGS / file).read_text(encoding="utf-8"))
+        log = json.loads((_LOGS / f"{size}.json").read_text(encoding="utf-8"))
         means = [sum(values) / len(values) for values in zip(*log["held_out_cosines"].values(), strict=True)]
         for index, value in enumerate(means):
             axes[0].plot(

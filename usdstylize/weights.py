@@ -69,7 +69,7 @@ _FILES: dict[NetworkName, tuple[WeightFile, ...]] = {
     ),
     "draft": (
         WeightFile(
-            "draft_encoder.safetensors", "8893984a8a09ebdba2813340616570511dee918bc2d31ec1302c12dfe04fc3cd"
+            "draft_encoder.safetensors", "dd2bb61b0efd788f3bdde35ef428fc79850dd95fe631f589ed2f29b59229254e"
         ),
     ),
 }
