@@ -1,8 +1,11 @@
 """Content loss (paper §3): what keeps the eyes of the cow."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from usdstylize.fusing import fused
 from usdstylize.losses.nnfm import weighted_mean
 
 __all__ = ["content_loss"]
@@ -20,8 +23,8 @@ def content_loss(
     under the same light. weights: (M,), the share of each position that the object covers; None
     counts all alike. total: as for `nnfm_loss`.
     """
-    if rows.is_cuda:
-        from usdstylize.losses import kernels  # needs Triton, which is there only where CUDA is
+    if fused(rows.device):
+        from usdstylize.losses import kernels  # needs Triton
 
         return kernels.content_mean(rows, targets, weights=weights, total=total)
     squared: Tensor = _MeanSquare.apply(rows, targets)  # type: ignore[no-untyped-call]
@@ -34,7 +37,7 @@ class _MeanSquare(torch.autograd.Function):
     @staticmethod
     def forward(ctx, rows: Tensor, targets: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(rows, targets)
-        pairs = zip(torch.split(rows, _CHUNK), torch.split(targets, _CHUNK), strict=True)
+        pairs = zip(_split(rows), _split(targets), strict=True)
         return torch.cat([(row.float() - target.float()).square_().mean(1) for row, target in pairs])
 
     @staticmethod
@@ -42,7 +45,12 @@ class _MeanSquare(torch.autograd.Function):
         rows, targets = ctx.saved_tensors
         factor = (gradient * (2 / rows.shape[1]))[:, None]
         result = torch.empty_like(rows)
-        parts = (torch.split(part, _CHUNK) for part in (rows, targets, factor, result))
+        parts = (_split(part) for part in (rows, targets, factor, result))
         for row, target, scale, out in zip(*parts, strict=True):
             out.copy_((row.float() - target.float()).mul_(scale))
         return result, None
+
+
+def _split(rows: Tensor) -> Sequence[Tensor]:
+    """Views of at most a chunk of the rows; of all at once on a GPU, which has no such cache."""
+    return (rows,) if rows.is_cuda else torch.split(rows, _CHUNK)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from usdstylize.fusing import fused
+
 __all__ = [
     "SearchKeys",
     "nearest_keys",
@@ -116,7 +118,7 @@ def nnfm_loss(
     """
     if not isinstance(search_keys, SearchKeys):
         search_keys = SearchKeys(keys if search_keys is None else search_keys)
-    if rows.is_cuda and search_keys.keys.dtype != torch.float32:
+    if fused(rows.device) and search_keys.keys.dtype != torch.float32:
         return _fused_loss(rows, keys, search_keys, smooth, weights, total)
     rows = smooth_features(rows) if smooth else rows
     distance: Tensor = _NearestDistance.apply(rows, keys, search_keys)  # type: ignore[no-untyped-call]
@@ -138,7 +140,7 @@ def _fused_loss(
     weights: Tensor | None,
     total: Tensor | None,
 ) -> Tensor:
-    from usdstylize.losses import kernels  # needs Triton, which is there only where CUDA is
+    from usdstylize.losses import kernels  # needs Triton
 
     with torch.no_grad():
         if search.centre is not None:

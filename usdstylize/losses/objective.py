@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from usdstylize.encoders import Encoder, load_embedding, load_encoder, precision
+from usdstylize.fusing import fused
 from usdstylize.losses.content import content_loss
 from usdstylize.losses.gram import gram_loss, gram_matrix
 from usdstylize.losses.keys import representatives
@@ -131,7 +132,7 @@ class Objective:
         smooth = self._style_encoder.smooth
         # Smoothed features differ in their last digits only. Few digits of their offsets tell
         # them apart, but only a fused kernel is faster so than float32 is.
-        matching = torch.float32 if smooth and not device.startswith("cuda") else self._dtype
+        matching = torch.float32 if smooth and not fused(device) else self._dtype
         self._search_keys = [prepare_search(keys, smooth=smooth, dtype=matching) for keys in self._keys]
 
     @torch.no_grad()

@@ -1,6 +1,5 @@
 """Where to compute, and what its lack of memory looks like."""
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,7 +7,7 @@ import torch
 
 from usdstylize.errors import OptionsError
 
-__all__ = ["choose_device", "computing", "fused", "memory_errors"]
+__all__ = ["choose_device", "computing", "memory_errors"]
 
 
 def choose_device(name: str) -> str:
@@ -18,11 +17,6 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise OptionsError("--device cuda: PyTorch finds no CUDA GPU here; use --device cpu.")
     return name
-
-
-def fused(device: str) -> bool:
-    """Whether our own kernels run there: on CUDA where Triton is, which PyTorch brings on Linux."""
-    return device.startswith("cuda") and importlib.util.find_spec("triton") is not None
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from usdstylize.fusing import fused
 from usdstylize.losses.objective import Batch, Objective, Target, Texels
-from usdstylize.optimize.devices import fused
 from usdstylize.optimize.hierarchy import magnified, magnifiers
 from usdstylize.options import Method
 from usdstylize.render import Subject

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from usdstylize.base_colors import Wrap
+from usdstylize.fusing import fused
 from usdstylize.options import Method
 from usdstylize.render.cameras import Camera, pixel_directions
 from usdstylize.render.shading import phong, shade
@@ -290,8 +291,8 @@ def paint(views: Views, style_table: Tensor | None, background: Tensor) -> Tenso
     style_table: `Subject.style_table` of T_S; None renders the original. background: (3, R, R) float,
     sRGB-encoded, behind the object in every view.
     """
-    if views.base.is_cuda:
-        from usdstylize.render.kernels import paint_pixels  # needs Triton, which is there only where CUDA is
+    if fused(views.base.device):
+        from usdstylize.render.kernels import paint_pixels  # needs Triton
 
         return paint_pixels(
             style_table,

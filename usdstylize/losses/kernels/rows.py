@@ -188,7 +188,7 @@ def _distance(unit, length, key):
     return tl.where(length > 1e-12, 0.5 * tl.sum(difference * difference, axis=1), 1.0)
 
 
-@triton.jit(do_not_specialize=["count"])
+@triton.jit(do_not_specialize=["count"], do_not_specialize_on_alignment=["total_at"])
 def _distances(
     rows_at,
     keys_at,
@@ -213,7 +213,7 @@ def _distances(
     tl.store(result_at + row, _distance(unit, length, key) * share, inside)
 
 
-@triton.jit(do_not_specialize=["count"])
+@triton.jit(do_not_specialize=["count"], do_not_specialize_on_alignment=["total_at", "gradient_at"])
 def _distance_gradients(
     rows_at,
     keys_at,
@@ -253,7 +253,7 @@ def _difference(rows_at, targets_at, row, inside, channel, channels: tl.constexp
     return own - tl.load(targets_at + at, real, 0.0).to(tl.float32)
 
 
-@triton.jit(do_not_specialize=["count"])
+@triton.jit(do_not_specialize=["count"], do_not_specialize_on_alignment=["total_at"])
 def _squares(
     rows_at,
     targets_at,
@@ -273,7 +273,7 @@ def _squares(
     tl.store(result_at + row, tl.sum(difference * difference, axis=1) * share, inside)
 
 
-@triton.jit(do_not_specialize=["count"])
+@triton.jit(do_not_specialize=["count"], do_not_specialize_on_alignment=["total_at", "gradient_at"])
 def _square_gradients(
     rows_at,
     targets_at,

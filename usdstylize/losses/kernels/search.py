@@ -16,7 +16,8 @@ from torch import Tensor
 __all__ = ["nearest"]
 
 _LEAST_TILES = 4
-"""Tiles of keys that a program at least walks over: fewer would not pay for its rows."""
+"""Tiles of keys that a program walks over at least: fewer would not pay for its rows, unless
+multiprocessors had nothing to do."""
 _FINAL_ROWS = 4
 """Rows that a program of the second kernel finishes: each with a group's keys."""
 _WAVES = 8
@@ -43,12 +44,10 @@ def _tiles(channels: int, rows: int) -> _Tiles:
 
     Up to 256 channels the rows stay in shared memory, and only keys are read in the loop.
     """
-    tall = rows > 64
-    if channels <= 64:
-        return _Tiles(128 if tall else 64, 128, channels, 8 if tall else 4, 3, 4)
-    if channels <= 256:
-        return _Tiles(128 if tall else 64, 128, channels, 8 if tall else 4, 2, 4)
-    return _Tiles(128 if tall else 64, 256 if tall else 128, 64, 8 if tall else 4, 4, 8)
+    if channels > 256:
+        return _Tiles(128, 256, 64, 8, 4, 8) if rows > 4096 else _Tiles(64, 128, 64, 4, 4, 8)
+    tile_rows, warps = (128, 8) if rows > 1024 else (64, 4)
+    return _Tiles(tile_rows, 128, channels, warps, 3 if channels <= 64 else 2, 4)
 
 
 def nearest(rows: Tensor, keys: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -65,8 +64,10 @@ def nearest(rows: Tensor, keys: Tensor, bias: Tensor | None = None) -> Tensor:
     padded = max(16, triton.next_power_of_2(channels))
     tiles = _tiles(padded, count)
     row_tiles, key_tiles = triton.cdiv(count, tiles.rows), triton.cdiv(total, tiles.keys)
-    wanted = triton.cdiv(_WAVES * _processors(rows), row_tiles)
-    per_share = triton.cdiv(key_tiles, max(1, min(wanted, key_tiles // _LEAST_TILES)))
+    processors = _processors(rows)
+    enough = min(triton.cdiv(_WAVES * processors, row_tiles), key_tiles // _LEAST_TILES)
+    needed = min(triton.cdiv(processors, row_tiles), key_tiles)
+    per_share = triton.cdiv(key_tiles, max(enough, needed, 1))
     shares = triton.cdiv(key_tiles, per_share)
     values = torch.empty(shares, count, dtype=torch.float32, device=rows.device)
     groups = torch.empty(shares, count, dtype=torch.int32, device=rows.device)
