@@ -16,6 +16,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+from unittest.mock import MagicMock
 
 import torch
 import torch.nn.functional as F
@@ -24,8 +28,6 @@ from rich.table import Table
 from torch import Tensor
 
 from usdstylize.losses import kernels, nearest_keys, nnfm_loss, prepare_search, style_keys
-from usdstylize.render import Taps, find_taps, level_sizes, sample, shade
-from usdstylize.render.kernels import paint_pixels
 
 __all__ = ["main"]
 
@@ -327,6 +329,15 @@ def compare(
         report.add(name, shape + " and back", took, peer, floor, error, 1e-5, equal)
 
 
+def renderer() -> Any:
+    """usdstylize.render, also where embreex is missing: nothing here traces a ray."""
+    if find_spec("embreex") is None:
+        sys.modules.update(
+            {f"embreex{part}": MagicMock() for part in ("", ".rtcore_scene", ".mesh_construction")}
+        )
+    return import_module("usdstylize.render")
+
+
 def painting(resolution: int, size: int) -> tuple[Tensor, ...]:
     """Table, rows, weights, base, diffuse, specular, pixels, background: a disc in each of eight views."""
     axis = torch.linspace(-1, 1, resolution, device="cuda")
@@ -338,8 +349,9 @@ def painting(resolution: int, size: int) -> tuple[Tensor, ...]:
     uvs = torch.stack([u * angle.cos() - v * angle.sin(), u * angle.sin() + v * angle.cos()], 1) + 0.5
     footprint = torch.eye(2, device="cuda").expand(len(uvs), 2, 2) * (0.8 / resolution)
     footprint = footprint * (0.5 + torch.rand(len(uvs), 1, 1, device="cuda"))
-    taps = find_taps(uvs, footprint, (size, size), ("repeat", "repeat"))
-    texels = sum(height * width for height, width in level_sizes(size, size))
+    render = renderer()
+    taps = render.find_taps(uvs, footprint, (size, size), ("repeat", "repeat"))
+    texels = sum(height * width for height, width in render.level_sizes(size, size))
     count = len(pixels)
     return (
         torch.randn(texels, 3, device="cuda") * 0.2,
@@ -363,7 +375,8 @@ def plain_paint(
     pixels: Tensor,
     background: Tensor,
 ) -> Tensor:
-    lit = shade(base + sample(table, Taps(rows, weights)), diffuse, specular)
+    render = renderer()
+    lit = render.shade(base + render.sample(table, render.Taps(rows, weights)), diffuse, specular)
     resolution = background.shape[1]
     images = background.permute(1, 2, 0).reshape(1, -1, 3).repeat(_VIEWS, 1, 1).view(-1, 3)
     images = images.index_copy(0, pixels, lit)
@@ -379,6 +392,7 @@ def paint(report: Report, ceilings: Ceilings) -> None:
 def paint_case(report: Report, ceilings: Ceilings, resolution: int, size: int) -> None:
     shape = f"{_VIEWS} × {resolution}², T_S {size}²"
     table, *inputs = painting(resolution, size)
+    paint_pixels = import_module("usdstylize.render.kernels").paint_pixels
     table.requires_grad_()
     exact = table.detach().double().requires_grad_()
     gradient = torch.randn(_VIEWS, 3, resolution, resolution, device="cuda")
