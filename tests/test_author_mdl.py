@@ -146,6 +146,32 @@ def test_orm_and_normal_maps_are_carried_over(tmp_path: Path) -> None:
     assert author.verify(result).failed == ()
 
 
+@pytest.mark.parametrize(
+    ("space", "read_as"), [("sRGB", "sRGB"), ("srgb_texture", "sRGB"), ("raw", "raw"), ("", "raw")]
+)
+@pytest.mark.parametrize("connected", [False, True])
+def test_the_other_maps_have_the_names_of_color_spaces_that_the_albedo_has(
+    tmp_path: Path, space: str, read_as: str, connected: bool
+) -> None:
+    path = make_stage(
+        tmp_path, diffuse_texture="./color.png", enable_ORM_texture=True, ORM_texture="./color.png",
+        metallic_texture_influence=1.0,
+    )  # fmt: skip
+    stage = Usd.Stage.Open(str(path))
+    holder = item = UsdShade.Shader.Get(stage, f"{LOOK}/Mdl").GetInput("ORM_texture")
+    if connected:
+        holder = UsdShade.Material.Get(stage, LOOK).CreateInput("orm", Sdf.ValueTypeNames.Asset)
+        holder.Set("./color.png")
+        item.ConnectToSource(holder)
+    if space:
+        holder.GetAttr().SetColorSpace(space)
+    stage.Save()
+    opened = Usd.Stage.Open(str(write_result(path)))
+    surface = UsdShade.Material.Get(opened, STYLED).ComputeSurfaceSource()[0]
+    node = UsdShade.Shader(surface.GetInput("metallic").GetValueProducingAttributes()[0].GetPrim())
+    assert node.GetInput("sourceColorSpace").Get() == read_as
+
+
 def test_a_connected_map_gives_way_to_the_bake(tmp_path: Path) -> None:
     path = make_stage(tmp_path, diffuse_texture="./color.png")
     stage = Usd.Stage.Open(str(path))

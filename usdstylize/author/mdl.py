@@ -15,7 +15,7 @@ from usdstylize.errors import ObjectError
 from usdstylize.objects import StageObject
 from usdstylize.stage.images import read_header
 from usdstylize.stage.inputs import input_value, numbers, producer
-from usdstylize.stage.mdl import is_omnipbr, mdl_name, mdl_surface, same_mapping
+from usdstylize.stage.mdl import is_omnipbr, map_space, mdl_name, mdl_surface, same_mapping
 from usdstylize.stage.udim import is_udim, resolve_tiles, tile_files
 
 __all__ = ["read_omnipbr", "write_mdl"]
@@ -164,7 +164,7 @@ class _Reader:
             return Constant(1.0)
         return Texture(
             file=resolved,
-            srgb=str(self.shader.GetInput(name).GetAttr().GetColorSpace()) == "sRGB",
+            srgb=map_space(self.shader, name) == "sRGB",
             wrap=("repeat", "repeat"),
             primvar=self.source.uv_primvar,
             transform=self.source.uv_transform,

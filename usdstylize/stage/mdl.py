@@ -8,6 +8,7 @@ times `diffuse_tint`, all in linear; without a map, `diffuse_color_constant` tim
 import math
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
 from pxr import Sdf, Usd, UsdGeom, UsdShade
@@ -20,10 +21,10 @@ from usdstylize.stage.primvars import find_primvar, transform_uvs, uv_primvars
 from usdstylize.stage.textures import encoding_of
 from usdstylize.stage.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
 
-__all__ = ["MdlLook", "is_omnipbr", "mdl_name", "mdl_surface", "same_mapping", "trace_omnipbr"]
+__all__ = ["MdlLook", "is_omnipbr", "map_space", "mdl_name", "mdl_surface", "same_mapping", "trace_omnipbr"]
 
 _KNOWN = {"OmniPBR", "OmniPBR_Opacity", "OmniPBR_ClearCoat", "OmniPBR_ClearCoat_Opacity"}
-_COLOR_SPACES = {
+_COLOR_SPACES: dict[str, Literal["raw", "sRGB", "auto"]] = {
     "": "auto",
     "auto": "auto",
     "sRGB": "sRGB",
@@ -34,8 +35,6 @@ _COLOR_SPACES = {
     "lin_rec709": "raw",
     "lin_rec709_scene": "raw",
 }
-
-
 _ALBEDO = (
     "diffuse_texture",
     "diffuse_color_constant",
@@ -108,11 +107,12 @@ def trace_omnipbr(prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode) -
             f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
         )
     header = read_header(resolved) if not tiles else read_tile_headers(tile_files(resolved, tiles))
-    space = _color_space(shader, "diffuse_texture")
+    space = _authored_space(shader, "diffuse_texture")
     if space not in _COLOR_SPACES:
         notes.append(f"{path} reads its diffuse_texture as {space}, which is unknown; auto is used.")
-    encoding = encoding_of(_COLOR_SPACES.get(space, "auto"), header)
-    if _COLOR_SPACES.get(space, "auto") == "auto" and encoding == "linear" and "uint" in header.bit_depth:
+    word = map_space(shader, "diffuse_texture")
+    encoding = encoding_of(word, header)
+    if word == "auto" and encoding == "linear" and "uint" in header.bit_depth:
         notes.append(
             f"{path} leaves the colour space of its diffuse_texture to auto, which makes a "
             f"{header.bit_depth} image of {header.channels} channels linear; author sRGB if it is not."
@@ -199,7 +199,12 @@ def _mesh(prim: Usd.Prim) -> Usd.Prim:
     return prim.GetParent() if prim.IsA(UsdGeom.Subset) else prim
 
 
-def _color_space(shader: UsdShade.Shader, name: str) -> str:
+def map_space(shader: UsdShade.Shader, name: str) -> Literal["raw", "sRGB", "auto"]:
+    """How the map ``name`` is read: auto where its color space is unknown or not authored."""
+    return _COLOR_SPACES.get(_authored_space(shader, name), "auto")
+
+
+def _authored_space(shader: UsdShade.Shader, name: str) -> str:
     """Of the attribute that holds the value, or of the shader's own input."""
     attribute = producer(shader, name)
     authored = attribute.GetColorSpace() if attribute is not None else ""
