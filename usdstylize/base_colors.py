@@ -8,6 +8,7 @@ from typing import Literal
 
 __all__ = [
     "BaseColor",
+    "BitDepth",
     "ColorSpace",
     "ConstantColor",
     "DisplayColor",
@@ -19,6 +20,9 @@ __all__ = [
 
 Wrap = Literal["repeat", "mirror", "clamp", "black"]
 """How a texture continues beyond 0..1, in UsdUVTexture's words (``useMetadata`` resolved)."""
+
+BitDepth = Literal["uint8", "uint16", "half", "float"]
+"""Precision of an image file, the coarsest first."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class TextureFile:
     wrap_t: Wrap
     size: tuple[int, int]
     """(width, height) in texels."""
-    bit_depth: Literal["uint8", "uint16", "half", "float"]
+    bit_depth: BitDepth
     """The file's own precision; a float file gets a float bake."""
     desaturation: float = 0.0
     """How far the linear value goes towards its luminance before anything else, 0 to 1 (OmniPBR)."""
@@ -138,7 +142,7 @@ class GraphColor:
     wrap_t: Wrap
     size: tuple[int, int]
     """(width, height) in texels, fine enough for the largest of the images."""
-    bit_depth: Literal["uint8", "uint16", "half", "float"]
+    bit_depth: BitDepth
     """The finest of the images."""
 
 

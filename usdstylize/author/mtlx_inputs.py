@@ -16,7 +16,7 @@ from usdstylize.encoding import linear_to_srgb
 from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.stage.evaluate import ImageRead, evaluate
 from usdstylize.stage.inputs import producer, producing_shader, shader_id
-from usdstylize.stage.materialx import BASE_INPUTS
+from usdstylize.stage.materialx import BASE_INPUTS, PLAIN_SPACES
 from usdstylize.stage.placement import Placement, as_transform
 
 __all__ = ["read_mtlx_inputs"]
@@ -258,7 +258,7 @@ def _trace(shader: UsdShade.Shader, lobe: Lobe, time: Usd.TimeCode, *, gray: boo
         and read.placement.equals(first.placement)
         for read in images
     )
-    known = first.color_space in ("", "srgb_texture", "lin_rec709", "none", "raw", "data")
+    known = first.color_space in PLAIN_SPACES
     if not one or not known or not np.allclose(half, start + _PROBE * steps.sum(axis=0), atol=1e-5):
         return Untraced("what feeds it is more than one image with a factor and an offset.")
     return _texture(first, start, steps)

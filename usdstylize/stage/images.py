@@ -4,18 +4,18 @@ Nothing here knows of colour: what comes out are the values that the file stores
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import OpenImageIO as oiio
 from numpy.typing import NDArray
 from PIL import Image
 
-from usdstylize.base_colors import Wrap
+from usdstylize.base_colors import BitDepth, Wrap
 from usdstylize.errors import TextureError
 from usdstylize.stage.assets import local_file, package_stamp, suffix
 from usdstylize.stage.channels import Layer, choose_layer
@@ -24,6 +24,7 @@ __all__ = [
     "MAX_CODE",
     "MAX_IMAGE_SIDE",
     "ImageHeader",
+    "finest",
     "read_alpha",
     "read_codes",
     "read_header",
@@ -34,8 +35,6 @@ MAX_IMAGE_SIDE = 16384
 """Texels. A larger header is refused before anything is decoded."""
 MAX_CODE = {"uint8": 255, "uint16": 65535}
 """What stands for 1.0 in whole numbers."""
-
-BitDepth = Literal["uint8", "uint16", "half", "float"]
 
 _BIT_DEPTHS: dict[str, BitDepth] = {
     "uint8": "uint8",
@@ -76,6 +75,11 @@ class ImageHeader:
     """The gamut that the file claims (``lin_ap1_scene``), where it is another than Rec.709."""
     remarks: tuple[str, ...] = ()
     """What was chosen among several possibilities, a clause each."""
+
+
+def finest(depths: Iterable[BitDepth]) -> BitDepth:
+    """The finest of them, 8 bits where there are none."""
+    return max(depths, key=get_args(BitDepth).index, default="uint8")
 
 
 @dataclass(frozen=True)

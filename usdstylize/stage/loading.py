@@ -11,6 +11,7 @@ from usdstylize.base_colors import ConstantColor, DisplayColor, GraphColor, Text
 from usdstylize.encoding import linear_to_srgb, srgb_to_linear
 from usdstylize.errors import MeshError, StageError
 from usdstylize.objects import ObjectData, StageContents, StageObject
+from usdstylize.sampling import sample
 from usdstylize.stage.base_color import read_base_color
 from usdstylize.stage.bindings import face_sets
 from usdstylize.stage.colorspaces import linear_rec709, use_ocio
@@ -20,7 +21,7 @@ from usdstylize.stage.opening import first_sentence, open_stage, quiet
 from usdstylize.stage.posing import is_deformed, pose
 from usdstylize.stage.primvars import find_primvar, read_corner_values, read_uvs, transform_uvs
 from usdstylize.stage.subdivision import can_refine, refine, uv_corner_indices
-from usdstylize.stage.uvs import new_uvs_of, read_old_uvs, sample
+from usdstylize.stage.uvs import new_uvs_of, read_old_uvs
 
 __all__ = ["load"]
 
@@ -98,7 +99,7 @@ def _corner_colors(
         case DisplayColor(texture=TextureFile() as texture):
             old = read_old_uvs(prim, obj.base, time, geometry)
             image, told = read_base_color(texture, texture.files[0])
-            values = sample(image, old, (texture.wrap_s, texture.wrap_t))
+            values = sample(image, old[:, None], (texture.wrap_s, texture.wrap_t))[:, 0]
             return srgb_to_linear(values).astype(np.float64), (told,) if told else ()
         case DisplayColor():
             primvar = find_primvar(prim, obj.base.primvar)

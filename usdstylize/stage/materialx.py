@@ -12,7 +12,7 @@ from pxr import Usd, UsdShade
 from usdstylize.base_colors import BaseColor, ConstantColor, GraphColor, TextureFile, UVTransform, Wrap
 from usdstylize.errors import MaterialError, TextureError
 from usdstylize.stage.evaluate import ImageRead, evaluate
-from usdstylize.stage.images import read_header, read_image
+from usdstylize.stage.images import finest, read_header, read_image
 from usdstylize.stage.inputs import frozen, input_value, producer, producing_shader, shader_id
 from usdstylize.stage.nodes import knows_color_space
 from usdstylize.stage.placement import Placement, as_transform, placed
@@ -22,6 +22,7 @@ from usdstylize.stage.udim import read_tile_headers, tile_files
 
 __all__ = [
     "BASE_INPUTS",
+    "PLAIN_SPACES",
     "BaseInput",
     "TracedColor",
     "constant_primvars",
@@ -54,8 +55,8 @@ BASE_INPUTS = {
 
 _LARGEST, _SMALLEST = 4096, 256
 """Texels on a side of a graph that is more than its images: the limits of what they ask for."""
-_DEPTHS = ("uint8", "uint16", "half", "float")
-_PLAIN_SPACES = {"srgb_texture": "srgb"} | dict.fromkeys(("", "lin_rec709", "none", "raw", "data"), "linear")
+PLAIN_SPACES = {"srgb_texture": "srgb"} | dict.fromkeys(("", "lin_rec709", "none", "raw", "data"), "linear")
+"""MaterialX's colour spaces that a UsdUVTexture can have, and how it is encoded then."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def trace_color(surface: UsdShade.Shader, time: Usd.TimeCode, primvars: Primvars
             )
     if node is not None and len(survey.images) == 1 and _hands_on_its_image(node):
         read = survey.images[0]
-        if read.color_space in _PLAIN_SPACES:
+        if read.color_space in PLAIN_SPACES:
             return TracedColor(_texture_file(read), primvar, as_transform(read.placement), notes)
     for read in survey.images:
         if read.tiles:
@@ -158,7 +159,7 @@ def trace_color(surface: UsdShade.Shader, time: Usd.TimeCode, primvars: Primvars
         wrap_s=(wrap or ("clamp", "clamp"))[0],
         wrap_t=(wrap or ("clamp", "clamp"))[1],
         size=_size(survey, [header.size for header in headers], frame),
-        bit_depth=max((header.bit_depth for header in headers), key=_DEPTHS.index, default="uint8"),
+        bit_depth=finest(header.bit_depth for header in headers),
     )
     return TracedColor(base, primvar, as_transform(frame), notes)
 
@@ -217,7 +218,7 @@ def _texture_file(read: ImageRead) -> TextureFile:
     return TextureFile(
         asset_path=read.asset_path,
         resolved_path=read.resolved_path,
-        encoding="srgb" if _PLAIN_SPACES[read.color_space] == "srgb" else "linear",
+        encoding="srgb" if PLAIN_SPACES[read.color_space] == "srgb" else "linear",
         wrap_s=read.wrap[0],
         wrap_t=read.wrap[1],
         size=header.size,

@@ -9,11 +9,9 @@ from pxr import Sdf, Usd, UsdShade
 from usdstylize import atlas
 from usdstylize.base_colors import TextureFile
 from usdstylize.objects import Mesh
-from usdstylize.stage.images import ImageHeader, read_header
+from usdstylize.stage.images import ImageHeader, finest, read_header
 
 __all__ = ["is_udim", "lost_triangles", "read_tile_headers", "resolve_tiles", "tile_files"]
-
-_DEPTHS = ("uint8", "uint16", "half", "float")
 
 
 def is_udim(path: str) -> bool:
@@ -53,8 +51,7 @@ def read_tile_headers(files: Sequence[str]) -> ImageHeader:
     """
     headers = [read_header(file) for file in files]
     size = (max(h.size[0] for h in headers), max(h.size[1] for h in headers))
-    depth = max((h.bit_depth for h in headers), key=_DEPTHS.index)
-    return replace(headers[0], size=size, bit_depth=depth)
+    return replace(headers[0], size=size, bit_depth=finest(header.bit_depth for header in headers))
 
 
 def lost_triangles(mesh: Mesh, texture: TextureFile) -> int:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pxr import Usd
 
 from usdstylize import atlas
-from usdstylize.base_colors import BaseColor, DisplayColor, GraphColor, TextureFile, UVTransform, Wrap
+from usdstylize.base_colors import BaseColor, DisplayColor, GraphColor, TextureFile, UVTransform
 from usdstylize.errors import MeshError
 from usdstylize.objects import NewUVs, StageObject
 from usdstylize.stage.bindings import FaceSet
@@ -16,7 +16,7 @@ from usdstylize.stage.primvars import find_primvar, read_uvs, transform_uvs, uv_
 from usdstylize.stage.shading import Look
 from usdstylize.stage.unwrap import free_primvar, has_unwrapper, unwrap
 
-__all__ = ["ObjectUVs", "choose_uvs", "new_uvs_of", "read_old_uvs", "sample"]
+__all__ = ["ObjectUVs", "choose_uvs", "new_uvs_of", "read_old_uvs"]
 
 _PROBES = 512
 """Texels on a side when asking whether UVs overlap."""
@@ -130,34 +130,3 @@ def read_old_uvs(
     corners = len(geometry.point_of_corner)
     uvs = read_uvs(prim, base.primvar, time, geometry) if base.primvar else np.zeros((corners, 2))
     return transform_uvs(uvs, base.transform)
-
-
-def sample(
-    image: NDArray[np.float32], uvs: NDArray[np.float64], wrap: tuple[Wrap, Wrap]
-) -> NDArray[np.float32]:
-    """Bilinear samples (C, 3) of an image (H, W, 3) at UVs (C, 2)."""
-    height, width = image.shape[:2]
-    position = np.stack([uvs[:, 0] * width, (1.0 - uvs[:, 1]) * height], axis=1) - 0.5
-    lower = np.floor(position).astype(np.int64)
-    share = (position - lower).astype(np.float32)
-    total = np.zeros((len(uvs), image.shape[2]), dtype=np.float32)
-    for right in (0, 1):
-        for down in (0, 1):
-            column, inside_s = _fold(lower[:, 0] + right, width, wrap[0])
-            row, inside_t = _fold(lower[:, 1] + down, height, wrap[1])
-            weight = np.abs(1 - right - share[:, 0]) * np.abs(1 - down - share[:, 1])
-            total += image[row, column] * (weight * inside_s * inside_t)[:, None]
-    return total
-
-
-def _fold(index: NDArray[np.int64], size: int, wrap: Wrap) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The texel that a wrap mode shows for an index, and 0 where it shows none."""
-    inside = np.ones(len(index), dtype=np.float32)
-    if wrap == "repeat":
-        index = index % size
-    elif wrap == "mirror":
-        index = index % (2 * size)
-        index = np.where(index < size, index, 2 * size - 1 - index)
-    elif wrap == "black":
-        inside = ((index >= 0) & (index < size)).astype(np.float32)
-    return np.clip(index, 0, size - 1), inside
