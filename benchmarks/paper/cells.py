@@ -1,5 +1,6 @@
 """One cell of an experiment: subject × style × settings, to T_S, a picture and the judge's scores."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -53,6 +54,10 @@ class Run:
     picture_side: int = 512
     method: Mapping[str, Any] = field(default_factory=dict)
     """Values that no option sets, for a quick look: resolution, batch, view_pool."""
+    until: float = math.inf
+    """`time.monotonic` after which no cell is begun."""
+    made: dict[Any, tuple[Float32, float]] = field(default_factory=dict)
+    """T_S and coverage of cells that several experiments share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,14 +114,20 @@ def resolved(column: Column, run: Run) -> Method:
 def _make(subject: PaperSubject, style: StyleSet, column: Column, run: Run) -> Cell:
     started = time.perf_counter()
     coverage = None
+    if time.monotonic() > run.until:
+        return Cell(column.label, missing="Not run: the time was over.")
     try:
         if column.making is not None:
             texture = column.making(subject, style, run)
         else:
             method = resolved(column, run)
-            optimizer = optimize.Optimizer(style, method, run.device, weights=run.options.weights)
-            found = optimizer.optimize([subject.object], [subject.data])[0]
-            texture, coverage = found.images[0], found.coverage
+            hashes = tuple(image.sha256 for image in style.images)
+            key = (subject.name, hashes, style.palette.tobytes(), method)
+            if key not in run.made:
+                optimizer = optimize.Optimizer(style, method, run.device, weights=run.options.weights)
+                found = optimizer.optimize([subject.object], [subject.data])[0]
+                run.made[key] = found.images[0], found.coverage
+            texture, coverage = run.made[key]
     except (WeightsError, ObjectError) as error:
         return Cell(column.label, time.perf_counter() - started, missing=str(error))
     seconds = time.perf_counter() - started

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.paper.cells import Column
 from benchmarks.paper.experiment import Experiment, command
 
-__all__ = ["EXPERIMENT"]
+__all__ = ["EXPERIMENT", "GRAM_WEIGHTS", "WEAK_STYLES"]
 
 _CHANGES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("as it ships", {}, {}),
@@ -30,5 +30,30 @@ EXPERIMENT = Experiment(
     tuple(Column(label, {"method": "vgg-nnfm", **options}, method) for label, options, method in _CHANGES),
 )
 
+GRAM_WEIGHTS = Experiment(
+    "gram_weights",
+    "λ of the Gram loss: the one that the judge likes best is the rival's.",
+    tuple(
+        Column(f"Gram λ {weight:g}", {"method": "vgg-gram", "nnfm_weight": weight})
+        for weight in (3.0, 10.0, 30.0, 100.0, 300.0)
+    ),
+)
+
+WEAK_STYLES = Experiment(
+    "weak_styles",
+    "A style of few strokes: what brings Q up.",
+    (
+        Column("as it ships", {"method": "vgg-nnfm"}),
+        Column("content 0", {"method": "vgg-nnfm", "content_weight": 0.0}),
+        Column("palette 200", {"method": "vgg-nnfm", "palette_weight": 200.0}),
+        Column(
+            "content 0.03,\npalette 200",
+            {"method": "vgg-nnfm", "content_weight": 0.03, "palette_weight": 200.0},
+        ),
+        Column("NNFM × 3", {"method": "vgg-nnfm", "nnfm_weight": 1800.0}),
+        Column("camera 4", {"method": "vgg-nnfm", "camera_distance": (4.0, 4.0)}),
+    ),
+)
+
 if __name__ == "__main__":
-    sys.exit(command(EXPERIMENT)())
+    sys.exit(command(EXPERIMENT, GRAM_WEIGHTS, WEAK_STYLES)())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from PIL import Image
 
 from benchmarks.judge_network import DEFAULT_WEIGHTS, GoogLeNet
 from benchmarks.paper.cells import Cell, Column, Run, run_row
@@ -113,9 +114,18 @@ def perform(
         # after every row: what is done is there, whatever comes
         labels = [*(["style"] if first else []), *(column.label for column in experiment.columns)]
         sheet(labels, pictures, captions, out / f"{experiment.name}.jpg")
+        _keep(experiment, len(rows), cells, out / "cells")
         about = {"title": experiment.title, "device": run.device, "settings": _plain(run)}
         write_tables(rows, about, out, experiment.name)
     return rows
+
+
+def _keep(experiment: Experiment, row: int, cells: Sequence[Cell], folder: Path) -> None:
+    """The pictures themselves, for a sheet of another layout."""
+    folder.mkdir(exist_ok=True)
+    for number, cell in enumerate(cells, start=1):
+        if cell.picture is not None:
+            Image.fromarray(cell.picture).save(folder / f"{experiment.name}_{row}_{number}.jpg", quality=92)
 
 
 def command(*experiments: Experiment) -> App:
