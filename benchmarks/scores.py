@@ -1,6 +1,6 @@
 """The measure: how near a stylised object has come to its style, and what it has kept.
 
-Four gates must hold together, since each alone is passed by something that is no style
+Five gates must hold together, since each alone is passed by something that is no style
 transfer at all: a recolour keeps everything, noise has no seams, the style laid on by UV
 looks like the style. `README.md` here says what each number means.
 """
@@ -43,6 +43,7 @@ MOST_SEAM = 1.8
 
 GATES = {
     "quality": f"Q ≥ {LEAST_QUALITY}",
+    "half_quality": f"Q½ ≥ {LEAST_QUALITY}",
     "correlation": f"albcorr ≥ {LEAST_CORRELATION}",
     "difference": f"ΔE76 ≤ {MOST_DIFFERENCE:g}",
     "seam": f"seam ≤ {MOST_SEAM}",
@@ -74,6 +75,9 @@ class Scores:
 
     quality: float
     """Q: 0 is as far from the style as the original, 1 as near as one half of it is to the other."""
+    half_quality: float
+    """Q½: the same of pictures at half the size. A style is still there; noise that is made for the
+    network, and crops that are too small to show a stroke, are not."""
     correlation: float | None
     """albcorr: of unlit luma with the original's; None where the original is one flat colour."""
     difference: float
@@ -87,9 +91,10 @@ class Scores:
 
     @property
     def gates(self) -> dict[str, bool]:
-        """Whether each of the four gates holds."""
+        """Whether each of the five gates holds."""
         return {
             "quality": self.quality >= LEAST_QUALITY,
+            "half_quality": self.half_quality >= LEAST_QUALITY,
             "correlation": self.correlation is None or self.correlation >= LEAST_CORRELATION,
             "difference": self.difference <= MOST_DIFFERENCE,
             "seam": self.seam <= MOST_SEAM,
@@ -97,7 +102,7 @@ class Scores:
 
     @property
     def passed(self) -> bool:
-        """All four gates hold."""
+        """All five gates hold."""
         return all(self.gates.values())
 
 
@@ -129,34 +134,40 @@ def judge_all(
 ) -> dict[str, Scores]:
     """`judge` for several T_S of one object; what they share is computed once."""
     cameras = judge_cameras() if cameras is None else cameras
-    rows, floor = style_rows(style, network)
+    wanted = [style_rows(style, network, halvings) for halvings in (0, 1)]
     mesh = render.normalize(data.mesh)
-    hits = render.EmbreeVisibility(mesh.points, mesh.triangles).trace(cameras, _METHOD.resolution)
+    visibility = render.EmbreeVisibility(mesh.points, mesh.triangles, network.device)
+    hits = visibility.trace(cameras, _METHOD.resolution)
 
-    original_distance: float | None = None
+    original_distances: list[float] = []
     original_luma: Float32 | None = None
     scores = {}
     for name, style_texture in style_textures.items():
         size = (style_texture.shape[0], style_texture.shape[1])
         subject = render.Subject(render.one_sheet(mesh, data.bases[0], wrap), size, network.device)
         views = [view for view in subject.views(cameras, hits, _METHOD) if len(view.pixels)]
-        if original_distance is None or original_luma is None:
-            original_distance = sum(match_distance(_render_rows(views, None, network), rows)) / 2
+        if original_luma is None:
+            original_distances = [sum(found) / 2 for found in _distances(views, None, network, wanted)]
             original_luma = _unlit_luma(views, None)
         texture = torch.from_numpy(np.ascontiguousarray(style_texture, np.float32)).to(network.device)
         table = render.mip_table(texture)
-        to_style, to_render = match_distance(_render_rows(views, table, network), rows)
+        found = _distances(views, table, network, wanted)
+        qualities = [
+            quality(sum(both) / 2, original, floor)
+            for both, original, (_, floor) in zip(found, original_distances, wanted, strict=True)
+        ]
         texels = (subject.base_at(0, subject.style_size) + texture).clamp(0, 1).cpu().numpy()
         shown = combine(data.bases[0], style_texture, 1.0, wrap)
         scores[name] = Scores(
-            quality=quality((to_style + to_render) / 2, original_distance, floor),
+            quality=qualities[0],
+            half_quality=qualities[1],
             correlation=pearson(_unlit_luma(views, table), original_luma),
             difference=palette_difference(
                 texels[_seen(views, size) & _covered(mesh, wrap, size)], style.palette
             ),
             seam=seam_ratio(data.mesh, shown, wrap, texel=1.0 / max(size)),
-            render_to_style=to_style,
-            style_to_render=to_render,
+            render_to_style=found[0][0],
+            style_to_render=found[0][1],
         )
     return scores
 
@@ -179,9 +190,12 @@ def quality(distance: float, original_distance: float, floor: float) -> float:
     return (original_distance - distance) / (original_distance - floor)
 
 
-def style_rows(style: StyleSet, network: FeatureNetwork) -> tuple[Tensor, float]:
-    """The style's features (M, C), all images together, and N of their left against right halves."""
-    features = [_style_map(image.pixels, network) for image in style.images]
+def style_rows(style: StyleSet, network: FeatureNetwork, halvings: int = 0) -> tuple[Tensor, float]:
+    """The style's features (M, C), all images together, and N of their left against right halves.
+
+    halvings: how often the pictures are halved in size first.
+    """
+    features = [_style_map(image.pixels, network, halvings) for image in style.images]
     middle = features[0].shape[3] // 2
     left = torch.cat([_rows(found[..., :middle]) for found in features])
     right = torch.cat([_rows(found[..., middle:]) for found in features])
@@ -202,17 +216,36 @@ def match_distance(render_features: Tensor, style_features: Tensor) -> tuple[flo
     return float(1 - cosine.amax(1).mean()), float(1 - cosine.amax(0).mean())
 
 
-def _style_map(pixels: Float32, network: FeatureNetwork) -> Tensor:
+def _style_map(pixels: Float32, network: FeatureNetwork, halvings: int) -> Tensor:
     """(1, C, h, w) of an image (H, W, 3), cropped as the optimiser crops it."""
-    image = torch.from_numpy(cover_crop(pixels, _METHOD.resolution))
-    return network(image.permute(2, 0, 1)[None])
+    image = torch.from_numpy(cover_crop(pixels, _METHOD.resolution)).permute(2, 0, 1)[None]
+    return network(_halved(image, halvings))
 
 
-def _render_rows(views: Sequence[render.View], style_table: Tensor | None, network: FeatureNetwork) -> Tensor:
+def _halved(images: Tensor, times: int) -> Tensor:
+    return F.avg_pool2d(images, 2**times) if times else images
+
+
+def _distances(
+    views: Sequence[render.View],
+    style_table: Tensor | None,
+    network: FeatureNetwork,
+    wanted: Sequence[tuple[Tensor, float]],
+) -> list[tuple[float, float]]:
+    """nnP and nnR to the style's features, at each size that `style_rows` gave them for, the largest first."""
+    return [
+        match_distance(_render_rows(views, style_table, network, halvings), rows)
+        for halvings, (rows, _) in enumerate(wanted)
+    ]
+
+
+def _render_rows(
+    views: Sequence[render.View], style_table: Tensor | None, network: FeatureNetwork, halvings: int
+) -> Tensor:
     """Features (M, C) of lit renders on grey, at positions well inside the object."""
     found = []
     for images, mask in _images(views, style_table):
-        features = network(images)
+        features = network(_halved(images, halvings))
         share = F.adaptive_avg_pool2d(mask, (features.shape[2], features.shape[3]))
         eroded = -F.max_pool2d(-share, 3, 1, 1)
         found.append(_rows(features)[eroded.reshape(-1) > _INSIDE])

@@ -29,7 +29,13 @@ from usdstylize.render import EmbreeVisibility, Hits, look_at
 SAMPLES = Path(__file__).parents[1] / "sample_stages"
 REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")
 GOOD = Scores(
-    quality=0.9, correlation=0.8, difference=8.0, seam=1.2, render_to_style=0.4, style_to_render=0.4
+    quality=0.9,
+    half_quality=0.9,
+    correlation=0.8,
+    difference=8.0,
+    seam=1.2,
+    render_to_style=0.4,
+    style_to_render=0.4,
 )
 
 
@@ -150,7 +156,8 @@ def test_a_texture_that_is_flat_but_for_its_seam_fails() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"quality": 0.79}, {"correlation": 0.69}, {"difference": 12.1}, {"seam": 1.81}]
+    "bad",
+    [{"quality": 0.79}, {"half_quality": 0.79}, {"correlation": 0.69}, {"difference": 12.1}, {"seam": 1.81}],
 )
 def test_each_gate_alone_fails_a_result(bad: dict[str, float]) -> None:
     assert GOOD.passed

@@ -128,7 +128,10 @@ def _make(subject: PaperSubject, style: StyleSet, column: Column, run: Run) -> C
                 found = optimizer.optimize([subject.object], [subject.data])[0]
                 run.made[key] = found.images[0], found.coverage
             texture, coverage = run.made[key]
-    except (WeightsError, ObjectError) as error:
+    except WeightsError as error:  # short: where it was looked for is of no interest in a sheet
+        missing = str(error).partition(":")[0].rstrip(".") + "."
+        return Cell(column.label, time.perf_counter() - started, missing=missing)
+    except ObjectError as error:
         return Cell(column.label, time.perf_counter() - started, missing=str(error))
     seconds = time.perf_counter() - started
     return Cell(column.label, seconds, texture, picture(subject, texture, run), coverage=coverage)
@@ -147,7 +150,7 @@ def picture(subject: PaperSubject, texture: Float32, run: Run, *, camera: int = 
     size = (texture.shape[0], texture.shape[1])
     sheet = render.one_sheet(mesh, subject.data.bases[0], subject.object.wrap)
     scene = render.Subject(sheet, size, run.device)
-    visibility = render.EmbreeVisibility(mesh.points, mesh.triangles)
+    visibility = render.EmbreeVisibility(mesh.points, mesh.triangles, run.device)
     views = render.trace_views(scene, visibility, [judge_cameras()[camera]], method)
     table = render.mip_table(torch.from_numpy(np.ascontiguousarray(texture)).to(run.device))
     white = torch.ones(3, 2 * side, 2 * side, device=run.device)

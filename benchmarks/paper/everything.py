@@ -8,13 +8,13 @@ Several processes share one GPU, whose gaps the judge and the rest on the CPU wo
 """
 
 import multiprocessing
-import os
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from cyclopts import App
 
 from benchmarks.judge_network import DEFAULT_WEIGHTS
@@ -30,6 +30,7 @@ from benchmarks.paper import (
     texture_resolution,
 )
 from benchmarks.paper.experiment import Experiment, Settings, perform, prepare
+from usdstylize.render import available_cores
 
 __all__ = ["main"]
 
@@ -65,7 +66,7 @@ app = App(name="benchmarks.paper.everything", help="All experiments, until the t
 
 
 def _lane(parts: Sequence[Part], settings: Settings, inputs: Path, until: float) -> None:
-    os.environ.setdefault("OMP_NUM_THREADS", "4")
+    torch.set_num_threads(max(1, available_cores() // len(_LANES)))
     run, _, _ = prepare(settings)
     run = type(run)(**{**vars(run), "until": until})
     for experiment, subjects, files in parts:

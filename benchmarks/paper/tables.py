@@ -19,7 +19,8 @@ def caption(cell: Cell) -> str:
     mark = {name: "" if held else "×" for name, held in good.items()}
     correlation = "flat" if s.correlation is None else f"{s.correlation:.2f}"
     return (
-        f"Q {s.quality:.2f}{mark['quality']}  albcorr {correlation}{mark['correlation']}\n"
+        f"Q {s.quality:.2f}{mark['quality']} ½ {s.half_quality:.2f}{mark['half_quality']}  "
+        f"albcorr {correlation}{mark['correlation']}\n"
         f"ΔE {s.difference:.1f}{mark['difference']}  seam {s.seam:.2f}{mark['seam']}"
     )
 
