@@ -232,7 +232,7 @@ def _distances(
     network: FeatureNetwork,
     wanted: Sequence[tuple[Tensor, float]],
 ) -> list[tuple[float, float]]:
-    """nnP and nnR to the style's features, at each size that `style_rows` gave them for, the largest first."""
+    """nnP and nnR to the style's features, at each size of `style_rows`, the largest first."""
     return [
         match_distance(_render_rows(views, style_table, network, halvings), rows)
         for halvings, (rows, _) in enumerate(wanted)
