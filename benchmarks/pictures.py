@@ -21,8 +21,10 @@ from cyclopts import App
 from PIL import Image, ImageOps
 from pxr import Gf, Sdf, Usd, UsdGeom
 
+from benchmarks.results import textures_folder
 from tests.storm.storm_python import STORM_PYTHON
 from usdstylize import author, encoding
+from usdstylize.author.provenance import read_run
 
 RENDER_SCRIPT = Path(__file__).parents[1] / "tests" / "storm" / "render.py"
 DIRECTIONS = ((0.0, 0.15, -1.0), (1.0, 0.2, -0.4), (0.0, 0.3, 1.0), (-0.7, 0.9, -0.7))
@@ -51,7 +53,7 @@ def main(result: Path, out: Path, /, *, camera: str | None = None, height: int =
         return 2
     styles = sorted(author.existing_styles(result))
     with tempfile.TemporaryDirectory() as folder:
-        stage_path, cameras = _with_cameras(result, Path(folder), camera)
+        stage_path, cameras = with_cameras(result, Path(folder), camera)
         stage = Usd.Stage.Open(str(stage_path))
         prims = [str(p.GetPath()) for p in stage.Traverse() if p.GetVariantSets().HasVariantSet("style")]
         jobs = [
@@ -70,29 +72,33 @@ def main(result: Path, out: Path, /, *, camera: str | None = None, height: int =
         rows = []
         for style in ["original", *styles]:
             renders = [_picture(Path(folder) / f"{style}{i}.exr", height) for i in range(len(cameras))]
-            concept = [] if style == "original" else _style_images(result, style)
+            concept = [] if style == "original" else style_images(result, style)
             rows.append([*renders, *(ImageOps.fit(image, (height, height)) for image in concept)])
     _sheet(rows).save(out, quality=86)
     return 0
 
 
-def _with_cameras(result: Path, folder: Path, camera: str | None) -> tuple[Path, list[str]]:
+def with_cameras(result: Path, folder: Path, camera: str | None) -> tuple[Path, list[str]]:
     """A stage over the result that has the cameras, and their paths."""
     if camera:
         return result, [camera]
     layer = Sdf.Layer.CreateNew(str(folder / "cameras.usda"))
     layer.subLayerPaths.append(str(result.resolve()))
     stage = Usd.Stage.Open(layer)
-    UsdGeom.SetStageUpAxis(stage, UsdGeom.GetStageUpAxis(Usd.Stage.Open(str(result))))
+    axis = UsdGeom.GetStageUpAxis(Usd.Stage.Open(str(result)))
+    UsdGeom.SetStageUpAxis(stage, axis)
+    # Directions are told as if +Y were up.
+    turn = Gf.Rotation(Gf.Vec3d(1, 0, 0), 90.0 if axis == UsdGeom.Tokens.z else 0.0)
     purposes = [UsdGeom.Tokens.default_, UsdGeom.Tokens.render]
     box = UsdGeom.BBoxCache(Usd.TimeCode.EarliestTime(), purposes).ComputeWorldBound(stage.GetPseudoRoot())
     bounds = box.ComputeAlignedRange()
     center, radius = bounds.GetMidpoint(), bounds.GetSize().GetLength() / 2
     paths = []
     for index, direction in enumerate(DIRECTIONS):
-        eye = center + Gf.Vec3d(*direction).GetNormalized() * radius * 1.9
+        eye = center + turn.TransformDir(Gf.Vec3d(*direction).GetNormalized()) * radius * 1.9
         prim = UsdGeom.Camera.Define(stage, f"/Camera{index}")
-        prim.AddTransformOp().Set(Gf.Matrix4d().SetLookAt(eye, center, Gf.Vec3d(0, 1, 0)).GetInverse())
+        view = Gf.Matrix4d().SetLookAt(eye, center, turn.TransformDir(Gf.Vec3d(0, 1, 0)))
+        prim.AddTransformOp().Set(view.GetInverse())
         prim.CreateHorizontalApertureAttr(36.0)
         prim.CreateVerticalApertureAttr(36.0)
         prim.CreateFocalLengthAttr(43.5)
@@ -119,11 +125,10 @@ def _picture(path: Path, height: int) -> Image.Image:
     return image.resize((round(image.width * height / image.height), height), Image.Resampling.BOX)
 
 
-def _style_images(result: Path, style: str) -> list[Image.Image]:
+def style_images(result: Path, style: str) -> list[Image.Image]:
     """The images that the run named in run.json."""
-    stem = result.name.split(".")[0]
-    folder = result.parent / f"{stem}.style" / style
-    run = json.loads((folder / "run.json").read_text())
+    folder = textures_folder(result, style)
+    run = read_run(folder)
     return [Image.open(folder / name).convert("RGB") for name in run["plan"]["style_images"]]
 
 

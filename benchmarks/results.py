@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize import stage, styles
+from usdstylize.author.instancing import heroes_of
 from usdstylize.author.provenance import read_layer, read_provenance, read_run
+from usdstylize.author.rereading import Reading, facts_of, reading_of
+from usdstylize.author.select import find_style_layer
 from usdstylize.errors import OutputError
 from usdstylize.objects import ObjectData, StageObject, StyleSet
 
-__all__ = ["StylizedObject", "read_result", "read_style"]
+__all__ = ["StylizedObject", "read_result", "read_style", "textures_folder"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,7 @@ def read_style(root_layer: Path, folder: Path) -> StyleSet:
     Raises OutputError where the result holds no such style, StyleSetError.
     """
     name = styles.load(folder, primary=None, palette="#000000", clusters=1, seed=0).name
-    report = _textures_folder(root_layer, name)
+    report = textures_folder(root_layer, name)
     run = read_run(report).get("plan")
     if run is None:
         raise OutputError(
@@ -53,25 +56,33 @@ def read_result(root_layer: Path, style: StyleSet, mask: str = "/") -> Iterator[
 
     Raises OutputError where ``root_layer`` is no result of usdstylize.
     """
-    layer = read_layer(root_layer)
-    provenance = read_provenance(layer, root_layer.parent.absolute()) if layer else None
-    if provenance is None or style.name not in provenance.styles:
+    style_layer = find_style_layer(root_layer)
+    layer = read_layer(style_layer)
+    provenance = read_provenance(layer, style_layer.parent) if layer else None
+    if layer is None or provenance is None or style.name not in provenance.styles:
         raise OutputError(
             f"{root_layer} is not a result of usdstylize in the style {style.name}; give the .stylized.usda "
             "that a run has written."
         )
-    folder = _textures_folder(root_layer, style.name)
-    written = read_run(folder).get("written", {})
-    contents = stage.discover(
-        provenance.source, mask=() if mask == "/" else (mask,), purposes=("default", "render", "proxy")
-    )
-    for found in contents.objects:
-        if found.name in written:
-            texture = stage.read_image(str(folder / found.name / "TS.exr"))
-            texture *= np.float32(written[found.name]["strength"])
+    folder = textures_folder(root_layer, style.name)
+    readings: dict[Reading, dict[str, float]] = {}
+    for name in provenance.styles[style.name].objects:
+        facts = facts_of(folder, name)
+        readings.setdefault(reading_of(facts, folder), {})[name] = facts["strength"]
+    for reading, strengths in readings.items():
+        contents = reading.discover(provenance.source, () if mask == "/" else (mask,), heroes_of(layer))
+        for found in contents.objects:
+            if found.name not in strengths:
+                continue
+            if found.tiles:
+                raise OutputError(
+                    f"{found.path} has a UDIM set, which cannot be judged; leave it out by --mask."
+                )
+            texture = stage.read_image(str(folder / (found.look or found.name) / "TS.exr"))
+            texture *= np.float32(strengths[found.name])
             yield StylizedObject(found, stage.load(contents, found), texture)
 
 
-def _textures_folder(root_layer: Path, style_name: str) -> Path:
-    """Design §4: ``<stage>.style/<style>/`` beside ``<stage>.stylized.usda``."""
-    return root_layer.with_name(f"{root_layer.stem.removesuffix('.stylized')}.style") / style_name
+def textures_folder(root_layer: Path, style_name: str) -> Path:
+    """Where the textures of a style and its run.json lie. Raises OutputError where it is no result."""
+    return find_style_layer(root_layer).with_suffix("") / style_name

@@ -9,10 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from pxr import Gf, Usd, UsdGeom
+from test_stage_skinning import BODY, figure
 from torch import Tensor
 
 import usdstylize
-from benchmarks import authoring, draft, engines, judge, nnfm, textures, visibility
+from benchmarks import authoring, draft, engines, judge, nnfm, pictures, textures, visibility
 from benchmarks.baselines import baselines
 from benchmarks.judge_network import DEFAULT_WEIGHTS, GoogLeNet
 from benchmarks.measures import lab, palette_difference, pearson, seam_ratio
@@ -21,7 +23,7 @@ from benchmarks.scores import Scores, judge_cameras, match_distance, quality, st
 from usdstylize import styles
 from usdstylize.author.bake import combine
 from usdstylize.base_colors import Wrap
-from usdstylize.errors import WeightsError
+from usdstylize.errors import OutputError, WeightsError
 from usdstylize.losses import objective
 from usdstylize.objects import Mesh, ObjectData, StyleImage, StyleSet
 from usdstylize.render import EmbreeVisibility, Hits, look_at
@@ -260,11 +262,49 @@ def test_a_result_is_read_as_its_bake_shows_it(tiny_stage: Path, style_folder: P
             np.testing.assert_allclose(shown, np.asarray(image) / 255, atol=0.51 / 255)
 
 
+def test_a_result_is_read_as_its_run_read_the_source(tmp_path: Path, style_folder: Path) -> None:
+    """Posed at the frame and refined, from a stage whose name has a dot."""
+    stage = Usd.Stage.Open(str(figure(tmp_path)))
+    UsdGeom.Mesh.Get(stage, BODY).CreateSubdivisionSchemeAttr("catmullClark")
+    source = tmp_path / "shot" / "tiny.v002.usda"
+    stage.GetRootLayer().Export(str(source))
+    options = usdstylize.Options(
+        preset="draft", iterations=1, texture_resolution=16, frame=10.0, refine=1, mask=(BODY,)
+    )
+    result = usdstylize.stylize(source, style_folder, options)
+    assert result.root_layer is not None
+    style = read_style(result.root_layer, style_folder)
+    (item,) = read_result(result.root_layer, style)
+    assert len(item.data.mesh.triangles) == 8, "a quad refined once"
+    # The joint has risen by 9.
+    assert item.data.mesh.points[:, 1].min() >= 9
+    assert len(pictures.style_images(result.root_layer, style.name)) == 2
+    with pytest.raises(OutputError, match="holds no style other"):
+        read_style(result.root_layer, style_folder.rename(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("axis", ["Y", "Z"])
+def test_cameras_stand_around_a_result_whichever_axis_is_up(tmp_path: Path, axis: str) -> None:
+    stage = Usd.Stage.CreateNew(str(tmp_path / "ball.usda"))
+    UsdGeom.SetStageUpAxis(stage, axis)
+    UsdGeom.Sphere.Define(stage, "/Ball")
+    stage.Save()
+    path, cameras = pictures.with_cameras(tmp_path / "ball.usda", tmp_path, None)
+    opened = Usd.Stage.Open(str(path))
+    for camera, (across, up, deep) in zip(cameras, pictures.DIRECTIONS, strict=True):
+        world = UsdGeom.XformCache().GetLocalToWorldTransform(opened.GetPrimAtPath(camera))
+        eye = np.array(world.ExtractTranslation())
+        wanted = np.array([across, up, deep] if axis == "Y" else [across, -deep, up])
+        np.testing.assert_allclose(eye / np.linalg.norm(eye), wanted / np.linalg.norm(wanted), atol=1e-6)
+        # The camera's own up leans towards the stage's.
+        assert world.TransformDir(Gf.Vec3d(0, 1, 0))["XYZ".index(axis)] > 0.3
+
+
 def test_judging_something_else_is_refused_in_a_sentence(
     tiny_stage: Path, style_folder: Path, capsys: pytest.CaptureFixture[str], network: GoogLeNet
 ) -> None:
     assert judge.main(tiny_stage, style_set=style_folder) == 2
-    assert "holds no style ink_stripes" in capsys.readouterr().err
+    assert "tiny.usda is not a result of usdstylize" in capsys.readouterr().err
 
 
 # The rivals

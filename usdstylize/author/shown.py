@@ -1,6 +1,5 @@
 """Is what viewers compute what was optimised? Live network and bake against clamp(T + strength · T_S)."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from usdstylize.author.bake import bake_wrap, combine
 from usdstylize.author.checks import Check, as_written
 from usdstylize.author.live_check import live_color
 from usdstylize.author.material import VARIANT_SET
-from usdstylize.author.provenance import Provenance, read_run
+from usdstylize.author.provenance import Provenance
+from usdstylize.author.rereading import Reading, facts_of, reading_of
 from usdstylize.author.shared_checks import left_behind
 from usdstylize.encoding import srgb_to_linear
-from usdstylize.errors import MaterialError, OutputError
+from usdstylize.errors import MaterialError
 from usdstylize.objects import StageContents, StageObject
 
 __all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "check_shown"]
@@ -25,7 +25,6 @@ LIVE_TOLERANCE = 0.002
 """Largest difference of the live network from clamp(T + strength · T_S), linear."""
 BAKE_TOLERANCE = 0.008
 """The same for the bake, which is rounded to 8 bits."""
-_ALL_PURPOSES = ("default", "render", "proxy")
 
 
 def check_shown(
@@ -39,30 +38,18 @@ def check_shown(
     checks: list[Check] = []
     owners = tuple(owner for owner, _ in materials if stage.GetPrimAtPath(owner))
     textures = style_path.parent / style_path.name.removesuffix(".usda")
-    read: dict[tuple[float | None, int, Path | None], StageContents] = {}
+    read: dict[Reading, StageContents] = {}
     for owner, spec in materials:
         for style, record in provenance.styles.items():
             if spec.name not in record.objects:
                 continue
             subject = f"{owner} ({style})"
             with as_written(checks, "live", subject), np.errstate(all="ignore"):
-                facts = _facts(textures / style, spec.name)
-                frame, refine, ocio = (
-                    facts.get("frame"),
-                    facts.get("refine", 0),
-                    _ocio(facts, textures / style),
-                )
-                if (frame, refine, ocio) not in read:
-                    read[frame, refine, ocio] = reading.discover(
-                        provenance.source,
-                        mask=owners,
-                        purposes=_ALL_PURPOSES,
-                        frame=frame,
-                        refine=refine,
-                        earlier_heroes=heroes,
-                        ocio=ocio,
-                    )
-                contents = read[frame, refine, ocio]
+                facts = facts_of(textures / style, spec.name)
+                asked = reading_of(facts, textures / style)
+                if asked not in read:
+                    read[asked] = asked.discover(provenance.source, owners, heroes)
+                contents = read[asked]
                 obj = _source_object(contents, owner)
                 for place in left_behind(stage, contents, obj):
                     detail = f"It does not share the style of {owner} in {style}; run again with --force."
@@ -70,22 +57,6 @@ def check_shown(
                 strength, folder = float(facts["strength"]), textures / style / spec.name
                 checks += _compare(stage, contents, obj, spec.path, style, strength, folder, subject)
     return checks
-
-
-def _facts(textures: Path, name: str) -> dict[str, Any]:
-    """What run.json says of an object. Raises OutputError where it says nothing."""
-    written = read_run(textures).get("written", {})
-    if name not in written:
-        raise OutputError(
-            f"{textures / 'run.json'} is missing or says nothing of {name}; run again with --force."
-        )
-    return dict(written[name])
-
-
-def _ocio(facts: dict[str, Any], folder: Path) -> Path | None:
-    """The configuration that the object was read with. folder: run.json's, which tells it from there."""
-    told = facts.get("ocio") or (facts["base"].get("color_space") or {}).get("ocio")
-    return Path(os.path.normpath(folder / told)) if told else None
 
 
 def _source_object(contents: StageContents, path: str) -> StageObject:

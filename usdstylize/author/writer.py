@@ -341,6 +341,7 @@ def _describe(
         "files": textures.written if textures else [],
         "strength": strength,
         "frame": contents.frame,
+        "posed": contents.posed,
         "refine": contents.refine,
         "coverage": texture.coverage,
         "iterations": texture.iterations,
