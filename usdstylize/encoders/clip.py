@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from usdstylize.encoders.frozen import Frozen, FrozenConvolution, Tape, Trunk, fold, scale_and_shift
 from usdstylize.encoders.maps import (
     affine_rectify_,
-    gate_,
     mean_pool,
     mean_pool_gradient,
     put_rows_,
@@ -119,8 +118,8 @@ class ClipResNet50(Trunk):
         first, second, third = cast(list[FrozenConvolution], self.stem)
         assert gradient is not None
         gradient = mean_pool_gradient(gradient, cast(Tensor, tape.pop()))
-        gradient = gate_(third.gradient(gradient), cast(Tensor, tape.pop()))
-        gradient = gate_(second.gradient(gradient), cast(Tensor, tape.pop()))
+        gradient = third.gradient(gradient, cast(Tensor, tape.pop()))
+        gradient = second.gradient(gradient, cast(Tensor, tape.pop()))
         return first.gradient(gradient)
 
 
@@ -201,22 +200,25 @@ class _Bottleneck(nn.Module):
         else:
             assert gradient is not None
             activated = cast(Tensor, tape.pop())
-            middle = self.conv3.gradient(gradient)
-            middle = mean_pool_gradient(middle, activated) if self._pools else gate_(middle, activated)
+            if self._pools:
+                middle = mean_pool_gradient(self.conv3.gradient(gradient), activated)
+            else:
+                middle = self.conv3.gradient(gradient, activated)
         if added is not None and self._bn_relu:
             put_rows_(middle, rows, added * self.affine.scale.to(added.dtype), activated)
         elif added is not None:
             put_rows_(middle, rows, added)
-        inner = gate_(self.conv2.gradient(middle), cast(Tensor, tape.pop()))
-        result = self.conv1.gradient(inner)
+        inner = self.conv2.gradient(middle, cast(Tensor, tape.pop()))
         x = cast(Tensor, tape.pop())
         if self.conv3 is None:
-            return gate_(result, x)
+            return self.conv1.gradient(inner, x)
         assert gradient is not None
         if self.downsample is None:
-            return gate_(result, x, gradient)
+            return self.conv1.gradient(inner, x, gradient)
         shortcut = self.downsample.gradient(gradient)
-        return mean_pool_gradient(shortcut, x, result) if self._pools else gate_(result, x, shortcut)
+        if self._pools:
+            return mean_pool_gradient(shortcut, x, self.conv1.gradient(inner))
+        return self.conv1.gradient(inner, x, shortcut)
 
 
 class _Affine(Frozen):

@@ -6,13 +6,14 @@ image needs, and walk over every map several times more.
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from usdstylize.encoders.maps import center, center_gradient, rectify_
+from usdstylize.encoders.maps import center, center_gradient, gate_, rectify_
 
 __all__ = ["Frozen", "FrozenConvolution", "Tape", "Trunk", "fold", "scale_and_shift"]
 
@@ -64,28 +65,51 @@ class FrozenConvolution(Frozen):
 
     def forward(self, x: Tensor) -> Tensor:
         """Without the bias."""
-        return _convolve(x, self.weight, self._padding)
+        return self._convolve(x, self.weight)
 
     def rectified(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """``relu(convolution + bias + shortcut)``."""
+        if fused := _fused(x, self.weight):
+            result: Tensor = fused.convolve(x, self.weight, shift=self.bias, plus=shortcut, rectify=True)
+            return result
         if x.is_cuda:
             return rectify_(self(x), self.bias, shortcut)
         y = F.conv2d(x, self.weight, self.bias.to(x.dtype), padding=self._padding)
         return (y if shortcut is None else y.add_(shortcut)).relu_()
 
-    def gradient(self, gradient: Tensor) -> Tensor:
-        """That of the input, from that of `forward`'s result."""
-        return _convolve(gradient, self.flipped, self._padding)
+    def gradient(self, gradient: Tensor, gate: Tensor | None = None, plus: Tensor | None = None) -> Tensor:
+        """That of the input from that of `forward`'s result, plus ``plus``, where ``gate`` is above 0.
+
+        gate: the input itself, where it comes from a ReLU whose input's gradient is wanted.
+        """
+        if fused := _fused(gradient, self.flipped):
+            result: Tensor = fused.convolve(gradient, self.flipped, plus=plus, gate=gate)
+            return result
+        found = self._convolve(gradient, self.flipped)
+        return found if gate is None else gate_(found, gate, plus)
+
+    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
+        if fused := _fused(x, weight):
+            result: Tensor = fused.convolve(x, weight)
+            return result
+        if not x.is_cuda:
+            return F.conv2d(x, weight, padding=self._padding)
+        # Asked for by name, whatever the process has set: a choice by timing would change bits
+        # from run to run.
+        return torch.ops.aten.cudnn_convolution(  # type: ignore[no-any-return]
+            x, weight, [self._padding] * 2, [1, 1], [1, 1], 1, False, True, torch.backends.cudnn.allow_tf32
+        )
 
 
-def _convolve(x: Tensor, weight: Tensor, padding: int) -> Tensor:
+def _fused(x: Tensor, weight: Tensor) -> ModuleType | None:
+    """The module whose kernel convolves this map and does the rest in the same pass, where there is one."""
     if not x.is_cuda:
-        return F.conv2d(x, weight, padding=padding)
-    # Asked for by name, whatever the process has set: a choice by timing would change bits
-    # from run to run.
-    return torch.ops.aten.cudnn_convolution(  # type: ignore[no-any-return]
-        x, weight, [padding] * 2, [1, 1], [1, 1], 1, False, True, torch.backends.cudnn.allow_tf32
-    )
+        return None
+    try:
+        from usdstylize.encoders import convolution
+    except ImportError:  # no Triton, or an old one
+        return None
+    return convolution if convolution.suits(x, weight) else None
 
 
 def fold(weight: Tensor, norm: Sequence[Tensor], *, epsilon: float = 1e-5) -> tuple[Tensor, Tensor]:

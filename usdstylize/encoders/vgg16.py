@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from usdstylize.encoders.frozen import FrozenConvolution, Tape, Trunk
-from usdstylize.encoders.maps import gate_, max_pool, max_pool_gradient, put_rows_, take_rows
+from usdstylize.encoders.maps import max_pool, max_pool_gradient, put_rows_, take_rows
 
 __all__ = ["Vgg16", "random_weights"]
 
@@ -90,22 +90,20 @@ class Vgg16(Trunk):
         self, gradients: Sequence[Tensor | None], rows: Sequence[Tensor] | None, tape: Tape
     ) -> Tensor:
         first, second, last = self._convolutions()
-        gradient: Tensor | None = None
+        activated = cast(Tensor, tape.pop())
+        gradient = torch.zeros_like(activated)
         for index in reversed(range(len(last))):
-            activated = cast(Tensor, tape.pop())
-            if gradient is None:
-                gradient = torch.zeros_like(activated)
-            else:
-                gate_(gradient, activated)
             if (added := gradients[index]) is not None:
                 put_rows_(gradient, None if rows is None else rows[index], added, activated)
-            gradient = last[index].gradient(gradient)
-        assert gradient is not None
+            if index:
+                activated = cast(Tensor, tape.pop())
+                gradient = last[index].gradient(gradient, activated)
+        gradient = last[0].gradient(gradient)
         for stage in (second, first):
             where = tape.pop()
             gradient = max_pool_gradient(gradient, cast(Tensor, tape.pop()), where)
-            gradient = stage[1].gradient(gradient)
-            gradient = stage[0].gradient(gate_(gradient, cast(Tensor, tape.pop())))
+            gradient = stage[1].gradient(gradient, cast(Tensor, tape.pop()))
+            gradient = stage[0].gradient(gradient)
         return gradient
 
     def _convolutions(self) -> list[list[FrozenConvolution]]:
