@@ -278,7 +278,7 @@ def check(name: str, plain: nn.Module, network: Trunk, case: Case) -> bool:
     # Sums in another order turn a few ReLUs over, and that is all there is to see in a gradient.
     other = case.run(plain.to(memory_format=torch.channels_last))
     line("plain, channels_last", other, None)
-    line("ours float32", case.run(network.float()), max(1e-5, 3 * relative(other[1], gradient)))
+    line("ours float32", case.run(network.float()), max(5e-3, 3 * relative(other[1], gradient)))
     half = case.run(plain.to(torch.bfloat16, memory_format=torch.channels_last))
     line("plain bfloat16", half, None)
     network.to(torch.bfloat16, memory_format=torch.channels_last)
