@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
 
+from benchmarks.paints import define_paint
 from usdstylize import author, stage
 from usdstylize.author import bake, textures
 from usdstylize.objects import Losses, StyleTexture
@@ -201,7 +202,7 @@ def build_stage(folder: Path, objects: int, resolution: int) -> Path:
     UsdGeom.SetStageUpAxis(opened, UsdGeom.Tokens.y)
     UsdGeom.SetStageMetersPerUnit(opened, 1.0)
     opened.SetDefaultPrim(UsdGeom.Xform.Define(opened, "/World").GetPrim())
-    paints = [_material(opened, f"/World/Looks/Paint{n}", f"./paint_{n}.png") for n in range(_MATERIALS)]
+    paints = [define_paint(opened, f"/World/Looks/Paint{n}", f"./paint_{n}.png") for n in range(_MATERIALS)]
     for number, parts in enumerate(meshes):
         UsdGeom.Xform.Define(opened, f"/World/Set{number // 10}")
         mesh = _dome(opened, f"/World/Set{number // 10}/Prop{number}", number)
@@ -237,28 +238,6 @@ def _dome(opened: Usd.Stage, path: str, number: int, cells: int = 16) -> UsdGeom
     )
     st.Set(Vt.Vec2fArray.FromNumpy(np.stack([u, v], -1).reshape(-1, 2).astype(np.float32)))
     return mesh
-
-
-def _material(opened: Usd.Stage, path: str, file: str) -> UsdShade.Material:
-    types = Sdf.ValueTypeNames
-    material = UsdShade.Material.Define(opened, path)
-    surface = UsdShade.Shader.Define(opened, f"{path}/Surface")
-    surface.CreateIdAttr("UsdPreviewSurface")
-    surface.CreateInput("roughness", types.Float).Set(0.6)
-    reader = UsdShade.Shader.Define(opened, f"{path}/Reader")
-    reader.CreateIdAttr("UsdPrimvarReader_float2")
-    reader.CreateInput("varname", types.String).Set("st")
-    image = UsdShade.Shader.Define(opened, f"{path}/Texture")
-    image.CreateIdAttr("UsdUVTexture")
-    image.CreateInput("file", types.Asset).Set(file)
-    image.CreateInput("sourceColorSpace", types.Token).Set("sRGB")
-    image.CreateInput("wrapS", types.Token).Set("repeat")
-    image.CreateInput("wrapT", types.Token).Set("repeat")
-    image.CreateInput("st", types.Float2).ConnectToSource(reader.CreateOutput("result", types.Float2))
-    diffuse = surface.CreateInput("diffuseColor", types.Color3f)
-    diffuse.ConnectToSource(image.CreateOutput("rgb", types.Float3))
-    material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", types.Token))
-    return material
 
 
 if __name__ == "__main__":

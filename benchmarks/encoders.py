@@ -67,12 +67,14 @@ def main(
     iterations
         Fewer or more than the preset's.
     """
+    names = [*(["vgg16"] if vgg16 else []), *(path.parent.name for path in candidates)]
+    if len(set(names)) < len(names):
+        sys.exit("Candidates go by their folders' names, of which two are alike; rename one of the folders.")
     out.mkdir(parents=True, exist_ok=True)
     network = GoogLeNet(judge_weights, device)
     sets = [styles.load(path, primary=None, palette=None, clusters=8, seed=seed) for path in style]
     subjects = [_read(text) for text in subject]
     encoders: list[Path | None] = [*([None] if vgg16 else []), *candidates]
-    names = ["vgg16" if path is None else path.parent.name for path in encoders]
     rows = []
     sheets: dict[str, list[list[np.ndarray]]] = {obj.name: [[] for _ in encoders] for obj, _ in subjects}
     for style_set in sets:
@@ -101,6 +103,8 @@ def main(
 def _read(text: str) -> tuple[StageObject, ObjectData]:
     path, _, prim = text.rpartition(":")
     contents = stage.discover(Path(path), mask=[prim])
+    if not contents.objects:
+        sys.exit(f"{prim} of {path} cannot be stylised; name a prim that `usdstylize inspect` lists.")
     return contents.objects[0], stage.load(contents, contents.objects[0])
 
 

@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.memory import peak_bytes
+from benchmarks.paints import define_paint
 
 __all__ = ["main", "make_stage"]
 
@@ -63,7 +64,7 @@ def _make_asset(path: Path, texture: str) -> None:
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)
     stage.SetDefaultPrim(UsdGeom.Xform.Define(stage, "/Asset").GetPrim())
-    material = _define_material(stage, texture)
+    material = define_paint(stage, "/Asset/Looks/Paint", texture)
     v, u = np.meshgrid(np.linspace(0, 1, RINGS + 1), np.linspace(0, 1, 2 * RINGS + 1), indexing="ij")
     along, around = np.pi * v.ravel(), 2 * np.pi * u.ravel()
     points = np.stack([np.sin(along) * np.cos(around), -np.cos(along), np.sin(along) * np.sin(around)], -1)
@@ -79,26 +80,6 @@ def _make_asset(path: Path, texture: str) -> None:
     st.Set(Vt.Vec2fArray.FromNumpy(np.stack([u.ravel(), v.ravel()], -1).astype(np.float32)))
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
     stage.Save()
-
-
-def _define_material(stage: Usd.Stage, texture: str) -> UsdShade.Material:
-    material = UsdShade.Material.Define(stage, "/Asset/Looks/Paint")
-    surface, image, reader = (
-        UsdShade.Shader.Define(stage, f"/Asset/Looks/Paint/{name}") for name in ("Surface", "Image", "Reader")
-    )
-    surface.CreateIdAttr("UsdPreviewSurface")
-    image.CreateIdAttr("UsdUVTexture")
-    reader.CreateIdAttr("UsdPrimvarReader_float2")
-    reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("st")
-    image.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(texture)
-    image.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(
-        reader.CreateOutput("result", Sdf.ValueTypeNames.Float2)
-    )
-    surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(
-        image.CreateOutput("rgb", Sdf.ValueTypeNames.Float3)
-    )
-    material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
-    return material
 
 
 def measure(what: str, stage: Path) -> dict[str, float]:

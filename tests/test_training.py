@@ -13,7 +13,7 @@ from test_encoders import VGG_WEIGHTS, needs_vgg
 
 import usdstylize.encoders
 from training.bank import Bank
-from training.command import SIZES, architecture_of, save_student
+from training.command import SIZES, architecture_of, main, save_student
 from training.distill import Recipe, distill, map_cosines
 from training.images import ManifestError, load_image, read_manifest
 from usdstylize.encoders import ClipResNet50, DraftEncoder, load_encoder
@@ -65,6 +65,20 @@ def test_an_image_that_is_not_the_listed_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps([entry | {"sha256": "0" * 64}]))
     with pytest.raises(ManifestError, match=r"README\.md is not the image"):
         read_manifest(tmp_path / "manifest.json")
+
+
+@pytest.mark.parametrize("contents", [None, b"no weights"])
+def test_what_is_no_student_cannot_be_gone_on_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], contents: bytes | None
+) -> None:
+    file = tmp_path / "earlier.safetensors"
+    if contents is not None:
+        file.write_bytes(contents)
+    assert main(out=tmp_path / "out", start_from=file) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"training: {file} holds no draft encoder")
+    assert told.endswith("give --start-from what a training wrote.\n")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_bank_gives_pictures_in_range_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from cyclopts import App
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from training.card import model_card
 from training.distill import Recipe, distill, map_cosines
 from training.images import ManifestError, Source, load_image, read_manifest
 from usdstylize.encoders import Architecture, DraftEncoder, load_encoder, precision
-from usdstylize.errors import UsdStylizeError
+from usdstylize.errors import UsdStylizeError, WeightsError
 
 __all__ = ["SIZES", "app", "architecture_of", "save_student"]
 
@@ -68,13 +69,6 @@ def main(
     """
     started = time.perf_counter()
     recipe = Recipe(steps=steps, learning_rate=learning_rate, seed=seed)
-    log: dict[str, object] = {
-        "teacher": teacher,
-        "size": size,
-        "started_from": hashlib.sha256(start_from.read_bytes()).hexdigest() if start_from else None,
-        "recipe": asdict(recipe),
-        "torch": torch.__version__,
-    }
     progress: list[dict[str, object]] = []
 
     def told(step: int, loss: float, cosines: list[float]) -> None:
@@ -85,13 +79,15 @@ def main(
 
     try:
         sources = read_manifest()
+        student = _read_student(start_from) if start_from else None
+        started_from = _sha256(start_from) if start_from else None
         network = load_encoder(teacher, device=device, dtype=precision(device), folder=weights)
         bank = Bank([load_image(s.path) for s in sources if not s.held_out], device, seed)
         architecture = architecture_of(network, SIZES[size], device)
-        student = DraftEncoder.from_file(start_from) if start_from else DraftEncoder(architecture)
-        if student.architecture != architecture:
-            print(f"training: {start_from} is not of the size {size}; name its own.", file=sys.stderr)
-            return 2
+        if student is None:
+            student = DraftEncoder(architecture)
+        elif student.architecture != architecture:
+            raise WeightsError(f"{start_from} is not of the size {size}; name its own.")
         out.mkdir(parents=True, exist_ok=True)
         path = out / "draft_encoder.safetensors"
         student = distill(
@@ -109,21 +105,41 @@ def main(
     save_student(student, path)
     written = DraftEncoder.from_file(path).to(device).eval()
     exact = load_encoder(teacher, device=device, dtype=torch.float32, folder=weights)
-    cosines = map_cosines(exact, written, {s.name: _whole(s, device) for s in sources if s.held_out})
-    log |= {
+    log = {
+        "teacher": teacher,
+        "size": size,
+        "started_from": started_from,
+        "recipe": asdict(recipe),
+        "torch": torch.__version__,
         "parameters": sum(value.numel() for value in student.state_dict().values()),
         "bytes": path.stat().st_size,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": _sha256(path),
         "seconds": round(time.perf_counter() - started, 1),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
         "pictures": bank.count,
-        "held_out_cosines": cosines,
+        "held_out_cosines": map_cosines(
+            exact, written, {source.name: _whole(source, device) for source in sources if source.held_out}
+        ),
         "progress": progress,
     }
     (out / "training_log.json").write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
     (out / "draft_encoder.md").write_text(model_card(log, sources), encoding="utf-8")
     print(path)
     return 0
+
+
+def _read_student(path: Path) -> DraftEncoder:
+    """Raises WeightsError where the file holds none."""
+    try:
+        return DraftEncoder.from_file(path)
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as problem:
+        raise WeightsError(
+            f"{path} holds no draft encoder ({problem}); give --start-from what a training wrote."
+        ) from problem
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def save_student(student: DraftEncoder, path: Path) -> None:
