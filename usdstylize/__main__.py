@@ -1,6 +1,7 @@
 """``python -m usdstylize`` and the ``usdstylize`` command."""
 
 import io
+import os
 import signal
 import sys
 
@@ -14,6 +15,10 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     # A farm ends a task with SIGTERM: it keeps what is done, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_RANK" in os.environ:  # torchrun started it
+        from usdstylize.optimize import torchrun
+
+        sys.exit(torchrun.run(run))
     sys.exit(run())
 
 

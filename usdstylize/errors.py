@@ -9,12 +9,14 @@ Every message is one sentence that names the prim or file, says what is wrong an
     │   ├── StyleSetError      the style folder is missing, empty, or holds an unreadable image
     │   ├── PaletteError       a palette does not parse
     │   ├── WeightsError       network weights are missing, corrupt, or not the ones expected
-    │   └── OutputError        the result exists already, or cannot be written
+    │   ├── OutputError        the result exists already, or cannot be written
+    │   └── TeamError          a process that works on every object is lost
     └── ObjectError            one object cannot be stylised; it costs only itself (exit 1)
         ├── MeshError          no UVs, NaN points, indices out of range, zero area
         ├── MaterialError      no base colour can be traced
         ├── TextureError       a texture does not resolve or does not decode
-        └── SettingsError      StylizeAPI asks for what cannot be done
+        ├── SettingsError      StylizeAPI asks for what cannot be done
+        └── WorkerError        the process that had this object is lost
 """
 
 __all__ = [
@@ -28,9 +30,11 @@ __all__ = [
     "SettingsError",
     "StageError",
     "StyleSetError",
+    "TeamError",
     "TextureError",
     "UsdStylizeError",
     "WeightsError",
+    "WorkerError",
     "one_line",
 ]
 
@@ -77,6 +81,10 @@ class OutputError(InputError):
     """The result exists already, or cannot be written."""
 
 
+class TeamError(InputError):
+    """One of the processes that work on every object together is lost."""
+
+
 class ObjectError(UsdStylizeError):
     """One object cannot be stylised; the others are not affected."""
 
@@ -95,3 +103,7 @@ class TextureError(ObjectError):
 
 class SettingsError(ObjectError):
     """What the stage asks for an object (StylizeAPI) cannot be done."""
+
+
+class WorkerError(ObjectError):
+    """The process that optimised the object is lost; another takes its place."""

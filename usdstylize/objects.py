@@ -292,3 +292,5 @@ class StyleTexture:
     """The means over the last iterations."""
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds spent in visibility, shading, encoder, matching, backward, …"""
+    remarks: tuple[str, ...] = ()
+    """What a TD should know of how it was made, one sentence each."""

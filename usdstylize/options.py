@@ -237,6 +237,8 @@ class Options:
     """Optimise the style texture coarse to fine, such as 128,256,512,1024; the last is its resolution."""
     direct_texture: bool = False
     """Look at the flat texture instead of renders: the paper's counter-example, whose seams show."""
+    batch: int | None = None
+    """Views per iteration; torchrun's processes share them."""
     iterations: int | None = None
     """Optimisation steps per object, exactly so many; else as many as the preset needs."""
     precision: Precision | None = None
@@ -251,6 +253,12 @@ class Options:
     """Switch off surfaces for one renderer alone, such as ri,arnold; all for every one."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
+    gpus: int | None = None
+    """GPUs that optimise objects side by side, a process each (on the CPU: processes); all that are the
+    same as the first when not given."""
+    memory_limit: float | None = None
+    """GiB that each process may take on its GPU (on the CPU: for its optimisation); what is free when not
+    given."""
     visibility: EngineName = "auto"
     """What finds the visible surfaces: embree (CPU), z-buffer (the GPU's default), or nvdiffrast if
     installed, whose licence forbids commercial use."""
@@ -279,6 +287,12 @@ def _check(options: Options) -> None:
         )
     if options.iterations is not None and options.iterations < 1:
         raise OptionsError(f"--iterations {options.iterations} is out of range; give 1 or more.")
+    if options.batch is not None and not 1 <= options.batch <= 1024:
+        raise OptionsError(f"--batch {options.batch} is out of range; give 1 to 1024.")
+    if options.gpus is not None and not 1 <= options.gpus <= 1024:
+        raise OptionsError(f"--gpus {options.gpus} is out of range; give 1 or more.")
+    if options.memory_limit is not None and not 0 < options.memory_limit < math.inf:
+        raise OptionsError(f"--memory-limit {options.memory_limit} is out of range; give some GiB.")
     if options.seed is not None and not 0 <= options.seed < 2**32:
         raise OptionsError(f"--seed {options.seed} is out of range; give 0 to {2**32 - 1}.")
     if options.strength is not None and not math.isfinite(options.strength):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usdstylize import author, mixing, stage, styles
-from usdstylize.errors import InputError, ObjectError, OutputError, StageError
+from usdstylize.errors import InputError, ObjectError, OutputError, StageError, TeamError
 from usdstylize.objects import Losses, ObjectData, Skipped, StageContents, StageObject, StyleTexture
 from usdstylize.options import Options, preset_name, resolve
 from usdstylize.recipes import Recipe, own_settings, prepare
@@ -113,21 +113,24 @@ def stylize(
         resume=options.resume,
         package=options.package,
     )
-    plan = _describe(contents, output, everyone, recipes, options, device)
+    spread = optimize.choose_spread(options, method, device, len(contents.groups))
+    plan = _describe(contents, output, everyone, recipes, options, device, str(spread))
     observer.planned(plan)
     if dry_run:
         return RunResult(plan, None, (), time.perf_counter() - started)
 
-    optimizer = optimize.Optimizer(style, method, device, weights=options.weights)
     ended: dict[str, ObjectResult] = {}
     interrupted = False
-    with author.Writer(
-        output,
-        contents,
-        strength=method.strength,
-        network=options.network,
-        block_contexts=options.block_contexts,
-    ) as writer:
+    with (
+        optimize.opened(spread, style, method, device, options) as optimizer,
+        author.Writer(
+            output,
+            contents,
+            strength=method.strength,
+            network=options.network,
+            block_contexts=options.block_contexts,
+        ) as writer,
+    ):
 
         def work(group: tuple[StageObject, ...]) -> None:
             if options.resume and all(obj.name in output.existing for obj in group):
@@ -142,7 +145,7 @@ def stylize(
             optimizer.each(contents.groups, work)
         except KeyboardInterrupt:
             interrupted = True
-        except OutputError as error:  # it concerns every object, but hours of work may be done
+        except (OutputError, TeamError) as error:  # it concerns every object, but hours of work may be done
             if not any(result.status == "done" for result in ended.values()):
                 raise
             for obj in contents.objects:
@@ -184,6 +187,7 @@ def _describe(
     recipes: dict[str, Recipe],
     options: Options,
     device: str,
+    spread: str,
 ) -> Plan:
     """What will be done, with every setting resolved. Raises OutputError where styles would be mixed."""
     style, method = everyone.style, everyone.method
@@ -197,6 +201,7 @@ def _describe(
         palette=styles.hex_colors(style.palette),
         preset=preset_name(options, cuda=device.startswith("cuda")),
         device=device,
+        spread=spread,
         settings={
             **plain(vars(method)),
             "by": options.by,
@@ -230,7 +235,7 @@ def _packed(root_layer: Path, output: author.OutputPlan, problems: list[str]) ->
 def _stylize_group(
     group: tuple[StageObject, ...],
     contents: StageContents,
-    optimizer: "optimize.Optimizer",
+    optimizer: "optimize.Optimizes",
     recipes: dict[str, Recipe],
     writer: author.Writer,
     observer: Observer,
@@ -305,7 +310,7 @@ def _done(obj: StageObject, texture: StyleTexture, writer: author.Writer) -> Obj
         coverage=texture.coverage,
         losses=texture.losses,
         stages=texture.stages,
-        remarks=tuple(writer.remarks[obj.name]),
+        remarks=(*writer.remarks[obj.name], *texture.remarks),
     )
 
 

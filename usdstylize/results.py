@@ -29,6 +29,8 @@ class Plan:
     """``#rrggbb``, sRGB-encoded."""
     preset: str
     device: str
+    spread: str
+    """Over how many processes, in words; empty for one."""
     settings: dict[str, Any]
     own_settings: dict[str, dict[str, Any]]
     """By prim path: in which settings an object differs, as the stage asks (StylizeAPI)."""

@@ -148,6 +148,11 @@ class Objective:
         return [torch.cat(layer) for layer in zip(*per_image, strict=True)]
 
     @property
+    def strides(self) -> tuple[int, ...]:
+        """Of all maps, each once, in ascending order."""
+        return tuple(sorted({*self._style_encoder.strides, *self._content_encoder.strides}))
+
+    @property
     def content_strides(self) -> tuple[int, ...]:
         """Of each map of `Target.original`."""
         return self._content_encoder.strides
@@ -162,9 +167,8 @@ class Objective:
     @torch.no_grad()
     def targets(self, views: Sequence[View]) -> list[Target]:
         """What the losses need of each view and no style texture changes."""
-        strides = {*self._style_encoder.strides, *self._content_encoder.strides}
-        positions = [{stride: self._positions(view, stride) for stride in strides} for view in views]
-        joined = {stride: self._join(views, [own[stride] for own in positions], stride) for stride in strides}
+        positions = [{stride: self._positions(view, stride) for stride in self.strides} for view in views]
+        joined = {s: self._join(views, [own[s] for own in positions], s) for s in self.strides}
         images = _channels_last(paint(join(views), None, self._content_background))
         original = self._content_encoder(images, [joined[s].rows for s in self._content_encoder.strides])
         per_view: list[list[Tensor]] = [[] for _ in views]

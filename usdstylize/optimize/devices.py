@@ -1,5 +1,6 @@
 """Where to compute, and what its lack of memory looks like."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,7 +8,7 @@ import torch
 
 from usdstylize.errors import OptionsError
 
-__all__ = ["choose_device", "computing", "memory_errors"]
+__all__ = ["alike_gpus", "choose_device", "computing", "gpu_name", "memory_errors"]
 
 
 def choose_device(name: str) -> str:
@@ -17,6 +18,26 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise OptionsError("--device cuda: PyTorch finds no CUDA GPU here; use --device cpu.")
     return name
+
+
+def alike_gpus() -> int:
+    """How many of the GPUs that this process sees are the same as the first: any gives the same result."""
+    if not torch.cuda.is_available():
+        return 0
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return names.count(names[0])
+
+
+def gpu_name(index: int) -> str:
+    """What CUDA_VISIBLE_DEVICES calls the GPU of that index among those that this process sees.
+
+    Where fewer are listed than that, the list as it is: a scheduler gave this process its own.
+    """
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return str(index)
+    names = listed.split(",")
+    return names[index] if index < len(names) else listed
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What an optimisation looks at: renders from random cameras, or windows of the flat texture."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize import render
+from usdstylize.objects import StageObject
 from usdstylize.options import Method
 
 __all__ = ["Look", "Scene"]
@@ -16,12 +18,22 @@ Look = render.Camera | render.Window
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """covered: (S, R, R) bool, per sheet the texels that the UVs cover."""
+    """A group of objects, ready to be looked at.
 
+    first: gives the group its path, its name and its random numbers. covered: (S, R, R) bool, per
+    sheet the texels that the UVs cover.
+    """
+
+    first: StageObject
     method: Method
+    assembly: render.Assembly
     subject: render.Subject
     visibility: render.Visibility
     covered: NDArray[np.bool_]
+
+    def random(self, *purpose: int) -> np.random.Generator:
+        """The name is part of the seed: neither order nor mask changes an object's result."""
+        return np.random.default_rng([self.method.seed, zlib.crc32(self.first.name.encode()), *purpose])
 
     def draw(self, random: np.random.Generator) -> Iterator[Look]:
         """Endless random looks."""

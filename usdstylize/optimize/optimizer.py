@@ -1,12 +1,12 @@
 """From an object, or a group of them, to its style texture."""
 
 import copy
+import math
 import threading
-import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -22,9 +22,21 @@ from usdstylize.optimize.batches import Batches
 from usdstylize.optimize.devices import computing, memory_errors
 from usdstylize.optimize.hierarchy import size_at
 from usdstylize.optimize.looks import Look, Scene
+from usdstylize.optimize.memory import (
+    Allotment,
+    allot,
+    available_bytes,
+    bytes_for_backward,
+    keep_to,
+    moved,
+    tensor_bytes,
+)
+from usdstylize.optimize.parallel import at_once_here, side_by_side, threads_of_one
 from usdstylize.optimize.reports import Reports
 from usdstylize.optimize.schedule import Schedule, exponential
 from usdstylize.optimize.step import new_step
+from usdstylize.optimize.stopwatch import Stopwatch
+from usdstylize.optimize.team import ALONE, Team
 from usdstylize.optimize.texels import Seen, palette_texels
 from usdstylize.options import Method
 
@@ -34,6 +46,8 @@ _HELD_OUT = 8
 """Views that tell when to stop."""
 _TELL_EVERY = 5
 """Iterations between two reports."""
+_AGREE_EVERY = 20
+"""Iterations between two looks at whether another process has failed."""
 
 
 def _key(style: StyleSet, method: Method) -> tuple[int, int]:
@@ -44,10 +58,26 @@ def _key(style: StyleSet, method: Method) -> tuple[int, int]:
 class Optimizer:
     """Holds the objective (networks and style features), which every object of a run shares."""
 
-    def __init__(self, style: StyleSet, method: Method, device: str, *, weights: Path | None = None) -> None:
-        """Raises WeightsError where the method's networks have no weights."""
+    def __init__(
+        self,
+        style: StyleSet,
+        method: Method,
+        device: str,
+        *,
+        weights: Path | None = None,
+        memory_limit: float | None = None,
+        team: Team = ALONE,
+    ) -> None:
+        """memory_limit: GiB, see `available_bytes`. team: who shares every batch, its size a divisor.
+
+        Raises WeightsError where the method's networks have no weights.
+        """
         self.method = method
         self._device = device
+        self._memory_limit = memory_limit
+        keep_to(memory_limit, device)
+        self._team = team
+        self._at_once = at_once_here(method, device) if team.share.count == 1 else 1
         self._objective = Objective(style, method, device, weights=weights)
         self._objectives = {_key(style, method): self._objective}
         self._lock = threading.Lock()
@@ -75,30 +105,18 @@ class Optimizer:
     ) -> None:
         """Call ``work``, which calls `optimize`, for every group; on a CPU for several at a time.
 
-        Many small steps leave cores idle that another object can use. How many threads compute
-        one object depends on the machine alone, so that a mask does not change a result.
-
         Raises what ``work`` raises, KeyboardInterrupt included, once every object at hand has
         stopped; objects not yet begun are not begun.
         """
-        cores = render.available_cores()
-        at_once = min(cores, self.method.objects_at_once) if self._device == "cpu" else 1
-        if at_once == 1:
+        if self._at_once == 1:
             for group in groups:
                 work(group)
             return
         threads = torch.get_num_threads()
-        torch.set_num_threads(max(1, cores // at_once))
-        pool = ThreadPoolExecutor(at_once)
+        torch.set_num_threads(threads_of_one(self.method, self._device))
         try:
-            # As they end, not in order: what one object raises must not wait for a longer one.
-            for future in as_completed([pool.submit(work, group) for group in groups]):
-                future.result()
-        except BaseException:
-            self._stop.set()
-            raise
+            side_by_side(self._at_once, groups, work, self._stop.set)
         finally:
-            pool.shutdown(cancel_futures=True)
             torch.set_num_threads(threads)
             self._stop.clear()
 
@@ -118,120 +136,173 @@ class Optimizer:
         MemoryError where the device's or the machine's memory is too small.
         """
         with computing(self._device):
-            return self._optimize(objects, data, on_iteration)
+            self._team.use(self._device)
+            clock = Stopwatch()
+            with self._team.agreed():
+                scene = self._set_up(objects, data)
+                allotment = self._allotted(scene)
+            views_at_once = min(map(int, self._team.gathered([allotment.views_at_once])))
+            allotment = replace(allotment, views_at_once=views_at_once)
+            clock.lap("setup")
+            while True:
+                try:
+                    with memory_errors():
+                        return self._run(scene, allotment, clock, on_iteration)
+                except MemoryError:
+                    if allotment.views_at_once == 1:
+                        raise
+                allotment = allotment.halved()
 
-    def _optimize(
+    def _set_up(self, objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Scene:
+        method, device, size = self.method, self._device, self.method.texture_resolution
+        assembly = render.assemble(objects, data)
+        mesh = assembly.mesh
+        covered = [
+            atlas.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
+            for number, sheet in enumerate(assembly.sheets)
+        ]
+        return Scene(
+            objects[0],
+            method,
+            assembly,
+            render.Subject(assembly, (size, size), device),
+            render.choose_visibility(method.visibility, mesh.points, mesh.triangles, device),
+            np.stack(covered),
+        )
+
+    def _allotted(self, scene: Scene) -> Allotment:
+        """How this process's share of every batch fits into memory."""
+
+        def measure() -> tuple[int, int]:
+            target = self._objective.targets(scene.views(list(islice(scene.draw(scene.random()), 1))))[0]
+            nothing = torch.zeros(*scene.covered.shape, 3, device=self._device)
+            table = scene.subject.style_table(nothing)
+            return bytes_for_backward(self._objective, target, table), tensor_bytes(target)
+
+        return allot(
+            available_bytes(self._device, self._memory_limit, self._at_once),
+            self.method,
+            share=self.method.batch // self._team.share.count,
+            sheets=len(scene.assembly.sheets),
+            measure=measure,
+        )
+
+    def _run(
         self,
-        objects: Sequence[StageObject],
-        data: Sequence[ObjectData],
+        scene: Scene,
+        allotment: Allotment,
+        clock: Stopwatch,
         on_iteration: Callable[[int, Losses], None],
     ) -> tuple[StyleTexture, ...]:
-        method, device, size = self.method, self._device, self.method.texture_resolution
-        clock = _Stopwatch()
-        path = objects[0].path
-        assembly = render.assemble(objects, data)
-        subject = render.Subject(assembly, (size, size), device)
-        mesh = assembly.mesh
-        visibility = render.choose_visibility(method.visibility, mesh.points, mesh.triangles, device)
-        covered = np.stack(
-            [
-                atlas.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
-                for number, sheet in enumerate(assembly.sheets)
-            ]
-        )
-        clock.lap("setup")
-
-        # The name is part of the seed: neither order nor mask changes an object's result.
-        random = np.random.default_rng([method.seed, zlib.crc32(objects[0].name.encode())])
-        seen = Seen(len(assembly.sheets), size, device)
+        method, device, team, path = self.method, self._device, self._team, scene.first.path
+        share = method.batch // team.share.count
+        on_host = allotment.pool_on_host and method.view_pool > 0
+        random = scene.random()
+        seen = Seen(len(scene.assembly.sheets), method.texture_resolution, device)
         levels: list[float] = []
-
-        scene = Scene(method, subject, visibility, covered)
 
         def targets(looks: Sequence[Look]) -> list[Target]:
             views = scene.views(looks)
             levels.extend(view.level for view in views if len(view.pixels))
             seen.add(views)
             clock.lap("visibility")
-            found = self._objective.targets(views)
+            found = self._targets_of(views, allotment)
             clock.lap("targets")
-            return found
+            return moved(found, "cpu") if on_host else found
 
-        batches = Batches(method, random, scene.draw(random), targets)
-        upcoming = iter(batches)
-        first = next(upcoming)
+        with team.agreed():
+            batches = Batches(method, random, scene.draw(random), targets, team.share)
+            endless = iter(batches)
+            upcoming = chain([next(endless)], endless)
+        levels = team.gathered(levels)
         if not levels:
             raise MeshError(f"{path}: it is invisible from every side; check its geometry.")
-        texels = palette_texels(subject, covered, float(np.median(levels)), device)
-        first_size = size_at(method, 1)
-        step = new_step(self._objective, subject, texels, len(assembly.sheets), first_size, batches.pool)
+        with team.agreed():
+            step = new_step(
+                self._objective,
+                scene.subject,
+                palette_texels(scene.subject, scene.covered, float(np.median(levels)), device),
+                len(scene.assembly.sheets),
+                size_at(method, 1),
+                batches.pool,
+                views_at_once=0 if allotment.views_at_once == method.batch else allotment.views_at_once,
+                reduce=team.reduce,
+            )
+            others = self._held_out(scene, allotment) if method.plateau else []
         schedule = Schedule(method.iterations, plateau=method.plateau)
-        others = self._held_out(objects[0].name, scene) if method.plateau else []
+
+        def drawn() -> list[Target]:
+            batch = next(upcoming)
+            return moved(batch, device) if on_host else batch
+
+        def loss_of_others() -> float:
+            weight = method.palette_weight[0] if team.share.index == 0 else 0.0
+            # Summed exactly: the same for any number of processes.
+            return math.fsum(team.gathered(step.losses(others, weight)))
+
         recent: deque[Tensor] = deque(maxlen=10)
         reports = Reports(on_iteration)
         number = 0
-        for batch in chain([first], upcoming):
+        while number < schedule.last:
             number += 1
             if self._stop.is_set():
                 raise KeyboardInterrupt
-            step.grow(size_at(method, number))
+            batch = step.held(drawn) or []
+            step.held(partial(step.grow, size_at(method, number)))
             progress = schedule.progress(number)
             palette_weight = exponential(method.palette_weight, progress)
             recent.append(step(batch, exponential(method.learning_rate, progress), palette_weight))
             if schedule.waits:
-                schedule.look(number, lambda: float(step.loss(others, method.palette_weight[0])))
+                schedule.look(number, loss_of_others)
             if number % _TELL_EVERY == 0 or number == schedule.last:
                 reports.add(number, recent[-1])
+            asks = team.reduce is not None and (number % _AGREE_EVERY == 0 or number == schedule.last)
+            if asks and recent[-1].isnan().any():  # where one process fails, in all of them
+                team.settle(step.failure)
             clock.lap("iterations")
-            if number == schedule.last:
-                break
         reports.close()
         losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
         if not np.isfinite(losses.total):
             raise MeshError(f"{path}: the optimisation did not converge; try another --seed.")
 
-        valid = covered & seen.texels()
+        seen.join(team.reduce)
+        if team.share.index:  # the first process finishes it
+            return ()
+        valid = scene.covered & seen.texels()
         if not valid.any():
             raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
         images = [
             atlas.dilate(image, texels_seen, sheet.wrap)
             for image, texels_seen, sheet in zip(
-                step.texture.detach().cpu().numpy(), valid, assembly.sheets, strict=True
+                step.texture.detach().cpu().numpy(), valid, scene.assembly.sheets, strict=True
             )
         ]
         clock.lap("finish")
+        remark = allotment.remark(share, len(batches.pool) * share, device.startswith("cuda"))
 
         def texture(sheets: Sequence[int]) -> StyleTexture:
             own = list(sheets)
             return StyleTexture(
                 images=tuple(images[sheet] for sheet in own),
-                coverage=float(valid[own].sum() / max(1, covered[own].sum())),
+                coverage=float(valid[own].sum() / max(1, scene.covered[own].sum())),
                 iterations=number,
                 seed=method.seed,
                 seconds=sum(clock.seconds.values()),
                 losses=losses,
                 stages=dict(clock.seconds),
+                remarks=(remark,) if remark else (),
             )
 
-        return tuple(texture(sheets) for sheets in assembly.sheets_of_object)
+        return tuple(texture(sheets) for sheets in scene.assembly.sheets_of_object)
 
-    def _held_out(self, name: str, scene: Scene) -> list[Target]:
-        """Views that no batch holds, which tell when the loss has stopped falling."""
-        random = np.random.default_rng([self.method.seed, zlib.crc32(name.encode()), 1])
-        return self._objective.targets(scene.views(list(islice(scene.draw(random), _HELD_OUT))))
+    def _targets_of(self, views: Sequence[render.View], allotment: Allotment) -> list[Target]:
+        """As many views at a time as in an iteration, so that it fits as that does."""
+        size = allotment.views_at_once
+        parts = [views[start : start + size] for start in range(0, len(views), size)]
+        return [target for part in parts for target in self._objective.targets(part)]
 
-
-class _Stopwatch:
-    """Adds up host seconds by name; a lap ends what ran since the lap before.
-
-    On a CUDA device work is asynchronous, and laps tell only when it was queued.
-    """
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
-        self._last = now
+    def _held_out(self, scene: Scene, allotment: Allotment) -> list[Target]:
+        """Views that no batch holds, which tell when the loss has stopped falling; this process's share."""
+        looks = list(islice(scene.draw(scene.random(1)), _HELD_OUT))
+        share = self._team.share
+        return self._targets_of(scene.views(looks[share.index :: share.count]), allotment)

@@ -31,7 +31,7 @@ class RecordedStep(Step):
         if pool:
             self._size = Size.of_any(pool, self._views_at_once or len(pool[0]))
 
-    def __call__(self, targets: Sequence[Target], rate: float, palette_weight: float) -> Tensor:
+    def _prepare(self, targets: Sequence[Target]) -> None:
         size = Size.of_any([targets], self._views_at_once or len(targets))
         if self._room is None or not self._room.size.holds(size):
             if self._size is None or not self._size.holds(size):
@@ -41,7 +41,6 @@ class RecordedStep(Step):
         elif self._graphs is None:
             self._graphs = {}
             self._memory = torch.cuda.graph_pool_handle()
-        return super().__call__(targets, rate, palette_weight)
 
     def _join(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> Batch:
         assert self._room is not None

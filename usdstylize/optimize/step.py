@@ -1,6 +1,8 @@
 """One iteration: T_S to its mip table, the losses of a batch, their gradient, Adam."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +14,8 @@ from usdstylize.options import Method
 from usdstylize.render import Subject
 
 __all__ = ["Step", "new_step"]
+
+Held = TypeVar("Held")
 
 _FIXED_POINT = 2.0**44
 """Units of a gradient that is summed as integers: up to ±2^19 in steps of 6e-14."""
@@ -47,6 +51,7 @@ class Step:
         self._texels = texels
         self._views_at_once = views_at_once
         self._reduce = reduce
+        self.failure: Exception | None = None
         device = subject.device
         self._begin(torch.zeros(sheets, size, size, 3, device=device))
         self._palette_weight = torch.zeros((), device=device)
@@ -77,36 +82,65 @@ class Step:
 
         Returns NNFM, content and palette loss and their weighted sum, (4,), before the change.
         """
-        at_once = self._views_at_once or len(targets)
-        parts = [targets[start : start + at_once] for start in range(0, len(targets), at_once)]
-        several = self._summed is not None
-        totals = self._totals(targets) if several else None
         self._set_rate(rate)
         self._palette_weight.fill_(palette_weight)
-        self._do(self._spread)
-        for part in parts:
-            self._batch = self._join(part, totals)
-            self._do(self._compare)
-            if several:
-                self._do(self._add)
+        self.held(lambda: self._prepare(targets))
+        totals = self._totals(targets) if self._summed is not None else None
+        self.held(lambda: self._compare_all(targets, totals))
         if self._reduce is not None and self._summed is not None:
+            if self.failure is not None:
+                self._terms.fill_(torch.nan)
             self._reduce(self._summed)
             self._reduce(self._terms)
-        self._do(self._apply)
+        self.held(lambda: self._do(self._apply))
         return self._losses.clone()
 
+    def held(self, work: Callable[[], Held]) -> Held | None:
+        """What ``work`` returns. What it raises is kept as ``failure`` where others would wait in vain.
+
+        This process then goes on to take part in their sums, which it makes NaN, and works no more.
+        """
+        if self._reduce is None:
+            return work()
+        try:
+            return work() if self.failure is None else None
+        except Exception as error:
+            self.failure = error
+            return None
+
     @torch.no_grad()
-    def loss(self, targets: Sequence[Target], palette_weight: float) -> Tensor:
-        """The weighted sum of the losses of other views, a scalar; changes nothing."""
+    def losses(self, targets: Sequence[Target], palette_weight: float) -> list[float]:
+        """The weighted losses of other views; changes nothing.
+
+        They sum up to the loss of the views that all processes give together, each its own.
+        """
+        totals = self._totals(targets)
+        return self.held(lambda: self._losses_of(targets, totals, palette_weight)) or [math.nan]
+
+    def _losses_of(
+        self, targets: Sequence[Target], totals: Mapping[int, Tensor], palette_weight: float
+    ) -> list[float]:
         table = self._subject.style_table(self.texture)
-        at_once = self._views_at_once or len(targets)
-        totals = self._own_totals(targets)
-        total = palette_weight * self._objective.palette(table, self._texels)
-        for start in range(0, len(targets), at_once):
-            batch = self._objective.join(targets[start : start + at_once], totals)
-            nnfm, content = self._objective.terms(batch, table)
-            total = total + self._method.nnfm_weight * nnfm + self._method.content_weight * content
-        return total
+        palette = palette_weight * self._objective.palette(table, self._texels)
+        found = [palette]
+        for part in self._parts(targets):
+            nnfm, content = self._objective.terms(self._objective.join(part, totals), table)
+            found.append(self._method.nnfm_weight * nnfm + self._method.content_weight * content)
+        return torch.stack(found).tolist()
+
+    def _parts(self, targets: Sequence[Target]) -> list[Sequence[Target]]:
+        at_once = self._views_at_once or max(1, len(targets))
+        return [targets[start : start + at_once] for start in range(0, len(targets), at_once)]
+
+    def _prepare(self, targets: Sequence[Target]) -> None: ...
+
+    def _compare_all(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> None:
+        self._do(self._spread)
+        for part in self._parts(targets):
+            self._batch = self._join(part, totals)
+            self._do(self._compare)
+            if self._summed is not None:
+                self._do(self._add)
 
     def _do(self, piece: Callable[[], None]) -> None:
         piece()
@@ -125,16 +159,14 @@ class Step:
 
         Weights are multiples of 1 / stride², so that float32 sums of them are exact in any order.
         """
-        totals = self._own_totals(targets)
+        strides = self._objective.strides
+        sums = torch.zeros(len(strides), device=self._subject.device)
+        if targets:
+            each = [torch.cat([t.positions[s].weights for t in targets]).sum() for s in strides]
+            sums = torch.stack(each)
         if self._reduce is not None:
-            sums = torch.stack(list(totals.values()))
             self._reduce(sums)
-            totals = dict(zip(totals, sums.unbind(), strict=True))
-        return totals
-
-    def _own_totals(self, targets: Sequence[Target]) -> dict[int, Tensor]:
-        strides = sorted(targets[0].positions)
-        return {s: torch.cat([t.positions[s].weights for t in targets]).sum() for s in strides}
+        return dict(zip(strides, sums.unbind(), strict=True))
 
     def _spread(self) -> None:
         """T_S to its mip table. The losses' gradient ends there, and goes on to the texels once."""

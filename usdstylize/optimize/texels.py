@@ -1,11 +1,12 @@
 """Which texels count: those that the palette loss looks at, and those that some camera has seen."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from usdstylize import render
 from usdstylize.losses.objective import Texels
@@ -47,6 +48,13 @@ class Seen:
             end = render.level_rows(self._sizes[0], coarsest).stop
             counts = (view.style.weights > 0.05) & (view.style.rows % sum(self._areas) < end)
             self._rows[view.style.rows[counts].long()] = True
+
+    def join(self, reduce: Callable[[Tensor], None] | None) -> None:
+        """Take over what the cameras of other processes have seen; ``reduce`` adds up over all of them."""
+        if reduce is not None:
+            counts = self._rows.int()
+            reduce(counts)
+            self._rows = counts > 0
 
     def texels(self) -> NDArray[np.bool_]:
         """(S, size, size) bool, a picture per sheet, row 0 the top."""

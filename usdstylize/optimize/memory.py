@@ -1,0 +1,155 @@
+"""What fits into a device's memory: how many views at a time, and where the pool of views lies."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from usdstylize.losses.objective import Objective, Target
+from usdstylize.options import Method
+
+__all__ = ["Allotment", "allot", "available_bytes", "bytes_for_backward", "keep_to", "moved", "tensor_bytes"]
+
+GIB = 2**30
+
+_AMPLE_FOR_A_VIEW = 8 << 10
+_AMPLE_IN_THE_POOL = 256
+"""Bytes per pixel that every pair of networks stays well below: where so much is free, nothing is
+measured. In bfloat16 a view keeps 2,300 with CLIP RN50 and VGG16 at 512², 1,300 with VGG16 alone and
+500 with the draft encoder, and takes up to 170 in the pool."""
+_BACKWARD = 1.25
+"""A view's peak over what its forward pass keeps: the gradients of the map at hand."""
+_FIXED = 512 << 20
+"""What does not grow with the views: blocks of cosines, work spaces of the libraries."""
+_OF_TEXTURE = 16
+"""T_S, its gradient, Adam's two, three mip tables, and one of int64, over T_S itself; rounded up."""
+
+Moved = TypeVar("Moved")
+
+
+@dataclass(frozen=True)
+class Allotment:
+    """views_at_once: views that are compared together, a divisor of a process's share of a batch.
+
+    pool_on_host: whether the pool lies in the machine's memory, and each batch is copied to the device.
+    """
+
+    views_at_once: int
+    pool_on_host: bool = False
+
+    def halved(self) -> "Allotment":
+        """The next smaller one."""
+        return Allotment(_divisor(self.views_at_once, self.views_at_once // 2), True)
+
+    def remark(self, share: int, pool: int, cuda: bool) -> str | None:
+        """What a TD should know of it; None where nothing is out of the ordinary."""
+        said = []
+        if self.views_at_once < share:
+            said.append(f"{self.views_at_once} of {share} views at a time")
+        if self.pool_on_host and cuda and pool:
+            said.append(f"its {pool} views in the machine's memory")
+        return f"To fit into memory it was optimised with {' and '.join(said)}." if said else None
+
+
+def available_bytes(device: str, limit: float | None, others: int = 1) -> float:
+    """What an object may take: the limit in GiB less what is taken already, else what is free.
+
+    On a CPU the limit is for the optimisation alone, and divided among the ``others`` that run
+    beside each other; without one there is no limit.
+    """
+    if not device.startswith("cuda"):
+        return math.inf if limit is None else limit * GIB / others
+    taken = torch.cuda.memory_allocated()
+    if limit is not None:
+        return limit * GIB - taken
+    free, _ = torch.cuda.mem_get_info()
+    return free + torch.cuda.memory_reserved() - taken
+
+
+def keep_to(limit: float | None, device: str) -> None:
+    """Let PyTorch take no more than the limit of a GPU, in GiB."""
+    if limit is not None and device.startswith("cuda"):
+        _, total = torch.cuda.mem_get_info()
+        torch.cuda.set_per_process_memory_fraction(min(1.0, limit * GIB / total))
+
+
+def allot(
+    available: float,
+    method: Method,
+    *,
+    share: int,
+    sheets: int,
+    measure: Callable[[], tuple[int, int]],
+) -> Allotment:
+    """How to fit into ``available`` bytes.
+
+    share: views of a batch that this process has. measure: bytes that one view keeps for its
+    backward pass, and those that it takes in the pool; called only where it matters.
+
+    First the pool moves to the host, which changes no bit of the result; then fewer views are
+    compared at a time, which rounds its last bits otherwise. One view at a time is the least.
+    """
+    fixed = _FIXED + _OF_TEXTURE * sheets * method.texture_resolution**2 * 3 * 4
+    pixels, views = method.resolution**2, max(share, share * method.view_pool // method.batch)
+    if available > fixed + pixels * (share * _AMPLE_FOR_A_VIEW + views * _AMPLE_IN_THE_POOL):
+        return Allotment(share)
+    kept, stored = measure()
+    room = available - fixed
+    whole = share * kept * _BACKWARD
+    if whole + views * stored <= room:
+        return Allotment(share)
+    fitting = int(max(1.0, (room - share * stored) / (kept * _BACKWARD)))
+    return Allotment(_divisor(share, fitting), True)
+
+
+def _divisor(whole: int, most: int) -> int:
+    """The largest divisor that is no more than ``most``, 1 at least."""
+    return next(size for size in range(max(1, min(whole, most)), 0, -1) if whole % size == 0)
+
+
+def bytes_for_backward(objective: Objective, target: Target, table: Tensor) -> int:
+    """Bytes that the losses of one view keep between forward and backward pass."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        terms = objective.terms(objective.join([target]), table.detach().requires_grad_())
+    del terms
+    return sum(kept.values())
+
+
+def tensor_bytes(value: Any) -> int:
+    """Of all tensors in dataclasses, lists, tuples and mappings."""
+    sizes: list[int] = []
+
+    def count(tensor: Tensor) -> Tensor:
+        sizes.append(tensor.nbytes)
+        return tensor
+
+    _rebuilt(value, count)
+    return sum(sizes)
+
+
+def moved(value: Moved, device: str) -> Moved:
+    """The same with every tensor on ``device``."""
+    result: Moved = _rebuilt(value, lambda tensor: tensor.to(device))
+    return result
+
+
+def _rebuilt(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _rebuilt(getattr(value, f.name), change) for f in fields(value)})
+    if isinstance(value, Mapping):
+        return {key: _rebuilt(item, change) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_rebuilt(item, change) for item in value)
+    return value
