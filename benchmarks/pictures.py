@@ -51,7 +51,17 @@ def main(result: Path, out: Path, /, *, camera: str | None = None, height: int =
     if not STORM_PYTHON.is_file():
         print(f"error: {STORM_PYTHON} is missing; .ci/run makes it, or set USDSTYLIZE_STORM_PYTHON.")
         return 2
-    styles = sorted(author.existing_styles(result))
+    rows = []
+    for style, pictures in renders(result, camera, height).items():
+        concept = [] if style == "original" else style_images(result, style)
+        rows.append([*pictures, *(ImageOps.fit(image, (height, height)) for image in concept)])
+    _sheet(rows).save(out, quality=86)
+    return 0
+
+
+def renders(result: Path, camera: str | None, height: int) -> dict[str, list[Image.Image]]:
+    """Per style, the source ("original") first, a picture of ``height`` from each camera."""
+    styles = ["original", *sorted(author.existing_styles(result))]
     with tempfile.TemporaryDirectory() as folder:
         stage_path, cameras = with_cameras(result, Path(folder), camera)
         stage = Usd.Stage.Open(str(stage_path))
@@ -65,17 +75,14 @@ def main(result: Path, out: Path, /, *, camera: str | None = None, height: int =
                 "preview": True,
                 "variants": dict.fromkeys(prims, style),
             }
-            for style in ["original", *styles]
+            for style in styles
             for index, path in enumerate(cameras)
         ]
         _render(jobs, Path(folder))
-        rows = []
-        for style in ["original", *styles]:
-            renders = [_picture(Path(folder) / f"{style}{i}.exr", height) for i in range(len(cameras))]
-            concept = [] if style == "original" else style_images(result, style)
-            rows.append([*renders, *(ImageOps.fit(image, (height, height)) for image in concept)])
-    _sheet(rows).save(out, quality=86)
-    return 0
+        return {
+            style: [_picture(Path(folder) / f"{style}{index}.exr", height) for index in range(len(cameras))]
+            for style in styles
+        }
 
 
 def with_cameras(result: Path, folder: Path, camera: str | None) -> tuple[Path, list[str]]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cyclopts import App
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from pxr import Sdf, Usd, UsdGeom
 
 import usdstylize
@@ -26,6 +27,7 @@ __all__ = ["main", "write_stage"]
 
 _SAMPLES = Path(__file__).parents[2] / "sample_stages"
 _SETS = _SAMPLES / "styles"
+_HEIGHT = 460
 OBJECTS = ("Vase", "Pear", "Mug", "Book", "Egg", "Table", "Wall")
 OWN_STYLES = (
     _SETS / "stained_glass" / "glass_rose.png",
@@ -103,7 +105,26 @@ def main(
     if not STORM_PYTHON.is_file():
         print(f"{result.root_layer} is written; not rendered: {STORM_PYTHON} is missing.")
         return 0
-    return pictures.main(result.root_layer, out / "teaser.jpg", camera="/World/Camera")
+    shown = pictures.renders(result.root_layer, "/World/Camera", _HEIGHT)
+    stylised = next(found[0] for name, found in shown.items() if name != "original")
+    _page(shown["original"][0], stylised, style).save(out / "teaser.jpg", quality=88)
+    return 0
+
+
+def _page(original: Image.Image, stylised: Image.Image, images: Sequence[Path]) -> Image.Image:
+    """Each object's style image in a strip, and the scene before and after."""
+    gap, width = 6, original.width + stylised.width + 6
+    side = (width + gap) // len(OBJECTS) - gap
+    page = Image.new("RGB", (width, side + 18 + gap + original.height), "white")
+    draw = ImageDraw.Draw(page)
+    for number, name in enumerate(OBJECTS):
+        left = number * (side + gap)
+        with Image.open(images[number % len(images)]) as image:
+            page.paste(ImageOps.fit(image.convert("RGB"), (side, side)), (left, 0))
+        draw.text((left, side + 1), name.lower(), (40, 40, 40), ImageFont.load_default(13))
+    page.paste(original, (0, side + 18 + gap))
+    page.paste(stylised, (original.width + gap, side + 18 + gap))
+    return page
 
 
 if __name__ == "__main__":
