@@ -24,8 +24,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from usdstylize.encoders import clip, convolution, maps, vgg16
-from usdstylize.encoders.frozen import FrozenConvolution, Trunk
+from usdstylize.encoders import clip, convolution, image_kernels, maps, vgg16
+from usdstylize.encoders.first import FirstConvolution
+from usdstylize.encoders.frozen import FrozenConvolution
+from usdstylize.encoders.trunk import Trunk
 
 __all__ = ["PlainClip", "PlainVgg16", "main"]
 
@@ -174,23 +176,22 @@ def rates() -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution of a network and the shape of the map that it gets."""
+    """A convolution of a network and the shapes of the maps that it gets and gives."""
 
-    convolution: FrozenConvolution
+    convolution: FrozenConvolution | FirstConvolution
     shape: torch.Size
+    result: torch.Size
 
     @property
     def operations(self) -> int:
         """Of the forward pass."""
-        positions = self.shape[0] * self.shape[2] * self.shape[3]
+        positions = self.result[0] * self.result[2] * self.result[3]
         return 2 * positions * self.convolution.weight.numel()
 
     @property
     def bytes(self) -> int:
         """Of the forward pass: weights, what is read and what is written, in bf16."""
-        positions = self.shape[0] * self.shape[2] * self.shape[3]
-        weight = self.convolution.weight
-        return 2 * (weight.numel() + positions * (weight.shape[0] + weight.shape[1]))
+        return 2 * (self.convolution.weight.numel() + self.shape.numel() + self.result.numel())
 
     def floor(self, operations: float, moved: float) -> float:
         """Milliseconds, forward and backward."""
@@ -202,14 +203,16 @@ def layers(network: Trunk, case: Case) -> list[Layer]:
 
     def noting(do: Callable[..., Tensor]) -> Callable[..., Tensor]:
         def noted(self: FrozenConvolution, x: Tensor, *others: Any) -> Tensor:
+            result = do(self, x, *others)
             if not any(layer.convolution is self for layer in found):  # one may call the other
-                found.append(Layer(self, x.shape))
-            return do(self, x, *others)
+                found.append(Layer(self, x.shape, result.shape))
+            return result
 
         return noted
 
     recorded = {name: noting(getattr(FrozenConvolution, name)) for name in ("forward", "rectified")}
-    with patch.multiple(FrozenConvolution, **recorded), torch.no_grad():
+    first = patch.object(FirstConvolution, "forward", noting(FirstConvolution.forward))
+    with patch.multiple(FrozenConvolution, **recorded), first, torch.no_grad():
         network(case.images, case.rows)
     return found
 
@@ -340,6 +343,14 @@ def variants(size: int, inputs: int, outputs: int) -> list[convolution.Tiles]:
 def alternatives(layer: Layer) -> list[str]:
     """Microseconds of one layer, forward and its gradient, by several routines, ten times in a graph."""
     conv = layer.convolution
+    if isinstance(conv, FirstConvolution):
+        images = torch.rand(layer.shape, device="cuda").contiguous(memory_format=torch.channels_last)
+        found = conv(images)
+        back = found.clone()
+        return [
+            f"OURS {timed_in_graph(lambda: conv(images)):.1f}",
+            f"OURS back {timed_in_graph(lambda: conv.gradient(back, found, torch.float32)):.1f}",
+        ]
     weight, half_bias = conv.weight, conv.bias.to(torch.bfloat16)
     _, inputs, size, _ = weight.shape
     x = torch.randn(layer.shape, device="cuda", dtype=torch.bfloat16).relu_()
@@ -458,7 +469,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="folder with vgg16_features_fp16.safetensors")
     parser.add_argument("--no-fused", action="store_true", help="all convolutions by cuDNN")
     options = parser.parse_args(arguments)
-    convolution.enabled = not options.no_fused
+    convolution.enabled = image_kernels.enabled = not options.no_fused
     if not torch.cuda.is_available():
         print("benchmarks.trunks needs a CUDA GPU.", file=sys.stderr)
         return 2

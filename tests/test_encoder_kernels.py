@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from usdstylize.encoders import convolution, kernels
+from usdstylize.encoders import convolution, image_kernels, kernels
 
 SHAPES = [(2, 32, 6, 10), (1, 128, 4, 4)]
 
@@ -96,6 +96,24 @@ def test_a_convolution_and_what_is_done_to_its_result(size, shape):
     ):
         found = convolution.convolve(x, weight, **given)
         torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("stride", "outputs"), [(1, 64), (2, 32)])
+def test_the_convolution_that_sees_the_image_and_the_images_gradient(stride, outputs):
+    images = random_map((2, 3, 10, 12), 0)
+    weight, bias = random_map((outputs, 3, 3, 3), 1), random_map((outputs, 1, 1, 1), 2).view(-1)
+    mean = torch.tensor([0.5, 0.4, 0.3])
+    matrix = torch.zeros(image_kernels.FILLED, outputs)
+    matrix[:27] = weight.permute(2, 3, 1, 0).reshape(27, outputs)
+    leaf = images.double().requires_grad_()
+    centered = leaf - mean.double().view(3, 1, 1)
+    expected = F.conv2d(centered, weight.double(), bias.double(), stride=stride, padding=1).relu()
+    found = image_kernels.convolve_image(images, matrix, bias, mean, stride=stride)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    given = random_map(tuple(expected.shape), 3)
+    (theirs,) = torch.autograd.grad(expected, leaf, given.double())
+    ours = image_kernels.image_gradient(given, found, matrix, torch.float32, stride=stride)
+    torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-4)
 
 
 def test_a_padding_row_leaves_the_position_it_repeats_alone():

@@ -139,27 +139,30 @@ def test_clips_gradient_to_the_image_equals_open_clips_in_float64(random_clip, b
     deviation = torch.tensor(open_clip.OPENAI_DATASET_STD).view(1, 3, 1, 1)
     x = visual.stem((images - mean) / deviation)
     visual.layer4(visual.layer3(visual.layer2(visual.layer1(x))))
-    model = ClipResNet50(bn_relu=bn_relu, state=random_clip.visual.state_dict())
+    model = ClipResNet50(bn_relu=bn_relu, state=visual.state_dict())
     compare_gradients(model, caught, images)
 
 
 def compare_gradients(model: torch.nn.Module, expected: list[torch.Tensor], images: torch.Tensor) -> None:
-    """Rows and image gradient of ``model`` against the maps of a float64 graph that begins at ``images``."""
+    """Rows and image gradient of ``model`` against the maps of a graph that begins at ``images``.
+
+    All in float64: a ReLU that float32 turns over is no error, and shows in a gradient.
+    """
     wanted = [torch.arange(0, m.shape[0] * m.shape[2] * m.shape[3], 3) for m in expected]
     reference = [rows[where] for rows, where in zip(rows_of(expected), wanted, strict=True)]
     generator = torch.Generator().manual_seed(1)
-    given = [torch.randn(rows.shape, generator=generator) for rows in reference]
-    (theirs,) = torch.autograd.grad(reference, images, [g.double() for g in given])
+    given = [torch.randn(rows.shape, generator=generator).double() for rows in reference]
+    (theirs,) = torch.autograd.grad(reference, images, given)
     # Padding, as a batch of fixed size has it: a position that is there already, and no gradient.
     wanted = [torch.cat([where, where[:1]]) for where in wanted]
     given = [torch.cat([g, torch.zeros_like(g[:1])]) for g in given]
-    mine = images.detach().float().contiguous(memory_format=torch.channels_last).requires_grad_()
-    features = model(mine, wanted)
+    mine = images.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    features = model.double()(mine, wanted)
     for found, rows in zip(features, reference, strict=True):
-        torch.testing.assert_close(found[:-1].double(), rows, rtol=1e-4, atol=1e-5 * rows.abs().max().item())
+        torch.testing.assert_close(found[:-1], rows, rtol=1e-7, atol=1e-7 * rows.abs().max().item())
     torch.autograd.backward(features, given)
     assert mine.grad is not None
-    torch.testing.assert_close(mine.grad.double(), theirs, rtol=1e-3, atol=1e-5 * theirs.abs().max().item())
+    torch.testing.assert_close(mine.grad, theirs, rtol=1e-6, atol=1e-6 * theirs.abs().max().item())
 
 
 def test_raw_clip_features_are_not_those_after_the_relu(random_clip):

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from usdstylize.encoders.frozen import Frozen, FrozenConvolution, Tape, Trunk, fold, scale_and_shift
+from usdstylize.encoders.first import FirstConvolution
+from usdstylize.encoders.frozen import Frozen, FrozenConvolution, exact, fold, scale_and_shift
 from usdstylize.encoders.maps import (
     affine_rectify_,
     mean_pool,
@@ -22,6 +23,7 @@ from usdstylize.encoders.maps import (
     put_rows_,
     take_rows,
 )
+from usdstylize.encoders.trunk import Tape, Trunk
 
 __all__ = ["ClipResNet50", "image_tower_state", "random_weights"]
 
@@ -62,11 +64,12 @@ class ClipResNet50(Trunk):
     strides = (8, 16, 16, 16, 16, 16, 16, 32, 32)
 
     def __init__(self, *, bn_relu: bool = False, state: Mapping[str, Tensor] | None = None) -> None:
-        super().__init__(_MEAN, block=2)
+        super().__init__()
         state = random_weights() if state is None else state
         stem = [fold(state[f"conv{n}.weight"], _norm(state, f"bn{n}")) for n in (1, 2, 3)]
-        stem[0] = (_on_squares(stem[0][0] / torch.tensor(_DEVIATION).view(3, 1, 1)), stem[0][1])
-        self.stem = nn.ModuleList(FrozenConvolution(*each) for each in stem)
+        weight, bias = stem[0]
+        self.first = FirstConvolution(weight / torch.tensor(_DEVIATION).view(3, 1, 1), bias, _MEAN, stride=2)
+        self.stem = nn.ModuleList(FrozenConvolution(*each) for each in stem[1:])
         names = [f"layer{layer}.{n}" for layer, count in enumerate(_BLOCKS, 1) for n in range(count)]
         self.blocks = nn.ModuleList(
             _Bottleneck(
@@ -85,10 +88,8 @@ class ClipResNet50(Trunk):
         """Read OpenAI's ``RN50.pt`` or open_clip's ``.safetensors``; see `image_tower_state`."""
         return cls(bn_relu=bn_relu, state=image_tower_state(path))
 
-    def _features(self, images: Tensor, rows: Sequence[Tensor] | None, tape: Tape | None) -> list[Tensor]:
-        first, second, third = cast(list[FrozenConvolution], self.stem)
-        x = self._centered(images, first)
-        for convolution in (first, second, third):
+    def _features(self, x: Tensor, rows: Sequence[Tensor] | None, tape: Tape | None) -> list[Tensor]:
+        for convolution in cast(list[FrozenConvolution], self.stem):
             x = convolution.rectified(x)
             if tape is not None:
                 tape.append(x)
@@ -115,12 +116,11 @@ class ClipResNet50(Trunk):
                 )
             else:
                 gradient = block.gradient(gradient, tape)
-        first, second, third = cast(list[FrozenConvolution], self.stem)
+        second, third = cast(list[FrozenConvolution], self.stem)
         assert gradient is not None
         gradient = mean_pool_gradient(gradient, cast(Tensor, tape.pop()))
         gradient = third.gradient(gradient, cast(Tensor, tape.pop()))
-        gradient = second.gradient(gradient, cast(Tensor, tape.pop()))
-        return first.gradient(gradient)
+        return second.gradient(gradient)
 
 
 class _Bottleneck(nn.Module):
@@ -144,7 +144,7 @@ class _Bottleneck(nn.Module):
         if tapped:
             scale, shift = scale_and_shift(_norm(state, f"{name}.bn2"))
             self.affine = _Affine(scale, shift)
-            self.conv2 = FrozenConvolution(state[f"{name}.conv2.weight"].float())
+            self.conv2 = FrozenConvolution(exact(state[f"{name}.conv2.weight"]))
         else:
             self.conv2 = FrozenConvolution(*folded("conv2", "bn2"))
         self.conv3: FrozenConvolution | None = None
@@ -235,18 +235,6 @@ class _Affine(Frozen):
 
 def _norm(state: Mapping[str, Tensor], name: str) -> list[Tensor]:
     return [state[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
-
-
-def _on_squares(weight: Tensor) -> Tensor:
-    """A 3 × 3 convolution (O, I, 3, 3) of stride 2 as one of stride 1 on squares of 2 × 2 pixels."""
-    outputs, inputs, _, _ = weight.shape
-    result = weight.new_zeros(outputs, 2, 2, inputs, 3, 3)
-    # Its taps at -1, 0 and 1 are in the square before, and in the first and second half of its own.
-    places = ((0, 1), (1, 0), (1, 1))
-    for y, (square_y, half_y) in enumerate(places):
-        for x, (square_x, half_x) in enumerate(places):
-            result[:, half_y, half_x, :, square_y, square_x] = weight[:, :, y, x]
-    return result.view(outputs, 4 * inputs, 3, 3)
 
 
 def random_weights() -> dict[str, Tensor]:

@@ -1,31 +1,19 @@
-"""Convolutions with constant weights, and networks that hand a gradient to their input alone.
+"""Convolutions with constant weights, and batch norms folded into them."""
 
-The gradients are written out: PyTorch's own graph would keep tensors that no gradient to the
-image needs, and walk over every map several times more.
-"""
-
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from usdstylize.encoders.maps import center, center_gradient, gate_, rectify_
+from usdstylize.encoders.maps import gate_, rectify_
 
-__all__ = ["Frozen", "FrozenConvolution", "Tape", "Trunk", "fold", "scale_and_shift"]
-
-_ALIGNMENT = 8
-"""Channels; tensor cores take no fewer."""
-
-Tape = list[Tensor | None]
-"""Maps that the way back needs, the last first."""
+__all__ = ["Frozen", "FrozenConvolution", "exact", "fold", "scale_and_shift"]
 
 
 class Frozen(nn.Module):
-    """A module whose vectors keep float32 when the network is turned into another precision."""
+    """A module whose vectors keep their precision when the network is turned into another."""
 
     def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> "Frozen":
         exact = {name: value for name, value in self.named_buffers(recurse=False) if value.dim() == 1}
@@ -38,10 +26,7 @@ class Frozen(nn.Module):
 class FrozenConvolution(Frozen):
     """A convolution of odd size, stride 1, that keeps a map's size; zeros around the map.
 
-    Its inputs are filled up to a multiple of 8 with channels that change nothing.
-
-    weight: (O, I, k, k) float. bias: (O,) float, kept in float32 whatever the network's
-    precision; None is 0. ``input_scale`` (I,): the input is ``scale · y``, and the gradient
+    weight: (O, I, k, k) float. bias: (O,) float, kept as `exact` gives it; None is 0. ``input_scale`` (I,): the input is ``scale · y``, and the gradient
     that `gradient` gives is that of y.
     """
 
@@ -53,7 +38,6 @@ class FrozenConvolution(Frozen):
         self, weight: Tensor, bias: Tensor | None = None, *, input_scale: Tensor | None = None
     ) -> None:
         super().__init__()
-        weight = F.pad(weight, (0, 0, 0, 0, 0, -weight.shape[1] % _ALIGNMENT))
         back = weight if input_scale is None else weight * input_scale.view(1, -1, 1, 1)
         # The gradient of such a convolution is one itself: turned around, channels exchanged.
         back = back.flip(2, 3).transpose(0, 1)
@@ -61,7 +45,7 @@ class FrozenConvolution(Frozen):
         self._padding = weight.shape[2] // 2
         self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last), persistent=False)
         self.register_buffer("flipped", back.contiguous(memory_format=torch.channels_last), persistent=False)
-        self.register_buffer("bias", bias.float(), persistent=False)
+        self.register_buffer("bias", exact(bias), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Without the bias."""
@@ -113,68 +97,22 @@ def _fused(x: Tensor, weight: Tensor) -> ModuleType | None:
 
 
 def fold(weight: Tensor, norm: Sequence[Tensor], *, epsilon: float = 1e-5) -> tuple[Tensor, Tensor]:
-    """A convolution's weight and its batch norm as weight (O, I, k, k) and bias (O,), float32.
+    """A convolution's weight and its batch norm as one weight (O, I, k, k) and bias (O,), `exact`.
 
     norm: weight, bias, running mean and running variance, each (O,).
     """
     scale, shift = scale_and_shift(norm, epsilon=epsilon)
-    return weight.float() * scale.view(-1, 1, 1, 1), shift
+    return exact(weight) * scale.view(-1, 1, 1, 1), shift
 
 
 def scale_and_shift(norm: Sequence[Tensor], *, epsilon: float = 1e-5) -> tuple[Tensor, Tensor]:
-    """A batch norm as ``x · scale + shift``, each (O,) float32."""
+    """A batch norm as ``x · scale + shift``, each (O,), as `exact` gives them."""
+    dtype = exact(norm[0]).dtype
     weight, bias, mean, variance = (value.double() for value in norm)
     scale = weight / torch.sqrt(variance + epsilon)
-    return scale.float(), (bias - mean * scale).float()
+    return scale.to(dtype), (bias - mean * scale).to(dtype)
 
 
-class Trunk(Frozen):
-    """A frozen network from images to rows of feature maps, differentiable in its images alone.
-
-    mean: (3,), subtracted from the images before they are rounded to the network's precision.
-    block: the first convolution sees squares of so many pixels as one position (`maps.center`).
-    Twice through `backward` is not possible: maps are let go on the way.
-    """
-
-    mean: Tensor
-
-    def __init__(self, mean: Sequence[float], *, block: int = 1) -> None:
-        super().__init__()
-        self._block = block
-        self.register_buffer("mean", torch.tensor(mean), persistent=False)
-
-    def forward(self, images: Tensor, rows: Sequence[Tensor] | None = None) -> list[Tensor]:
-        if torch.is_grad_enabled() and images.requires_grad:
-            return list(_Run.apply(images, self, rows))  # type: ignore[no-untyped-call]
-        return self._features(images, rows, None)
-
-    def _centered(self, images: Tensor, first: FrozenConvolution) -> Tensor:
-        """What the first convolution takes."""
-        return center(images, self.mean, first.weight.dtype, first.weight.shape[1], self._block)
-
-    @abstractmethod
-    def _features(self, images: Tensor, rows: Sequence[Tensor] | None, tape: Tape | None) -> list[Tensor]:
-        """The rows of each map; appends to ``tape`` what `_gradient` pops."""
-
-    @abstractmethod
-    def _gradient(
-        self, gradients: Sequence[Tensor | None], rows: Sequence[Tensor] | None, tape: Tape
-    ) -> Tensor:
-        """The gradient of `_centered`'s result, from those of the rows."""
-
-
-class _Run(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, trunk: Trunk, rows: Sequence[Tensor] | None) -> tuple[Tensor, ...]:
-        tape: Tape = []
-        features = trunk._features(images, rows, tape)
-        ctx.set_materialize_grads(False)
-        ctx.trunk, ctx.rows, ctx.tape, ctx.dtype = trunk, rows, tape, images.dtype
-        return tuple(features)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, None, None]:
-        if not ctx.tape:
-            raise RuntimeError("A frozen network's backward pass ran a second time; call the network again.")
-        gradient = ctx.trunk._gradient(gradients, ctx.rows, ctx.tape)
-        return center_gradient(gradient, ctx.dtype, ctx.trunk._block), None, None
+def exact(value: Tensor) -> Tensor:
+    """In float32, or in float64 what is that already."""
+    return value if value.dtype == torch.float64 else value.float()

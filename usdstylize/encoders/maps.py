@@ -13,7 +13,6 @@ from torch import Tensor
 
 __all__ = [
     "affine_rectify_",
-    "center",
     "gate_",
     "max_pool",
     "max_pool_gradient",
@@ -36,30 +35,6 @@ def _kernels(x: Tensor) -> ModuleType | None:
     except ImportError:  # no Triton: Windows
         return None
     return kernels
-
-
-def center(images: Tensor, mean: Tensor, dtype: torch.dtype, channels: int, block: int = 1) -> Tensor:
-    """(B, 3, H, W) images minus ``mean`` (3,), as the map of a first convolution.
-
-    Each square of ``block`` × ``block`` pixels becomes one position, which holds its pixels row by
-    row, three channels each; zeros fill up to ``channels``.
-    """
-    batch, _, height, width = images.shape
-    rows, columns, used = height // block, width // block, 3 * block * block
-    result = images.new_zeros((batch, rows, columns, channels), dtype=dtype)
-    inner = result[..., :used].view(batch, rows, columns, block, block, 3)
-    squares = images.view(batch, 3, rows, block, columns, block).permute(0, 2, 4, 3, 5, 1)
-    torch.sub(squares, mean, out=inner)
-    return result.permute(0, 3, 1, 2)
-
-
-def center_gradient(gradient: Tensor, dtype: torch.dtype, block: int = 1) -> Tensor:
-    """(B, 3, H, W), channels_last: the gradient of `center`'s images."""
-    batch, _, rows, columns = gradient.shape
-    used = gradient.permute(0, 2, 3, 1)[..., : 3 * block * block].to(dtype)
-    squares = used.reshape(batch, rows, columns, block, block, 3).permute(0, 5, 1, 3, 2, 4)
-    shape = (batch, 3, rows * block, columns * block)
-    return squares.reshape(shape).contiguous(memory_format=torch.channels_last)
 
 
 def rectify_(x: Tensor, bias: Tensor, shortcut: Tensor | None = None) -> Tensor:

@@ -12,8 +12,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from usdstylize.encoders.frozen import FrozenConvolution, Tape, Trunk
+from usdstylize.encoders.first import FirstConvolution
+from usdstylize.encoders.frozen import FrozenConvolution, exact
 from usdstylize.encoders.maps import max_pool, max_pool_gradient, put_rows_, take_rows
+from usdstylize.encoders.trunk import Tape, Trunk
 
 __all__ = ["Vgg16", "random_weights"]
 
@@ -40,23 +42,25 @@ class Vgg16(Trunk):
     strides = (4, 4, 4)
 
     def __init__(self, *, caffe: bool, state: Mapping[str, Tensor] | None = None) -> None:
-        super().__init__([value / 255 for value in reversed(_CAFFE_MEAN_BGR)] if caffe else _IMAGENET_MEAN)
+        super().__init__()
         state = random_weights() if state is None else state
         stages = []
-        for index, numbers in enumerate(_STAGES):
+        for numbers in _STAGES:
             convolutions = []
             for number in numbers:
-                weight = state[f"features.{number}.weight"].float()
-                bias = state[f"features.{number}.bias"].float()
-                if number == 0:
-                    weight = (
-                        weight.flip(1) * 255 if caffe else weight / torch.tensor(_IMAGENET_STD).view(3, 1, 1)
-                    )
-                if caffe and index == len(_STAGES) - 1:
+                weight, bias = (exact(state[f"features.{number}.{part}"]) for part in ("weight", "bias"))
+                if caffe and numbers is _STAGES[-1]:
                     # ReLU lets a scale through: it is put in where the first of the maps is made.
                     bias = bias / _CAFFE_SCALE
                     weight = weight / _CAFFE_SCALE if number == numbers[0] else weight
-                convolutions.append(FrozenConvolution(weight, bias))
+                if number > 0:
+                    convolutions.append(FrozenConvolution(weight, bias))
+                elif caffe:
+                    mean = [value / 255 for value in reversed(_CAFFE_MEAN_BGR)]
+                    self.first = FirstConvolution(weight.flip(1) * 255, bias, mean)
+                else:
+                    scaled = weight / torch.tensor(_IMAGENET_STD).view(3, 1, 1)
+                    self.first = FirstConvolution(scaled, bias, _IMAGENET_MEAN)
             stages.append(nn.ModuleList(convolutions))
         self.stages = nn.ModuleList(stages)
 
@@ -67,10 +71,9 @@ class Vgg16(Trunk):
         state = load_file(path) if caffe else torch.load(path, map_location="cpu", weights_only=True)
         return cls(caffe=caffe, state=state)
 
-    def _features(self, images: Tensor, rows: Sequence[Tensor] | None, tape: Tape | None) -> list[Tensor]:
-        first, second, last = self._convolutions()
-        x = self._centered(images, first[0])
-        for stage in (first, second):
+    def _features(self, x: Tensor, rows: Sequence[Tensor] | None, tape: Tape | None) -> list[Tensor]:
+        *before, last = self._convolutions()
+        for stage in before:
             for convolution in stage:
                 x = convolution.rectified(x)
                 if tape is not None:
@@ -102,8 +105,10 @@ class Vgg16(Trunk):
         for stage in (second, first):
             where = tape.pop()
             gradient = max_pool_gradient(gradient, cast(Tensor, tape.pop()), where)
-            gradient = stage[1].gradient(gradient, cast(Tensor, tape.pop()))
-            gradient = stage[0].gradient(gradient)
+            for convolution in reversed(stage):
+                # Into a stage comes a maximum, or the first map, whose own ReLU its maker sees to.
+                gate = None if convolution is stage[0] else cast(Tensor, tape.pop())
+                gradient = convolution.gradient(gradient, gate)
         return gradient
 
     def _convolutions(self) -> list[list[FrozenConvolution]]:

@@ -1,0 +1,85 @@
+"""A trunk's first convolution, from images to a map and from the map's gradient to the images'."""
+
+from collections.abc import Sequence
+from types import ModuleType
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from usdstylize.encoders.frozen import Frozen, exact
+from usdstylize.encoders.maps import gate_
+
+__all__ = ["FirstConvolution"]
+
+
+class FirstConvolution(Frozen):
+    """``relu(convolution of (images - mean) + bias)``: 3 × 3, zeros around what it convolves.
+
+    weight: (O, 3, 3, 3) float, for RGB. bias: (O,) and mean: (3,) float. The mean is taken off in
+    float32, before the network's own precision sets in.
+    """
+
+    weight: Tensor
+    matrix: Tensor
+    bias: Tensor
+    mean: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, mean: Sequence[float], *, stride: int = 1) -> None:
+        super().__init__()
+        self._stride = stride
+        outputs = len(weight)
+        rows = weight.permute(2, 3, 1, 0).reshape(27, outputs)
+        buffers = {
+            "weight": weight.contiguous(memory_format=torch.channels_last),
+            "matrix": F.pad(rows, (0, 0, 0, 5)).contiguous(),  # `image_kernels.FILLED` rows
+            "bias": exact(bias),
+            "mean": torch.tensor(mean, dtype=exact(bias).dtype),
+        }
+        for name, value in buffers.items():
+            self.register_buffer(name, value, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The map (B, O, h, w), channels_last, of images (B, 3, H, W)."""
+        if kernels := self._kernels(images):
+            result: Tensor = kernels.convolve_image(
+                images, self.matrix, self.bias, self.mean, stride=self._stride
+            )
+            return result
+        x = (images - self.mean.view(3, 1, 1)).to(self.weight.dtype)
+        x = x.contiguous(memory_format=torch.channels_last)
+        return F.conv2d(x, self.weight, self.bias.to(x.dtype), self._stride, padding=1).relu_()
+
+    def gradient(self, gradient: Tensor, activated: Tensor, dtype: torch.dtype) -> Tensor:
+        """That of the images (B, 3, H, W) in ``dtype`` from that of the map ``activated``."""
+        if kernels := self._kernels(gradient):
+            result: Tensor = kernels.image_gradient(
+                gradient, activated, self.matrix, dtype, stride=self._stride
+            )
+            return result
+        batch, _, height, width = gradient.shape
+        images = gradient.new_empty((batch, 3, height * self._stride, width * self._stride))
+        found: Tensor = torch.ops.aten.convolution_backward(
+            gate_(gradient, activated),
+            images.contiguous(memory_format=torch.channels_last),  # its shape is all that counts
+            self.weight,
+            None,
+            [self._stride] * 2,
+            [1, 1],
+            [1, 1],
+            False,
+            [0, 0],
+            1,
+            [True, False, False],
+        )[0]
+        return found.to(dtype)
+
+    def _kernels(self, x: Tensor) -> ModuleType | None:
+        """Triton's, where there is one; float32 is PyTorch's, the reference."""
+        if not x.is_cuda or self.weight.dtype != torch.bfloat16:
+            return None
+        try:
+            from usdstylize.encoders import image_kernels
+        except ImportError:  # no Triton
+            return None
+        return image_kernels if image_kernels.enabled else None
