@@ -26,8 +26,9 @@ class Frozen(nn.Module):
 class FrozenConvolution(Frozen):
     """A convolution of odd size, stride 1, that keeps a map's size; zeros around the map.
 
-    weight: (O, I, k, k) float. bias: (O,) float, kept as `exact` gives it; None is 0. ``input_scale`` (I,): the input is ``scale · y``, and the gradient
-    that `gradient` gives is that of y.
+    weight: (O, I, k, k) float. bias: (O,) float, kept as `exact` gives it; None is 0.
+    ``input_scale`` (I,): the input is ``scale · y``, and the gradient that `gradient` gives is
+    that of y.
     """
 
     weight: Tensor
