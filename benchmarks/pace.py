@@ -32,9 +32,9 @@ DISTANCE_GOAL = 0.02
 
 _HALF, _EXACT = "400", "400, float32"
 _COLUMNS = (
-    Column("to the plateau"),
-    *(Column(str(count), {"iterations": count}) for count in (400, 250, 150)),
-    Column(_EXACT, {"iterations": 400, "precision": "float32"}),
+    Column("to the plateau", {"method": "vgg-nnfm"}),
+    *(Column(str(count), {"method": "vgg-nnfm", "iterations": count}) for count in (400, 250, 150)),
+    Column(_EXACT, {"method": "vgg-nnfm", "iterations": 400, "precision": "float32"}),
 )
 
 app = App(name="benchmarks.pace", help="Plateau, fixed counts, and precision.", result_action="return_value")
