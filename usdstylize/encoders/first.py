@@ -9,6 +9,7 @@ from torch import Tensor
 
 from usdstylize.encoders.frozen import Frozen, exact
 from usdstylize.encoders.maps import gate_
+from usdstylize.fusing import fused
 
 __all__ = ["FirstConvolution"]
 
@@ -76,10 +77,8 @@ class FirstConvolution(Frozen):
 
     def _kernels(self, x: Tensor) -> ModuleType | None:
         """Triton's, where there is one; float32 is PyTorch's, the reference."""
-        if not x.is_cuda or self.weight.dtype != torch.bfloat16:
+        if self.weight.dtype != torch.bfloat16 or not fused(x.device):
             return None
-        try:
-            from usdstylize.encoders import image_kernels
-        except ImportError:  # no Triton
-            return None
+        from usdstylize.encoders import image_kernels
+
         return image_kernels if image_kernels.enabled else None

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from usdstylize.encoders.maps import gate_, rectify_
+from usdstylize.fusing import fused
 
 __all__ = ["Frozen", "FrozenConvolution", "exact", "fold", "scale_and_shift"]
 
@@ -54,8 +55,8 @@ class FrozenConvolution(Frozen):
 
     def rectified(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """``relu(convolution + bias + shortcut)``."""
-        if fused := _fused(x, self.weight):
-            result: Tensor = fused.convolve(x, self.weight, shift=self.bias, plus=shortcut, rectify=True)
+        if kernel := _whole(x, self.weight):
+            result: Tensor = kernel.convolve(x, self.weight, shift=self.bias, plus=shortcut, rectify=True)
             return result
         if x.is_cuda:
             return rectify_(self(x), self.bias, shortcut)
@@ -67,15 +68,15 @@ class FrozenConvolution(Frozen):
 
         gate: the input itself, where it comes from a ReLU whose input's gradient is wanted.
         """
-        if fused := _fused(gradient, self.flipped):
-            result: Tensor = fused.convolve(gradient, self.flipped, plus=plus, gate=gate)
+        if kernel := _whole(gradient, self.flipped):
+            result: Tensor = kernel.convolve(gradient, self.flipped, plus=plus, gate=gate)
             return result
         found = self._convolve(gradient, self.flipped)
         return found if gate is None else gate_(found, gate, plus)
 
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        if fused := _fused(x, weight):
-            result: Tensor = fused.convolve(x, weight)
+        if kernel := _whole(x, weight):
+            result: Tensor = kernel.convolve(x, weight)
             return result
         if not x.is_cuda:
             return F.conv2d(x, weight, padding=self._padding)
@@ -86,13 +87,13 @@ class FrozenConvolution(Frozen):
         )
 
 
-def _fused(x: Tensor, weight: Tensor) -> ModuleType | None:
+def _whole(x: Tensor, weight: Tensor) -> ModuleType | None:
     """The module whose kernel convolves this map and does the rest in the same pass, where there is one."""
-    if not x.is_cuda:
+    if not fused(x.device):
         return None
     try:
         from usdstylize.encoders import convolution
-    except ImportError:  # no Triton, or an old one
+    except ImportError:  # a Triton without tensor descriptors
         return None
     return convolution if convolution.suits(x, weight) else None
 

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from usdstylize.fusing import fused
+
 __all__ = [
     "affine_rectify_",
     "gate_",
@@ -28,12 +30,10 @@ _aten = torch.ops.aten
 
 def _kernels(x: Tensor) -> ModuleType | None:
     """The Triton kernels for a map on CUDA; None where PyTorch's own must do."""
-    if not x.is_cuda:
+    if not fused(x.device):
         return None
-    try:
-        from usdstylize.encoders import kernels
-    except ImportError:  # no Triton: Windows
-        return None
+    from usdstylize.encoders import kernels
+
     return kernels
 
 
