@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from usdstylize.losses import (
     content_loss,
@@ -13,6 +14,7 @@ from usdstylize.losses import (
     smooth_features,
     style_keys,
 )
+from usdstylize.losses.keys import representatives
 
 
 def features(count: int, channels: int = 64, seed: int = 0) -> torch.Tensor:
@@ -113,6 +115,29 @@ def test_palette_loss_pulls_colors_back_that_have_left_the_range():
     loss = palette_loss(colors, torch.tensor([[1.0, 0.5, 0.0]]))
     (gradient,) = torch.autograd.grad(loss, colors)
     torch.testing.assert_close(gradient, torch.tensor([[0.8, 0.0, -0.6]]))
+
+
+def test_a_color_between_two_of_the_palette_goes_to_the_first():
+    color = torch.full((1, 3), 0.5, requires_grad=True)
+    loss = palette_loss(color, torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]))
+    loss.backward()
+    assert loss.item() == pytest.approx(0.75)
+    assert color.grad.flatten().tolist() == pytest.approx([-1.0, -1.0, -1.0])
+
+
+def test_chosen_keys_hold_every_direction_however_rare():
+    directions = F.normalize(torch.randn(20, 64, generator=torch.Generator().manual_seed(2)), dim=1)
+    common = directions[:1].expand(4000, 64)  # a flat background, the same feature again and again
+    rare = directions.repeat_interleave(5, 0) + 0.01 * torch.randn(
+        100, 64, generator=torch.Generator().manual_seed(3)
+    )
+    rows = torch.cat([common, rare])
+    chosen = representatives(rows, 60, seed=1)
+    assert len(chosen) <= 60
+    assert (F.normalize(chosen, dim=1) @ directions.T).amax(0).min() > 0.99
+    # features that a picture shows, not means of them, and the same for the same seed
+    assert all((rows == row).all(1).any() for row in chosen)
+    assert torch.equal(chosen, representatives(rows, 60, seed=1))
 
 
 def test_content_loss_by_hand():

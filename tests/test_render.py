@@ -194,6 +194,23 @@ def test_a_lit_point_by_hand():
     assert specular.item() == pytest.approx(0.08 * 2 / np.pi, abs=1e-6)
 
 
+def test_the_gradient_of_light_equals_that_of_the_curves():
+    random = torch.Generator().manual_seed(7)
+    shown = torch.rand(4000, 3, generator=random, dtype=torch.float64) * 1.4 - 0.2
+    shown[:200] *= 0.05  # the straight end of both curves
+    diffuse = torch.rand(4000, 1, generator=random, dtype=torch.float64) * 1.3
+    specular = torch.rand(4000, 1, generator=random, dtype=torch.float64) * 0.1
+    given = shown.clone().requires_grad_()
+    linear = render.decode_srgb(given.clamp(0, 1)) * diffuse + specular
+    expected = render.encode_srgb(linear.clamp(0, 1))
+    expected.sin().sum().backward()
+    ours = shown.clone().requires_grad_()
+    found = render.shade(ours, diffuse, specular)
+    found.sin().sum().backward()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(ours.grad, given.grad, rtol=0, atol=1e-9)
+
+
 def test_the_far_side_of_an_open_mesh_is_lit_not_black():
     base = np.full((4, 4, 3), 0.5, np.float32)
     front, back = render_quad(base, (0, 0, 2.5)), render_quad(base, (0, 0, -2.5))

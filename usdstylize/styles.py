@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 from PIL import Image, ImageCms, ImageColor, ImageOps
 
+from usdstylize.clusters import k_means
 from usdstylize.errors import PaletteError, StyleSetError
 from usdstylize.objects import Float32, StyleImage, StyleSet
 
@@ -226,10 +227,8 @@ def _cluster_palette(pixels: Float32, clusters: int, seed: int) -> Float32:
     samples = np.asarray(small).reshape(-1, 3)
     colors, counts = np.unique(samples, axis=0, return_counts=True)
     if len(colors) > clusters:
-        from sklearn.cluster import KMeans  # a second to import
-
-        fit = KMeans(n_clusters=clusters, n_init=4, random_state=seed).fit(samples.astype(np.float64))
-        colors, counts = np.rint(fit.cluster_centers_), np.bincount(fit.labels_, minlength=clusters)
+        centers, shares = k_means(colors.astype(np.float64), counts.astype(np.float64), clusters, seed)
+        colors, counts = np.rint(centers), np.rint(shares).astype(np.intp)
     by_frequency = colors[np.argsort(-counts, kind="stable")]
     distinct = list(dict.fromkeys(map(tuple, by_frequency.tolist())))
     return np.asarray(distinct, dtype=np.float32) / np.float32(255.0)

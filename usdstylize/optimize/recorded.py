@@ -66,10 +66,3 @@ class RecordedStep(Step):
         if size != self._style.shape[1]:
             super().grow(size)
             self._room = None  # so that all is recorded anew, after one iteration as it is
-
-    def _new_adam(self) -> torch.optim.Adam:
-        self._rate = torch.zeros((), device=self._style.device)
-        return torch.optim.Adam([self._style], lr=self._rate, capturable=True, fused=True)
-
-    def _set_rate(self, rate: float) -> None:
-        self._rate.fill_(rate)

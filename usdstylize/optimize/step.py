@@ -9,6 +9,7 @@ from torch import Tensor
 
 from usdstylize.fusing import fused
 from usdstylize.losses.objective import Batch, Objective, Target, Texels
+from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.hierarchy import magnified, magnifiers
 from usdstylize.options import Method
 from usdstylize.render import Subject
@@ -54,6 +55,7 @@ class Step:
         self.failure: Exception | None = None
         device = subject.device
         self._begin(torch.zeros(sheets, size, size, 3, device=device))
+        self._rate = torch.zeros((), device=device)
         self._palette_weight = torch.zeros((), device=device)
         self._terms = torch.zeros(2, device=device)
         self._losses = torch.zeros(4, device=device)
@@ -64,7 +66,7 @@ class Step:
     def _begin(self, texels: Tensor) -> None:
         self._style = texels.requires_grad_()
         self._magnifiers = magnifiers(texels, self._subject.style_size[0], self._subject.wraps)
-        self._adam = self._new_adam()
+        self._adam = Adam(self._style)
 
     def grow(self, size: int) -> None:
         """Let T_S have size² texels from now on, with the look it has."""
@@ -82,7 +84,7 @@ class Step:
 
         Returns NNFM, content and palette loss and their weighted sum, (4,), before the change.
         """
-        self._set_rate(rate)
+        self._rate.fill_(rate)
         self._palette_weight.fill_(palette_weight)
         self.held(lambda: self._prepare(targets))
         totals = self._totals(targets) if self._summed is not None else None
@@ -148,12 +150,6 @@ class Step:
     def _join(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> Batch:
         return self._objective.join(targets, totals)
 
-    def _new_adam(self) -> torch.optim.Adam:
-        return torch.optim.Adam([self._style])
-
-    def _set_rate(self, rate: float) -> None:
-        self._adam.param_groups[0]["lr"] = rate
-
     def _totals(self, targets: Sequence[Target]) -> Mapping[int, Tensor]:
         """By stride, the sum of the weights of the whole batch.
 
@@ -197,7 +193,7 @@ class Step:
         (self._palette_weight * palette).backward()  # type: ignore[no-untyped-call]
         self._style.grad = None
         self._table.backward(self._leaf.grad)  # type: ignore[no-untyped-call]
-        self._adam.step()
+        self._adam.step(self._rate)
         nnfm, content = self._terms.unbind()
         total = self._method.nnfm_weight * nnfm + self._method.content_weight * content
         terms = [nnfm, content, palette.detach(), total + self._palette_weight * palette.detach()]

@@ -39,15 +39,19 @@ class Seen:
     def __init__(self, sheets: int, size: int, device: str) -> None:
         self._sizes = render.level_sizes(size, size)
         self._areas = [height * width for height, width in self._sizes]
-        self._rows = torch.zeros(sheets * sum(self._areas), dtype=torch.bool, device=device)
+        # One row more, for samples that do not count.
+        self._rows = torch.zeros(sheets * sum(self._areas) + 1, dtype=torch.bool, device=device)
+        self._sheets = sheets
 
     def add(self, views: Iterable[render.View]) -> None:
         """Not where a pixel at a grazing angle spans a great part of the texture: that is no sight."""
         for view in views:
             coarsest = min(int(view.level) + 2, len(self._sizes) - 1)
             end = render.level_rows(self._sizes[0], coarsest).stop
-            counts = (view.style.weights > 0.05) & (view.style.rows % sum(self._areas) < end)
-            self._rows[view.style.rows[counts].long()] = True
+            rows = view.style.rows
+            own = rows if self._sheets == 1 else rows % sum(self._areas)
+            ignored = (view.style.weights <= 0.05) | (own >= end)
+            self._rows.index_fill_(0, rows.masked_fill(ignored, len(self._rows) - 1).long().flatten(), True)
 
     def join(self, reduce: Callable[[Tensor], None] | None) -> None:
         """Take over what the cameras of other processes have seen; ``reduce`` adds up over all of them."""
@@ -58,7 +62,7 @@ class Seen:
 
     def texels(self) -> NDArray[np.bool_]:
         """(S, size, size) bool, a picture per sheet, row 0 the top."""
-        sheets = self._rows.view(-1, sum(self._areas)).float()
+        sheets = self._rows[:-1].view(-1, sum(self._areas)).float()
         result = torch.zeros(len(sheets), 1, 1, 1, device=self._rows.device)
         for level, size in zip(
             reversed(torch.split(sheets, self._areas, 1)), reversed(self._sizes), strict=True

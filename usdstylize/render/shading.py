@@ -52,5 +52,31 @@ def shade(encoded: Tensor, diffuse: Tensor, specular: Tensor) -> Tensor:
     The surface colour is clamped to 0..1, decoded, lit in linear and encoded again: what USD
     viewers do, and what the written MaterialX network does.
     """
-    linear = decode_srgb(encoded.clamp(0, 1)) * diffuse + specular
-    return encode_srgb(linear.clamp(0, 1))
+    return _Shade.apply(encoded, diffuse, specular)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Shade(torch.autograd.Function):
+    """`shade`, its derivative taken on the way, where it needs no power of its own."""
+
+    @staticmethod
+    def forward(ctx, encoded: Tensor, diffuse: Tensor, specular: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        clamped = encoded.clamp(0, 1)
+        curved = (clamped + 0.055).mul_(1 / 1.055)
+        power = curved.pow(2.4)
+        dark = clamped <= 0.04045
+        lit = torch.addcmul(specular, torch.where(dark, clamped / 12.92, power), diffuse)
+        shown = lit.clamp(0, 1)
+        bright = shown.clamp_min(0.0031308)
+        root = bright.pow(1 / 2.4).mul_(1.055)
+        dim = shown <= 0.0031308
+        result = torch.where(dim, shown * 12.92, root - 0.055)
+        if ctx.needs_input_grad[0]:
+            slope = power.mul_(2.4 / 1.055).div_(curved).masked_fill_(dark, 1 / 12.92).mul_(diffuse)
+            slope.mul_(root.mul_(1 / 2.4).div_(bright).masked_fill_(dim, 12.92))
+            ctx.save_for_backward(slope.mul_(clamped == encoded).mul_(shown == lit))
+        return result
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
+        (slope,) = ctx.saved_tensors
+        return gradient * slope, None, None

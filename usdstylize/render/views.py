@@ -106,7 +106,7 @@ class Subject:
         resized = F.interpolate(
             self._bases[sheet].permute(2, 0, 1)[None], size, mode="bilinear", antialias=True
         )
-        return resized[0].permute(1, 2, 0)
+        return resized[0].permute(1, 2, 0).contiguous()
 
     def views(
         self, cameras: Sequence[Camera], hits: Sequence[Hits], method: Method, first_slot: int = 0
