@@ -325,15 +325,18 @@ def test_encoded_constant_is_the_srgb_curve(tiny_stage: Path) -> None:
     assert np.allclose(value, expected, atol=1e-6)
 
 
-def test_a_workflow_of_another_type_is_told_and_not_taken(tiny_stage: Path) -> None:
+@pytest.mark.parametrize(("type_name", "value", "told"), [("String", "yes", True), ("Int64", 2**62, False)])
+def test_a_workflow_that_is_none_is_not_taken(
+    tiny_stage: Path, type_name: str, value: object, told: bool
+) -> None:
     source = edit(tiny_stage)
     surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
-    surface.CreateInput("useSpecularWorkflow", Sdf.ValueTypeNames.String).Set("yes")
+    surface.CreateInput("useSpecularWorkflow", getattr(Sdf.ValueTypeNames, type_name)).Set(value)
     surface.CreateInput("metallic", Sdf.ValueTypeNames.Float).Set(0.5)
     source.Save()
     result = write_result(tiny_stage)
     run = (result.parent / "tiny.style/ink/run.json").read_text()
-    assert "The live network leaves useSpecularWorkflow at its default" in run
+    assert ("The live network leaves useSpecularWorkflow at its default" in run) == told
     assert author.verify(result).failed == ()
 
 

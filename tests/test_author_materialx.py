@@ -272,6 +272,27 @@ def test_a_number_is_never_decoded_whatever_is_written_on_its_file(tiny_stage: P
     assert texture.GetInput("scale").Get()[0] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("name", "type_name", "value"),
+    [
+        ("specular", "Float2", Gf.Vec2f(0.5, 1)),
+        ("specular_roughness", "FloatArray", []),
+        ("base", "FloatArray", []),
+        ("emission_color", "FloatArray", [1.0, 2.0]),
+    ],
+)
+def test_a_lobe_of_another_type_is_told_and_left_at_its_default(
+    tiny_stage: Path, name: str, type_name: str, value: Any
+) -> None:
+    stage = glaze(tiny_stage)
+    surface = UsdShade.Shader.Get(stage, f"{LOOK}/Surface")
+    surface.CreateInput(name, getattr(Sdf.ValueTypeNames, type_name)).Set(value)
+    stage.Save()
+    result = write_result(tiny_stage)
+    assert "The preview network" in (tiny_stage.parent / "tiny.style/ink/run.json").read_text()
+    assert author.verify(result).failed == ()
+
+
 @pytest.mark.parametrize(("mode", "expected"), [(0, (None, None)), (1, (0.25, 0.75)), (2, (0.25, None))])
 def test_gltf_alpha_follows_its_mode(tiny_stage: Path, mode: int, expected: tuple[Any, Any]) -> None:
     inputs = {"alpha": ("float", 0.25), "alpha_mode": ("integer", mode), "alpha_cutoff": ("float", 0.75)}

@@ -172,6 +172,27 @@ def test_the_other_maps_have_the_names_of_color_spaces_that_the_albedo_has(
     assert node.GetInput("sourceColorSpace").Get() == read_as
 
 
+@pytest.mark.parametrize(
+    ("name", "type_name", "value"),
+    [("diffuse_tint", "Color4f", (1, 0.5, 1, 1)), ("albedo_brightness", "Float2", (0.5, 2)),
+     ("albedo_add", "Double", 0.25)],
+)  # fmt: skip
+def test_a_parameter_of_another_type_is_neutral_in_the_style_too(
+    tmp_path: Path, name: str, type_name: str, value: object
+) -> None:
+    path = make_stage(tmp_path, diffuse_texture="./color.png")
+    stage = Usd.Stage.Open(str(path))
+    UsdShade.Shader.Get(stage, f"{LOOK}/Mdl").CreateInput(name, getattr(Sdf.ValueTypeNames, type_name)).Set(
+        value
+    )
+    stage.Save()
+    opened = Usd.Stage.Open(str(write_result(path)))
+    shader = mdl_shown(path, opened)
+    assert shader is not None
+    neutral = {"diffuse_tint": Gf.Vec3f(1), "albedo_brightness": 1.0, "albedo_add": 0.0}
+    assert shader.GetInput(name).Get() == neutral[name]
+
+
 def test_a_connected_map_gives_way_to_the_bake(tmp_path: Path) -> None:
     path = make_stage(tmp_path, diffuse_texture="./color.png")
     stage = Usd.Stage.Open(str(path))

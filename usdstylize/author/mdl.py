@@ -7,6 +7,7 @@ from MDL's open `base` module; where our networks cannot do the same, a remark s
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.author.source import Constant, SourceInput, Texture, Untraced
@@ -58,8 +59,11 @@ def write_mdl(
     texture = _plain(over, "diffuse_texture", _Types.Asset, Sdf.AssetPath(baked))
     texture.SetInfo("colorSpace", "raw" if baked_is_linear else "sRGB")
     for name, neutral in _NEUTRAL.items():
-        if shader.GetInput(name):
-            _plain(over, name, shader.GetInput(name).GetTypeName(), neutral)
+        item = shader.GetInput(name)
+        if item:
+            fits = np.shape(item.GetTypeName().defaultValue) == np.shape(neutral)
+            usual = _Types.Color3f if name == "diffuse_tint" else _Types.Float
+            _plain(over, name, item.GetTypeName() if fits else usual, neutral)
     return True, []
 
 

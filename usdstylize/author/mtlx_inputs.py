@@ -125,8 +125,15 @@ def read_mtlx_inputs(
     if not preview:
         return weight, {}, remarks
     lobes = dict(_LOBES[shader_id(surface)])
-    if _has_own_highlight(surface, time):
-        lobes |= {"useSpecularWorkflow": _one, "specularColor": _highlight(surface)}
+    own = _LOBES[shader_id(surface)] is not _SAME
+    if own and _trace(surface, _specular(surface), time, gray=False) not in _UNSCALED:
+        if _shows_highlight(surface, time):
+            lobes |= {"useSpecularWorkflow": _one, "specularColor": _highlight(surface)}
+        else:
+            remarks.append(
+                f"The preview network leaves out the weight and tint of highlights of {surface.GetPath()}; "
+                "it can follow plain values on what is no metal."
+            )
     inputs: dict[str, SourceInput] = {}
     for target, lobe in lobes.items():
         traced = _trace(surface, lobe, time, gray=target not in _COLORS)
@@ -149,19 +156,17 @@ def read_mtlx_inputs(
 
 def _typed(target: str, value: SourceInput) -> SourceInput:
     if isinstance(value, Constant) and target == "useSpecularWorkflow":
-        return Constant(int(value.value))
+        return Constant(int(value.value == 1))
     if isinstance(value, Constant) and target in _COLORS and not isinstance(value.value, tuple):
         return Constant((value.value,) * 3)
     return value
 
 
-def _has_own_highlight(surface: UsdShade.Shader, time: Usd.TimeCode) -> bool:
-    """Whether a dielectric's highlight is scaled or coloured, which only the specular workflow can say."""
-    if _LOBES[shader_id(surface)] is _SAME:
-        return False
+def _shows_highlight(surface: UsdShade.Shader, time: Usd.TimeCode) -> bool:
+    """Whether the specular workflow, which alone scales and tints highlights, says the same."""
     metal = _trace(surface, _LOBES[shader_id(surface)]["metallic"], time, gray=True)
     scaled = _trace(surface, _specular(surface), time, gray=False)
-    return metal == Constant(0.0) and isinstance(scaled, Constant) and scaled not in _UNSCALED
+    return metal == Constant(0.0) and isinstance(scaled, Constant)
 
 
 _UNSCALED = (Constant(1.0), Constant((1.0, 1.0, 1.0)))
@@ -242,6 +247,8 @@ def _trace(shader: UsdShade.Shader, lobe: Lobe, time: Usd.TimeCode, *, gray: boo
 
     try:
         start, images = probe(0, 0, 0, 0)
+        if start.shape not in ((1,), (3,), (4,)):
+            return Untraced("it comes to no number and no colour.")
         if not images:
             if not np.isfinite(start).all():
                 return Untraced("it comes to no finite value.")
@@ -251,6 +258,8 @@ def _trace(shader: UsdShade.Shader, lobe: Lobe, time: Usd.TimeCode, *, gray: boo
         half = probe(_PROBE, _PROBE, _PROBE, _PROBE)[0]
     except ObjectError as problem:
         return Untraced(str(problem))
+    except (ValueError, LookupError):
+        return Untraced("what feeds it has inputs that do not fit each other.")
     first = images[0]
     one = all(
         (read.resolved_path, read.wrap, read.color_space, read.placement.primvar)

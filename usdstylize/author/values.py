@@ -65,7 +65,8 @@ def constant(name: str, kind: str, value: Any) -> Any:
         return None
     if shape:
         return Gf.Vec3f(*(float(number) for number in numbers))
-    return int(value) if kind == "integer" else float(value)
+    # Integers are choices between 0 and 1 here, whatever a layer holds in their place.
+    return int(value == 1) if kind == "integer" else float(value)
 
 
 def _primvar(graph: Graph, name: str, kind: str, value: Primvar) -> Sdf.Path:
