@@ -145,14 +145,19 @@ def test_textures_from_elsewhere_and_udim_tiles_go_along(two_folders: Path, tmp_
 
 
 @pytest.mark.parametrize("output", [None, "deep/out"])
-def test_tiles_from_elsewhere_go_along(two_folders: Path, tmp_path: Path, output: str | None) -> None:
+@pytest.mark.parametrize("pattern", ["skin.<UDIM>.png", "skin/<UDIM>/color.png"])
+def test_tiles_from_elsewhere_go_along(
+    two_folders: Path, tmp_path: Path, output: str | None, pattern: str
+) -> None:
     """USD's own packing loses them."""
     colors = {1001: 40, 1002: 200}
     for tile, value in colors.items():
         (two_folders.parent / f"textures/skin.{tile}.png").unlink()
-        Image.fromarray(np.full((16, 16, 3), value, np.uint8)).save(tmp_path / f"library/skin.{tile}.png")
+        file = tmp_path / "library" / pattern.replace("<UDIM>", str(tile))
+        file.parent.mkdir(exist_ok=True, parents=True)
+        Image.fromarray(np.full((16, 16, 3), value, np.uint8)).save(file)
     stage = Usd.Stage.Open(str(two_folders))
-    stage.GetAttributeAtPath("/World/Looks/Skin/Texture.inputs:file").Set("../library/skin.<UDIM>.png")
+    stage.GetAttributeAtPath("/World/Looks/Skin/Texture.inputs:file").Set(f"../library/{pattern}")
     stage.Save()
     result = write_result(
         two_folders, mask=("/World/Left", "/World/Shared"), output=output and tmp_path / output

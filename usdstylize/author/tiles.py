@@ -34,8 +34,10 @@ def add_lost_tiles(package: Path, result: Usd.Stage, lost: list[str]) -> None:
         found, tiles = resolve_tiles(outside, asset.path, Usd.TimeCode.Default())
         layer = next(spec.layer for spec in inside.GetPropertyStack() if spec.HasInfo("default"))
         _, inner = Ar.SplitPackageRelativePathOuter(layer.realPath)
-        folder = folders.setdefault(posixpath.dirname(found), f"{_FOLDER}/{len(folders)}")
-        target = f"{folder}/{posixpath.basename(found)}"
+        # The tile's number may stand in a folder's name: that folder goes along.
+        above = posixpath.dirname(found.partition("<UDIM>")[0])
+        folder = folders.setdefault(above, f"{_FOLDER}/{len(folders)}")
+        target = f"{folder}/{found.removeprefix(above).lstrip('/')}"
         relative = posixpath.relpath(target, posixpath.dirname(inner) or ".")
         paths.setdefault(inner, {})[inside.Get().path] = relative if relative[0] == "." else f"./{relative}"
         files |= dict(zip(tile_files(target, tiles), tile_files(found, tiles), strict=True))
