@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from usdstylize.encoders import clip, convolution, image_kernels, maps, vgg16
+from usdstylize.encoders import clip, convolution, frozen, image_kernels, maps, vgg16
 from usdstylize.encoders.first import FirstConvolution
 from usdstylize.encoders.frozen import FrozenConvolution
 from usdstylize.encoders.trunk import Trunk
@@ -286,6 +286,9 @@ def check(name: str, plain: nn.Module, network: Trunk, case: Case) -> bool:
     half = case.run(plain.to(torch.bfloat16, memory_format=torch.channels_last))
     line("plain bfloat16", half, None)
     network.to(torch.bfloat16, memory_format=torch.channels_last)
+    # What reads memory that nobody has written finds out.
+    if case.images.is_cuda:
+        torch.full((1 << 31,), float("nan"), dtype=torch.bfloat16, device="cuda")
     started = time.perf_counter()
     first = case.run(network)
     first[1].sum().item()
@@ -453,6 +456,16 @@ def measure(name: str, plain: nn.Module, network: Trunk, case: Case) -> tuple[fl
     with patch.object(convolution, "enabled", False):
         graph = captured(lambda: case.run(network))
         line("cuDNN, CUDA graph", milliseconds(graph.replay))
+        del graph
+    with patch.object(frozen, "trusts_cudnn_fusion", True):
+        torch.full((1 << 31,), float("nan"), dtype=torch.bfloat16, device="cuda")
+        once, again = case.run(network), case.run(network)
+        sane = all(bool(torch.isfinite(x).all()) for x in (*once[0], once[1]))
+        same = torch.equal(once[1], again[1])
+        words = ("finite" if sane else "NOT FINITE", "same" if same else "OTHER")
+        print(f"{name:6s} cuDNN's fusion: {words[0]}, {words[1]} bits")
+        graph = captured(lambda: case.run(network))
+        line("with it, CUDA graph", milliseconds(graph.replay))
         del graph
     graph = captured(lambda: case.run(network))
     spent = milliseconds(graph.replay)

@@ -18,10 +18,10 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-__all__ = ["Tiles", "choose_tiles", "convolve", "suits"]
+__all__ = ["Tiles", "choose_tiles", "convolve", "faster", "suits"]
 
-enabled = False
-"""Not before it has run on a GPU."""
+enabled = True
+"""Off, cuDNN does it all: `benchmarks.trunks` compares them."""
 
 _ACCELERATED = 9
 """Compute capability from which on there is an accelerator."""
@@ -98,26 +98,39 @@ def suits(x: Tensor, weight: Tensor) -> bool:
     )
 
 
+def faster(x: Tensor, weight: Tensor) -> bool:
+    """Whether this is faster than cuDNN where nothing is done to the result (measured on one H200).
+
+    It is where cuDNN's tiles are too large to keep all multiprocessors busy.
+    """
+    batch, _, height, width = x.shape
+    tiles = triton.cdiv(batch * height * width, 128) * triton.cdiv(len(weight), 128)
+    return weight.shape[2] == 3 and bool(tiles <= 256)
+
+
 def choose_tiles(shape: torch.Size, outputs: int, size: int, processors: int) -> Tiles:
-    """For a map (B, I, h, w), a kernel of ``size`` × ``size`` and a GPU of so many processors."""
+    """For a map (B, I, h, w), a kernel of ``size`` × ``size`` and a GPU of so many processors.
+
+    The best of those that `benchmarks.trunks --layers` tries on one H200, or near it.
+    """
     batch, inputs, height, width = shape
     step = 64 if inputs % 64 == 0 else 32
-    steps = size * size * inputs // step
-    channels = 128 if outputs % 128 == 0 else 64
 
-    def programs(high: int, wide: int) -> int:
-        tiles = batch * triton.cdiv(height, high) * triton.cdiv(width, wide)
-        return int(tiles * triton.cdiv(outputs, channels))
+    def programs(positions: int, channels: int) -> int:
+        return int(triton.cdiv(batch * height * width, positions) * triton.cdiv(outputs, channels))
 
     if size == 1:
-        high, wide = 1, 128
-    else:
-        # Large boxes read less of their neighbours; small ones keep all processors busy.
-        high, wide = (16, 16) if programs(16, 16) >= 4 * processors else (8, 16)
-    if programs(high, wide) < 0.9 * processors:
-        channels = 64
-    warps = 8 if channels == 128 or high * wide == 256 else 4
-    return Tiles(high, wide, channels, step, warps, max(2, min(4, steps)))
+        # Short sums wait for memory: small tiles, of which many are at work at the same time.
+        if outputs % 128 or inputs <= 64 or programs(128, 128) < 0.9 * processors:
+            return Tiles(1, 128, 64, step, 4, 2 if inputs <= 64 else 4)
+        return Tiles(1, 128, 128, step, 8, 3)
+    if outputs % 128:
+        return Tiles(8, 16, 64, step, 4, 2) if width <= 128 else Tiles(4, 32, 64, step, 4, 2)
+    if programs(256, 128) >= 4 * processors:
+        return Tiles(16, 16, 128, step, 8, 3)
+    if programs(128, 128) >= 0.9 * processors:
+        return Tiles(8, 16, 128, step, 8, 3)
+    return Tiles(8, 8, 128, step, 4, 4)
 
 
 def convolve(

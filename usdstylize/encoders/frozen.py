@@ -13,6 +13,11 @@ from usdstylize.fusing import fused
 __all__ = ["Frozen", "FrozenConvolution", "exact", "fold", "scale_and_shift"]
 
 
+trusts_cudnn_fusion = False
+"""Whether PyTorch's call of cuDNN's fused convolution, bias and ReLU is used: it hands over memory
+that nobody has written, and asks for no deterministic routine. `benchmarks.trunks` tries it."""
+
+
 class Frozen(nn.Module):
     """A module whose vectors keep their precision when the network is turned into another."""
 
@@ -55,6 +60,10 @@ class FrozenConvolution(Frozen):
 
     def rectified(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """``relu(convolution + bias + shortcut)``."""
+        if shortcut is None and trusts_cudnn_fusion and x.is_cuda and x.dtype == torch.bfloat16:
+            return torch.cudnn_convolution_relu(
+                x, self.weight, self.bias.to(x.dtype), [1, 1], [self._padding] * 2, [1, 1], 1
+            )
         if kernel := _whole(x, self.weight):
             result: Tensor = kernel.convolve(x, self.weight, shift=self.bias, plus=shortcut, rectify=True)
             return result
@@ -68,14 +77,16 @@ class FrozenConvolution(Frozen):
 
         gate: the input itself, where it comes from a ReLU whose input's gradient is wanted.
         """
-        if kernel := _whole(gradient, self.flipped):
+        kernel = None if gate is None else _whole(gradient, self.flipped)
+        if kernel:
             result: Tensor = kernel.convolve(gradient, self.flipped, plus=plus, gate=gate)
             return result
         found = self._convolve(gradient, self.flipped)
         return found if gate is None else gate_(found, gate, plus)
 
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        if kernel := _whole(x, weight):
+        kernel = _whole(x, weight)
+        if kernel and kernel.faster(x, weight):
             result: Tensor = kernel.convolve(x, weight)
             return result
         if not x.is_cuda:
