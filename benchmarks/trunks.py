@@ -457,16 +457,19 @@ def measure(name: str, plain: nn.Module, network: Trunk, case: Case) -> tuple[fl
         graph = captured(lambda: case.run(network))
         line("cuDNN, CUDA graph", milliseconds(graph.replay))
         del graph
-    with patch.object(frozen, "trusts_cudnn_fusion", True):
-        torch.full((1 << 31,), float("nan"), dtype=torch.bfloat16, device="cuda")
-        once, again = case.run(network), case.run(network)
-        sane = all(bool(torch.isfinite(x).all()) for x in (*once[0], once[1]))
-        same = torch.equal(once[1], again[1])
-        words = ("finite" if sane else "NOT FINITE", "same" if same else "OTHER")
-        print(f"{name:6s} cuDNN's fusion: {words[0]}, {words[1]} bits")
-        graph = captured(lambda: case.run(network))
-        line("with it, CUDA graph", milliseconds(graph.replay))
-        del graph
+    for switch in ("trusts_cudnn_fusion", "trusts_cudnn_sums"):
+        with patch.object(frozen, switch, True):
+            torch.full((1 << 31,), float("nan"), dtype=torch.bfloat16, device="cuda")
+            once, again = case.run(network), case.run(network)
+            sane = all(bool(torch.isfinite(x).all()) for x in (*once[0], once[1]))
+            words = (
+                "finite" if sane else "NOT FINITE",
+                "same" if torch.equal(once[1], again[1]) else "OTHER",
+            )
+            print(f"{name:6s} {switch}: {words[0]}, {words[1]} bits")
+            graph = captured(lambda: case.run(network))
+            line("with it, CUDA graph", milliseconds(graph.replay))
+            del graph
     graph = captured(lambda: case.run(network))
     spent = milliseconds(graph.replay)
     line("ours, CUDA graph", spent)

@@ -18,6 +18,10 @@ trusts_cudnn_fusion = False
 that nobody has written, and asks for no deterministic routine. `benchmarks.trunks` tries it."""
 
 
+trusts_cudnn_sums = False
+"""The same for the one that adds a shortcut too."""
+
+
 class Frozen(nn.Module):
     """A module whose vectors keep their precision when the network is turned into another."""
 
@@ -60,10 +64,14 @@ class FrozenConvolution(Frozen):
 
     def rectified(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
         """``relu(convolution + bias + shortcut)``."""
-        if shortcut is None and trusts_cudnn_fusion and x.is_cuda and x.dtype == torch.bfloat16:
-            return torch.cudnn_convolution_relu(
-                x, self.weight, self.bias.to(x.dtype), [1, 1], [self._padding] * 2, [1, 1], 1
-            )
+        if x.is_cuda and x.dtype == torch.bfloat16:
+            bias, padding = self.bias.to(x.dtype), [self._padding] * 2
+            if shortcut is None and trusts_cudnn_fusion:
+                return torch.cudnn_convolution_relu(x, self.weight, bias, [1, 1], padding, [1, 1], 1)
+            if shortcut is not None and trusts_cudnn_sums:
+                return torch.cudnn_convolution_add_relu(
+                    x, self.weight, shortcut, 1.0, bias, [1, 1], padding, [1, 1], 1
+                )
         if kernel := _whole(x, self.weight):
             result: Tensor = kernel.convolve(x, self.weight, shift=self.bias, plus=shortcut, rectify=True)
             return result
