@@ -51,6 +51,7 @@ PEER_GOAL = 5.0
 MEMORY_GOAL = 6.0
 """GB at the paper's settings."""
 
+_POOL = 256
 _ITERATIONS = 32
 """Done before the time is taken; the batches of these are what it is taken with."""
 
@@ -108,6 +109,8 @@ class Bench:
         batches: list[Sequence[Target]] = []
 
         def spied(*given: Any, **named: Any) -> Step:
+            self.pool_peak, self.pool_size = peak(), torch.cuda.memory_allocated() / 2**30
+            torch.cuda.reset_peak_memory_stats()
             made.append(new_step(*given, **named))
             called = type(made[0]).__call__
 
@@ -122,6 +125,7 @@ class Bench:
             stack.enter_context(patch.object(optimizer, "new_step", spied))
             (texture,) = optimiser.optimize([asset.obj], [asset.data])
         self.seconds = texture.stages or {}
+        torch.cuda.synchronize()
         self.step, self._batches, self._number = made[0], batches, 0
         self.objective = self.step._objective
 
@@ -193,15 +197,15 @@ def measure_step(
         rows += [
             (f"step, {len(eight.style.images)} style images, ms", of_eight, ""),
             ("over one", of_eight / step, f"≤ {EIGHT_GOAL}"),
-            ("more memory, GiB", peak() - memory, "≤ 0.3"),
+            ("more memory, GiB", max(peak(), many.pool_peak) - memory, "≤ 0.3"),
         ]
         del many
         many = _fresh(asset, replace(PRESETS["paper"], visibility="z-buffer"), weights)
-        rows.append(("peak memory, paper, GiB", peak(), f"≤ {MEMORY_GOAL}"))
+        rows.append(("peak memory, paper, GiB", max(peak(), many.pool_peak), f"≤ {MEMORY_GOAL}"))
         del many
         many = _fresh(asset, replace(method, precision="float32"), weights)
         rows.append(("step, float32, ms", timed(many.run, 20), ""))
-        rows.append(("peak memory, float32, GiB", peak(), ""))
+        rows.append(("peak memory, float32, GiB", max(peak(), many.pool_peak), ""))
         targets = many.next()
     del many
     plain = plain_step(asset, method, weights)
@@ -227,7 +231,7 @@ def _one_style(
 ) -> list[tuple[str, float, str]]:
     """The floor and the step; the last two rows are its time and its memory."""
     bench = _fresh(asset, method, weights)
-    step, memory = timed(bench.run), peak()
+    step, memory = timed(bench.run), max(peak(), bench.pool_peak)
     again = timed(bench.run)
     trunks.profile(bench.run)
     images = torch.rand(method.batch, 3, method.resolution, method.resolution, device="cuda")
@@ -241,6 +245,8 @@ def _one_style(
     floor = networks + matching + texture
     return [
         *((f"{_ITERATIONS} iterations: {name}, s", spent, "") for name, spent in bench.seconds.items()),
+        ("peak memory before the first iteration, GiB", bench.pool_peak, ""),
+        (f"of it views and their targets ({_POOL}), style, networks, GiB", bench.pool_size, ""),
         ("floor: networks, ms", networks, ""),
         ("floor: matching and content, ms", matching, ""),
         ("floor: texture and pictures, ms", texture, ""),

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from usdstylize.losses import nnfm_loss, prepare_search, smooth_features, style_keys
 from usdstylize.losses.kernels import content_mean, nearest, nearest_mean, smoothed_offsets
-from usdstylize.render import Taps, Views, paint, shade
+from usdstylize.render import Taps, Views, mip_kernels, mip_table, paint, shade
 from usdstylize.render.kernels import paint_pixels
 
 
@@ -256,3 +256,21 @@ def test_a_gradient_that_is_not_finite_stays_so():
     gradient[0, 0, 0, 0] = float("inf")
     (result,) = torch.autograd.grad(fused(table, views, background), table, gradient)
     assert result.isnan().all()
+
+
+@pytest.mark.parametrize("circular", [(True, False), (False, True), (True, True), (False, False)])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (13, 6), (2, 3), (1, 8)])
+def test_a_level_and_its_gradient_are_those_of_the_cpu(height, width, circular):
+    texture = torch.rand(height, width, 3, generator=torch.Generator().manual_seed(5), requires_grad=True)
+    wrap = tuple("repeat" if turns else "clamp" for turns in circular)
+    rows = mip_table(texture, tent=wrap)[height * width :]
+    half = (max(1, height // 2), max(1, width // 2), 3)
+    expected = rows[: half[0] * half[1]].view(half)
+    coarse = torch.empty(half)
+    mip_kernels.halve(texture.detach(), coarse, circular)
+    torch.testing.assert_close(coarse, expected)
+    given = torch.rand(half, generator=torch.Generator().manual_seed(6))
+    (gradient,) = torch.autograd.grad(expected, texture, given)
+    fine = torch.ones(height, width, 3)
+    mip_kernels.spread(given, fine, circular)
+    torch.testing.assert_close(fine - 1, gradient, rtol=1e-5, atol=1e-6)

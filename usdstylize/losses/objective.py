@@ -1,7 +1,7 @@
 """The whole loss on a batch of views (paper, Eq. 1): networks, style features, three terms."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,23 +193,34 @@ class Objective:
 
         table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values.
         """
-        encoder = self._style_encoder
+        style, content = zip(*self.each_network(batch, table), strict=True)
+        return torch.stack(style).sum(), torch.stack(content).sum()
+
+    def each_network(self, batch: Batch, table: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """`terms`, one network after the other; a loss that another network gives is 0.
+
+        Who goes back through one before asking for the next holds the maps of one at a time.
+        """
+        encoder, none = self._style_encoder, table.new_zeros(())
         rows = self._features(encoder, batch, table, self._background)
-        content_rows = (
-            rows
-            if self._one_pass
-            else self._features(self._content_encoder, batch, table, self._content_background)
-        )
         style = [
             self._style_loss(layer, rows[layer], batch, stride)
             for layer, stride in enumerate(encoder.strides)
         ]
-        strides = self._content_encoder.strides
-        content = [
-            content_loss(rows, original, batch.positions[stride].weights, total=batch.total(stride))
-            for rows, original, stride in zip(content_rows, batch.original, strides, strict=True)
+        if self._one_pass:
+            yield torch.stack(style).mean(), self._content_loss(rows, batch)
+            return
+        yield torch.stack(style).mean(), none
+        del rows, style
+        rows = self._features(self._content_encoder, batch, table, self._content_background)
+        yield none, self._content_loss(rows, batch)
+
+    def _content_loss(self, rows: Sequence[Tensor], batch: Batch) -> Tensor:
+        found = [
+            content_loss(own, original, batch.positions[stride].weights, total=batch.total(stride))
+            for own, original, stride in zip(rows, batch.original, self.content_strides, strict=True)
         ]
-        return torch.stack(style).mean(), torch.stack(content).sum()
+        return torch.stack(found).sum()
 
     def _style_loss(self, layer: int, rows: Tensor, batch: Batch, stride: int) -> Tensor:
         smooth, positions, total = self._style_encoder.smooth, batch.positions[stride], batch.total(stride)

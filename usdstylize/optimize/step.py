@@ -175,10 +175,11 @@ class Step:
     def _compare(self) -> None:
         """The gradient of the batch at hand, or of a part of it, in the leaf."""
         self._leaf.grad = None
-        nnfm, content = self._objective.terms(self._batch, self._leaf)
-        weighted = self._method.nnfm_weight * nnfm + self._method.content_weight * content
-        weighted.backward()  # type: ignore[no-untyped-call]
-        self._terms += torch.stack([nnfm, content]).detach()
+        for nnfm, content in self._objective.each_network(self._batch, self._leaf):
+            weighted = self._method.nnfm_weight * nnfm + self._method.content_weight * content
+            weighted.backward()  # type: ignore[no-untyped-call]
+            self._terms += torch.stack([nnfm, content]).detach()
+            del nnfm, content, weighted
 
     def _add(self) -> None:
         """A part's gradient joins the others'."""

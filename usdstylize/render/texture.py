@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from usdstylize.base_colors import Wrap
+from usdstylize.fusing import fused
 
 __all__ = ["Taps", "find_taps", "level_rows", "level_sizes", "mip_table", "sample"]
 
@@ -85,6 +86,12 @@ class _TentTable(torch.autograd.Function):
         table = texture.new_empty(sum(areas), 3)
         levels = [level.view(*size, 3) for level, size in zip(torch.split(table, areas), sizes, strict=True)]
         levels[0].copy_(texture)
+        if fused(texture.device):
+            from usdstylize.render import mip_kernels
+
+            for fine, coarse in pairwise(levels):
+                mip_kernels.halve(fine, coarse, ctx.circular)
+            return table
         for fine, coarse in pairwise(levels):
             if coarse.shape[0] < fine.shape[0]:
                 rows = texture.new_empty(coarse.shape[0], fine.shape[1], 3)
@@ -98,6 +105,8 @@ class _TentTable(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
+        if fused(gradient.device):
+            return _tent_gradient(gradient, ctx.areas, ctx.sizes, ctx.circular), None
         parts = zip(torch.split(gradient.contiguous(), ctx.areas), ctx.sizes, strict=True)
         *finer, below = (part.view(*size, 3) for part, size in parts)
         for own in reversed(finer):
@@ -111,6 +120,19 @@ class _TentTable(torch.autograd.Function):
                 below = rows
             below = below.add_(own)
         return below, None
+
+
+def _tent_gradient(
+    gradient: Tensor, areas: list[int], sizes: list[tuple[int, int]], circular: tuple[bool, bool]
+) -> Tensor:
+    """`_TentTable.backward` on a GPU."""
+    from usdstylize.render import mip_kernels
+
+    table = gradient.clone(memory_format=torch.contiguous_format)
+    levels = [level.view(*size, 3) for level, size in zip(torch.split(table, areas), sizes, strict=True)]
+    for fine, coarse in reversed(list(pairwise(levels))):
+        mip_kernels.spread(coarse, fine, circular)
+    return levels[0]
 
 
 def _tent_half(fine: Tensor, coarse: Tensor, axis: int, circular: bool) -> None:
