@@ -242,7 +242,8 @@ class Options:
     iterations: int | None = None
     """Optimisation steps per object, exactly so many; else as many as the preset needs."""
     precision: Precision | None = None
-    """In which the networks compute: bfloat16 where the device has it natively (auto), or float32 (on a GPU its convolutions are TF32, as PyTorch's are)."""
+    """In which the networks compute: bfloat16 where the device has it natively (auto), or float32
+    (convolutions on a GPU then in TF32)."""
     seed: int | None = None
     """The same seed on the same device gives the same texture; 0 when not given."""
     ocio: Path | None = None
