@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pxr import Gf, Usd, UsdGeom
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from skeletons import add_skeleton, animate
 
 from usdstylize import stage as reading
@@ -64,6 +64,15 @@ def bilinear(image: Array, uvs: Array) -> Array:
     return result
 
 
+def between_corners(values: Array, width: int) -> Array:
+    """Values (3, C) at the corners of the triangle, under every pixel; worked out apart from any texture."""
+    middle = ((np.arange(width) + 0.5) / width) * 2 - 1
+    x, y = np.meshgrid(middle, middle[::-1])
+    second, third = (x + 2) / 8, (y + 2) / 8
+    result: Array = np.stack([1 - second - third, second, third], axis=-1) @ values
+    return result
+
+
 COLORS: dict[str, tuple[str, list[tuple[float, float, float]], list[int] | None]] = {
     "constant": ("constant", [(0.3, 0.5, 0.1)], None),
     "uniform": ("uniform", [(0.6, 0.2, 0.1)], None),
@@ -104,11 +113,7 @@ def colored(
         assert [spec.layer.identifier for spec in opacity.GetPropertyStack()] == [str(path)]
         corner = np.array(values)[indices] if indices is not None else np.array(values)
         corner = np.repeat(corner, 3, axis=0) if len(corner) == 1 else corner
-        # Worked out apart from any texture: a plane over the triangle's corners.
-        middle = ((np.arange(SIZE * ZOOM) + 0.5) / (SIZE * ZOOM)) * 2 - 1
-        x, y = np.meshgrid(middle, middle[::-1])
-        second, third = (x + 2) / 8, (y + 2) / 8
-        linear = np.stack([1 - second - third, second, third], axis=-1) @ corner
+        linear = between_corners(corner, SIZE * ZOOM)
         total = np.clip(encode(linear) + bilinear(SOFT, picture_uvs(path, SIZE * ZOOM)), 0, 1)
         expected[name] = [decode(total), linear]
         common = {"stage": str(root), "width": SIZE * ZOOM, "unlit": True}
@@ -131,6 +136,46 @@ def test_a_display_color_becomes_the_base(name: str, colored: dict[str, list[Arr
     assert np.abs(bake - total)[aside].max() <= 0.008
     assert np.abs(zero - plain)[aside].max() <= 0.002
     assert np.abs(original - plain)[aside].max() <= 0.002
+
+
+def test_a_subset_shows_the_colors_of_its_mesh(tmp_path: Path) -> None:
+    """A GeomSubset inherits constants only, but what is drawn of it has all primvars of its mesh."""
+    source = make_stage(tmp_path / "subset.usda", None, uv_range=(0.4, 0.5))
+    mesh = UsdGeom.Mesh.Get(source, "/World/Triangle")
+    colors = np.array([(0.9, 0.1, 0.2), (0.2, 0.8, 0.1), (0.1, 0.3, 0.9)])
+    mesh.CreateDisplayColorPrimvar("vertex").Set([Gf.Vec3f(*color) for color in colors])
+    look = UsdShade.Material.Define(source, "/World/Looks/Colors")
+    surface = UsdShade.Shader.Define(source, "/World/Looks/Colors/Surface")
+    surface.CreateIdAttr("UsdPreviewSurface")
+    reader = UsdShade.Shader.Define(source, "/World/Looks/Colors/Reader")
+    reader.CreateIdAttr("UsdPrimvarReader_float3")
+    reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("displayColor")
+    reader.CreateInput("fallback", Sdf.ValueTypeNames.Float3).Set(Gf.Vec3f(0.5))
+    surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(
+        reader.CreateOutput("result", Sdf.ValueTypeNames.Float3)
+    )
+    look.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
+    subset = UsdGeom.Subset.CreateGeomSubset(mesh, "all", UsdGeom.Tokens.face, [0], "materialBind")
+    UsdShade.MaterialBindingAPI.Apply(subset.GetPrim()).Bind(look)
+    source.Save()
+    root, obj = stylize(tmp_path / "subset.usda", style=SOFT)
+    assert (obj.path, obj.base) == ("/World/Triangle/all", DisplayColor("vertex", "displayColor"))
+    width = SIZE * ZOOM
+    shown = {"width": width, "unlit": True}
+    jobs = [
+        shown | {"stage": str(tmp_path / "subset.usda")},
+        shown | {"stage": str(root)},
+        shown | {"stage": str(root), "preview": True},
+    ]
+    plain, live, bake = render(tmp_path, jobs)
+    linear = between_corners(colors, width)
+    uvs = picture_uvs(tmp_path / "subset.usda", width)
+    total = decode(np.clip(encode(linear) + bilinear(SOFT, uvs), 0, 1))
+    across, down = np.meshgrid(np.arange(width), np.arange(width))
+    aside = np.abs(across - down) > 2
+    assert np.abs(plain - linear).max() <= 0.002
+    assert np.abs(live - total)[aside].max() <= 0.002
+    assert np.abs(bake - total)[aside].max() <= 0.008
 
 
 def test_the_texture_of_a_skinned_mesh_holds_over_the_animation(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 import numpy as np
-from pxr import Sdf, Usd, UsdGeom, UsdShade
+from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.base_colors import ConstantColor, TextureFile, UVTransform
 from usdstylize.errors import MaterialError, TextureError
@@ -159,10 +159,10 @@ def _uv_mapping(
     primvar = None
     if index:
         names = (f"st_{index}", f"st{index}")
-        primvar = next((name for name in names if find_primvar(_mesh(prim), name) is not None), None)
+        primvar = next((name for name in names if find_primvar(prim, name) is not None), None)
         if primvar is None:
             raise MaterialError(
-                f"MDL shader {path} reads UV set {index}, but {_mesh(prim).GetPath()} has no "
+                f"MDL shader {path} reads UV set {index}, but {prim.GetPath()} has no "
                 f"primvars:{names[0]}; author it, or set uv_space_index to 0."
             )
     scale = numbers(shader, "texture_scale", time, (1.0, 1.0))
@@ -191,12 +191,7 @@ def same_mapping(
     own, own_transform = _uv_mapping(prim, shader, time)
     corners = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
     apart = np.abs(transform_uvs(corners, own_transform) - transform_uvs(corners, transform)).max()
-    return primvar in ([own] if own else uv_primvars(_mesh(prim))[:1]) and bool(apart < 1e-5)
-
-
-def _mesh(prim: Usd.Prim) -> Usd.Prim:
-    """The mesh that holds the UVs: a subset inherits constants only."""
-    return prim.GetParent() if prim.IsA(UsdGeom.Subset) else prim
+    return primvar in ([own] if own else uv_primvars(prim)[:1]) and bool(apart < 1e-5)
 
 
 def map_space(shader: UsdShade.Shader, name: str) -> Literal["raw", "sRGB", "auto"]:

@@ -29,8 +29,11 @@ _VARYING = ("vertex", "varying", "faceVarying")
 
 
 def find_primvar(prim: Usd.Prim, name: str) -> UsdGeom.Primvar | None:
-    """The primvar ``name`` on the prim or inherited from an ancestor; None where it has no value."""
-    primvar = UsdGeom.PrimvarsAPI(prim).FindPrimvarWithInheritance(name)
+    """The primvar ``name`` on the mesh or inherited from an ancestor; None where it has no value.
+
+    A subset has those of its mesh: by inheritance it would have the constant ones alone.
+    """
+    primvar = UsdGeom.PrimvarsAPI(_mesh(prim)).FindPrimvarWithInheritance(name)
     return primvar if primvar and primvar.HasValue() else None
 
 
@@ -42,13 +45,17 @@ def uv_primvars(prim: Usd.Prim) -> list[str]:
     """
     found = {
         primvar.GetPrimvarName(): str(primvar.GetTypeName())
-        for primvar in UsdGeom.PrimvarsAPI(prim).FindPrimvarsWithInheritance()
+        for primvar in UsdGeom.PrimvarsAPI(_mesh(prim)).FindPrimvarsWithInheritance()
         if str(primvar.GetTypeName()) in _UV_TYPES and primvar.GetInterpolation() in _VARYING
     }
     by_role = [name for name in sorted(found) if found[name].startswith("texCoord2")]
     by_name = [name for name in sorted(found) if name.lower().startswith(_UV_PREFIXES)]
     first = ["st"] if "st" in found else []
     return list(dict.fromkeys([*first, *by_role, *by_name]))
+
+
+def _mesh(prim: Usd.Prim) -> Usd.Prim:
+    return prim.GetParent() if prim.IsA(UsdGeom.Subset) else prim
 
 
 def read_uvs(prim: Usd.Prim, name: str, time: Usd.TimeCode, geometry: Geometry) -> NDArray[np.float64]:
