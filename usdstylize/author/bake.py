@@ -60,6 +60,7 @@ def write_baked(path: Path, encoded: Float32) -> None:
     """An 8-bit sRGB PNG of sRGB-encoded values in 0..1, rounded, not dithered. Raises OutputError."""
     spec = oiio.ImageSpec(encoded.shape[1], encoded.shape[0], 3, oiio.UINT8)
     spec.attribute("oiio:ColorSpace", "srgb_rec709_scene")
+    spec.attribute("png:compressionLevel", 4)  # half the time of 6, for three hundredths more bytes
     if encoded.shape[0] * encoded.shape[1] > _PATIENCE:
         spec.attribute("png:compressionLevel", 1)
         spec.attribute("png:filter", 0x40)  # the average of two neighbours, in libpng's own numbers

@@ -14,8 +14,8 @@ def representatives(rows: Tensor, count: int, seed: int) -> Tensor:
     """At most ``count`` of the (N, C) rows, such that every row has one of about its direction.
 
     k-means by cosine (Dhillon & Modha 2001), and of each cluster the row that is nearest to its
-    centre: a centre itself would be an average, which no picture shows. A few hundred chosen like
-    this match as well as a thousand drawn at random, and cost a quarter.
+    centre: a centre itself would be an average, which no picture shows. A hundred chosen like
+    this match as well as a thousand drawn at random, and cost an eighth.
     """
     if len(rows) <= count:
         return rows

@@ -13,9 +13,11 @@ __all__ = ["at_once_here", "side_by_side", "threads_of_one"]
 def at_once_here(method: Method, device: str) -> int:
     """Objects that one process optimises side by side: several on a CPU.
 
-    Many small steps leave cores idle that another object can use.
+    Many small steps leave cores idle that another object can use. One more than there are cores,
+    so that none is idle while an object is read or written, or the last one of all is made.
     """
-    return min(render.available_cores(), method.objects_at_once) if device == "cpu" else 1
+    cores = render.available_cores()
+    return min(cores + 1, method.objects_at_once) if device == "cpu" and cores > 1 else 1
 
 
 def threads_of_one(method: Method, device: str) -> int:
