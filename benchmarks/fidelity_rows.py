@@ -42,7 +42,12 @@ ROWS = (
     ),
     Row(
         "GeomSubsets",
-        ("storm/test_storm.py::test_each_subset*", f"{_BLENDER}_each_subset", f"{_NVIDIA}[subsets]"),
+        (
+            "storm/test_storm.py::test_each_subset*",
+            "storm/test_storm_geometry.py::test_a_subset*",
+            f"{_BLENDER}_each_subset",
+            f"{_NVIDIA}[subsets]",
+        ),
     ),
     Row(
         "instances",

@@ -1,6 +1,8 @@
 """What instances share is found once; what differs between them is not overlooked."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +16,12 @@ from instance_stages import (
     make_two_looks,
     new_stage,
 )
+from mtlx_scenes import From, Node, add_mtlx_material
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 from benchmarks.instances import make_stage
 from usdstylize import stage as reading
+from usdstylize.base_colors import ConstantColor
 from usdstylize.errors import StageError
 from usdstylize.objects import StageContents
 
@@ -141,6 +145,79 @@ def test_a_primvar_from_outside_counts_only_where_it_is_the_colour(tmp_path: Pat
         stage.Save()
         found = reading.discover(folder / "shot.usda").objects
         assert [len(item.instances) for item in found] == ([3] if bound else [1, 2]), name
+
+
+def reader_of_a_dial(stage: Usd.Stage) -> None:
+    """A UsdPreviewSurface that reads the primvar which the material's interface names."""
+    material = UsdShade.Material.Get(stage, "/Asset/Looks/Paint")
+    dial = material.CreateInput("primvar", Sdf.ValueTypeNames.String)
+    dial.Set("displayColor")
+    reader = UsdShade.Shader.Define(stage, "/Asset/Looks/Paint/Color")
+    reader.CreateIdAttr("UsdPrimvarReader_float3")
+    reader.CreateInput("varname", Sdf.ValueTypeNames.String).ConnectToSource(dial)
+    diffuse = UsdShade.Shader.Get(stage, "/Asset/Looks/Paint/Surface").GetInput("diffuseColor")
+    diffuse.ConnectToSource(reader.CreateOutput("result", Sdf.ValueTypeNames.Float3))
+
+
+def materialx(identifier: str, **inputs: tuple[str, Any]) -> Callable[[Usd.Stage], None]:
+    """A MaterialX surface whose colour is that node's."""
+
+    def edit(stage: Usd.Stage) -> None:
+        stage.RemovePrim("/Asset/Looks/Paint")
+        add_mtlx_material(stage, "/Asset/Looks/Paint", From("C"), {"C": Node(identifier, "color3", inputs)})
+
+    return edit
+
+
+def only_for_a_renderer(stage: Usd.Stage) -> None:
+    """A material of which viewports show the displayColor."""
+    material = UsdShade.Material.Get(stage, "/Asset/Looks/Paint")
+    material.GetSurfaceOutput().ClearSources()
+    surface = UsdShade.Shader.Get(stage, "/Asset/Looks/Paint/Surface")
+    material.CreateSurfaceOutput("ri").ConnectToSource(surface.GetOutput("surface"))
+
+
+def bound_for_previews(stage: Usd.Stage) -> None:
+    """A material that is bound for one purpose only."""
+    reader_of_a_dial(stage)
+    api = UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/Asset/Geo/Quad"))
+    api.UnbindAllBindings()
+    api.Bind(
+        UsdShade.Material.Get(stage, "/Asset/Looks/Paint"),
+        UsdShade.Tokens.weakerThanDescendants,
+        UsdShade.Tokens.preview,
+    )
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        reader_of_a_dial,
+        materialx("ND_geomcolor_color3"),
+        materialx("ND_geompropvalue_color3", geomprop=("string", "displayColor")),
+        only_for_a_renderer,
+        bound_for_previews,
+    ],
+)
+def test_instances_of_other_colors_are_objects_each_however_the_color_is_read(
+    tmp_path: Path, edit: Callable[[Usd.Stage], None]
+) -> None:
+    asset = make_asset(tmp_path)
+    opened = Usd.Stage.Open(str(tmp_path / asset))
+    edit(opened)
+    opened.Save()
+    stage = new_stage(tmp_path, "shot.usda", "/World")
+    add_instances(stage, asset, ["/World/A1", "/World/A2", "/World/A3"])
+    for place, blue in (("A1", 0.5), ("A2", 0.5), ("A3", 1.0)):
+        primvars = UsdGeom.PrimvarsAPI(stage.GetPrimAtPath(f"/World/{place}"))
+        color = primvars.CreatePrimvar("displayColor", Sdf.ValueTypeNames.Color3fArray, "constant")
+        color.Set([Gf.Vec3f(0.25, 0.5, blue)])
+    stage.Save()
+    found = reading.discover(tmp_path / "shot.usda").objects
+    assert [(item.instances, item.base) for item in found] == [
+        (("/World/A1", "/World/A2"), ConstantColor((0.25, 0.5, 0.5))),
+        (("/World/A3",), ConstantColor((0.25, 0.5, 1.0))),
+    ]
 
 
 def test_settings_of_one_instance_set_it_apart(tmp_path: Path) -> None:

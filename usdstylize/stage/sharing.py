@@ -6,6 +6,9 @@ from typing import Any
 
 from pxr import Sdf, Tf, Usd, UsdGeom, UsdShade
 
+from usdstylize.stage.contexts import only_for_renderers
+from usdstylize.stage.inputs import shader_id
+from usdstylize.stage.mdl import is_omnipbr, mdl_surface
 from usdstylize.stage.walk import ALL_DEFINED
 
 __all__ = ["Occurrence", "by_look"]
@@ -90,21 +93,36 @@ def _wearers(instance: Usd.Prim) -> list[Sdf.Path]:
 
 def _primvars_read(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> frozenset[str]:
     """Names of the primvars that the materials of an instance read, or that are its colour."""
-    materials, names = set(), set()
+    materials: dict[Sdf.Path, UsdShade.Material] = {}
+    names = set()
     for relative in wearers:
-        prim = instance.GetPrimAtPath(relative)
-        material = _bound(prim, "")[0]
-        if material:
-            materials.add(material.GetPath())
-        else:
+        worn = [_bound(instance.GetPrimAtPath(relative), purpose)[0] for purpose in _PURPOSES]
+        if not all(worn):
             names.add("displayColor")
-    for path in materials:
-        for prim in Usd.PrimRange(instance.GetStage().GetPrimAtPath(path), ALL_DEFINED):
-            varname = UsdShade.Shader(prim).GetInput("varname") if prim.IsA(UsdShade.Shader) else None
-            value = varname.Get() if varname else None
-            if isinstance(value, str) and value:
-                names.add(value.removeprefix("primvars:"))
+        materials |= {material.GetPath(): material for material in worn if material}
+    for material in materials.values():
+        mdl = mdl_surface(material)
+        # What no viewport can read shows displayColor.
+        if only_for_renderers(material) or (mdl is not None and not is_omnipbr(mdl)):
+            names.add("displayColor")
+        for prim in Usd.PrimRange(material.GetPrim(), ALL_DEFINED):
+            if prim.IsA(UsdShade.Shader):
+                names |= _named(UsdShade.Shader(prim))
     return frozenset(f"primvars:{name}" for name in names)
+
+
+def _named(shader: UsdShade.Shader) -> set[str]:
+    """The primvars that a shader reads."""
+    if shader_id(shader).startswith("ND_geomcolor"):
+        return {"displayColor"}
+    found = set()
+    for key in ("varname", "geomprop"):
+        item = shader.GetInput(key)
+        for attribute in item.GetValueProducingAttributes() if item else ():
+            value = attribute.Get()
+            if isinstance(value, str) and value:
+                found.add(value.removeprefix("primvars:"))
+    return found
 
 
 def _worn(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> tuple[str, ...]:
