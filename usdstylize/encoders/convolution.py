@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-__all__ = ["Tiles", "choose_tiles", "convolve", "faster", "suits"]
+__all__ = ["Tiles", "choose_tiles", "convolve", "suits"]
 
 enabled = True
 """Off, cuDNN does it all: `benchmarks.trunks` compares them."""
@@ -96,16 +96,6 @@ def suits(x: Tensor, weight: Tensor) -> bool:
         and inputs % 32 == 0
         and (not x.is_cuda or _capability(x.get_device()) >= _ACCELERATED)
     )
-
-
-def faster(x: Tensor, weight: Tensor) -> bool:
-    """Whether this is faster than cuDNN where nothing is done to the result (measured on one H200).
-
-    It is where cuDNN's tiles are too large to keep all multiprocessors busy.
-    """
-    batch, _, height, width = x.shape
-    tiles = triton.cdiv(batch * height * width, 128) * triton.cdiv(len(weight), 128)
-    return weight.shape[2] == 3 and bool(tiles <= 256)
 
 
 def choose_tiles(shape: torch.Size, outputs: int, size: int, processors: int) -> Tiles:
