@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from author_results import bound, offsets, problems
 from conftest import build_tiny_stage, define_material, define_quad, unchanged
+from mtlx_scenes import From, Node, add_mtlx_material, image, uv
 from PIL import Image
-from pxr import Kind, Usd, UsdGeom, UsdShade
+from pxr import Gf, Kind, Sdf, Usd, UsdGeom, UsdShade
 from test_optimize import METHOD, PALETTE, ball, describe, stripes
 
 from usdstylize import Options, author, inspect, optimize, stage
@@ -154,6 +155,31 @@ def test_shared_materials_give_one_texture_that_all_users_wear(tiny_stage: Path)
     assert sorted(path.name for path in folder.iterdir()) == ["World__Left", "run.json"]
     written = json.loads((folder / "run.json").read_text())["written"]
     assert written["World__Right"]["look"] == "World__Left"
+
+
+@pytest.mark.parametrize(("green", "looks"), [(0.5, 1), (0.25, 2)])
+def test_a_primvar_in_a_graph_keeps_meshes_of_other_values_apart(
+    tiny_stage: Path, green: float, looks: int
+) -> None:
+    opened = Usd.Stage.Open(str(tiny_stage))
+    nodes = {
+        "UV": uv(),
+        "A": image("./textures/color.png"),
+        "Tint": Node("ND_geompropvalue_color3", "color3", {"geomprop": ("string", "tint")}),
+        "Mix": Node(
+            "ND_multiply_color3", "color3", {"in1": ("color3", From("A")), "in2": ("color3", From("Tint"))}
+        ),
+    }
+    material = add_mtlx_material(opened, "/World/Looks/Tinted", From("Mix"), nodes)
+    for name, value in (("Left", 0.5), ("Right", green)):
+        mesh = opened.GetPrimAtPath(f"/World/{name}")
+        UsdShade.MaterialBindingAPI(mesh).Bind(material)
+        tint = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("tint", Sdf.ValueTypeNames.Color3f, "constant")
+        tint.Set(Gf.Vec3f(1, value, 1))
+    opened.Save()
+    contents = inspect(tiny_stage, Options(share_materials=True))
+    assert len({obj.look or obj.name for obj in contents.objects}) == looks
+    assert author.verify(author_groups(tiny_stage, share_materials=True)).failed == ()
 
 
 def test_a_shared_look_switches_for_all_and_takes_a_second_style(tiny_stage: Path) -> None:

@@ -144,6 +144,8 @@ class GraphColor:
     """(width, height) in texels, fine enough for the largest of the images."""
     bit_depth: BitDepth
     """The finest of the images."""
+    primvars: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    """Names and values of the constant primvars that it reads, which may differ from mesh to mesh."""
 
 
 BaseColor = TextureFile | ConstantColor | DisplayColor | GraphColor

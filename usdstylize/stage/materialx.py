@@ -122,18 +122,7 @@ def trace_color(surface: UsdShade.Shader, time: Usd.TimeCode, primvars: Primvars
         return TracedColor(ConstantColor((red, green, blue)), notes=notes)
     notes += _space_notes(survey.images)
     placements = [*(read.placement for read in survey.images), *survey.positions]
-    primvar = placements[0].primvar
-    for placement in placements:
-        if placement.primvar != primvar:
-            raise MaterialError(
-                f"The base colour of {surface.GetPath()} reads the UVs {primvar} and {placement.primvar}, of "
-                "which one texture cannot be made; bake it into an image."
-            )
-        if abs(np.linalg.det(placement.matrix)) < 1e-12:
-            raise MaterialError(
-                f"The base colour of {surface.GetPath()} squeezes its texture coordinates to a line; "
-                "mend its scale."
-            )
+    primvar = _uvs_of_all(surface, placements)
     if node is not None and len(survey.images) == 1 and _hands_on_its_image(node):
         read = survey.images[0]
         if read.color_space in PLAIN_SPACES:
@@ -160,8 +149,26 @@ def trace_color(surface: UsdShade.Shader, time: Usd.TimeCode, primvars: Primvars
         wrap_t=(wrap or ("clamp", "clamp"))[1],
         size=_size(survey, [header.size for header in headers], frame),
         bit_depth=finest(header.bit_depth for header in headers),
+        primvars=tuple(sorted(survey.primvars.items())),
     )
     return TracedColor(base, primvar, as_transform(frame), notes)
+
+
+def _uvs_of_all(surface: UsdShade.Shader, placements: list[Placement]) -> str:
+    """The primvar that they all read. Raises MaterialError where one texture cannot stand for them."""
+    primvar = placements[0].primvar
+    for placement in placements:
+        if placement.primvar != primvar:
+            raise MaterialError(
+                f"The base colour of {surface.GetPath()} reads the UVs {primvar} and {placement.primvar}, of "
+                "which one texture cannot be made; bake it into an image."
+            )
+        if abs(np.linalg.det(placement.matrix)) < 1e-12:
+            raise MaterialError(
+                f"The base colour of {surface.GetPath()} squeezes its texture coordinates to a line; "
+                "mend its scale."
+            )
+    return primvar
 
 
 def evaluate_graph(

@@ -27,7 +27,9 @@ class Survey:
     def __init__(self, primvars: Primvars) -> None:
         self.images: list[ImageRead] = []
         self.positions: list[Placement] = []
-        self.primvar = primvars
+        self.primvars: dict[str, tuple[float, ...]] = {}
+        """Values by name."""
+        self._read = primvars
 
     def image(self, read: ImageRead) -> Float32:
         """Grey."""
@@ -38,6 +40,13 @@ class Survey:
         """The middle."""
         self.positions.append(placement)
         return np.full(2, _SOMETHING, dtype=np.float32)
+
+    def primvar(self, name: str, components: int, node: str) -> Float32 | None:
+        """As the object has it."""
+        value = self._read(name, components, node)
+        if value is not None:
+            self.primvars[name] = tuple(float(number) for number in value)
+        return value
 
 
 class Grid:
