@@ -116,6 +116,8 @@ class Bench:
 
             def remember(step: Step, targets: Sequence[Target], *rest: Any) -> Tensor:
                 batches.append(targets)
+                if not self.method.view_pool:  # else the pool holds them anyway
+                    del batches[:-2]
                 return called(step, targets, *rest)
 
             stack.enter_context(patch.object(type(made[0]), "__call__", remember))

@@ -1,7 +1,7 @@
 """The whole loss on a batch of views (paper, Eq. 1): networks, style features, three terms."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from usdstylize.encoders import Encoder, load_embedding, load_encoder, precision
 from usdstylize.fusing import fused
+from usdstylize.gradients import go_on
 from usdstylize.losses.content import content_loss
 from usdstylize.losses.gram import gram_loss, gram_matrix
 from usdstylize.losses.keys import representatives
@@ -64,9 +65,6 @@ class Batch:
     positions: Mapping[int, Positions]
     original: Sequence[Tensor]
     totals: Mapping[int, Tensor] | None = None
-
-    def total(self, stride: int) -> Tensor | None:
-        return None if self.totals is None else self.totals[stride]
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,37 +191,71 @@ class Objective:
 
         table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values.
         """
-        style, content = zip(*self.each_network(batch, table), strict=True)
-        return torch.stack(style).sum(), torch.stack(content).sum()
+        totals = _totals(batch)
+        pictures = paint(batch.views, table, self._background)
+        rows = self._rows(self._style_encoder, pictures, batch)
+        style = self._style_term(rows, batch, totals)
+        if not self._one_pass:
+            rows = self._rows(self._content_encoder, self._for_content(pictures, batch.views), batch)
+        return style, self._content_term(rows, batch, totals)
 
-    def each_network(self, batch: Batch, table: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """`terms`, one network after the other; a loss that another network gives is 0.
+    def backward(self, batch: Batch, table: Tensor) -> tuple[Tensor, Tensor]:
+        """`terms`, detached; the gradient of their weighted sum is added to that of ``table``, a leaf.
 
-        Who goes back through one before asking for the next holds the maps of one at a time.
+        One network after the other, so that the maps of one are held at a time, and once through
+        the painting for both.
         """
-        encoder, none = self._style_encoder, table.new_zeros(())
-        rows = self._features(encoder, batch, table, self._background)
-        style = [
-            self._style_loss(layer, rows[layer], batch, stride)
-            for layer, stride in enumerate(encoder.strides)
-        ]
+        weights, totals = (self.method.nnfm_weight, self.method.content_weight), _totals(batch)
+        painted = paint(batch.views, table, self._background)
+        pictures = painted.detach().requires_grad_()
+        rows = self._rows(self._style_encoder, pictures, batch)
+        style = self._style_term(rows, batch, totals)
         if self._one_pass:
-            yield torch.stack(style).mean(), self._content_loss(rows, batch)
-            return
-        yield torch.stack(style).mean(), none
-        del rows, style
-        rows = self._features(self._content_encoder, batch, table, self._content_background)
-        yield none, self._content_loss(rows, batch)
+            content = self._content_term(rows, batch, totals)
+            (weights[0] * style + weights[1] * content).backward()  # type: ignore[no-untyped-call]
+        else:
+            (weights[0] * style).backward()  # type: ignore[no-untyped-call]
+            style = style.detach()  # and with it goes what the first network held
+            del rows
+            rows = self._rows(self._content_encoder, self._for_content(pictures, batch.views), batch)
+            content = self._content_term(rows, batch, totals)
+            (weights[1] * content).backward()  # type: ignore[no-untyped-call]
+        assert pictures.grad is not None
+        go_on(painted, pictures.grad)
+        return style.detach(), content.detach()
 
-    def _content_loss(self, rows: Sequence[Tensor], batch: Batch) -> Tensor:
+    def _for_content(self, pictures: Tensor, views: Views) -> Tensor:
+        """The same renders on the content's background."""
+        if self._content_background is self._background:
+            return pictures
+        size = views.count * views.resolution**2
+        # One more for the pixels of -1, which are none.
+        covered = torch.zeros(size + 1, dtype=torch.bool, device=pictures.device)
+        covered = covered.index_fill_(0, views.pixels, True)[:size]
+        return torch.where(
+            covered.view(views.count, 1, views.resolution, views.resolution),
+            pictures,
+            self._content_background,
+        )
+
+    def _rows(self, encoder: Encoder, pictures: Tensor, batch: Batch) -> list[Tensor]:
+        return encoder(_channels_last(pictures), [batch.positions[s].rows for s in encoder.strides])
+
+    def _style_term(self, rows: Sequence[Tensor], batch: Batch, totals: Mapping[int, Tensor]) -> Tensor:
+        each = zip(range(len(rows)), rows, self._style_encoder.strides, strict=True)
+        return torch.stack([self._style_loss(*own, batch, totals) for own in each]).mean()
+
+    def _content_term(self, rows: Sequence[Tensor], batch: Batch, totals: Mapping[int, Tensor]) -> Tensor:
         found = [
-            content_loss(own, original, batch.positions[stride].weights, total=batch.total(stride))
+            content_loss(own, original, batch.positions[stride].weights, total=totals[stride])
             for own, original, stride in zip(rows, batch.original, self.content_strides, strict=True)
         ]
         return torch.stack(found).sum()
 
-    def _style_loss(self, layer: int, rows: Tensor, batch: Batch, stride: int) -> Tensor:
-        smooth, positions, total = self._style_encoder.smooth, batch.positions[stride], batch.total(stride)
+    def _style_loss(
+        self, layer: int, rows: Tensor, stride: int, batch: Batch, totals: Mapping[int, Tensor]
+    ) -> Tensor:
+        smooth, positions, total = self._style_encoder.smooth, batch.positions[stride], totals[stride]
         if self.method.style_loss == "gram":
             return gram_loss(
                 rows,
@@ -249,10 +281,6 @@ class Objective:
         colors = texels.base + table.index_select(0, texels.rows)
         return palette_loss(colors, self._palette, squared=self.method.palette_squared)
 
-    def _features(self, encoder: Encoder, batch: Batch, table: Tensor, background: Tensor) -> list[Tensor]:
-        images = _channels_last(paint(batch.views, table, background))
-        return encoder(images, [batch.positions[stride].rows for stride in encoder.strides])
-
     def _positions(self, view: View, stride: int) -> Positions:
         """Positions of a map with that stride, and the share of each that the object covers."""
         share = F.avg_pool2d(view.mask()[None, None], stride).reshape(-1)
@@ -274,6 +302,13 @@ class Objective:
             for slot, (view, own) in enumerate(zip(views, positions, strict=True))
         ]
         return Positions(torch.cat(rows), torch.cat([own.weights for own in positions]))
+
+
+def _totals(batch: Batch) -> Mapping[int, Tensor]:
+    """By stride, the sum of the weights of the whole batch."""
+    if batch.totals is not None:
+        return batch.totals
+    return {stride: positions.weights.sum() for stride, positions in batch.positions.items()}
 
 
 def cover_crop(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:

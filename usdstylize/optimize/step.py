@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from usdstylize.fusing import fused
+from usdstylize.gradients import go_on
 from usdstylize.losses.objective import Batch, Objective, Target, Texels
 from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.hierarchy import magnified, magnifiers
@@ -175,11 +176,7 @@ class Step:
     def _compare(self) -> None:
         """The gradient of the batch at hand, or of a part of it, in the leaf."""
         self._leaf.grad = None
-        for nnfm, content in self._objective.each_network(self._batch, self._leaf):
-            weighted = self._method.nnfm_weight * nnfm + self._method.content_weight * content
-            weighted.backward()  # type: ignore[no-untyped-call]
-            self._terms += torch.stack([nnfm, content]).detach()
-            del nnfm, content, weighted
+        self._terms += torch.stack(self._objective.backward(self._batch, self._leaf))
 
     def _add(self) -> None:
         """A part's gradient joins the others'."""
@@ -193,26 +190,13 @@ class Step:
         palette = self._objective.palette(self._leaf, self._texels)
         (self._palette_weight * palette).backward()  # type: ignore[no-untyped-call]
         self._style.grad = None
-        _Handed.apply(self._table, self._leaf.grad).backward()  # type: ignore[no-untyped-call]
+        assert self._leaf.grad is not None
+        go_on(self._table, self._leaf.grad)
         self._adam.step(self._rate)
         nnfm, content = self._terms.unbind()
         total = self._method.nnfm_weight * nnfm + self._method.content_weight * content
         terms = [nnfm, content, palette.detach(), total + self._palette_weight * palette.detach()]
         self._losses.copy_(torch.stack(terms))
-
-
-class _Handed(torch.autograd.Function):
-    """A scalar whose gradient is the one given: `backward` with a gradient imports sympy, for a second."""
-
-    @staticmethod
-    def forward(ctx, table: Tensor, gradient: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(gradient)
-        return table.new_zeros(())
-
-    @staticmethod
-    def backward(ctx, one: Tensor):  # type: ignore[no-untyped-def]
-        (gradient,) = ctx.saved_tensors
-        return gradient, None
 
 
 def new_step(
