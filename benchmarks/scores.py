@@ -136,7 +136,7 @@ def judge_all(
     cameras = judge_cameras() if cameras is None else cameras
     wanted = [style_rows(style, network, halvings) for halvings in (0, 1)]
     mesh = render.normalize(data.mesh)
-    visibility = render.EmbreeVisibility(mesh.points, mesh.triangles, network.device)
+    visibility = render.choose_visibility("auto", mesh.points, mesh.triangles, network.device)
     hits = visibility.trace(cameras, _METHOD.resolution)
 
     original_distances: list[float] = []

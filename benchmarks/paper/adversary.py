@@ -53,7 +53,7 @@ class Adversary:
         mesh = render.normalize(subject.data.mesh)
         sheet = render.one_sheet(mesh, subject.data.bases[0], subject.object.wrap)
         scene = render.Subject(sheet, (start.shape[0], start.shape[1]), device)
-        visibility = render.EmbreeVisibility(mesh.points, mesh.triangles, device)
+        visibility = render.choose_visibility("auto", mesh.points, mesh.triangles, device)
         method = replace(PRESETS["standard"], resolution=_RESOLUTION)
         cameras = render.draw_cameras(method, np.random.default_rng(5))
         maps = self._network(run)

@@ -150,7 +150,7 @@ def picture(subject: PaperSubject, texture: Float32, run: Run, *, camera: int = 
     size = (texture.shape[0], texture.shape[1])
     sheet = render.one_sheet(mesh, subject.data.bases[0], subject.object.wrap)
     scene = render.Subject(sheet, size, run.device)
-    visibility = render.EmbreeVisibility(mesh.points, mesh.triangles, run.device)
+    visibility = render.choose_visibility("auto", mesh.points, mesh.triangles, run.device)
     views = render.trace_views(scene, visibility, [judge_cameras()[camera]], method)
     table = render.mip_table(torch.from_numpy(np.ascontiguousarray(texture)).to(run.device))
     white = torch.ones(3, 2 * side, 2 * side, device=run.device)

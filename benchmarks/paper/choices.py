@@ -35,7 +35,7 @@ GRAM_WEIGHTS = Experiment(
     "λ of the Gram loss: the one that the judge likes best is the rival's.",
     tuple(
         Column(f"Gram λ {weight:g}", {"method": "vgg-gram", "nnfm_weight": weight})
-        for weight in (3.0, 10.0, 30.0, 100.0, 300.0)
+        for weight in (6.0, 20.0, 60.0, 200.0)
     ),
 )
 
@@ -45,7 +45,6 @@ WEAK_STYLES = Experiment(
     (
         Column("as it ships", {"method": "vgg-nnfm"}),
         Column("content 0", {"method": "vgg-nnfm", "content_weight": 0.0}),
-        Column("palette 200", {"method": "vgg-nnfm", "palette_weight": 200.0}),
         Column(
             "content 0.03,\npalette 200",
             {"method": "vgg-nnfm", "content_weight": 0.03, "palette_weight": 200.0},

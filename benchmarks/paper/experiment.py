@@ -1,6 +1,7 @@
 """What every experiment does: its columns for each subject and style, then a sheet and a table."""
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,8 @@ def perform(
     pictures: list[tuple[str, list[Any]]] = []
     captions: list[list[str]] = []
     for subject, style in experiment.rows(subjects, sets):
+        if time.monotonic() > run.until:
+            break
         title = f"{subject.name}, {style.name}"
         cells, _ = run_row(subject, style, experiment.columns, run)
         for cell in cells:
