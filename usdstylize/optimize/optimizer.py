@@ -256,16 +256,16 @@ class Optimizer:
                 schedule.look(number, loss_of_others)
             if number % _TELL_EVERY == 0 or number == schedule.last:
                 reports.add(number, recent[-1])
-            asks = team.reduce is not None and (number % _AGREE_EVERY == 0 or number == schedule.last)
-            if asks and recent[-1].isnan().any():  # where one process fails, in all of them
+            if (number % _AGREE_EVERY == 0 or number == schedule.last) and step.any_failed():
                 team.settle(step.failure)
             clock.lap("iterations")
         reports.close()
+        seen.join(team.reduce)
+        if step.failure is not None:
+            raise step.failure
         losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
         if not np.isfinite(losses.total):
             raise MeshError(f"{path}: the optimisation did not converge; try another --seed.")
-
-        seen.join(team.reduce)
         if team.share.index:  # the first process finishes it
             return ()
         valid = scene.covered & seen.texels()

@@ -111,6 +111,10 @@ class Step:
             self.failure = error
             return None
 
+    def any_failed(self) -> bool:
+        """Whether one of the processes had a ``failure`` before the last sums: the same in all of them."""
+        return self._reduce is not None and bool(self._terms.isnan().any())
+
     @torch.no_grad()
     def losses(self, targets: Sequence[Target], palette_weight: float) -> list[float]:
         """The weighted losses of other views; changes nothing.

@@ -23,6 +23,9 @@ from usdstylize.options import Method
 
 __all__ = ["Workers"]
 
+MODULE = "usdstylize.optimize.worker"
+"""What the processes run."""
+
 _PATIENCE_SECONDS = 10.0
 _DEATHS_IN_A_ROW = 2
 
@@ -132,7 +135,7 @@ class _Worker:
     """One process, and the next one in its place where it is lost."""
 
     def __init__(self, index: int, device: str, threads: int) -> None:
-        self._arguments = [sys.executable, "-m", "usdstylize.optimize.worker", str(threads)]
+        self._arguments = [sys.executable, "-m", MODULE, str(threads)]
         # What is imported here must be found there.
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         self._environment = {**os.environ, "PYTHONPATH": paths}

@@ -1,0 +1,93 @@
+"""What fits into memory: fewer views at a time give the same gradient, and it is told."""
+
+import dataclasses
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_optimize import METHOD, ball, describe, stripes
+
+from usdstylize import render
+from usdstylize.losses.objective import Objective
+from usdstylize.objects import StyleTexture
+from usdstylize.optimize import Optimizer
+from usdstylize.optimize.memory import Allotment, allot
+from usdstylize.options import Method
+
+FOUR = dataclasses.replace(METHOD, batch=4, iterations=6, precision="float32")
+GIB = 2**30
+
+
+def optimized(limit: float | None, method: Method = FOUR) -> StyleTexture:
+    return Optimizer(stripes(), method, "cpu", memory_limit=limit).optimize([describe()], [ball()])[0]
+
+
+def test_a_small_limit_changes_the_last_bits_at_most_and_is_told() -> None:
+    whole, ample, single = optimized(None), optimized(64.0), optimized(0.001)
+    assert whole.remarks == ample.remarks == ()
+    assert whole.images[0].tobytes() == ample.images[0].tobytes()
+    assert single.remarks == ("To fit into memory it was optimised with 1 of 4 views at a time.",)
+    assert np.abs(whole.images[0] - single.images[0]).mean() < 1e-4
+    assert single.images[0].tobytes() == optimized(0.001).images[0].tobytes()
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_parts_have_the_gradient_of_the_whole(at_once: int) -> None:
+    objective = Objective(stripes(), FOUR, "cpu", weights=None)
+    assembly = render.assemble([describe()], [ball()])
+    subject = render.Subject(assembly, (64, 64), "cpu")
+    engine = render.choose_visibility("embree", assembly.mesh.points, assembly.mesh.triangles, "cpu")
+    cameras = [*islice(render.draw_cameras(FOUR, np.random.default_rng(0)), 4)]
+    targets = objective.targets(render.trace_views(subject, engine, cameras, FOUR))
+    table = subject.style_table(torch.zeros(1, 64, 64, 3))
+
+    def gradient(size: int) -> torch.Tensor:
+        totals = {
+            stride: torch.cat([target.positions[stride].weights for target in targets]).sum()
+            for stride in objective.strides
+        }
+        leaf = table.detach().requires_grad_()
+        for start in range(0, 4, size):
+            nnfm, content = objective.terms(objective.join(targets[start : start + size], totals), leaf)
+            (FOUR.nnfm_weight * nnfm + FOUR.content_weight * content).backward()
+        assert leaf.grad is not None
+        return leaf.grad
+
+    whole, parts = gradient(4), gradient(at_once)
+    assert (whole - parts).norm() <= 1e-5 * whole.norm()
+
+
+def test_running_out_of_memory_is_tried_again_with_fewer_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Objective.terms
+
+    def terms(self: Objective, batch: Any, table: torch.Tensor) -> Any:
+        if batch.views.count > 1:
+            torch.empty(1 << 60)  # more than any machine has
+        return real(self, batch, table)
+
+    monkeypatch.setattr(Objective, "terms", terms)
+    result = optimized(None)
+    assert result.remarks == ("To fit into memory it was optimised with 1 of 4 views at a time.",)
+    monkeypatch.undo()
+    assert result.images[0].tobytes() == optimized(0.001).images[0].tobytes()
+
+
+def test_the_pool_leaves_the_gpu_before_views_do() -> None:
+    """By hand: 8 views that keep 0.8 GiB each for their backward pass, ×1.25; 256 in the pool, 8 MiB each."""
+    method = dataclasses.replace(METHOD, batch=8, resolution=512, view_pool=256, texture_resolution=1024)
+
+    def fits(gib: float) -> Allotment:
+        return allot(gib * GIB, method, share=8, sheets=1, measure=lambda: (int(0.8 * GIB), 8 << 20))
+
+    # 0.5 GiB for the libraries, 0.19 for T_S and what goes with it, 8 for the views, 2 for the pool
+    assert fits(10.8) == Allotment(8, pool_on_host=False)
+    assert fits(10.6) == Allotment(8, pool_on_host=True)
+    assert fits(7.9) == Allotment(4, pool_on_host=True)
+    assert fits(3.0) == Allotment(2, pool_on_host=True)
+    assert fits(0.1) == Allotment(1, pool_on_host=True)
+    assert fits(4.0).remark(8, 256, cuda=True) == (
+        "To fit into memory it was optimised with 2 of 8 views at a time and "
+        "its 256 views in the machine's memory."
+    )
