@@ -119,7 +119,7 @@ def test_what_fails_its_gate_is_marked_in_sheet_and_table() -> None:
         style_to_render=0.4,
     )  # fmt: skip
     cell = Cell("probe", scores=scores)
-    assert caption(cell) == "Q 0.91 ½ 0.50×  albcorr flat\nΔE 3.0  seam 2.50×"
+    assert caption(cell) == "Q 0.91 half 0.50*  albcorr flat\ndE 3.0  seam 2.50*"
     assert "| 0.91 | **0.50** | flat | 3.0 | **2.50** |" in markdown([("row", [cell])])
 
 

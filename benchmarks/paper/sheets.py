@@ -13,6 +13,8 @@ UInt8 = NDArray[np.uint8]
 
 _GAP, _INK = 6, (40, 40, 40)
 _LINE = 17
+_LETTERS = str.maketrans({"λ": "weight", "→": "to", "×": "x", "²": "2"})
+"""For what Pillow's own font lacks."""
 _LARGEST = 400_000
 """Bytes of a written sheet: a page of documentation holds a dozen."""
 
@@ -39,7 +41,7 @@ def sheet(
     page = Image.new("RGB", (width, head + row_height * len(rows) + _GAP), "white")
     draw = ImageDraw.Draw(page)
     for index, label in enumerate(columns):
-        draw.multiline_text((_left(index, side), _GAP // 2), label, _INK, font, spacing=2)
+        draw.multiline_text((_left(index, side), _GAP // 2), label.translate(_LETTERS), _INK, font, spacing=2)
     for number, ((title, pictures), texts) in enumerate(zip(rows, captions, strict=True)):
         top = head + number * row_height
         draw.text((_GAP, top), title, (0, 0, 0), font)

@@ -12,16 +12,16 @@ __all__ = ["caption", "markdown", "write_tables"]
 
 
 def caption(cell: Cell) -> str:
-    """Two short lines below a picture; what fails its gate is marked."""
+    """Two short lines below a picture, in letters that every font has; what fails its gate is marked."""
     if cell.scores is None:
         return ""
     s, good = cell.scores, cell.scores.gates
-    mark = {name: "" if held else "×" for name, held in good.items()}
+    mark = {name: "" if held else "*" for name, held in good.items()}
     correlation = "flat" if s.correlation is None else f"{s.correlation:.2f}"
     return (
-        f"Q {s.quality:.2f}{mark['quality']} ½ {s.half_quality:.2f}{mark['half_quality']}  "
+        f"Q {s.quality:.2f}{mark['quality']} half {s.half_quality:.2f}{mark['half_quality']}  "
         f"albcorr {correlation}{mark['correlation']}\n"
-        f"ΔE {s.difference:.1f}{mark['difference']}  seam {s.seam:.2f}{mark['seam']}"
+        f"dE {s.difference:.1f}{mark['difference']}  seam {s.seam:.2f}{mark['seam']}"
     )
 
 
