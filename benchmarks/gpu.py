@@ -40,7 +40,7 @@ from usdstylize.optimize.devices import computing
 from usdstylize.optimize.step import Step, new_step
 from usdstylize.options import PRESETS, Method, resolve
 
-__all__ = ["main"]
+__all__ = ["Asset", "Bench", "main", "read_asset"]
 
 STEP_GOAL = 2.0
 """Times the floor."""
@@ -102,15 +102,16 @@ def clip_or_random(weights: Path | None) -> tuple[AbstractContextManager[Any], s
 class Bench:
     """A step as the optimiser makes it, with its views, after a few iterations."""
 
-    def __init__(self, asset: Asset, method: Method, weights: Path | None) -> None:
+    def __init__(self, asset: Asset, method: Method, weights: Path | None, *, device: str = "cuda") -> None:
         self.method = replace(method, iterations=_ITERATIONS, plateau=False)
-        optimiser = Optimizer(asset.style, self.method, "cuda", weights=weights)
+        optimiser = Optimizer(asset.style, self.method, device, weights=weights)
         made: list[Step] = []
         batches: list[Sequence[Target]] = []
 
         def spied(*given: Any, **named: Any) -> Step:
-            self.pool_peak, self.pool_size = peak(), torch.cuda.memory_allocated() / 2**30
-            torch.cuda.reset_peak_memory_stats()
+            if device != "cpu":
+                self.pool_peak, self.pool_size = peak(), torch.cuda.memory_allocated() / 2**30
+                torch.cuda.reset_peak_memory_stats()
             made.append(new_step(*given, **named))
             called = type(made[0]).__call__
 
@@ -127,7 +128,8 @@ class Bench:
             stack.enter_context(patch.object(optimizer, "new_step", spied))
             (texture,) = optimiser.optimize([asset.obj], [asset.data])
         self.seconds = texture.stages or {}
-        torch.cuda.synchronize()
+        if device != "cpu":
+            torch.cuda.synchronize()
         self.step, self._batches, self._number = made[0], batches, 0
         self.objective = self.step._objective
 
