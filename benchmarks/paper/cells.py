@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.judge_network import FeatureNetwork
 from benchmarks.paper.subjects import PaperSubject
-from benchmarks.scores import Scores, judge_all, judge_cameras
+from benchmarks.scores import Scores, judge_all
 from usdstylize import Options, optimize, render
 from usdstylize.errors import ObjectError, WeightsError
 from usdstylize.objects import StyleSet
@@ -25,8 +25,8 @@ UInt8 = NDArray[np.uint8]
 Making = Callable[[PaperSubject, StyleSet, "Run"], Float32]
 """A T_S (H, W, 3) without the product's optimisation."""
 
-_PICTURE = 3
-"""Which of the judge's cameras the pictures are taken with."""
+_EYE, _LIGHT = (1.4, 0.85, -1.9), (2.4, 2.8, -1.6)
+"""Where the pictures are taken from, in bounding radii, and where their light is."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ def _texture(cell: Cell) -> Float32:
     return cell.texture
 
 
-def picture(subject: PaperSubject, texture: Float32, run: Run, *, camera: int = _PICTURE) -> UInt8:
-    """(R, R, 3) uint8: one of the judge's views, lit, on white."""
+def picture(subject: PaperSubject, texture: Float32, run: Run) -> UInt8:
+    """(R, R, 3) uint8: one lit view on white."""
     side = run.picture_side
     method = replace(PRESETS["standard"], resolution=2 * side)
     mesh = render.normalize(subject.data.mesh)
@@ -151,7 +151,8 @@ def picture(subject: PaperSubject, texture: Float32, run: Run, *, camera: int = 
     sheet = render.one_sheet(mesh, subject.data.bases[0], subject.object.wrap)
     scene = render.Subject(sheet, size, run.device)
     visibility = render.choose_visibility("auto", mesh.points, mesh.triangles, run.device)
-    views = render.trace_views(scene, visibility, [judge_cameras()[camera]], method)
+    camera = render.look_at(np.array(_EYE), np.array(_LIGHT), method.field_of_view)
+    views = render.trace_views(scene, visibility, [camera], method)
     table = render.mip_table(torch.from_numpy(np.ascontiguousarray(texture)).to(run.device))
     white = torch.ones(3, 2 * side, 2 * side, device=run.device)
     image = torch.nn.functional.avg_pool2d(render.paint(render.join(views), table, white), 2)[0]
