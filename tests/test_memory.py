@@ -50,8 +50,7 @@ def test_parts_have_the_gradient_of_the_whole(at_once: int) -> None:
         }
         leaf = table.detach().requires_grad_()
         for start in range(0, 4, size):
-            nnfm, content = objective.terms(objective.join(targets[start : start + size], totals), leaf)
-            (FOUR.nnfm_weight * nnfm + FOUR.content_weight * content).backward()
+            objective.backward(objective.join(targets[start : start + size], totals), leaf)
         assert leaf.grad is not None
         return leaf.grad
 
@@ -60,14 +59,14 @@ def test_parts_have_the_gradient_of_the_whole(at_once: int) -> None:
 
 
 def test_running_out_of_memory_is_tried_again_with_fewer_views(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Objective.terms
+    real = Objective.backward
 
-    def terms(self: Objective, batch: Any, table: torch.Tensor) -> Any:
+    def backward(self: Objective, batch: Any, table: torch.Tensor) -> Any:
         if batch.views.count > 1:
             torch.empty(1 << 60)  # more than any machine has
         return real(self, batch, table)
 
-    monkeypatch.setattr(Objective, "terms", terms)
+    monkeypatch.setattr(Objective, "backward", backward)
     result = optimized(None)
     assert result.remarks == ("To fit into memory it was optimised with 1 of 4 views at a time.",)
     monkeypatch.undo()
@@ -75,7 +74,7 @@ def test_running_out_of_memory_is_tried_again_with_fewer_views(monkeypatch: pyte
 
 
 def test_the_pool_leaves_the_gpu_before_views_do() -> None:
-    """By hand: 8 views that keep 0.8 GiB each for their backward pass, ×1.25; 256 in the pool, 8 MiB each."""
+    """By hand: 8 views of 0.8 GiB each and a quarter more for safety; 256 in the pool, 8 MiB each."""
     method = dataclasses.replace(METHOD, batch=8, resolution=512, view_pool=256, texture_resolution=1024)
 
     def fits(gib: float) -> Allotment:

@@ -81,15 +81,15 @@ def share_and_fail(team: torchrun.TorchTeam) -> tuple[StyleTexture | None, list[
 
 
 def _run_out_of_memory_at(call: int) -> None:
-    real, calls = Objective.terms, []
+    real, calls = Objective.backward, []
 
-    def terms(self: Objective, *arguments: Any) -> Any:
+    def backward(self: Objective, *arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == call:
             torch.empty(1 << 60)
         return real(self, *arguments)
 
-    Objective.terms = terms  # type: ignore[method-assign]
+    Objective.backward = backward  # type: ignore[method-assign]
 
 
 def test_eight_processes_make_the_texture_of_one_and_fail_together() -> None:

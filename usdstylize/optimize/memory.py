@@ -1,27 +1,29 @@
 """What fits into a device's memory: how many views at a time, and where the pool of views lies."""
 
 import math
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from usdstylize.losses.objective import Objective, Target
 from usdstylize.options import Method
 
-__all__ = ["Allotment", "allot", "available_bytes", "bytes_for_backward", "keep_to", "moved", "tensor_bytes"]
+__all__ = ["Allotment", "allot", "available_bytes", "bytes_for_view", "keep_to", "moved", "tensor_bytes"]
 
 GIB = 2**30
 
 _AMPLE_FOR_A_VIEW = 8 << 10
 _AMPLE_IN_THE_POOL = 256
 """Bytes per pixel that every pair of networks stays well below: where so much is free, nothing is
-measured. In bfloat16 a view keeps 2,300 with CLIP RN50 and VGG16 at 512², 1,300 with VGG16 alone and
-500 with the draft encoder, and takes up to 170 in the pool."""
-_BACKWARD = 1.25
-"""A view's peak over what its forward pass keeps: the gradients of the map at hand."""
+measured. In bfloat16 a view takes 1,200 with CLIP RN50 and VGG16, or with VGG16 alone, and 600 with
+the draft encoder, and up to 170 in the pool."""
+_MARGIN = 1.25
+"""Over what a view takes: memory in pieces, work spaces that grow with it."""
 _FIXED = 512 << 20
 """What does not grow with the views: blocks of cosines, work spaces of the libraries."""
 _OF_TEXTURE = 16
@@ -86,8 +88,8 @@ def allot(
 ) -> Allotment:
     """How to fit into ``available`` bytes.
 
-    share: views of a batch that this process has. measure: bytes that one view keeps for its
-    backward pass, and those that it takes in the pool; called only where it matters.
+    share: views of a batch that this process has. measure: bytes that one view takes in an iteration,
+    and those that it takes in the pool; called only where it matters.
 
     First the pool moves to the host, which changes no bit of the result; then fewer views are
     compared at a time, which rounds its last bits otherwise. One view at a time is the least.
@@ -96,12 +98,12 @@ def allot(
     pixels, views = method.resolution**2, max(share, share * method.view_pool // method.batch)
     if available > fixed + pixels * (share * _AMPLE_FOR_A_VIEW + views * _AMPLE_IN_THE_POOL):
         return Allotment(share)
-    kept, stored = measure()
+    taken, stored = measure()
     room = available - fixed
-    whole = share * kept * _BACKWARD
+    whole = share * taken * _MARGIN
     if whole + views * stored <= room:
         return Allotment(share)
-    fitting = int(max(1.0, (room - share * stored) / (kept * _BACKWARD)))
+    fitting = int(max(1.0, (room - share * stored) / (taken * _MARGIN)))
     return Allotment(_divisor(share, fitting), True)
 
 
@@ -110,19 +112,47 @@ def _divisor(whole: int, most: int) -> int:
     return next(size for size in range(max(1, min(whole, most)), 0, -1) if whole % size == 0)
 
 
-def bytes_for_backward(objective: Objective, target: Target, table: Tensor) -> int:
-    """Bytes that the losses of one view keep between forward and backward pass."""
-    kept: dict[int, int] = {}
+def bytes_for_view(objective: Objective, target: Target, table: Tensor) -> int:
+    """Bytes that the losses of one view and their gradient take beside what is there, at most at a time."""
+    batch, leaf = objective.join([target]), table.detach().requires_grad_()
+    if table.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        objective.backward(batch, leaf)
+        return torch.cuda.max_memory_allocated() - before
+    allocated = _Allocated()
+    with allocated:
+        objective.backward(batch, leaf)
+    return allocated.most
 
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
 
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        terms = objective.terms(objective.join([target]), table.detach().requires_grad_())
-    del terms
-    return sum(kept.values())
+class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up what operators allocate and let go, in bytes: PyTorch does not count it on a CPU."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.most = 0
+        self._now = 0
+        self._alive: set[int] = set()
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = operator(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, Tensor):
+                self._count(tensor.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        place, size = storage.data_ptr(), storage.nbytes()
+        if place and place not in self._alive:
+            self._alive.add(place)
+            self._now += size
+            self.most = max(self.most, self._now)
+            weakref.finalize(storage, self._gone, place, size)
+
+    def _gone(self, place: int, size: int) -> None:
+        self._alive.discard(place)
+        self._now -= size
 
 
 def tensor_bytes(value: Any) -> int:

@@ -26,7 +26,7 @@ from usdstylize.optimize.memory import (
     Allotment,
     allot,
     available_bytes,
-    bytes_for_backward,
+    bytes_for_view,
     keep_to,
     moved,
     tensor_bytes,
@@ -177,7 +177,7 @@ class Optimizer:
             target = self._objective.targets(scene.views(list(islice(scene.draw(scene.random()), 1))))[0]
             nothing = torch.zeros(*scene.covered.shape, 3, device=self._device)
             table = scene.subject.style_table(nothing)
-            return bytes_for_backward(self._objective, target, table), tensor_bytes(target)
+            return bytes_for_view(self._objective, target, table), tensor_bytes(target)
 
         return allot(
             available_bytes(self._device, self._memory_limit, self._at_once),
