@@ -142,6 +142,22 @@ def test_torchrun_writes_the_same_files_once(tmp_path: Path) -> None:
     assert len(written(tmp_path / "alone")) >= 6
 
 
+def test_an_interrupt_of_torchrun_keeps_what_is_done(tmp_path: Path) -> None:
+    stage, style = build_tiny_stage(tmp_path / "shot"), build_style_folder(tmp_path / "ink")
+    options = ["--preset", "draft", "--device", "cpu", "--texture-resolution", "32", "--iterations", "40"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += process(stage, *options, "--batch", "2", "--style-set", style)[1:]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
+        assert run.stderr is not None
+        lines = iter(run.stderr.readline, "")
+        assert any("[2/2] /World/Right" in line for line in lines)
+        os.kill(run.pid, signal.SIGINT)  # torchrun hands it on to every process
+        told = run.stderr.read()
+    assert "1 of 2 objects are kept" in told
+    assert "rank1" not in told, "the others end in silence"
+    assert {path.parent.name for path in stage.parent.rglob("TS.exr")} == {"World__Left"}
+
+
 class Deadly:
     """Ends the process that reads it."""
 

@@ -24,9 +24,11 @@ from usdstylize.errors import (
     SettingsError,
     StageError,
     StyleSetError,
+    TeamError,
     TextureError,
     UsdStylizeError,
     WeightsError,
+    WorkerError,
 )
 from usdstylize.options import Options
 from usdstylize.results import ObjectResult, Observer, Plan, RunResult
@@ -58,10 +60,12 @@ __all__ = [
     "StageError",
     "StageObject",
     "StyleSetError",
+    "TeamError",
     "TextureError",
     "UsdStylizeError",
     "VerifyReport",
     "WeightsError",
+    "WorkerError",
     "hide_in_session",
     "inspect",
     "select",

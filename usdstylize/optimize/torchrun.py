@@ -6,6 +6,7 @@ of its own. The others wait for jobs and do their share of every batch.
 
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +85,9 @@ class TorchTeam(Team):
 
     def follow(self) -> None:
         """Do jobs until the first process ends, and end then; for the others."""
+        # A signal reaches all processes; the first one still needs these to come to its next step.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         threading.Thread(target=self._end_with_the_first, daemon=True).start()
         bench = Bench(self)
         jobs: list[Job | None] = [None]
