@@ -7,7 +7,7 @@ which take the same time), at 8 views for each GPU and at the paper's 8 for all 
 runs that differ in their iterations alone, one less the other. Many assets: 4 for each GPU, an
 object each, from the first to the last, once each process has done one to be warm. The object
 is a ball with waves, the style is noise. Needs neither weights nor USD, but embreex, SciPy,
-scikit-learn, cyclopts and rich.
+safetensors, cyclopts and rich.
 """
 
 import json
