@@ -173,8 +173,8 @@ _PAPER_BALANCE: dict[EncoderName, dict[str, Any]] = {
     "draft": {"nnfm_weight": 200.0, "content_weight": 1.0},
 }
 _STYLE_WEIGHT: dict[StyleLoss, dict[EncoderName, float]] = {
-    # The paper "had to tune the loss balance" of these and gives no numbers. VGG16's is tuned by
-    # the judge (docs/paper.md); a relative error needs about the same λ in any network.
+    # The paper "had to tune the loss balance" of these and gives no numbers; docs/paper.md says what
+    # was tried with VGG16. A relative error needs about the same λ in any network.
     "gram": {"clip-rn50": 60.0, "vgg16": 60.0, "draft": 60.0},
     "embedding": {"clip-rn50": 200.0},
 }

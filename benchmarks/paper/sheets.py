@@ -12,6 +12,8 @@ __all__ = ["sheet", "style_thumbnail"]
 UInt8 = NDArray[np.uint8]
 
 _GAP, _INK = 6, (40, 40, 40)
+_WIDEST = 7
+"""Pictures side by side."""
 _LINE = 17
 _LETTERS = str.maketrans({"λ": "weight", "→": "to", "×": "x", "²": "2"})
 """For what Pillow's own font lacks."""
@@ -31,8 +33,34 @@ def sheet(
 
     rows: a title, and a picture (H, W, 3) uint8 per column, or the text that stands in its place.
     captions: a text per picture, "" for none; lines are broken at newlines. side: of a picture, in
-    pixels; smaller where the sheet would be larger than 400 KB.
+    pixels; smaller where the sheet would be larger than 400 KB. More than seven columns are
+    folded into parts one below the other.
     """
+    count = -(-len(columns) // _WIDEST)
+    width = -(-len(columns) // count)
+    parts = [slice(start, start + width) for start in range(0, len(columns), width)]
+    pages = [
+        _page(columns[p], [(t, shown[p]) for t, shown in rows], [texts[p] for texts in captions], side)
+        for p in parts
+    ]
+    page = Image.new("RGB", (max(p.width for p in pages), sum(p.height for p in pages)), "white")
+    top = 0
+    for part in pages:
+        page.paste(part, (0, top))
+        top += part.height
+    for quality in (88, 80, 70, 60):
+        page.save(out, quality=quality)
+        if out.stat().st_size <= _LARGEST:
+            return
+    sheet(columns, rows, captions, out, side=side * 3 // 4)
+
+
+def _page(
+    columns: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[UInt8 | str]]],
+    captions: Sequence[Sequence[str]],
+    side: int,
+) -> Image.Image:
     font = ImageFont.load_default(13)
     lines = max((text.count("\n") + 1 for row in captions for text in row if text), default=0)
     head = _LINE * max(label.count("\n") + 1 for label in columns) + _GAP
@@ -55,11 +83,7 @@ def sheet(
             else:
                 page.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS), place)
             draw.multiline_text((place[0], place[1] + side), text, _INK, font, spacing=2)
-    for quality in (88, 80, 70, 60):
-        page.save(out, quality=quality)
-        if out.stat().st_size <= _LARGEST:
-            return
-    sheet(columns, rows, captions, out, side=side * 3 // 4)
+    return page
 
 
 def style_thumbnail(images: Sequence[NDArray[np.float32]], side: int = 512) -> UInt8:
