@@ -3,7 +3,7 @@
 python -m benchmarks.paper.methods --subject … --style … --out OUT
 
 `WITH_PALETTE` is the same with it, the palette's gate being one of the measure's: what the order
-of methods by Q under all four gates is read from; the recolour is the rival that has no network.
+of methods by Q under all gates is read from; the recolour is the rival that has no network.
 """
 
 import sys

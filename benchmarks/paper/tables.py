@@ -27,7 +27,7 @@ def caption(cell: Cell) -> str:
 
 def markdown(rows: Sequence[tuple[str, Sequence[Cell]]]) -> str:
     """A line per cell; a number that fails its gate is bold."""
-    heads = ["subject, style", "cell", *GATES.values(), "nnP", "nnR", "seconds"]
+    heads = ["subject, style", "cell", *GATES.values(), "nnP", "nnR", "coverage", "seconds"]
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for title, cells in rows:
         for cell in cells:
@@ -37,14 +37,15 @@ def markdown(rows: Sequence[tuple[str, Sequence[Cell]]]) -> str:
 
 def _values(cell: Cell) -> list[str]:
     if cell.missing or cell.scores is None:
-        return [cell.missing or "—", *[""] * (len(GATES) + 2)]
+        return [cell.missing or "—", *[""] * (len(GATES) + 3)]
     found = []
     for gate in GATES:
         value = getattr(cell.scores, gate)
         text = "flat" if value is None else f"{value:.1f}" if gate == "difference" else f"{value:.2f}"
         found.append(text if cell.scores.gates[gate] else f"**{text}**")
     s = cell.scores
-    return [*found, f"{s.render_to_style:.3f}", f"{s.style_to_render:.3f}", f"{cell.seconds:.1f}"]
+    coverage = "" if cell.coverage is None else f"{cell.coverage:.1%}"
+    return [*found, f"{s.render_to_style:.3f}", f"{s.style_to_render:.3f}", coverage, f"{cell.seconds:.1f}"]
 
 
 def write_tables(
