@@ -35,7 +35,7 @@ from usdstylize.errors import WeightsError
 from usdstylize.losses import objective
 from usdstylize.losses.objective import Target
 from usdstylize.objects import ObjectData, StageObject, StyleSet
-from usdstylize.optimize import Optimizer, optimizer
+from usdstylize.optimize import Optimizer, run
 from usdstylize.optimize.devices import computing
 from usdstylize.optimize.step import Step, new_step
 from usdstylize.options import PRESETS, Method, resolve
@@ -125,7 +125,7 @@ class Bench:
             return made[0]
 
         with ExitStack() as stack:
-            stack.enter_context(patch.object(optimizer, "new_step", spied))
+            stack.enter_context(patch.object(run, "new_step", spied))
             (texture,) = optimiser.optimize([asset.obj], [asset.data])
         self.seconds = texture.stages or {}
         if device != "cpu":

@@ -1,53 +1,35 @@
 """From an object, or a group of them, to its style texture."""
 
 import copy
-import math
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from usdstylize import atlas, render
-from usdstylize.errors import MeshError
-from usdstylize.losses.objective import Objective, Target
+from usdstylize.losses.objective import Objective
 from usdstylize.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
-from usdstylize.optimize.batches import Batches
 from usdstylize.optimize.devices import computing, memory_errors
-from usdstylize.optimize.hierarchy import size_at
-from usdstylize.optimize.looks import Look, Scene
+from usdstylize.optimize.looks import Scene
 from usdstylize.optimize.memory import (
     Allotment,
     allot,
     available_bytes,
     bytes_for_view,
     keep_to,
-    moved,
     tensor_bytes,
 )
 from usdstylize.optimize.parallel import at_once_here, side_by_side, threads_of_one
-from usdstylize.optimize.reports import Reports
-from usdstylize.optimize.schedule import Schedule, exponential
-from usdstylize.optimize.step import new_step
+from usdstylize.optimize.run import Run
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.team import ALONE, Team
-from usdstylize.optimize.texels import Seen, palette_texels
 from usdstylize.options import Method
 
 __all__ = ["Optimizer"]
-
-_HELD_OUT = 8
-"""Views that tell when to stop."""
-_TELL_EVERY = 5
-"""Iterations between two reports."""
-_AGREE_EVERY = 20
-"""Iterations between two looks at whether another process has failed."""
 
 
 def _key(style: StyleSet, method: Method) -> tuple[int, int]:
@@ -147,7 +129,10 @@ class Optimizer:
             while True:
                 try:
                     with memory_errors():
-                        return self._run(scene, allotment, clock, on_iteration)
+                        run = Run(
+                            self._objective, self.method, self._device, self._team, scene, allotment, clock
+                        )
+                        return run.textures(*run.iterate(self._stop.is_set, on_iteration))
                 except MemoryError:
                     if allotment.views_at_once == 1:
                         raise
@@ -186,123 +171,3 @@ class Optimizer:
             sheets=len(scene.assembly.sheets),
             measure=measure,
         )
-
-    def _run(
-        self,
-        scene: Scene,
-        allotment: Allotment,
-        clock: Stopwatch,
-        on_iteration: Callable[[int, Losses], None],
-    ) -> tuple[StyleTexture, ...]:
-        method, device, team, path = self.method, self._device, self._team, scene.first.path
-        share = method.batch // team.share.count
-        on_host = allotment.pool_on_host and method.view_pool > 0
-        random = scene.random()
-        seen = Seen(len(scene.assembly.sheets), method.texture_resolution, device)
-        levels: list[float] = []
-
-        def targets(looks: Sequence[Look]) -> list[Target]:
-            views = scene.views(looks)
-            levels.extend(view.level for view in views if len(view.pixels))
-            seen.add(views)
-            clock.lap("visibility")
-            found = self._targets_of(views, allotment)
-            clock.lap("targets")
-            return moved(found, "cpu") if on_host else found
-
-        with team.agreed():
-            batches = Batches(method, random, scene.draw(random), targets, team.share)
-            endless = iter(batches)
-            upcoming = chain([next(endless)], endless)
-        levels = team.gathered(levels)
-        if not levels:
-            raise MeshError(f"{path}: it is invisible from every side; check its geometry.")
-        with team.agreed():
-            step = new_step(
-                self._objective,
-                scene.subject,
-                palette_texels(scene.subject, scene.covered, float(np.median(levels)), device),
-                len(scene.assembly.sheets),
-                size_at(method, 1),
-                batches.pool,
-                views_at_once=0 if allotment.views_at_once == method.batch else allotment.views_at_once,
-                reduce=team.reduce,
-            )
-            others = self._held_out(scene, allotment) if method.plateau else []
-        schedule = Schedule(method.iterations, plateau=method.plateau)
-
-        def drawn() -> list[Target]:
-            batch = next(upcoming)
-            return moved(batch, device) if on_host else batch
-
-        def loss_of_others() -> float:
-            weight = method.palette_weight[0] if team.share.index == 0 else 0.0
-            # Summed exactly: the same for any number of processes.
-            return math.fsum(team.gathered(step.losses(others, weight)))
-
-        recent: deque[Tensor] = deque(maxlen=10)
-        reports = Reports(on_iteration)
-        number = 0
-        while number < schedule.last:
-            number += 1
-            if self._stop.is_set():
-                raise KeyboardInterrupt
-            batch = step.held(drawn) or []
-            step.held(partial(step.grow, size_at(method, number)))
-            progress = schedule.progress(number)
-            palette_weight = exponential(method.palette_weight, progress)
-            recent.append(step(batch, exponential(method.learning_rate, progress), palette_weight))
-            if schedule.waits:
-                schedule.look(number, loss_of_others)
-            if number % _TELL_EVERY == 0 or number == schedule.last:
-                reports.add(number, recent[-1])
-            if (number % _AGREE_EVERY == 0 or number == schedule.last) and step.any_failed():
-                team.settle(step.failure)
-            clock.lap("iterations")
-        reports.close()
-        seen.join(team.reduce)
-        if step.failure is not None:
-            raise step.failure
-        losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
-        if not np.isfinite(losses.total):
-            raise MeshError(f"{path}: the optimisation did not converge; try another --seed.")
-        if team.share.index:  # the first process finishes it
-            return ()
-        valid = scene.covered & seen.texels()
-        if not valid.any():
-            raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
-        images = [
-            atlas.dilate(image, texels_seen, sheet.wrap)
-            for image, texels_seen, sheet in zip(
-                step.texture.detach().cpu().numpy(), valid, scene.assembly.sheets, strict=True
-            )
-        ]
-        clock.lap("finish")
-        remark = allotment.remark(share, len(batches.pool) * share, device.startswith("cuda"))
-
-        def texture(sheets: Sequence[int]) -> StyleTexture:
-            own = list(sheets)
-            return StyleTexture(
-                images=tuple(images[sheet] for sheet in own),
-                coverage=float(valid[own].sum() / max(1, scene.covered[own].sum())),
-                iterations=number,
-                seed=method.seed,
-                seconds=sum(clock.seconds.values()),
-                losses=losses,
-                stages=dict(clock.seconds),
-                remarks=(remark,) if remark else (),
-            )
-
-        return tuple(texture(sheets) for sheets in scene.assembly.sheets_of_object)
-
-    def _targets_of(self, views: Sequence[render.View], allotment: Allotment) -> list[Target]:
-        """As many views at a time as in an iteration, so that it fits as that does."""
-        size = allotment.views_at_once
-        parts = [views[start : start + size] for start in range(0, len(views), size)]
-        return [target for part in parts for target in self._objective.targets(part)]
-
-    def _held_out(self, scene: Scene, allotment: Allotment) -> list[Target]:
-        """Views that no batch holds, which tell when the loss has stopped falling; this process's share."""
-        looks = list(islice(scene.draw(scene.random(1)), _HELD_OUT))
-        share = self._team.share
-        return self._targets_of(scene.views(looks[share.index :: share.count]), allotment)

@@ -1,0 +1,186 @@
+"""One optimisation of a scene: its views, its iterations, its textures."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain, islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from usdstylize import atlas, render
+from usdstylize.errors import MeshError
+from usdstylize.losses.objective import Objective, Target
+from usdstylize.objects import Losses, StyleTexture
+from usdstylize.optimize.batches import Batches
+from usdstylize.optimize.hierarchy import size_at
+from usdstylize.optimize.looks import Look, Scene
+from usdstylize.optimize.memory import Allotment, moved
+from usdstylize.optimize.reports import Reports
+from usdstylize.optimize.schedule import Schedule, exponential
+from usdstylize.optimize.step import new_step
+from usdstylize.optimize.stopwatch import Stopwatch
+from usdstylize.optimize.team import Team
+from usdstylize.optimize.texels import Seen, palette_texels
+from usdstylize.options import Method
+
+__all__ = ["Run"]
+
+_HELD_OUT = 8
+"""Views that tell when to stop."""
+_TELL_EVERY = 5
+"""Iterations between two reports."""
+_AGREE_EVERY = 20
+"""Iterations between two looks at whether another process has failed."""
+
+
+class Run:
+    """Holds the views of a scene and T_S as it becomes; `iterate` once, then `textures`.
+
+    What several processes share they agree upon: each of them does the same, with its own views.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        method: Method,
+        device: str,
+        team: Team,
+        scene: Scene,
+        allotment: Allotment,
+        clock: Stopwatch,
+    ) -> None:
+        """Draws the views. Raises MeshError where none of them sees the objects."""
+        self._objective, self._method, self._device = objective, method, device
+        self._team, self._scene, self._allotment, self._clock = team, scene, allotment, clock
+        self._share = method.batch // team.share.count
+        self._on_host = allotment.pool_on_host and method.view_pool > 0
+        self._seen = Seen(len(scene.assembly.sheets), method.texture_resolution, device)
+        self._levels: list[float] = []
+        random = scene.random()
+        with team.agreed():
+            self._batches = Batches(method, random, scene.draw(random), self._targets, team.share)
+            endless = iter(self._batches)
+            self._upcoming = chain([next(endless)], endless)
+        levels = team.gathered(self._levels)
+        if not levels:
+            raise MeshError(f"{scene.first.path}: it is invisible from every side; check its geometry.")
+        with team.agreed():
+            self._step = new_step(
+                objective,
+                scene.subject,
+                palette_texels(scene.subject, scene.covered, float(np.median(levels)), device),
+                len(scene.assembly.sheets),
+                size_at(method, 1),
+                self._batches.pool,
+                views_at_once=0 if allotment.views_at_once == method.batch else allotment.views_at_once,
+                reduce=team.reduce,
+            )
+            self._others = self._held_out() if method.plateau else []
+
+    def iterate(
+        self, stopped: Callable[[], bool], on_iteration: Callable[[int, Losses], None]
+    ) -> tuple[int, Losses]:
+        """Bring T_S to the style: how many iterations that took, and the mean losses of the last ten.
+
+        Raises MeshError where the losses are not finite, KeyboardInterrupt once ``stopped`` says so.
+        """
+        method, team, step = self._method, self._team, self._step
+        schedule = Schedule(method.iterations, plateau=method.plateau)
+        recent: deque[Tensor] = deque(maxlen=10)
+        reports = Reports(on_iteration)
+        number = 0
+        while number < schedule.last:
+            number += 1
+            if stopped():
+                raise KeyboardInterrupt
+            batch = step.held(self._next_batch) or []
+            step.held(partial(step.grow, size_at(method, number)))
+            progress = schedule.progress(number)
+            palette_weight = exponential(method.palette_weight, progress)
+            recent.append(step(batch, exponential(method.learning_rate, progress), palette_weight))
+            if schedule.waits:
+                schedule.look(number, self._loss_of_others)
+            if number % _TELL_EVERY == 0 or number == schedule.last:
+                reports.add(number, recent[-1])
+            asks = team.reduce is not None and (number % _AGREE_EVERY == 0 or number == schedule.last)
+            if asks and recent[-1].isnan().any():  # where one process fails, in all of them
+                team.settle(step.failure)
+            self._clock.lap("iterations")
+        reports.close()
+        losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
+        if not np.isfinite(losses.total):
+            path = self._scene.first.path
+            raise MeshError(f"{path}: the optimisation did not converge; try another --seed.")
+        return number, losses
+
+    def textures(self, iterations: int, losses: Losses) -> tuple[StyleTexture, ...]:
+        """T_S of each object, its gutters filled; none but from the first process of a team.
+
+        Raises MeshError where no camera sees any of the objects' texels.
+        """
+        scene, team, clock = self._scene, self._team, self._clock
+        self._seen.join(team.reduce)
+        if team.share.index:
+            return ()
+        valid = scene.covered & self._seen.texels()
+        if not valid.any():
+            path = scene.first.path
+            raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
+        images = [
+            atlas.dilate(image, texels_seen, sheet.wrap)
+            for image, texels_seen, sheet in zip(
+                self._step.texture.detach().cpu().numpy(), valid, scene.assembly.sheets, strict=True
+            )
+        ]
+        clock.lap("finish")
+        views = len(self._batches.pool) * self._share
+        remark = self._allotment.remark(self._share, views, self._device.startswith("cuda"))
+
+        def texture(sheets: Sequence[int]) -> StyleTexture:
+            own = list(sheets)
+            return StyleTexture(
+                images=tuple(images[sheet] for sheet in own),
+                coverage=float(valid[own].sum() / max(1, scene.covered[own].sum())),
+                iterations=iterations,
+                seed=self._method.seed,
+                seconds=sum(clock.seconds.values()),
+                losses=losses,
+                stages=dict(clock.seconds),
+                remarks=(remark,) if remark else (),
+            )
+
+        return tuple(texture(sheets) for sheets in scene.assembly.sheets_of_object)
+
+    def _targets(self, looks: Sequence[Look]) -> list[Target]:
+        """What the losses need of a batch of views, where the pool lies."""
+        views = self._scene.views(looks)
+        self._levels.extend(view.level for view in views if len(view.pixels))
+        self._seen.add(views)
+        self._clock.lap("visibility")
+        found = self._targets_of(views)
+        self._clock.lap("targets")
+        return moved(found, "cpu") if self._on_host else found
+
+    def _next_batch(self) -> list[Target]:
+        batch = next(self._upcoming)
+        return moved(batch, self._device) if self._on_host else batch
+
+    def _targets_of(self, views: Sequence[render.View]) -> list[Target]:
+        """As many views at a time as in an iteration, so that it fits as that does."""
+        size = self._allotment.views_at_once
+        parts = [views[start : start + size] for start in range(0, len(views), size)]
+        return [target for part in parts for target in self._objective.targets(part)]
+
+    def _held_out(self) -> list[Target]:
+        """Views that no batch holds, which tell when the loss has stopped falling; this process's share."""
+        looks = list(islice(self._scene.draw(self._scene.random(1)), _HELD_OUT))
+        share = self._team.share
+        return self._targets_of(self._scene.views(looks[share.index :: share.count]))
+
+    def _loss_of_others(self) -> float:
+        weight = self._method.palette_weight[0] if self._team.share.index == 0 else 0.0
+        # Summed exactly: the same for any number of processes.
+        return math.fsum(self._team.gathered(self._step.losses(self._others, weight)))
