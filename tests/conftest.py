@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,10 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 # before anything imports Triton: its kernels run in its interpreter, which needs no GPU
 os.environ["TRITON_INTERPRET"] = "1"
+
+# A shell that runs the tests in the background has Ctrl-C ignored, and so would have the commands
+# that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SMALL = ("--preset", "draft", "--device", "cpu", "--texture-resolution", "64")
 QUICK = (*SMALL, "--iterations", "2")

@@ -205,7 +205,11 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_done(tmp_path: Path) ->
         assert any("2 processes, an object each" in line for line in lines)
         time.sleep(1.0)
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does, to every process
-        assert run.wait(60) == 130
+        try:
+            assert run.wait(60) == 130
+        except subprocess.TimeoutExpired:  # nor may the test wait for ever
+            os.killpg(run.pid, signal.SIGKILL)
+            raise
         assert "interrupted" in run.stderr.read()
     with pytest.raises(ProcessLookupError):
         os.killpg(run.pid, 0)
