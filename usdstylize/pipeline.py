@@ -5,18 +5,16 @@ stage.usda ─▶ stage.discover ─▶ StageObject ─▶ stage.load ─┐
 concept/ ───▶ styles.load ────▶ StyleSet ──────────────────┘
 """
 
-import logging
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usdstylize import author, mixing, stage, styles
-from usdstylize.errors import InputError, ObjectError, OutputError, StageError, TeamError
-from usdstylize.objects import Losses, ObjectData, Skipped, StageContents, StageObject, StyleTexture
+from usdstylize.errors import OutputError, StageError, TeamError
+from usdstylize.grouped import stylize_group
+from usdstylize.objects import Skipped, StageContents, StageObject
 from usdstylize.options import Options, preset_name, resolve
 from usdstylize.recipes import Recipe, own_settings, prepare
 from usdstylize.results import ObjectResult, Observer, Plan, RunResult, Silent, plain
@@ -25,11 +23,6 @@ if TYPE_CHECKING:
     from usdstylize import optimize
 
 __all__ = ["inspect", "stylize"]
-
-_USD = threading.Lock()
-"""Objects are optimised side by side, but read and written one at a time."""
-
-_log = logging.getLogger(__name__)
 
 
 def inspect(stage_path: str | Path, options: Options | None = None) -> StageContents:
@@ -80,11 +73,52 @@ def stylize(
     """
     started = time.perf_counter()
     options, observer = options or Options(), observer or Silent()
+    job = _prepare(Path(stage_path), Path(style_set), options)
+    observer.planned(job.plan)
+    if dry_run:
+        return RunResult(job.plan, None, (), time.perf_counter() - started)
 
+    from usdstylize import optimize
+
+    style, method = job.everyone.style, job.everyone.method
+    with (
+        optimize.opened(job.spread, style, method, job.device, options) as optimizer,
+        author.Writer(
+            job.output,
+            job.contents,
+            strength=method.strength,
+            network=options.network,
+            block_contexts=options.block_contexts,
+        ) as writer,
+    ):
+        results, interrupted = _stylize_all(job, options, optimizer, writer, observer)
+        made = RunResult(job.plan, None, results, time.perf_counter() - started, interrupted)
+        made = replace(made, root_layer=_committed(made, job.output, writer))
+    return replace(_verified(made, job.output, options), seconds=time.perf_counter() - started)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """All that is known before anything is computed or written."""
+
+    contents: StageContents
+    everyone: Recipe
+    recipes: dict[str, Recipe]
+    output: author.OutputPlan
+    device: str
+    spread: "optimize.Spread"
+    plan: Plan
+
+
+def _prepare(stage_path: Path, style_set: Path, options: Options) -> _Job:
+    """Read the stage and the style, settle every object's settings, plan the output; write nothing.
+
+    Raises InputError where nothing can be done at all.
+    """
     place = options.output
     if options.in_session and place is None:
-        place = author.session_folder(Path(stage_path))
-    contents = _read(stage_path, options, author.existing_heroes(Path(stage_path), place))
+        place = author.session_folder(stage_path)
+    contents = _read(stage_path, options, author.existing_heroes(stage_path, place))
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
 
@@ -94,7 +128,7 @@ def stylize(
     method = resolve(options, cuda=device.startswith("cuda"))
     render.check_visibility(method.visibility, device)
     style = styles.load(
-        Path(style_set),
+        style_set,
         primary=options.primary_image,
         palette=options.palette,
         clusters=method.palette_clusters,
@@ -115,66 +149,71 @@ def stylize(
     )
     spread = optimize.choose_spread(options, method, device, len(contents.groups))
     plan = _describe(contents, output, everyone, recipes, options, device, str(spread))
-    observer.planned(plan)
-    if dry_run:
-        return RunResult(plan, None, (), time.perf_counter() - started)
+    return _Job(contents, everyone, recipes, output, device, spread, plan)
 
+
+def _stylize_all(
+    job: _Job,
+    options: Options,
+    optimizer: "optimize.Optimizes",
+    writer: author.Writer,
+    observer: Observer,
+) -> tuple[tuple[ObjectResult, ...], bool]:
+    """Every object that was begun, in the stage's order, and whether an interrupt ended it early.
+
+    Raises OutputError or TeamError where no object is done and none can be.
+    """
     ended: dict[str, ObjectResult] = {}
+
+    def work(group: tuple[StageObject, ...]) -> None:
+        if options.resume and all(obj.name in job.output.existing for obj in group):
+            results = [ObjectResult(obj.path, obj.name, "kept") for obj in group]
+        else:
+            results = stylize_group(group, job.contents, optimizer, job.recipes, writer, observer)
+        for result in results:
+            ended[result.path] = result
+            observer.object_ended(result)
+
     interrupted = False
-    with (
-        optimize.opened(spread, style, method, device, options) as optimizer,
-        author.Writer(
-            output,
-            contents,
-            strength=method.strength,
-            network=options.network,
-            block_contexts=options.block_contexts,
-        ) as writer,
-    ):
+    try:
+        optimizer.each(job.contents.groups, work)
+    except KeyboardInterrupt:
+        interrupted = True
+    except (OutputError, TeamError) as error:  # it concerns every object, but hours of work may be done
+        if not any(result.status == "done" for result in ended.values()):
+            raise
+        for obj in job.contents.objects:
+            if obj.path not in ended:
+                ended[obj.path] = ObjectResult(obj.path, obj.name, "failed", reason=str(error))
+                observer.object_ended(ended[obj.path])
+    return tuple(ended[obj.path] for obj in job.contents.objects if obj.path in ended), interrupted
 
-        def work(group: tuple[StageObject, ...]) -> None:
-            if options.resume and all(obj.name in output.existing for obj in group):
-                results = [ObjectResult(obj.path, obj.name, "kept") for obj in group]
-            else:
-                results = _stylize_group(group, contents, optimizer, recipes, writer, observer)
-            for result in results:
-                ended[result.path] = result
-                observer.object_ended(result)
 
-        try:
-            optimizer.each(contents.groups, work)
-        except KeyboardInterrupt:
-            interrupted = True
-        except (OutputError, TeamError) as error:  # it concerns every object, but hours of work may be done
-            if not any(result.status == "done" for result in ended.values()):
-                raise
-            for obj in contents.objects:
-                if obj.path not in ended:
-                    ended[obj.path] = ObjectResult(obj.path, obj.name, "failed", reason=str(error))
-                    observer.object_ended(ended[obj.path])
-        results = [ended[obj.path] for obj in contents.objects if obj.path in ended]
-        # Where all were kept, the result is the one that is there already.
-        root_layer = output.root_layer if any(result.status == "kept" for result in results) else None
-        if any(result.status == "done" for result in results):
-            run = RunResult(
-                plan, output.root_layer, tuple(results), time.perf_counter() - started, interrupted
-            )
-            root_layer = writer.commit(run.to_dict(folder=output.textures_folder))
+def _committed(made: RunResult, output: author.OutputPlan, writer: author.Writer) -> Path | None:
+    """The root layer, of what was done or of what was there already; None where there is neither."""
+    statuses = {result.status for result in made.objects}
+    if "done" in statuses:
+        described = replace(made, root_layer=output.root_layer)
+        return writer.commit(described.to_dict(folder=output.textures_folder))
+    return output.root_layer if "kept" in statuses else None
+
+
+def _verified(made: RunResult, output: author.OutputPlan, options: Options) -> RunResult:
+    """The result once more read from disk: what is wrong with it, and its package where asked for."""
+    if made.root_layer is None:
+        return made
     problems: list[str] = []
     package: Path | None = None
-    if root_layer is not None:
-        try:
-            problems += map(str, author.verify(root_layer).failed)
-            package = _packed(root_layer, output, problems)
-        except KeyboardInterrupt:  # the result is written and stays
-            interrupted = True
-    return RunResult(
-        plan,
-        root_layer,
-        tuple(results),
-        time.perf_counter() - started,
-        interrupted,
-        session_layer=output.style_layer if root_layer is not None and options.in_session else None,
+    interrupted = made.interrupted
+    try:
+        problems += map(str, author.verify(made.root_layer).failed)
+        package = _packed(made.root_layer, output, problems)
+    except KeyboardInterrupt:  # the result is written and stays
+        interrupted = True
+    return replace(
+        made,
+        interrupted=interrupted,
+        session_layer=output.style_layer if options.in_session else None,
         package=package,
         problems=tuple(problems),
     )
@@ -230,88 +269,6 @@ def _packed(root_layer: Path, output: author.OutputPlan, problems: list[str]) ->
         problems.append(str(error))
         return None
     return output.package
-
-
-def _stylize_group(
-    group: tuple[StageObject, ...],
-    contents: StageContents,
-    optimizer: "optimize.Optimizes",
-    recipes: dict[str, Recipe],
-    writer: author.Writer,
-    observer: Observer,
-) -> list[ObjectResult]:
-    """Load each object of a group, optimise them together, write each: one result for each.
-
-    Raises OutputError for what concerns every object: a full disk, a lost folder.
-    """
-    failed: dict[str, str] = {}
-    data: dict[str, ObjectData] = {}
-    for obj in group:
-        observer.object_started(obj, optimizer.method.iterations)
-        with _failures(obj, failed), _USD:
-            data[obj.path] = stage.load(contents, obj)
-    loaded = [obj for obj in group if obj.path in data]
-    seen = [obj for obj in loaded if not obj.stands_in]
-    textures: dict[str, StyleTexture] = {}
-    if seen:
-
-        def told(number: int, losses: Losses) -> None:
-            for obj in loaded:
-                observer.iteration(obj, number, losses)
-
-        with _failures(seen[0], failed):
-            restyled = optimizer.restyled(recipes[group[0].path].style, recipes[group[0].path].method)
-            optimised = restyled.optimize(seen, [data[obj.path] for obj in seen], on_iteration=told)
-            by_name = {obj.name: texture for obj, texture in zip(seen, optimised, strict=True)}
-            found = ((obj, obj.look if obj.stands_in else obj.name) for obj in loaded)
-            textures = {obj.path: by_name[name] for obj, name in found if name in by_name}
-    for obj in loaded:
-        if obj.path in textures:
-            with _failures(obj, failed), _USD:
-                strength = recipes[obj.path].method.strength
-                writer.write_object(obj, data[obj.path], textures[obj.path], strength=strength)
-    together = failed.get(seen[0].path, "") if seen else ""
-    for obj in loaded:
-        if obj.stands_in and not seen:
-            failed.setdefault(obj.path, f"{obj.path} stands in for {obj.look}, which could not be read.")
-    return [
-        _done(obj, textures[obj.path], writer)
-        if obj.path in textures and obj.path not in failed
-        else ObjectResult(obj.path, obj.name, "failed", reason=failed.get(obj.path, together))
-        for obj in group
-    ]
-
-
-@contextmanager
-def _failures(obj: StageObject, failed: dict[str, str]) -> Iterator[None]:
-    """An object's own troubles end here, as its reason in ``failed``."""
-    try:
-        yield
-    except InputError:
-        raise
-    except ObjectError as error:
-        failed[obj.path] = str(error)
-    except MemoryError:
-        remedy = "lower --texture-resolution or scale its texture down"
-        failed[obj.path] = f"{obj.path} needs more memory than there is; {remedy}."
-    except Exception as error:  # our own mistake, which must not cost the objects that are done
-        _log.debug("%s failed", obj.path, exc_info=True)
-        what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(". ")
-        failed[obj.path] = f"{obj.path}: internal error ({what}); please report it with what --verbose shows."
-
-
-def _done(obj: StageObject, texture: StyleTexture, writer: author.Writer) -> ObjectResult:
-    return ObjectResult(
-        obj.path,
-        obj.name,
-        "done",
-        seconds=texture.seconds,
-        iterations=texture.iterations,
-        coverage=texture.coverage,
-        losses=texture.losses,
-        stages=texture.stages,
-        remarks=(*writer.remarks[obj.name], *texture.remarks),
-    )
 
 
 def _nothing_to_do(contents: StageContents) -> str:
