@@ -4,6 +4,7 @@ import dataclasses
 import math
 import multiprocessing
 import os
+import queue
 import re
 import signal
 import socket
@@ -42,14 +43,19 @@ def in_team(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    answers = context.SimpleQueue()
+    answers = context.Queue()
     members = [
         context.Process(target=_member, args=(answers, rank, count, port, work, arguments))
         for rank in range(count)
     ]
     for member in members:
         member.start()
-    found = dict(answers.get() for _ in members)
+    try:
+        found = dict(answers.get(timeout=300) for _ in members)
+    except queue.Empty:  # one waits for another, and would for ever
+        for member in members:
+            member.kill()
+        raise
     for member in members:
         member.join()
     return [found[rank] for rank in range(count)]

@@ -105,11 +105,13 @@ class Run:
                 schedule.look(number, self._loss_of_others)
             if number % _TELL_EVERY == 0 or number == schedule.last:
                 reports.add(number, recent[-1])
-            asks = team.reduce is not None and (number % _AGREE_EVERY == 0 or number == schedule.last)
-            if asks and recent[-1].isnan().any():  # where one process fails, in all of them
+            if (number % _AGREE_EVERY == 0 or number == schedule.last) and step.any_failed():
                 team.settle(step.failure)
             self._clock.lap("iterations")
         reports.close()
+        self._seen.join(team.reduce)
+        if step.failure is not None:
+            raise step.failure
         losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
         if not np.isfinite(losses.total):
             path = self._scene.first.path
@@ -121,9 +123,8 @@ class Run:
 
         Raises MeshError where no camera sees any of the objects' texels.
         """
-        scene, team, clock = self._scene, self._team, self._clock
-        self._seen.join(team.reduce)
-        if team.share.index:
+        scene, clock = self._scene, self._clock
+        if self._team.share.index:
             return ()
         valid = scene.covered & self._seen.texels()
         if not valid.any():
