@@ -1,6 +1,7 @@
 """What fits into memory: fewer views at a time give the same gradient, and it is told."""
 
 import dataclasses
+import gc
 from itertools import islice
 from typing import Any
 
@@ -10,11 +11,13 @@ import torch
 from test_optimize import METHOD, ball, describe, stripes
 
 from usdstylize import render
-from usdstylize.losses.objective import Objective
+from usdstylize.losses.objective import Objective, Target
 from usdstylize.objects import StyleTexture
 from usdstylize.optimize import Optimizer
 from usdstylize.optimize.memory import Allotment, allot
+from usdstylize.optimize.run import Run
 from usdstylize.options import Method
+from usdstylize.render import View
 
 FOUR = dataclasses.replace(METHOD, batch=4, iterations=6, precision="float32")
 GIB = 2**30
@@ -61,16 +64,35 @@ def test_parts_have_the_gradient_of_the_whole(at_once: int) -> None:
 def test_running_out_of_memory_is_tried_again_with_fewer_views(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Objective.backward
 
+    runs = set()
+
     def backward(self: Objective, batch: Any, table: torch.Tensor) -> Any:
         if batch.views.count > 1:
             torch.empty(1 << 60)  # more than any machine has
+        runs.add(alive(Run))
         return real(self, batch, table)
 
     monkeypatch.setattr(Objective, "backward", backward)
     result = optimized(None)
     assert result.remarks == ("To fit into memory it was optimised with 1 of 4 views at a time.",)
+    assert runs == {1}, "what had not fitted was still there"
     monkeypatch.undo()
     assert result.images[0].tobytes() == optimized(0.001).images[0].tobytes()
+
+
+def test_an_object_leaves_nothing_in_memory_for_the_next_one() -> None:
+    """Python's own collector comes too late: it does not know how much a GPU's tensors hold."""
+    gc.collect()
+    gc.disable()
+    try:
+        optimized(None)
+        assert (alive(Run), alive(Target), alive(View)) == (0, 0, 0)
+    finally:
+        gc.enable()
+
+
+def alive(kind: type) -> int:
+    return sum(type(thing) is kind for thing in gc.get_objects())
 
 
 def test_the_pool_leaves_the_gpu_before_views_do() -> None:

@@ -22,6 +22,7 @@ from usdstylize.losses.palette import palette_loss
 from usdstylize.objects import StyleSet
 from usdstylize.options import EncoderName, Method
 from usdstylize.render import View, Views, in_slot, join, paint
+from usdstylize.streams import forked
 
 __all__ = ["Batch", "Objective", "Positions", "Target", "Texels", "cover_crop"]
 
@@ -202,27 +203,43 @@ class Objective:
     def backward(self, batch: Batch, table: Tensor) -> tuple[Tensor, Tensor]:
         """`terms`, detached; the gradient of their weighted sum is added to that of ``table``, a leaf.
 
-        One network after the other, so that the maps of one are held at a time, and once through
-        the painting for both.
+        Two networks side by side, where the device can, and once through the painting for both.
         """
-        weights, totals = (self.method.nnfm_weight, self.method.content_weight), _totals(batch)
+        totals = _totals(batch)
         painted = paint(batch.views, table, self._background)
-        pictures = painted.detach().requires_grad_()
-        rows = self._rows(self._style_encoder, pictures, batch)
-        style = self._style_term(rows, batch, totals)
         if self._one_pass:
-            content = self._content_term(rows, batch, totals)
-            (weights[0] * style + weights[1] * content).backward()  # type: ignore[no-untyped-call]
-        else:
-            (weights[0] * style).backward()  # type: ignore[no-untyped-call]
-            style = style.detach()  # and with it goes what the first network held
-            del rows
-            rows = self._rows(self._content_encoder, self._for_content(pictures, batch.views), batch)
-            content = self._content_term(rows, batch, totals)
-            (weights[1] * content).backward()  # type: ignore[no-untyped-call]
-        assert pictures.grad is not None
-        go_on(painted, pictures.grad)
-        return style.detach(), content.detach()
+            pictures = painted.detach().requires_grad_()
+            rows = self._rows(self._style_encoder, pictures, batch)
+            style, content = self._style_term(rows, batch, totals), self._content_term(rows, batch, totals)
+            (self.method.nnfm_weight * style + self.method.content_weight * content).backward()  # type: ignore[no-untyped-call]
+            go_on(painted, _gradient(pictures))
+            return style.detach(), content.detach()
+        given = painted.detach()
+        with forked(self.device) as beside:
+            with beside():
+                style, style_gradient = self._style_alone(given, batch, totals)
+            content, content_gradient = self._content_alone(given, batch, totals)
+        go_on(painted, style_gradient.add_(content_gradient))
+        return style, content
+
+    def _style_alone(
+        self, painted: Tensor, batch: Batch, totals: Mapping[int, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The style's term, and the gradient of the painted pictures from it with its weight."""
+        pictures = painted.detach().requires_grad_()
+        style = self._style_term(self._rows(self._style_encoder, pictures, batch), batch, totals)
+        (self.method.nnfm_weight * style).backward()  # type: ignore[no-untyped-call]
+        return style.detach(), _gradient(pictures)
+
+    def _content_alone(
+        self, painted: Tensor, batch: Batch, totals: Mapping[int, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """`_style_alone` of the content's term."""
+        pictures = painted.detach().requires_grad_()
+        shown = self._for_content(pictures, batch.views)
+        content = self._content_term(self._rows(self._content_encoder, shown, batch), batch, totals)
+        (self.method.content_weight * content).backward()  # type: ignore[no-untyped-call]
+        return content.detach(), _gradient(pictures)
 
     def _for_content(self, pictures: Tensor, views: Views) -> Tensor:
         """The same renders on the content's background."""
@@ -302,6 +319,11 @@ class Objective:
             for slot, (view, own) in enumerate(zip(views, positions, strict=True))
         ]
         return Positions(torch.cat(rows), torch.cat([own.weights for own in positions]))
+
+
+def _gradient(leaf: Tensor) -> Tensor:
+    assert leaf.grad is not None
+    return leaf.grad
 
 
 def _totals(batch: Batch) -> Mapping[int, Tensor]:

@@ -1,6 +1,7 @@
 """From an object, or a group of them, to its style texture."""
 
 import copy
+import gc
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -128,15 +129,24 @@ class Optimizer:
             clock.lap("setup")
             while True:
                 try:
-                    with memory_errors():
-                        run = Run(
-                            self._objective, self.method, self._device, self._team, scene, allotment, clock
-                        )
-                        return run.textures(*run.iterate(self._stop.is_set, on_iteration))
+                    return self._attempt(scene, allotment, clock, on_iteration)
                 except MemoryError:
                     if allotment.views_at_once == 1:
                         raise
+                # The error held on to all that was there; with little room nothing of it may stay.
+                gc.collect()
                 allotment = allotment.halved()
+
+    @memory_errors()
+    def _attempt(
+        self,
+        scene: Scene,
+        allotment: Allotment,
+        clock: Stopwatch,
+        on_iteration: Callable[[int, Losses], None],
+    ) -> tuple[StyleTexture, ...]:
+        run = Run(self._objective, self.method, self._device, self._team, scene, allotment, clock)
+        return run.textures(*run.iterate(self._stop.is_set, on_iteration))
 
     def _set_up(self, objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Scene:
         method, device, size = self.method, self._device, self.method.texture_resolution

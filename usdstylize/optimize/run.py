@@ -10,20 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from usdstylize import atlas, render
+from usdstylize import atlas
 from usdstylize.errors import MeshError
 from usdstylize.losses.objective import Objective, Target
 from usdstylize.objects import Losses, StyleTexture
 from usdstylize.optimize.batches import Batches
 from usdstylize.optimize.hierarchy import size_at
-from usdstylize.optimize.looks import Look, Scene
-from usdstylize.optimize.memory import Allotment, moved
+from usdstylize.optimize.looks import Scene
+from usdstylize.optimize.memory import Allotment
 from usdstylize.optimize.reports import Reports
 from usdstylize.optimize.schedule import Schedule, exponential
+from usdstylize.optimize.sights import Sights
 from usdstylize.optimize.step import new_step
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.team import Team
-from usdstylize.optimize.texels import Seen, palette_texels
+from usdstylize.optimize.texels import palette_texels
 from usdstylize.options import Method
 
 __all__ = ["Run"]
@@ -56,15 +57,14 @@ class Run:
         self._objective, self._method, self._device = objective, method, device
         self._team, self._scene, self._allotment, self._clock = team, scene, allotment, clock
         self._share = method.batch // team.share.count
-        self._on_host = allotment.pool_on_host and method.view_pool > 0
-        self._seen = Seen(len(scene.assembly.sheets), method.texture_resolution, device)
-        self._levels: list[float] = []
+        # Nothing that holds views may hold this run: then all memory is free as soon as it ends.
+        self._sights = Sights(objective, scene, allotment, device, clock)
         random = scene.random()
         with team.agreed():
-            self._batches = Batches(method, random, scene.draw(random), self._targets, team.share)
+            self._batches = Batches(method, random, scene.draw(random), self._sights.pooled, team.share)
             endless = iter(self._batches)
             self._upcoming = chain([next(endless)], endless)
-        levels = team.gathered(self._levels)
+        levels = team.gathered(self._sights.levels)
         if not levels:
             raise MeshError(f"{scene.first.path}: it is invisible from every side; check its geometry.")
         with team.agreed():
@@ -96,7 +96,7 @@ class Run:
             number += 1
             if stopped():
                 raise KeyboardInterrupt
-            batch = step.held(self._next_batch) or []
+            batch = step.held(lambda: self._sights.at_hand(next(self._upcoming))) or []
             step.held(partial(step.grow, size_at(method, number)))
             progress = schedule.progress(number)
             palette_weight = exponential(method.palette_weight, progress)
@@ -109,7 +109,7 @@ class Run:
                 team.settle(step.failure)
             self._clock.lap("iterations")
         reports.close()
-        self._seen.join(team.reduce)
+        self._sights.seen.join(team.reduce)
         if step.failure is not None:
             raise step.failure
         losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
@@ -126,7 +126,7 @@ class Run:
         scene, clock = self._scene, self._clock
         if self._team.share.index:
             return ()
-        valid = scene.covered & self._seen.texels()
+        valid = scene.covered & self._sights.seen.texels()
         if not valid.any():
             path = scene.first.path
             raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
@@ -155,31 +155,11 @@ class Run:
 
         return tuple(texture(sheets) for sheets in scene.assembly.sheets_of_object)
 
-    def _targets(self, looks: Sequence[Look]) -> list[Target]:
-        """What the losses need of a batch of views, where the pool lies."""
-        views = self._scene.views(looks)
-        self._levels.extend(view.level for view in views if len(view.pixels))
-        self._seen.add(views)
-        self._clock.lap("visibility")
-        found = self._targets_of(views)
-        self._clock.lap("targets")
-        return moved(found, "cpu") if self._on_host else found
-
-    def _next_batch(self) -> list[Target]:
-        batch = next(self._upcoming)
-        return moved(batch, self._device) if self._on_host else batch
-
-    def _targets_of(self, views: Sequence[render.View]) -> list[Target]:
-        """As many views at a time as in an iteration, so that it fits as that does."""
-        size = self._allotment.views_at_once
-        parts = [views[start : start + size] for start in range(0, len(views), size)]
-        return [target for part in parts for target in self._objective.targets(part)]
-
     def _held_out(self) -> list[Target]:
         """Views that no batch holds, which tell when the loss has stopped falling; this process's share."""
         looks = list(islice(self._scene.draw(self._scene.random(1)), _HELD_OUT))
         share = self._team.share
-        return self._targets_of(self._scene.views(looks[share.index :: share.count]))
+        return self._sights.apart(looks[share.index :: share.count])
 
     def _loss_of_others(self) -> float:
         weight = self._method.palette_weight[0] if self._team.share.index == 0 else 0.0
