@@ -3,6 +3,8 @@
 The interpreter's matrix product knows no bfloat16: float16 stands for it here.
 """
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -201,6 +203,21 @@ def test_paint_shows_what_the_cpu_paints():
     torch.testing.assert_close(
         fused(None, views, background), paint(views, None, background), rtol=0, atol=1e-6
     )
+
+
+def test_a_single_view_is_not_painted_over_its_background():
+    """An image read from a file lies as a picture does: nothing needs to be copied, and all the more must."""
+    table, views, background = painting(_SIDE**2 // 2)
+    views = dataclasses.replace(views, count=1, pixels=torch.arange(_SIDE**2 // 2))
+    background = background.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    before = background.clone()
+    table.requires_grad_()
+    ours, exact = fused(table, views, background), paint(views, table, background)
+    torch.testing.assert_close(ours, exact, rtol=0, atol=1e-6)
+    gradient = torch.randn(ours.shape, generator=generator(1))
+    found, expected = (torch.autograd.grad(images, table, gradient)[0] for images in (ours, exact))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(background, before)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-9, 1e12])

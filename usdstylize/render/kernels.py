@@ -47,7 +47,8 @@ def paint_pixels(
     """
     resolution = background.shape[1]
     picture = background.float().permute(1, 2, 0)
-    images = picture.expand(views, resolution, resolution, 3).contiguous()
+    # Always a copy, which is painted over: of a single view the background would else be the picture.
+    images = picture.expand(views, resolution, resolution, 3).clone(memory_format=torch.contiguous_format)
     inputs = [tensor.contiguous() for tensor in (rows, weights, base, diffuse, specular, pixels)]
     if table is None:
         _forward(None, inputs, images)
