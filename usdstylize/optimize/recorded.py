@@ -39,6 +39,9 @@ class RecordedStep(Step):
             self._room = Room(self._size, targets[0], self._objective.content_strides)
             self._graphs = None  # this time as it is, which prepares what may not be recorded
         elif self._graphs is None:
+            # What is recorded has memory of its own. What the iteration before has left would lie
+            # idle beside it, and cannot be given back while something is being recorded.
+            torch.cuda.empty_cache()
             self._graphs = {}
             self._memory = torch.cuda.graph_pool_handle()
 
