@@ -142,8 +142,9 @@ PRESETS: dict[PresetName, Method] = {
         objects_at_once=4,
         learning_rate=(4e-2, 1.5e-3),
         nnfm_weight=600.0,
-        content_weight=0.1,
+        content_weight=0.05,
         content_on_background=True,
+        palette_weight=(1300.0, 1300.0),  # few views and few pixels leave specks of colour
         style_keys=128,
     ),
     "paper": replace(
@@ -165,7 +166,8 @@ PRESETS: dict[PresetName, Method] = {
 _BALANCE: dict[EncoderName, dict[str, Any]] = {
     "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 6.0, "content_on_background": False},
     "vgg16": {"nnfm_weight": 600.0, "content_weight": 0.1, "content_on_background": True},
-    "draft": {"nnfm_weight": 600.0, "content_weight": 0.1, "content_on_background": True},
+    # Its strokes are a little weaker than VGG16's (docs/draft.md).
+    "draft": {"nnfm_weight": 600.0, "content_weight": 0.05, "content_on_background": True},
 }
 _PAPER_BALANCE: dict[EncoderName, dict[str, Any]] = {
     "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 22.0},
@@ -175,7 +177,7 @@ _PAPER_BALANCE: dict[EncoderName, dict[str, Any]] = {
 _STYLE_WEIGHT: dict[StyleLoss, dict[EncoderName, float]] = {
     # The paper "had to tune the loss balance" of these and gives no numbers; docs/paper.md says what
     # was tried with VGG16. A relative error needs about the same λ in any network.
-    "gram": {"clip-rn50": 60.0, "vgg16": 60.0, "draft": 60.0},
+    "gram": {"clip-rn50": 200.0, "vgg16": 200.0, "draft": 200.0},
     "embedding": {"clip-rn50": 200.0},
 }
 
