@@ -33,11 +33,12 @@ from usdstylize import Options, encoders, stage, styles
 from usdstylize.encoders import ClipResNet50
 from usdstylize.errors import WeightsError
 from usdstylize.losses import objective
-from usdstylize.losses.objective import Target
+from usdstylize.losses.batch import Target
 from usdstylize.objects import ObjectData, StageObject, StyleSet
 from usdstylize.optimize import Optimizer, run
 from usdstylize.optimize.devices import computing
-from usdstylize.optimize.step import Step, new_step
+from usdstylize.optimize.step import Step
+from usdstylize.optimize.steps import new_step
 from usdstylize.options import PRESETS, Method, resolve
 
 __all__ = ["Asset", "Bench", "main", "read_asset"]

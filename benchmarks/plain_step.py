@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from usdstylize.losses.objective import Target
+from usdstylize.losses.batch import Target
 from usdstylize.options import Method
 from usdstylize.render import join, mip_table, shade
 

@@ -11,7 +11,8 @@ import torch
 from test_optimize import METHOD, ball, describe, stripes
 
 from usdstylize import render
-from usdstylize.losses.objective import Objective, Target
+from usdstylize.losses.batch import Target
+from usdstylize.losses.objective import Objective
 from usdstylize.objects import StyleTexture
 from usdstylize.optimize import Optimizer
 from usdstylize.optimize.memory import Allotment, allot

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from usdstylize.encoders import Encoder, load_embedding, load_encoder, precision
 from usdstylize.fusing import fused
 from usdstylize.gradients import go_on
+from usdstylize.losses.batch import Batch, Target, Texels, join_positions, positions_of, totals_of
 from usdstylize.losses.content import content_loss
 from usdstylize.losses.gram import gram_loss, gram_matrix
 from usdstylize.losses.keys import representatives
@@ -21,62 +21,13 @@ from usdstylize.losses.nnfm import nnfm_loss, prepare_search, style_keys
 from usdstylize.losses.palette import palette_loss
 from usdstylize.objects import StyleSet
 from usdstylize.options import EncoderName, Method
-from usdstylize.render import View, Views, in_slot, join, paint
+from usdstylize.render import View, Views, join, paint
 from usdstylize.streams import forked
 
-__all__ = ["Batch", "Objective", "Positions", "Target", "Texels", "cover_crop"]
+__all__ = ["Objective", "cover_crop"]
 
 _CONTENT_BACKGROUND = 0.5
 """sRGB-encoded grey behind the object in the content render (the paper leaves it open)."""
-_SHAPES_PER_MAP = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Positions:
-    """Feature positions of maps of one stride that count, of one view or of a batch.
-
-    rows: (K,) int64 into the (B, h, w) positions of the batch. weights: (K,), the object's share.
-    """
-
-    rows: Tensor
-    weights: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Target:
-    """A view, where its features count, and what the original's content is there.
-
-    positions: by the stride of a map. original: per content map (K, C), in the positions' order.
-    """
-
-    view: View
-    positions: Mapping[int, Positions]
-    original: Sequence[Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Targets as one.
-
-    totals: by stride, the sum of the weights of the whole batch, of which this may be a share;
-    None where this is all of it.
-    """
-
-    views: Views
-    positions: Mapping[int, Positions]
-    original: Sequence[Tensor]
-    totals: Mapping[int, Tensor] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Texels:
-    """Texels of one mip level of T + T_S that the UVs cover, of all sheets.
-
-    rows: (N,) int64 into the mip table of T_S. base: (N, 3) float32, T there, sRGB-encoded.
-    """
-
-    rows: Tensor
-    base: Tensor
 
 
 class Objective:
@@ -166,8 +117,12 @@ class Objective:
     @torch.no_grad()
     def targets(self, views: Sequence[View]) -> list[Target]:
         """What the losses need of each view and no style texture changes."""
-        positions = [{stride: self._positions(view, stride) for stride in self.strides} for view in views]
-        joined = {s: self._join(views, [own[s] for own in positions], s) for s in self.strides}
+        only = self.method.object_only
+        positions = [
+            {stride: positions_of(view, stride, object_only=only) for stride in self.strides}
+            for view in views
+        ]
+        joined = {s: join_positions(views, [own[s] for own in positions], s) for s in self.strides}
         images = _channels_last(paint(join(views), None, self._content_background))
         original = self._content_encoder(images, [joined[s].rows for s in self._content_encoder.strides])
         per_view: list[list[Tensor]] = [[] for _ in views]
@@ -182,7 +137,7 @@ class Objective:
         views = [target.view for target in targets]
         return Batch(
             join(views),
-            {s: self._join(views, [t.positions[s] for t in targets], s) for s in targets[0].positions},
+            {s: join_positions(views, [t.positions[s] for t in targets], s) for s in targets[0].positions},
             [torch.cat([t.original[layer] for t in targets]) for layer in range(len(targets[0].original))],
             totals,
         )
@@ -192,7 +147,7 @@ class Objective:
 
         table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values.
         """
-        totals = _totals(batch)
+        totals = totals_of(batch)
         pictures = paint(batch.views, table, self._background)
         rows = self._rows(self._style_encoder, pictures, batch)
         style = self._style_term(rows, batch, totals)
@@ -205,7 +160,7 @@ class Objective:
 
         Two networks side by side, where the device can, and once through the painting for both.
         """
-        totals = _totals(batch)
+        totals = totals_of(batch)
         painted = paint(batch.views, table, self._background)
         if self._one_pass:
             pictures = painted.detach().requires_grad_()
@@ -298,39 +253,10 @@ class Objective:
         colors = texels.base + table.index_select(0, texels.rows)
         return palette_loss(colors, self._palette, squared=self.method.palette_squared)
 
-    def _positions(self, view: View, stride: int) -> Positions:
-        """Positions of a map with that stride, and the share of each that the object covers."""
-        share = F.avg_pool2d(view.mask()[None, None], stride).reshape(-1)
-        first = view.slot * len(share)
-        if not self.method.object_only:
-            rows = torch.arange(first, first + len(share), device=share.device)
-            return Positions(rows, torch.ones_like(share))
-        # Rounded up with positions of weight 0: matrix kernels are prepared once per shape,
-        # and a shape of its own for every view would cost more than the product itself.
-        step = max(1, len(share) // _SHAPES_PER_MAP)
-        count = -(-int((share > 0).sum()) // step) * step
-        rows = share.argsort(descending=True, stable=True)[:count].sort().values
-        return Positions(rows + first, share[rows])
-
-    def _join(self, views: Sequence[View], positions: Sequence[Positions], stride: int) -> Positions:
-        area = (self.method.resolution // stride) ** 2
-        rows = [
-            in_slot(own.rows, area, view.slot, slot)
-            for slot, (view, own) in enumerate(zip(views, positions, strict=True))
-        ]
-        return Positions(torch.cat(rows), torch.cat([own.weights for own in positions]))
-
 
 def _gradient(leaf: Tensor) -> Tensor:
     assert leaf.grad is not None
     return leaf.grad
-
-
-def _totals(batch: Batch) -> Mapping[int, Tensor]:
-    """By stride, the sum of the weights of the whole batch."""
-    if batch.totals is not None:
-        return batch.totals
-    return {stride: positions.weights.sum() for stride, positions in batch.positions.items()}
 
 
 def cover_crop(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:

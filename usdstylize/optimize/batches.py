@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from usdstylize.losses.objective import Target
+from usdstylize.losses.batch import Target
 from usdstylize.options import Method
 
 __all__ = ["Batches", "Share"]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from usdstylize.losses.objective import Objective, Target
+from usdstylize.losses.batch import Target
+from usdstylize.losses.objective import Objective
 from usdstylize.options import Method
 
 __all__ = ["Allotment", "allot", "available_bytes", "bytes_for_view", "keep_to", "moved", "tensor_bytes"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from usdstylize.losses.objective import Batch, Target
+from usdstylize.losses.batch import Batch, Target
 from usdstylize.optimize.room import Room, Size
 from usdstylize.optimize.step import Step
 

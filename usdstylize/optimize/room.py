@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from usdstylize.losses.objective import Batch, Positions, Target
+from usdstylize.losses.batch import Batch, Positions, Target
 from usdstylize.render import Taps, Views, in_slot
 
 __all__ = ["Room", "Size"]

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from usdstylize import atlas
 from usdstylize.errors import MeshError
-from usdstylize.losses.objective import Objective, Target
+from usdstylize.losses.batch import Target
+from usdstylize.losses.objective import Objective
 from usdstylize.objects import Losses, StyleTexture
 from usdstylize.optimize.batches import Batches
 from usdstylize.optimize.hierarchy import size_at
@@ -21,7 +22,7 @@ from usdstylize.optimize.memory import Allotment
 from usdstylize.optimize.reports import Reports
 from usdstylize.optimize.schedule import Schedule, exponential
 from usdstylize.optimize.sights import Sights
-from usdstylize.optimize.step import new_step
+from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.team import Team
 from usdstylize.optimize.texels import palette_texels

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from usdstylize import render
-from usdstylize.losses.objective import Objective, Target
+from usdstylize.losses.batch import Target
+from usdstylize.losses.objective import Objective
 from usdstylize.optimize.looks import Look, Scene
 from usdstylize.optimize.memory import Allotment, moved
 from usdstylize.optimize.stopwatch import Stopwatch

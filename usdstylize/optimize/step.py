@@ -7,15 +7,15 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from usdstylize.fusing import fused
 from usdstylize.gradients import go_on
-from usdstylize.losses.objective import Batch, Objective, Target, Texels
+from usdstylize.losses.batch import Batch, Target, Texels
+from usdstylize.losses.objective import Objective
 from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.hierarchy import magnified, magnifiers
 from usdstylize.options import Method
 from usdstylize.render import Subject
 
-__all__ = ["Step", "new_step"]
+__all__ = ["Step"]
 
 Held = TypeVar("Held")
 
@@ -201,24 +201,3 @@ class Step:
         total = self._method.nnfm_weight * nnfm + self._method.content_weight * content
         terms = [nnfm, content, palette.detach(), total + self._palette_weight * palette.detach()]
         self._losses.copy_(torch.stack(terms))
-
-
-def new_step(
-    objective: Objective,
-    subject: Subject,
-    texels: Texels,
-    sheets: int,
-    size: int,
-    pool: Sequence[Sequence[Target]] = (),
-    *,
-    views_at_once: int = 0,
-    reduce: Callable[[Tensor], None] | None = None,
-) -> Step:
-    """The fastest `Step` of the device. ``pool`` holds all batches' views by slot, where they are known."""
-    if not fused(subject.device):
-        return Step(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
-    from usdstylize.optimize.recorded import RecordedStep
-
-    step = RecordedStep(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
-    step.expect(pool)
-    return step

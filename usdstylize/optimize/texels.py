@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from usdstylize import render
-from usdstylize.losses.objective import Texels
+from usdstylize.losses.batch import Texels
 
 __all__ = ["Seen", "palette_texels"]
 

@@ -1,0 +1,34 @@
+"""Which kind of iteration a device does."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from usdstylize.fusing import fused
+from usdstylize.losses.batch import Target, Texels
+from usdstylize.losses.objective import Objective
+from usdstylize.optimize.step import Step
+from usdstylize.render import Subject
+
+__all__ = ["new_step"]
+
+
+def new_step(
+    objective: Objective,
+    subject: Subject,
+    texels: Texels,
+    sheets: int,
+    size: int,
+    pool: Sequence[Sequence[Target]] = (),
+    *,
+    views_at_once: int = 0,
+    reduce: Callable[[Tensor], None] | None = None,
+) -> Step:
+    """The fastest `Step` of the device. ``pool`` holds all batches' views by slot, where they are known."""
+    if not fused(subject.device):
+        return Step(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
+    from usdstylize.optimize.recorded import RecordedStep
+
+    step = RecordedStep(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
+    step.expect(pool)
+    return step
