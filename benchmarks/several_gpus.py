@@ -148,7 +148,7 @@ def main(
     *,
     out: Path,
     counts: Annotated[str, Parameter(help="GPUs, such as 1,2,4; those present when not given")] = "",
-    iterations: int = 200,
+    iterations: int = 640,
     resolution: int = 512,
     texture: int = 1024,
     triangles: int = 80_000,
