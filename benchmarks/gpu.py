@@ -7,7 +7,7 @@ images, the straightforward float32 step's time, memory, and where the time goes
 real weights: bfloat16 against float32, and the plateau against the fixed count, by the judge.
 CLIP's weights are random where the real ones are not found; the table says so.
 
-The floor is the sum over the networks' convolutions (see `benchmarks.trunks`), the matching and
+The floor is the sum over the networks' convolutions (see `benchmarks.network_layers`), the matching and
 the texture, each the larger of its operations over the measured rate of a bf16 matrix product
 and of its bytes, moved once, over the measured rate of a copy.
 """
@@ -27,7 +27,7 @@ import torch
 from cyclopts import App, Parameter
 from torch import Tensor
 
-from benchmarks import trunks
+from benchmarks import gpu_clock, network_layers, plain_networks
 from benchmarks.plain_step import PlainStep
 from usdstylize import Options, encoders, stage, styles
 from usdstylize.encoders import ClipResNet50
@@ -89,7 +89,7 @@ def clip_or_random(weights: Path | None) -> tuple[AbstractContextManager[Any], s
         real("clip-rn50", device="cpu", dtype=torch.float32, folder=weights)
         return patch.object(objective, "load_encoder", real), "real"
     except WeightsError:
-        state = trunks.clip_weights()
+        state = plain_networks.clip_weights()
 
         def load(name: str, *, device: str, dtype: torch.dtype, folder: Path | None, bn_relu: bool) -> Any:
             if name != "clip-rn50":
@@ -238,13 +238,13 @@ def _one_style(
     bench = _fresh(asset, method, weights)
     step, memory = timed(bench.run), max(peak(), bench.pool_peak)
     again = timed(bench.run)
-    trunks.profile(bench.run)
+    gpu_clock.profile(bench.run)
     images = torch.rand(method.batch, 3, method.resolution, method.resolution, device="cuda")
-    case = trunks.Case(images.contiguous(memory_format=torch.channels_last), None, [])  # type: ignore[arg-type]
+    images = images.contiguous(memory_format=torch.channels_last)
     networks = sum(
         layer.floor(operations, moved)
         for network in (bench.objective._style_encoder, bench.objective._content_encoder)
-        for layer in trunks.layers(network, case)  # type: ignore[arg-type]
+        for layer in network_layers.layers(network, images, None)  # type: ignore[arg-type]
     )
     matching, texture = bench.matching_floor(operations, moved), bench.texture_floor(moved)
     floor = networks + matching + texture
@@ -268,8 +268,8 @@ def plain_step(asset: Asset, method: Method, weights: Path | None) -> PlainStep:
         torch.from_numpy(objective.cover_crop(image.pixels, method.resolution)).permute(2, 0, 1).cuda()
         for image in asset.style.images
     ]
-    clip = trunks.PlainClip(trunks.clip_weights()).cuda()
-    vgg = trunks.PlainVgg16(trunks.vgg_weights(weights)).cuda()
+    clip = plain_networks.PlainClip(plain_networks.clip_weights()).cuda()
+    vgg = plain_networks.PlainVgg16(plain_networks.vgg_weights(weights)).cuda()
     return PlainStep(method, clip, vgg, images, torch.from_numpy(asset.style.palette).cuda())
 
 
@@ -291,7 +291,7 @@ def main(
     out
         Folder for gpu.json.
     """
-    operations, moved = trunks.rates()
+    operations, moved = gpu_clock.rates()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}")
     print(f"matrix product {operations / 1e12:.0f} TFLOP/s, copy {moved / 1e12:.2f} TB/s", flush=True)
     method = resolve(Options(preset="standard"), cuda=True)

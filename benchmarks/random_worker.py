@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from benchmarks import no_usd  # noqa: F401
-from benchmarks.trunks import clip_weights
+from benchmarks.plain_networks import clip_weights
 from usdstylize.encoders import ClipResNet50, Vgg16
 from usdstylize.losses import objective
 

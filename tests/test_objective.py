@@ -8,7 +8,7 @@ import torch
 from test_optimize import METHOD, ball, stripes
 
 from usdstylize import render
-from usdstylize.gradients import go_on
+from usdstylize.losses.gradients import go_on
 from usdstylize.losses.objective import Objective
 
 

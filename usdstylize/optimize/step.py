@@ -7,8 +7,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from usdstylize.gradients import go_on
 from usdstylize.losses.batch import Batch, Target, Texels
+from usdstylize.losses.gradients import go_on
 from usdstylize.losses.objective import Objective
 from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.hierarchy import magnified, magnifiers
