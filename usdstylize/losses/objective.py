@@ -1,7 +1,7 @@
 """The whole loss on a batch of views (paper, Eq. 1): networks, style features, three terms."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -169,32 +169,20 @@ class Objective:
             (self.method.nnfm_weight * style + self.method.content_weight * content).backward()  # type: ignore[no-untyped-call]
             go_on(painted, _gradient(pictures))
             return style.detach(), content.detach()
-        given = painted.detach()
+
+        def style_of(pictures: Tensor) -> Tensor:
+            return self._style_term(self._rows(self._style_encoder, pictures, batch), batch, totals)
+
+        def content_of(pictures: Tensor) -> Tensor:
+            shown = self._for_content(pictures, batch.views)
+            return self._content_term(self._rows(self._content_encoder, shown, batch), batch, totals)
+
         with forked(self.device) as beside:
             with beside():
-                style, style_gradient = self._style_alone(given, batch, totals)
-            content, content_gradient = self._content_alone(given, batch, totals)
-        go_on(painted, style_gradient.add_(content_gradient))
+                style, of_style = _with_gradient(style_of, painted, self.method.nnfm_weight)
+            content, of_content = _with_gradient(content_of, painted, self.method.content_weight)
+        go_on(painted, of_style.add_(of_content))
         return style, content
-
-    def _style_alone(
-        self, painted: Tensor, batch: Batch, totals: Mapping[int, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """The style's term, and the gradient of the painted pictures from it with its weight."""
-        pictures = painted.detach().requires_grad_()
-        style = self._style_term(self._rows(self._style_encoder, pictures, batch), batch, totals)
-        (self.method.nnfm_weight * style).backward()  # type: ignore[no-untyped-call]
-        return style.detach(), _gradient(pictures)
-
-    def _content_alone(
-        self, painted: Tensor, batch: Batch, totals: Mapping[int, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """`_style_alone` of the content's term."""
-        pictures = painted.detach().requires_grad_()
-        shown = self._for_content(pictures, batch.views)
-        content = self._content_term(self._rows(self._content_encoder, shown, batch), batch, totals)
-        (self.method.content_weight * content).backward()  # type: ignore[no-untyped-call]
-        return content.detach(), _gradient(pictures)
 
     def _for_content(self, pictures: Tensor, views: Views) -> Tensor:
         """The same renders on the content's background."""
@@ -252,6 +240,16 @@ class Objective:
         # not clamped: a clamp has no gradient outside 0..1
         colors = texels.base + table.index_select(0, texels.rows)
         return palette_loss(colors, self._palette, squared=self.method.palette_squared)
+
+
+def _with_gradient(
+    term: Callable[[Tensor], Tensor], pictures: Tensor, weight: float
+) -> tuple[Tensor, Tensor]:
+    """The term of the pictures, detached, and the gradient of them that it has with its weight."""
+    leaf = pictures.detach().requires_grad_()
+    value = term(leaf)
+    (weight * value).backward()  # type: ignore[no-untyped-call]
+    return value.detach(), _gradient(leaf)
 
 
 def _gradient(leaf: Tensor) -> Tensor:
