@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # Before anything imports NumPy or PyTorch, and for every process that a test starts: one thread each.
@@ -35,7 +35,7 @@ PROOFS = {
 }
 """By marker: the Python that such a test needs, and what it does with it."""
 
-HANG_SECONDS = 600.0
+HANG_SECONDS = 1800.0
 """After which a process that a test waits for is taken to hang; no result depends on it."""
 
 SMALL = ("--preset", "draft", "--device", "cpu", "--texture-resolution", "64")
@@ -76,14 +76,34 @@ def pytest_runtest_makereport(
 
 
 @contextmanager
-def no_hang(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Ends a process that has a session of its own, and all of that session, where it hangs."""
-    timer = threading.Timer(HANG_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def started(*command: object) -> Iterator[subprocess.Popen[str]]:
+    """A process with a session of its own, all of which ends with the block, or where it hangs."""
+    with subprocess.Popen(
+        [*map(str, command)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        timer = threading.Timer(HANG_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
+        timer.start()
+        try:
+            yield process
+        finally:
+            timer.cancel()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def read_until(process: subprocess.Popen[str], *words: str) -> str:
+    """What a process says on stderr until it has said each of the words."""
+    assert process.stderr is not None
+    found = ""
+    while not all(word in found for word in words):
+        line = process.stderr.readline()
+        assert line, f"it ended without {words}: {found}"
+        found += line
+    return found
 
 
 def digests(*roots: Path) -> dict[Path, str]:
