@@ -140,6 +140,42 @@ def test_dilate_reaches_across_a_border_that_repeats_only() -> None:
     assert atlas.dilate(image, valid)[0, 0, 0] == 5
 
 
+def nearest_valid(valid: np.ndarray, wrap: tuple[Wrap, Wrap]) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, N) bool, which of the N valid texels are nearest to each texel, one by one; (H, W) distances."""
+    rows, columns = np.nonzero(valid)
+    height, width = valid.shape
+    down = np.abs(np.arange(height)[:, None] - rows)
+    across = np.abs(np.arange(width)[:, None] - columns)
+    if wrap[0] == "repeat":
+        across = np.minimum(across, width - across)
+    if wrap[1] == "repeat":
+        down = np.minimum(down, height - down)
+    squared = down[:, None] ** 2 + across[None] ** 2
+    least = squared.min(axis=-1)
+    return squared == least[..., None], np.sqrt(least)
+
+
+@pytest.mark.parametrize(
+    "wrap", [CLAMP, REPEAT, ("repeat", "clamp"), ("clamp", "repeat"), ("mirror", "black")]
+)
+@pytest.mark.parametrize("by_blocks", [False, True])
+def test_every_gutter_texel_is_one_of_its_nearest_valid_ones(
+    by_blocks: bool, wrap: tuple[Wrap, Wrap], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against every distance there is, on an image that is like itself in no direction."""
+    if by_blocks:  # as on a large image, where what is farther than 16 texels gets a mean
+        monkeypatch.setattr(atlas, "_EXACT_SIDE", 8)
+    random = np.random.default_rng(7)
+    valid = np.zeros((37, 53), bool)
+    valid[4:9, 30:36] = valid[28, 3:20] = valid[20:31, 47] = True
+    image = random.permutation(37 * 53).reshape(37, 53, 1).astype(np.float32)
+    nearest, distances = nearest_valid(valid, wrap)
+    filled = atlas.dilate(image, valid, wrap)
+    right = ((filled == image[valid][:, 0]) & nearest).any(axis=-1)
+    assert right[(distances <= 16) | (not by_blocks)].all()
+    np.testing.assert_array_equal(filled[valid], image[valid])
+
+
 @pytest.mark.parametrize("wrap", [CLAMP, REPEAT, ("repeat", "clamp")])
 def test_a_large_image_is_filled_exactly_near_what_is_valid_and_wholly(wrap: tuple[Wrap, Wrap]) -> None:
     height, width = 1100, 1030

@@ -17,8 +17,8 @@ from typing import Any
 import interruptible
 import pytest
 import torch
+from balls import METHOD, ball, describe, stripes
 from conftest import HANG_SECONDS, build_style_folder, build_tiny_stage, process, read_until, started
-from test_optimize import METHOD, ball, describe, stripes
 from torch.distributed import TCPStore
 
 from usdstylize import Options
@@ -41,7 +41,7 @@ SHARED = dataclasses.replace(METHOD, batch=8, view_pool=8, iterations=46, platea
 def in_team(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
     """What ``work`` returns in each of as many processes, which join as those of a torchrun do."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["usdstylize.optimize", "test_optimize"])  # import torch once
+    context.set_forkserver_preload(["usdstylize.optimize", "balls"])  # import torch once
     # As torchrun does: the one who starts them holds the store, at a port that the system gives it.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     answers = context.Queue()
