@@ -13,6 +13,7 @@ from usdstylize.errors import MeshError, OptionsError
 from usdstylize.losses import objective
 from usdstylize.objects import Mesh, ObjectData, StyleImage
 from usdstylize.optimize.hierarchy import magnified, magnifiers
+from usdstylize.optimize.step import Step
 from usdstylize.options import PRESETS, Options, resolve
 
 
@@ -81,23 +82,34 @@ def test_an_object_no_ray_can_hit_is_a_typed_error_that_names_it():
 
 @pytest.mark.parametrize("preset", ["standard", "paper"])
 def test_the_whole_method_runs_on_clip_with_random_weights(preset, monkeypatch):
-    """CLIP's real weights cannot be had everywhere; this shows that its path optimises."""
+    """CLIP's real weights cannot be had everywhere; this shows that its path optimises.
+
+    The views that it begins with are looked at again at the end: those of other iterations differ by
+    more than a few iterations gain.
+    """
     torch.manual_seed(0)
     network = ClipResNet50().eval().requires_grad_(False)
     monkeypatch.setattr(objective, "load_encoder", lambda name, **_: network)
+    step, seen = Step.__call__, []
+
+    def call(self, targets, rate, palette_weight):
+        if not seen:
+            seen.append((self, targets, palette_weight, sum(self.losses(targets, palette_weight))))
+        return step(self, targets, rate, palette_weight)
+
+    monkeypatch.setattr(Step, "__call__", call)
     method = dataclasses.replace(
         PRESETS[preset],
         resolution=64,
         batch=2,
-        iterations=8,
+        iterations=16,
         texture_resolution=32,
         view_pool=min(4, PRESETS[preset].view_pool),
     )
-    told = []
-    result = run(method, told=told)
+    result = run(method)
     assert np.isfinite(result.images[0]).all()
-    assert np.abs(result.images[0]).max() > 0
-    assert told[-1][1].palette < told[0][1].palette
+    last, targets, palette_weight, before = seen[0]
+    assert sum(last.losses(targets, palette_weight)) < 0.95 * before
 
 
 @pytest.mark.parametrize("style_loss", ["gram", "embedding"])
