@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
-from storm.storm_python import STORM_PYTHON
+from storm.storm_python import HANG_SECONDS, STORM_PYTHON
 from usdmtlx.usdmtlx_python import USDMTLX_PYTHON
 
 # A shell that runs the tests in the background has Ctrl-C ignored, and so would have the commands
@@ -34,9 +34,6 @@ PROOFS = {
     "usdmtlx": (USDMTLX_PYTHON, "asks an OpenUSD that knows MaterialX, in a Python that has usd-exchange"),
 }
 """By marker: the Python that such a test needs, and what it does with it."""
-
-HANG_SECONDS = 1800.0
-"""After which a process that a test waits for is taken to hang; no result depends on it."""
 
 SMALL = ("--preset", "draft", "--device", "cpu", "--texture-resolution", "64")
 QUICK = (*SMALL, "--iterations", "2")
