@@ -176,6 +176,20 @@ def test_every_gutter_texel_is_one_of_its_nearest_valid_ones(
     np.testing.assert_array_equal(filled[valid], image[valid])
 
 
+@pytest.mark.parametrize(("wrap", "expected"), [(("repeat", "clamp"), 3), (("clamp", "repeat"), 9)])
+def test_what_is_far_on_a_large_image_gets_the_mean_of_the_nearest_block(
+    wrap: tuple[Wrap, Wrap], expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand: from column 60 of 80, column 0 is 20 away across the border, and column 30 is 30 inside."""
+    monkeypatch.setattr(atlas, "_EXACT_SIDE", 64)
+    image, valid = np.zeros((16, 80, 1), np.float32), np.zeros((16, 80), bool)
+    valid[:, [0, 30]] = True
+    image[::2, 0], image[1::2, 0], image[:, 30] = 2, 4, 9
+    filled = atlas.dilate(image, valid, wrap)
+    assert (filled[:, 60] == expected).all()
+    assert (filled[:, 40] == 9).all()
+
+
 @pytest.mark.parametrize("wrap", [CLAMP, REPEAT, ("repeat", "clamp")])
 def test_a_large_image_is_filled_exactly_near_what_is_valid_and_wholly(wrap: tuple[Wrap, Wrap]) -> None:
     height, width = 1100, 1030
