@@ -67,6 +67,6 @@ def test_by_hand_a_texture_of_two_texels_becomes_four() -> None:
 
 
 def test_a_texture_of_full_size_is_left_as_it_is() -> None:
-    texture = torch.rand(1, 8, 8, 3)
+    texture = torch.ones(1, 8, 8, 3)
     assert magnifiers(texture, 8, [("repeat", "repeat")]) == ()
     assert magnified(texture, ()) is texture
