@@ -1,0 +1,267 @@
+"""Every input of a stylised UsdPreviewSurface, in both networks, against values worked out by hand."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from author_results import hold, offsets, surface, write_result
+from network_values import Network, decode, encode, points, texel
+from numpy.typing import NDArray
+from pxr import Sdf, Usd, UsdGeom, UsdShade
+from surface_inputs import (
+    BASE,
+    CONSTANTS,
+    OURS,
+    SIZE,
+    SPECULAR,
+    TEXTURES,
+    Map,
+    Reader,
+    add_preview_surface,
+    by_hand,
+    new_stage,
+)
+
+Array = NDArray[np.float64]
+
+UVS = points()
+STYLE = offsets(0, SIZE).astype(np.float16).astype(np.float64)
+DEFAULTS: dict[str, Any] = {"roughness": 0.5, "ior": 1.5, "metallic": 0.0, "occlusion": 1.0}
+"""UsdPreviewSurface's own."""
+
+
+def stylise(folder: Path, inputs: Mapping[str, Any], *, base: Any = BASE, **options: Any) -> Usd.Stage:
+    """The result for a quad of these inputs, T_S as large as T; verify and every validator find nothing."""
+    stage = new_stage(folder)
+    add_preview_surface(stage, inputs, base)
+    stage.Save()
+    result = write_result(folder / "scene.usda", size=SIZE, **options)
+    hold(result)
+    return Usd.Stage.Open(str(result))
+
+
+def live(opened: Usd.Stage) -> UsdShade.Shader:
+    return surface(opened, OURS, "mtlx")
+
+
+def preview(opened: Usd.Stage) -> UsdShade.Shader:
+    return surface(opened, OURS)
+
+
+def stylised(base: Any, strength: float, primvars: Mapping[str, Array]) -> Array:
+    """decode(clamp(T + strength · T_S)), (N, 3): T_S lies, wraps and is placed as T is."""
+    uvs, wrap = primvars["st"], ("repeat", "repeat")
+    if isinstance(base, Map):
+        uvs, wrap = base.placed(primvars), base.wrap
+    total = encode(by_hand(base, primvars)) + strength * texel(STYLE, uvs, wrap)
+    return decode(np.clip(total, 0, 1))
+
+
+def read(shader: UsdShade.Shader, name: str, **primvars: Array) -> Array:
+    return Network(UVS, primvars).input(shader, name)
+
+
+def close(found: Array, expected: Array, tolerance: float = 2e-5) -> None:
+    np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), atol=tolerance)
+
+
+STRAIGHT: dict[str, dict[str, Any]] = {
+    "textures": {name: value for name, value in TEXTURES.items() if name not in ("metallic", "occlusion")},
+    "values": {name: value for name, value in CONSTANTS.items() if name not in ("metallic", "occlusion")},
+    "specular textures": {name: value for name, value in SPECULAR.items() if name != "occlusion"},
+    "raw colour": {"emissiveColor": replace(TEXTURES["emissiveColor"], srgb=False)},
+    "grey of a raw channel": {"emissiveColor": TEXTURES["roughness"]},
+    "grey of an sRGB channel": {"emissiveColor": replace(TEXTURES["roughness"], srgb=True)},
+    "grey of an alpha": {"emissiveColor": TEXTURES["clearcoatRoughness"]},
+    "the red of a colour": {
+        "roughness": replace(TEXTURES["roughness"], output="rgb"),
+        "clearcoat": replace(TEXTURES["emissiveColor"], output="rgb"),
+    },
+    "one file in five ways": {
+        "roughness": TEXTURES["roughness"],
+        "clearcoat": replace(TEXTURES["roughness"], wrap=("clamp", "mirror")),
+        "clearcoatRoughness": replace(TEXTURES["roughness"], rotation=11.0),
+        "ior": replace(TEXTURES["roughness"], srgb=True),
+        "emissiveColor": replace(TEXTURES["roughness"], primvar="map1", output="rgb"),
+    },
+    "presence": {"opacity": TEXTURES["opacity"], "opacityMode": "presence"},
+    "transparent": {"opacity": TEXTURES["opacity"], "opacityMode": "transparent"},
+    "the other workflow": {"useSpecularWorkflow": 0, "specularColor": (0.3, 0.5, 0.7), "roughness": 0.2},
+}
+"""Where MaterialX's surface says the same as UsdPreviewSurface, input by input."""
+
+
+@pytest.mark.parametrize("name", STRAIGHT)
+def test_each_input_reaches_the_live_surface_as_it_is(tmp_path: Path, name: str) -> None:
+    inputs, primvars = STRAIGHT[name], {"st": UVS, "map1": UVS[:, ::-1] * (0.8, 1.1)}
+    opened = stylise(tmp_path, inputs)
+    shader = live(opened)
+    assert shader.GetShaderId() == "ND_UsdPreviewSurface_surfaceshader"
+    for key, value in inputs.items():
+        if key == "opacityMode":
+            assert shader.GetInput(key).Get() == {"transparent": 0, "presence": 1}[value]
+            continue
+        found, expected = read(shader, key, map1=primvars["map1"]), by_hand(value, primvars)
+        # A number takes the first channel of a colour, a colour a number in every channel.
+        close(found, expected[:, : found.shape[1]])
+    close(read(shader, "diffuseColor"), stylised(BASE, 1.0, primvars))
+    assert {item.GetBaseName() for item in shader.GetInputs()} == {"diffuseColor", *inputs}
+
+
+def source_light(
+    inputs: Mapping[str, Any], color: Array, primvars: Mapping[str, Array]
+) -> tuple[Array, Array]:
+    """What a UsdPreviewSurface of that colour reflects to a viewer right above it: diffuse, highlight.
+
+    Its specification: a dielectric reflects ((1 − ior) / (1 + ior))², a metal its own colour, and what is
+    reflected is not diffuse. Occlusion darkens both.
+    """
+
+    def value(name: str) -> Array:
+        return by_hand(inputs.get(name, DEFAULTS.get(name)), primvars)
+
+    occlusion = value("occlusion")
+    if inputs.get("useSpecularWorkflow") == 1:
+        highlight = value("specularColor")
+        return color * (1 - highlight) * occlusion, highlight * occlusion
+    metallic, bare = value("metallic"), ((1 - value("ior")) / (1 + value("ior"))) ** 2
+    # Where opacity is transparency, it scales what a metal tints its highlights with.
+    tint = color * value("opacity") if "opacity" in inputs and not inputs.get("opacityThreshold") else color
+    highlight = (1 - metallic + metallic * tint) * (bare + (1 - bare) * metallic)
+    return color * (1 - metallic) * (1 - highlight) * occlusion, highlight * occlusion
+
+
+def live_light(opened: Usd.Stage, roughness: Array, **primvars: Array) -> tuple[Array, Array]:
+    """The same of MaterialX's ND_UsdPreviewSurface in its specular workflow.
+
+    Light that bounces within a rough surface makes its highlight F · (1 + 1.6 · roughness⁴ · F'); what
+    diffuse light loses to it is the mean of the channels.
+    """
+    shader = live(opened)
+    given = read(shader, "specularColor", **primvars)
+    highlight = given / (1 - 1.6 * roughness**4 * given)
+    left = np.maximum(1 - highlight.mean(axis=1, keepdims=True), 0.01)
+    return read(shader, "diffuseColor", **primvars) * left, highlight
+
+
+FOLDED: dict[str, dict[str, Any]] = {
+    "textures": TEXTURES,
+    "values": CONSTANTS,
+    "specular textures": SPECULAR,
+    "occlusion alone": {"occlusion": TEXTURES["occlusion"]},
+    "occlusion and clear coat": {name: TEXTURES[name] for name in ("occlusion", "clearcoat")},
+    "metal alone": {"metallic": TEXTURES["metallic"]},
+    "metal of another ior": {"metallic": 0.4, "ior": 2.1},
+    "transparent metal": {"metallic": TEXTURES["metallic"], "opacity": TEXTURES["opacity"]},
+    "metal that is cut out": {
+        "metallic": TEXTURES["metallic"], "opacity": TEXTURES["opacity"], "opacityThreshold": 0.35,
+    },
+}  # fmt: skip
+"""Where metal or occlusion is said by the specular workflow instead."""
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_metal_and_occlusion_reflect_in_the_live_network_what_they_do_in_the_source(
+    tmp_path: Path, name: str
+) -> None:
+    inputs = FOLDED[name]
+    opened = stylise(tmp_path, inputs)
+    shader, primvars = live(opened), {"st": UVS}
+    color = stylised(BASE, 1.0, primvars)
+    roughness = by_hand(inputs.get("roughness", 0.5), primvars)
+    diffuse, highlight = source_light(inputs, color, primvars)
+    found = live_light(opened, roughness)
+    close(found[0], diffuse, 5e-5)
+    close(found[1], highlight, 5e-5)
+    assert shader.GetInput("useSpecularWorkflow").Get() == 1
+    folded = ("metallic", "occlusion", "specularColor")
+    rest = {key: value for key, value in inputs.items() if key not in folded}
+    for key, value in rest.items():
+        expected = by_hand(value, primvars)
+        if key == "clearcoat":
+            expected = expected * by_hand(inputs.get("occlusion", 1.0), primvars)
+        close(read(shader, key), expected)
+    names = {item.GetBaseName() for item in shader.GetInputs()}
+    assert names == {"diffuseColor", "specularColor", "useSpecularWorkflow", *rest}
+
+
+@pytest.mark.parametrize("inputs", [TEXTURES, SPECULAR, CONSTANTS], ids=["metallic", "specular", "values"])
+def test_the_preview_surface_keeps_every_input_but_the_color(tmp_path: Path, inputs: dict[str, Any]) -> None:
+    opened = stylise(tmp_path, inputs)
+    shader, primvars = preview(opened), {"st": UVS}
+    for key, value in inputs.items():
+        close(read(shader, key), by_hand(value, primvars))
+    assert shader.GetInput("displacement").Get() == pytest.approx(0.07)
+    displaced = UsdShade.Material.Get(opened, OURS).ComputeDisplacementSource()[0]
+    assert displaced.GetPath() == shader.GetPath()
+    # Half a code of eight bits is 0.0045 linear where the sRGB curve is steepest.
+    close(read(shader, "diffuseColor"), stylised(BASE, 1.0, primvars), 0.0046)
+
+
+BASES: dict[str, Any] = {
+    "sRGB": replace(BASE, scale=(1.0,) * 4, bias=(0.0,) * 4),
+    "sRGB, scale and bias": BASE,
+    "raw": replace(BASE, srgb=False, scale=(1.0,) * 4, bias=(0.0,) * 4),
+    "raw, scale and bias": replace(BASE, srgb=False),
+    "clamp and mirror": replace(BASE, wrap=("clamp", "mirror")),
+    "repeat and clamp": replace(BASE, wrap=("repeat", "clamp")),
+    "another primvar": replace(BASE, primvar="map1"),
+    "a value": (0.7, 0.2, 0.45),
+}
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_the_dial_scales_the_style_and_never_the_texture(tmp_path: Path, name: str) -> None:
+    """At 0.35, which the bake keeps, and turned to 1.4 and to 0."""
+    base = BASES[name]
+    stage = new_stage(tmp_path)
+    add_preview_surface(stage, {}, base)
+    other = UVS[:, ::-1] * (0.8, 1.1)
+    if isinstance(base, Map):
+        quad = UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/World/Quad"))
+        map1 = quad.CreatePrimvar("map1", Sdf.ValueTypeNames.TexCoord2fArray, "vertex")
+        map1.Set(quad.GetPrimvar("st").Get())
+    stage.Save()
+    result = write_result(tmp_path / "scene.usda", size=SIZE, strength=0.35)
+    hold(result)
+    opened = Usd.Stage.Open(str(result))
+    dial = UsdShade.Material.Get(opened, OURS).GetInput("strength")
+    assert dial.Get() == pytest.approx(0.35)
+    primvars = {"st": UVS, "map1": other}
+    for strength in (0.35, 1.4, 0.0):
+        dial.Set(strength)
+        close(read(live(opened), "diffuseColor", map1=other), stylised(base, strength, primvars))
+    close(read(preview(opened), "diffuseColor", map1=other), stylised(base, 0.35, primvars), 0.0046)
+
+
+def test_strength_is_1_where_nobody_says_otherwise(tmp_path: Path) -> None:
+    opened = stylise(tmp_path, {})
+    assert UsdShade.Material.Get(opened, OURS).GetInput("strength").Get() == 1.0
+
+
+READERS: dict[str, Any] = {
+    "emissiveColor": Reader("glow", (0.11, 0.22, 0.33)),
+    "roughness": Reader("rough", 0.42),
+    "clearcoat": Reader("coat", 0.61),
+    "clearcoatRoughness": Reader("smear", 0.17),
+    "opacity": Reader("veil", 0.83),
+    "ior": Reader("bend", 1.7),
+    "normal": Reader("up", (0.1, 0.2, 0.9)),
+}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_primvars_and_their_fallbacks_reach_the_live_surface(tmp_path: Path, there: bool) -> None:
+    opened = stylise(tmp_path, READERS)
+    drawn = np.random.default_rng(3).uniform(0, 1, (len(READERS), len(UVS), 3))
+    primvars = {
+        reader.primvar: values[:, : np.size(reader.fallback)]
+        for reader, values in zip(READERS.values(), drawn, strict=True)
+        if there
+    }
+    for name, reader in READERS.items():
+        expected = by_hand(reader, {"st": UVS, **primvars})
+        close(read(live(opened), name, **primvars), expected)
