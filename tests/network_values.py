@@ -154,18 +154,23 @@ class Network:
         space = file.GetColorSpace()
         assert space in ("srgb_texture", "lin_rec709"), space
         # Numbers that are no colours are never decoded.
-        return decode(codes) if space == "srgb_texture" and kind.startswith("color") else codes
+        return _linear(codes) if space == "srgb_texture" and kind.startswith("color") else codes
 
     def _usd_texture(self, node: UsdShade.Shader, output: str) -> Array:
         wrap = (node.GetInput("wrapS").Get(), node.GetInput("wrapT").Get())
         codes = texel(read_codes(node.GetInput("file").Get().resolvedPath), self.input(node, "st"), wrap)
         match node.GetInput("sourceColorSpace").Get():
             case "sRGB":
-                codes = np.concatenate([decode(codes[:, :3]), codes[:, 3:]], axis=1)
+                codes = _linear(codes)
             case other:
                 assert other == "raw", other
         value = codes * self.input(node, "scale", (1,) * 4) + self.input(node, "bias", (0,) * 4)
         return value[:, :3] if output == "rgb" else value[:, ["rgba".index(output)]]
+
+
+def _linear(codes: Array) -> Array:
+    """(N, 3 or 4): alpha is never encoded."""
+    return np.concatenate([decode(codes[:, :3]), codes[:, 3:]], axis=1)
 
 
 def read_codes(path: str | Path) -> Array:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import OpenImageIO as oiio
 from conftest import define_quad
+from mtlx_scenes import From, Node, add_mtlx_material, image
 from network_values import decode, texel, turned
 from numpy.typing import NDArray
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
@@ -28,8 +29,10 @@ __all__ = [
     "TYPES",
     "Map",
     "Reader",
+    "add_mtlx_surface",
     "add_preview_surface",
     "by_hand",
+    "mtlx_nodes",
     "new_stage",
     "write_picture",
     "write_pictures",
@@ -268,3 +271,70 @@ def _add_reader(stage: Usd.Stage, name: str, reader: Reader) -> UsdShade.Output:
         Gf.Vec3f(*reader.fallback) if isinstance(reader.fallback, tuple) else reader.fallback
     )
     return node.CreateOutput("result", type_name)
+
+
+_ADDRESS_MODES = {"repeat": "periodic", "mirror": "mirror", "clamp": "clamp", "black": "constant"}
+
+
+def mtlx_nodes(name: str, described: Map, kind: str) -> dict[str, Node]:
+    """The nodes that say the same in MaterialX; the one called ``name`` hands it on, as ``kind``."""
+    place = {
+        f"{name}UV": Node("ND_geompropvalue_vector2", "vector2", {"geomprop": ("string", described.primvar)}),
+        f"{name}Stretch": _pair("multiply", From(f"{name}UV"), described.stretch),
+        # MaterialX turns clockwise.
+        f"{name}Turn": Node(
+            "ND_rotate2d_vector2",
+            "vector2",
+            {"in": ("vector2", From(f"{name}Stretch")), "amount": ("float", -described.rotation)},
+        ),
+        f"{name}Move": _pair("add", From(f"{name}Turn"), described.move),
+    }
+    read_as = "vector4" if not described.srgb else "color4" if described.output == "a" else "color3"
+    read_as = kind if described.output == "rgb" else read_as
+    modes = zip("uv", described.wrap, strict=True)
+    nodes = place | {
+        f"{name}Image": image(
+            f"./{described.file}",
+            kind=read_as,
+            color_space="srgb_texture" if described.srgb else "lin_rec709",
+            texcoord=f"{name}Move",
+            **{f"{axis}addressmode": ("string", _ADDRESS_MODES[mode]) for axis, mode in modes},
+        )
+    }
+    scale: Any = Gf.Vec3f(*described.scale[:3])
+    bias: Any = Gf.Vec3f(*described.bias[:3])
+    last = f"{name}Image"
+    if described.output != "rgb":
+        channel = "rgba".index(described.output)
+        scale, bias = described.scale[channel], described.bias[channel]
+        inputs = {"in": (read_as, From(last)), "index": ("integer", channel)}
+        last, nodes[f"{name}Channel"] = f"{name}Channel", Node(f"ND_extract_{read_as}", "float", inputs)
+    nodes[f"{name}Scale"] = Node(
+        f"ND_multiply_{kind}", kind, {"in1": (kind, From(last)), "in2": (kind, scale)}
+    )
+    nodes[name] = Node(f"ND_add_{kind}", kind, {"in1": (kind, From(f"{name}Scale")), "in2": (kind, bias)})
+    return nodes
+
+
+def _pair(operation: str, first: From, second: tuple[float, float]) -> Node:
+    inputs = {"in1": ("vector2", first), "in2": ("vector2", Gf.Vec2f(*second))}
+    return Node(f"ND_{operation}_vector2", "vector2", inputs)
+
+
+def add_mtlx_surface(
+    stage: Usd.Stage, surface: str, inputs: Mapping[str, tuple[str, Any]], base: Any = BASE
+) -> None:
+    """/World/Quad in a MaterialX surface; each input (type, value, `Map` or `Node`)."""
+    nodes: dict[str, Node] = {}
+    given: dict[str, tuple[str, Any]] = {}
+    for name, (kind, value) in {"base_color": ("color3", base), **inputs}.items():
+        if isinstance(value, Map):
+            nodes |= mtlx_nodes(f"{name}Node", value, kind)
+            value = From(f"{name}Node")
+        elif isinstance(value, tuple):
+            value = Gf.Vec3f(*value)
+        given[name] = (kind, value)
+    color = given.pop("base_color")[1]
+    define_quad(
+        stage, "/World/Quad", add_mtlx_material(stage, LOOK, color, nodes, surface=surface, inputs=given)
+    )
