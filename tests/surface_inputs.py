@@ -5,7 +5,7 @@ What each input comes to is worked out here by hand (`Map.at`), from this descri
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ __all__ = [
     "PICTURES",
     "SIZE",
     "SPECULAR",
+    "SQUARE",
     "TEXTURES",
     "TYPES",
     "Map",
@@ -53,6 +54,7 @@ def _codes(seed: int, size: tuple[int, int], low: float = 0.0, high: float = 1.0
 
 PICTURES: dict[str, Array] = {
     "color.png": _codes(1, SIZE),
+    "square.png": _codes(7, (12, 12)),
     "glow.png": _codes(2, (7, 9)),
     "orm.png": _codes(3, (11, 6), 0.1, 0.9),
     "coat.png": _codes(4, (5, 8)),
@@ -115,6 +117,8 @@ BASE = Map(
     "color.png", "rgb", True, ("mirror", "clamp"), (0.9, 0.7, 1.2, 0.6), (0.05, 0.1, -0.03, 0.2),
     (1.5, 0.75), 30.0, (0.2, -0.35),
 )  # fmt: skip
+SQUARE = replace(BASE, file="square.png")
+"""For a graph, which is evaluated at the resolution of a square T_S."""
 
 TEXTURES: dict[str, Any] = {
     "emissiveColor": Map(
@@ -322,7 +326,7 @@ def _pair(operation: str, first: From, second: tuple[float, float]) -> Node:
 
 
 def add_mtlx_surface(
-    stage: Usd.Stage, surface: str, inputs: Mapping[str, tuple[str, Any]], base: Any = BASE
+    stage: Usd.Stage, surface: str, inputs: Mapping[str, tuple[str, Any]], base: Any = SQUARE
 ) -> None:
     """/World/Quad in a MaterialX surface; each input (type, value, `Map` or `Node`)."""
     nodes: dict[str, Node] = {}

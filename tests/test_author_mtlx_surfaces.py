@@ -11,11 +11,12 @@ from author_results import hold, offsets, surface, write_result
 from network_values import Network, decode, encode, points, texel
 from numpy.typing import NDArray
 from pxr import Usd, UsdShade
-from surface_inputs import BASE, OURS, SIZE, TEXTURES, Map, add_mtlx_surface, by_hand, new_stage
+from surface_inputs import OURS, SQUARE, TEXTURES, Map, add_mtlx_surface, by_hand, new_stage
 
 Array = NDArray[np.float64]
 
 UVS = {"st": points()}
+SIZE = (12, 12)
 STYLE = offsets(0, SIZE).astype(np.float16).astype(np.float64)
 NAMES: dict[str, dict[str, str]] = {
     "standard_surface": {
@@ -126,7 +127,7 @@ def close(found: Array, expected: Any, tolerance: float = 2e-5) -> None:
 
 
 def stylised(strength: float) -> Array:
-    total = encode(by_hand(BASE, UVS)) + strength * texel(STYLE, BASE.placed(UVS), BASE.wrap)
+    total = encode(by_hand(SQUARE, UVS)) + strength * texel(STYLE, SQUARE.placed(UVS), SQUARE.wrap)
     return decode(np.clip(total, 0, 1))
 
 
