@@ -326,10 +326,14 @@ def _pair(operation: str, first: From, second: tuple[float, float]) -> Node:
 
 
 def add_mtlx_surface(
-    stage: Usd.Stage, surface: str, inputs: Mapping[str, tuple[str, Any]], base: Any = SQUARE
+    stage: Usd.Stage,
+    surface: str,
+    inputs: Mapping[str, tuple[str, Any]],
+    base: Any = SQUARE,
+    nodes: Mapping[str, Node] | None = None,
 ) -> None:
-    """/World/Quad in a MaterialX surface; each input (type, value, `Map` or `Node`)."""
-    nodes: dict[str, Node] = {}
+    """/World/Quad in a MaterialX surface; each input (type, and a value, `Map` or `From` among ``nodes``)."""
+    nodes = dict(nodes or {})
     given: dict[str, tuple[str, Any]] = {}
     for name, (kind, value) in {"base_color": ("color3", base), **inputs}.items():
         if isinstance(value, Map):

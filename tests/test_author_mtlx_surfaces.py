@@ -5,13 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import MaterialX as mx
 import numpy as np
 import pytest
 from author_results import hold, offsets, surface, write_result
+from mtlx_scenes import From, Node
 from network_values import Network, decode, encode, points, texel
 from numpy.typing import NDArray
 from pxr import Usd, UsdShade
-from surface_inputs import OURS, SQUARE, TEXTURES, Map, add_mtlx_surface, by_hand, new_stage
+from surface_inputs import OURS, SQUARE, TEXTURES, Map, add_mtlx_surface, by_hand, mtlx_nodes, new_stage
 
 Array = NDArray[np.float64]
 
@@ -155,3 +157,125 @@ def test_each_input_is_kept_live_and_said_again_in_the_preview(
         close(found, expected[:, : found.shape[1]])
     close(value(preview, "diffuseColor"), WEIGHT[kind] * stylised(0.35), 0.0046)
     assert value(preview, "useSpecularWorkflow")[0, 0] == 0
+
+
+HIGHLIGHTS: dict[str, dict[str, tuple[str, Any]]] = {
+    "standard_surface": {
+        "specular": ("float", 0.7), "specular_color": ("color3", (0.9, 0.5, 0.2)),
+        "specular_IOR": ("float", 1.8),
+    },
+    "open_pbr": {
+        "specular_weight": ("float", 0.7), "specular_color": ("color3", (0.9, 0.5, 0.2)),
+        "specular_ior": ("float", 1.8),
+    },
+    "gltf_pbr": {
+        "specular": ("float", 0.7), "specular_color": ("color3", (0.9, 0.5, 0.2)), "ior": ("float", 1.8),
+        "metallic": ("float", 0.0),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HIGHLIGHTS)
+def test_scaled_and_tinted_highlights_become_a_specular_color(tmp_path: Path, kind: str) -> None:
+    opened = stylise(tmp_path, kind, HIGHLIGHTS[kind])
+    preview = surface(opened, OURS)
+    assert value(preview, "useSpecularWorkflow")[0, 0] == 1
+    # What a dielectric reflects, ((ior − 1) / (ior + 1))², times weight and tint.
+    close(value(preview, "specularColor"), (0.8 / 2.8) ** 2 * 0.7 * np.array([0.9, 0.5, 0.2]), 1e-6)
+
+
+@pytest.mark.parametrize("kind", HIGHLIGHTS)
+def test_highlights_of_a_metal_are_left_out_and_told(tmp_path: Path, kind: str) -> None:
+    metal = {NAMES[kind]["metallic"]: ("float", 0.4)}
+    opened = stylise(tmp_path, kind, HIGHLIGHTS[kind] | metal)
+    preview = surface(opened, OURS)
+    assert not preview.GetInput("specularColor")
+    assert value(preview, "useSpecularWorkflow")[0, 0] == 0
+    close(value(preview, "metallic"), 0.4)
+    assert "weight and tint of highlights" in (tmp_path / "scene.style/ink/run.json").read_text()
+
+
+def test_the_specular_workflow_of_a_preview_surface_in_materialx_is_kept(tmp_path: Path) -> None:
+    inputs = {
+        "useSpecularWorkflow": ("integer", 1),
+        "specularColor": ("color3", replace(TEXTURES["emissiveColor"], file="tint.png")),
+        "opacityThreshold": ("float", 0.35),
+        "roughness": ("float", 0.45),
+    }
+    opened = stylise(tmp_path, "preview", inputs)
+    preview = surface(opened, OURS)
+    for name, (_, given) in inputs.items():
+        close(value(preview, name), by_hand(given, UVS))
+
+
+@pytest.mark.parametrize(("mode", "opacity", "cutoff"), [(0, 1.0, 0.0), (1, None, 0.35), (2, None, 0.0)])
+def test_gltf_alpha_is_opaque_masked_or_blended(
+    tmp_path: Path, mode: int, opacity: float | None, cutoff: float
+) -> None:
+    inputs = {
+        "alpha": ("float", TEXTURES["opacity"]),
+        "alpha_mode": ("integer", mode),
+        "alpha_cutoff": ("float", 0.35),
+    }
+    opened = stylise(tmp_path, "gltf_pbr", inputs)
+    preview = surface(opened, OURS)
+    close(value(preview, "opacity"), by_hand(TEXTURES["opacity"], UVS) if opacity is None else opacity)
+    close(value(preview, "opacityThreshold"), cutoff)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_what_is_not_authored_is_the_default_of_the_surfaces_own_definition(
+    tmp_path: Path, kind: str
+) -> None:
+    """MaterialX's library says which: ours knows none of it by itself."""
+    library = mx.createDocument()
+    mx.loadLibraries(mx.getDefaultDataLibraryFolders(), mx.getDefaultDataSearchPath(), library)
+    definition = library.getNodeDef(IDS[kind])
+    opened = stylise(tmp_path, kind, {})
+    preview = surface(opened, OURS)
+
+    def default(name: str) -> Any:
+        found = definition.getActiveInput(name).getValue()
+        return np.array(found.asTuple()) if hasattr(found, "asTuple") else float(found)
+
+    for target, name in NAMES[kind].items():
+        expected = default(name)
+        if target == "emissiveColor" and kind in ("standard_surface", "open_pbr"):
+            expected = expected * default("emission" if kind == "standard_surface" else "emission_luminance")
+        found = value(preview, target)
+        close(found, np.broadcast_to(expected, (1, np.size(expected)))[:, : found.shape[1]])
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.4])
+@pytest.mark.parametrize("kind", ["standard_surface", "open_pbr", "gltf_pbr"])
+def test_a_normal_map_is_said_again_where_its_strength_is_1(
+    tmp_path: Path, kind: str, strength: float
+) -> None:
+    bumps = replace(TEXTURES["normal"], scale=(1.0,) * 4, bias=(0.0,) * 4)
+    stage = new_stage(tmp_path)
+    name = "geometry_normal" if kind == "open_pbr" else "normal"
+    nodes = mtlx_nodes("Bumps", bumps, "vector3") | {
+        "Up": Node(
+            "ND_normalmap_float",
+            "vector3",
+            {"in": ("vector3", From("BumpsImage")), "scale": ("float", strength)},
+        )
+    }
+    add_mtlx_surface(stage, kind, {name: ("vector3", From("Up"))}, nodes=nodes)
+    stage.Save()
+    result = write_result(tmp_path / "scene.usda", size=SIZE)
+    hold(result)
+    opened = Usd.Stage.Open(str(result))
+    preview = surface(opened, OURS)
+    if strength == 1:
+        close(value(preview, "normal"), by_hand(bumps, UVS) * 2 - 1)
+    else:
+        assert not preview.GetInput("normal")
+        assert "bumps.exr" in (tmp_path / "scene.style/ink/run.json").read_text()
+
+
+def test_a_normal_before_a_preview_surface_in_materialx_is_in_its_range_already(tmp_path: Path) -> None:
+    bumps = replace(TEXTURES["normal"], scale=(2.0, 2.0, 2.0, 1.0), bias=(-1.0, -1.0, -1.0, 0.0))
+    opened = stylise(tmp_path, "preview", {"normal": ("vector3", bumps)})
+    preview = surface(opened, OURS)
+    close(value(preview, "normal"), by_hand(bumps, UVS))
