@@ -14,7 +14,17 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 from pxr import UsdShade
 
-__all__ = ["Network", "decode", "encode", "points", "read_codes", "texel", "turned"]
+__all__ = [
+    "Network",
+    "decode",
+    "encode",
+    "materialx_light",
+    "points",
+    "preview_light",
+    "read_codes",
+    "texel",
+    "turned",
+]
 
 Array = NDArray[np.float64]
 
@@ -171,6 +181,37 @@ class Network:
 def _linear(codes: Array) -> Array:
     """(N, 3 or 4): alpha is never encoded."""
     return np.concatenate([decode(codes[:, :3]), codes[:, 3:]], axis=1)
+
+
+def preview_light(values: Mapping[str, Array], color: Array) -> tuple[Array, Array]:
+    """What a UsdPreviewSurface reflects to a viewer right above it: diffuse and highlight, (N, 3) each.
+
+    Its specification: a dielectric reflects ((1 − ior) / (1 + ior))², a metal its own colour, and what is
+    reflected is not diffuse. Occlusion darkens both. values: (N, 1 or 3) of each input that is authored.
+    """
+    defaults = {"metallic": 0.0, "ior": 1.5, "occlusion": 1.0, "opacityThreshold": 0.0, "opacity": 1.0}
+    found: dict[str, Any] = {name: values.get(name, default) for name, default in defaults.items()}
+    if np.any(values.get("useSpecularWorkflow", 0) == 1):
+        highlight = values["specularColor"]
+        return color * (1 - highlight) * found["occlusion"], highlight * found["occlusion"]
+    metallic, bare = found["metallic"], ((1 - found["ior"]) / (1 + found["ior"])) ** 2
+    # Where opacity is transparency, it scales what a metal tints its highlights with.
+    tint = color if np.any(found["opacityThreshold"]) else color * found["opacity"]
+    highlight = (1 - metallic + metallic * tint) * (bare + (1 - bare) * metallic)
+    diffuse = color * (1 - metallic) * (1 - highlight)
+    return diffuse * found["occlusion"], highlight * found["occlusion"]
+
+
+def materialx_light(network: Network, surface: UsdShade.Shader, roughness: Any) -> tuple[Array, Array]:
+    """The same of MaterialX's ND_UsdPreviewSurface in its specular workflow.
+
+    Light that bounces within a rough surface makes a highlight F of F · (1 + 1.6 · roughness⁴ · F);
+    what diffuse light loses to it is the mean of its channels.
+    """
+    given = network.input(surface, "specularColor")
+    highlight = given / (1 - 1.6 * roughness**4 * given)
+    left = np.maximum(1 - highlight.mean(axis=1, keepdims=True), 0.01)
+    return network.input(surface, "diffuseColor") * left, highlight
 
 
 def read_codes(path: str | Path) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from author_results import hold, offsets, surface, write_result
-from network_values import Network, decode, encode, points, texel
+from network_values import Network, decode, encode, materialx_light, points, preview_light, texel
 from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdGeom, UsdShade
 from surface_inputs import (
@@ -29,8 +29,6 @@ Array = NDArray[np.float64]
 
 UVS = points()
 STYLE = offsets(0, SIZE).astype(np.float16).astype(np.float64)
-DEFAULTS: dict[str, Any] = {"roughness": 0.5, "ior": 1.5, "metallic": 0.0, "occlusion": 1.0}
-"""UsdPreviewSurface's own."""
 
 
 def stylise(folder: Path, inputs: Mapping[str, Any], *, base: Any = BASE, **options: Any) -> Usd.Stage:
@@ -111,42 +109,6 @@ def test_each_input_reaches_the_live_surface_as_it_is(tmp_path: Path, name: str)
     assert {item.GetBaseName() for item in shader.GetInputs()} == {"diffuseColor", *inputs}
 
 
-def source_light(
-    inputs: Mapping[str, Any], color: Array, primvars: Mapping[str, Array]
-) -> tuple[Array, Array]:
-    """What a UsdPreviewSurface of that colour reflects to a viewer right above it: diffuse, highlight.
-
-    Its specification: a dielectric reflects ((1 − ior) / (1 + ior))², a metal its own colour, and what is
-    reflected is not diffuse. Occlusion darkens both.
-    """
-
-    def value(name: str) -> Array:
-        return by_hand(inputs.get(name, DEFAULTS.get(name)), primvars)
-
-    occlusion = value("occlusion")
-    if inputs.get("useSpecularWorkflow") == 1:
-        highlight = value("specularColor")
-        return color * (1 - highlight) * occlusion, highlight * occlusion
-    metallic, bare = value("metallic"), ((1 - value("ior")) / (1 + value("ior"))) ** 2
-    # Where opacity is transparency, it scales what a metal tints its highlights with.
-    tint = color * value("opacity") if "opacity" in inputs and not inputs.get("opacityThreshold") else color
-    highlight = (1 - metallic + metallic * tint) * (bare + (1 - bare) * metallic)
-    return color * (1 - metallic) * (1 - highlight) * occlusion, highlight * occlusion
-
-
-def live_light(opened: Usd.Stage, roughness: Array, **primvars: Array) -> tuple[Array, Array]:
-    """The same of MaterialX's ND_UsdPreviewSurface in its specular workflow.
-
-    Light that bounces within a rough surface makes its highlight F · (1 + 1.6 · roughness⁴ · F'); what
-    diffuse light loses to it is the mean of the channels.
-    """
-    shader = live(opened)
-    given = read(shader, "specularColor", **primvars)
-    highlight = given / (1 - 1.6 * roughness**4 * given)
-    left = np.maximum(1 - highlight.mean(axis=1, keepdims=True), 0.01)
-    return read(shader, "diffuseColor", **primvars) * left, highlight
-
-
 FOLDED: dict[str, dict[str, Any]] = {
     "textures": TEXTURES,
     "values": CONSTANTS,
@@ -170,10 +132,9 @@ def test_metal_and_occlusion_reflect_in_the_live_network_what_they_do_in_the_sou
     inputs = FOLDED[name]
     opened = stylise(tmp_path, inputs)
     shader, primvars = live(opened), {"st": UVS}
-    color = stylised(BASE, 1.0, primvars)
-    roughness = by_hand(inputs.get("roughness", 0.5), primvars)
-    diffuse, highlight = source_light(inputs, color, primvars)
-    found = live_light(opened, roughness)
+    values = {key: by_hand(value, primvars) for key, value in inputs.items()}
+    diffuse, highlight = preview_light(values, stylised(BASE, 1.0, primvars))
+    found = materialx_light(Network(UVS), shader, values.get("roughness", 0.5))
     close(found[0], diffuse, 5e-5)
     close(found[1], highlight, 5e-5)
     assert shader.GetInput("useSpecularWorkflow").Get() == 1
