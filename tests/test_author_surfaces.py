@@ -226,3 +226,24 @@ def test_primvars_and_their_fallbacks_reach_the_live_surface(tmp_path: Path, the
     for name, reader in READERS.items():
         expected = by_hand(reader, {"st": UVS, **primvars})
         close(read(live(opened), name, **primvars), expected)
+
+
+@pytest.mark.parametrize("inputs", [TEXTURES, SPECULAR, CONSTANTS], ids=["metallic", "specular", "values"])
+def test_a_surface_outside_its_material_keeps_every_input_in_its_copy(
+    tmp_path: Path, inputs: dict[str, Any]
+) -> None:
+    stage = new_stage(tmp_path)
+    there = add_preview_surface(stage, inputs)
+    shared = UsdShade.Material.Define(stage, "/World/Looks/Shared")
+    shared.CreateSurfaceOutput().ConnectToSource(there.GetOutput("surface"))
+    UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/World/Quad")).Bind(shared)
+    stage.Save()
+    result = write_result(tmp_path / "scene.usda", size=SIZE)
+    hold(result)
+    opened, primvars = Usd.Stage.Open(str(result)), {"st": UVS}
+    shader = preview(opened)
+    assert shader.GetPath().HasPrefix(OURS)
+    for key, value in inputs.items():
+        close(read(shader, key), by_hand(value, primvars))
+    assert shader.GetInput("displacement").Get() == pytest.approx(0.07)
+    close(read(shader, "diffuseColor"), stylised(BASE, 1.0, primvars), 0.0046)
