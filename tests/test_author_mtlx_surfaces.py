@@ -1,5 +1,6 @@
 """Every input of a stylised MaterialX surface: in the live network, and as a UsdPreviewSurface beside it."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -52,8 +53,8 @@ NAMES: dict[str, dict[str, str]] = {
     "preview": {
         name: name
         for name in (
-            "metallic", "roughness", "clearcoat", "clearcoatRoughness", "ior", "opacity", "occlusion",
-            "emissiveColor",
+            "metallic", "roughness", "clearcoat", "clearcoatRoughness", "ior", "opacity",
+            "opacityThreshold", "occlusion", "emissiveColor",
         )
     },
 }  # fmt: skip
@@ -64,6 +65,8 @@ EXTRA: dict[str, dict[str, tuple[str, Any]]] = {
     "gltf_pbr": {"emissive_strength": ("float", 0.6), "alpha_mode": ("integer", 2)},
     "preview": {},
 }
+EMISSION = {"standard_surface": "emission", "open_pbr": "emission_luminance"}
+"""What scales the colour of what glows by itself."""
 WEIGHT = {"standard_surface": 0.85, "open_pbr": 0.85, "gltf_pbr": 1.0, "preview": 1.0}
 IDS = {
     "standard_surface": "ND_standard_surface_surfaceshader",
@@ -71,6 +74,7 @@ IDS = {
     "gltf_pbr": "ND_gltf_pbr_surfaceshader",
     "preview": "ND_UsdPreviewSurface_surfaceshader",
 }
+MAPS = TEXTURES | {"opacityThreshold": 0.35}
 VALUES: dict[str, Any] = {
     "emissiveColor": (0.1, 0.25, 0.4),
     "occlusion": 0.65,
@@ -79,6 +83,7 @@ VALUES: dict[str, Any] = {
     "clearcoat": 0.8,
     "clearcoatRoughness": 0.15,
     "opacity": 0.9,
+    "opacityThreshold": 0.35,
     "ior": 1.8,
 }
 DEFAULTS: dict[str, Any] = {
@@ -133,7 +138,7 @@ def stylised(strength: float) -> Array:
     return decode(np.clip(total, 0, 1))
 
 
-@pytest.mark.parametrize("described", [TEXTURES, VALUES], ids=["textures", "values"])
+@pytest.mark.parametrize("described", [MAPS, VALUES], ids=["textures", "values"])
 @pytest.mark.parametrize("kind", NAMES)
 def test_each_input_is_kept_live_and_said_again_in_the_preview(
     tmp_path: Path, kind: str, described: dict[str, Any]
@@ -223,27 +228,46 @@ def test_gltf_alpha_is_opaque_masked_or_blended(
     close(value(preview, "opacityThreshold"), cutoff)
 
 
+@functools.cache
+def library() -> Any:
+    """MaterialX's own definitions."""
+    found = mx.createDocument()
+    mx.loadLibraries(mx.getDefaultDataLibraryFolders(), mx.getDefaultDataSearchPath(), found)
+    return found
+
+
+def default(kind: str, name: str) -> Array:
+    """Of an input of a surface, (1, components), as MaterialX defines it."""
+    found = library().getNodeDef(IDS[kind]).getActiveInput(name).getValue()
+    return np.atleast_2d(found.asTuple() if hasattr(found, "asTuple") else float(found))
+
+
 @pytest.mark.parametrize("kind", NAMES)
-def test_what_is_not_authored_is_the_default_of_the_surfaces_own_definition(
-    tmp_path: Path, kind: str
-) -> None:
-    """MaterialX's library says which: ours knows none of it by itself."""
-    library = mx.createDocument()
-    mx.loadLibraries(mx.getDefaultDataLibraryFolders(), mx.getDefaultDataSearchPath(), library)
-    definition = library.getNodeDef(IDS[kind])
+def test_what_is_not_authored_is_the_default_of_the_surface(tmp_path: Path, kind: str) -> None:
     opened = stylise(tmp_path, kind, {})
     preview = surface(opened, OURS)
-
-    def default(name: str) -> Any:
-        found = definition.getActiveInput(name).getValue()
-        return np.array(found.asTuple()) if hasattr(found, "asTuple") else float(found)
-
     for target, name in NAMES[kind].items():
-        expected = default(name)
-        if target == "emissiveColor" and kind in ("standard_surface", "open_pbr"):
-            expected = expected * default("emission" if kind == "standard_surface" else "emission_luminance")
+        expected = default(kind, name)
+        if target == "emissiveColor" and kind in EMISSION:
+            expected = expected * default(kind, EMISSION[kind])
         found = value(preview, target)
-        close(found, np.broadcast_to(expected, (1, np.size(expected)))[:, : found.shape[1]])
+        close(found, expected[:, : found.shape[1]])
+
+
+PARTIAL: dict[str, tuple[str, dict[str, tuple[str, Any]], str, str]] = {
+    "emission": ("standard_surface", {"emission": ("float", 0.6)}, "emissiveColor", "emission_color"),
+    "luminance": ("open_pbr", {"emission_luminance": ("float", 0.6)}, "emissiveColor", "emission_color"),
+    "emissive": ("gltf_pbr", {"emissive": ("color3", (0.2, 0.5, 0.3))}, "emissiveColor", "emissive_strength"),
+    "cutoff": ("gltf_pbr", {"alpha_mode": ("integer", 1)}, "opacityThreshold", "alpha_cutoff"),
+}
+
+
+@pytest.mark.parametrize("name", PARTIAL)
+def test_half_of_a_product_meets_the_default_of_the_other(tmp_path: Path, name: str) -> None:
+    kind, inputs, target, other = PARTIAL[name]
+    opened = stylise(tmp_path, kind, inputs)
+    (given,) = (np.asarray(value) for _, value in inputs.values())
+    close(value(surface(opened, OURS), target), given * default(kind, other), 1e-6)
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.4])
