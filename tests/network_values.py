@@ -50,9 +50,10 @@ def encode(linear: Any) -> Any:
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-def points(count: int = 200, low: float = -1.3, high: float = 2.2) -> Array:
-    """UVs well beyond 0..1 on every side, (N, 2)."""
-    return np.random.default_rng(11).uniform(low, high, (count, 2))
+def points(count: int = 200) -> dict[str, Array]:
+    """Two sets of UVs, ``st`` and ``map1``, well beyond 0..1 on every side, (N, 2) each."""
+    st = np.random.default_rng(11).uniform(-1.3, 2.2, (count, 2))
+    return {"st": st, "map1": st[:, ::-1] * (0.8, 1.1)}
 
 
 def turned(uvs: Array, degrees: float) -> Array:
@@ -87,11 +88,11 @@ def _folded(index: NDArray[np.int64], count: int, wrap: str) -> tuple[NDArray[np
 
 
 class Network:
-    """Evaluates inputs at UVs of the primvar ``st`` and at what other primvars hold there."""
+    """Evaluates inputs at points, of which the values (N, …) of every primvar are known."""
 
-    def __init__(self, uvs: Array, primvars: Mapping[str, Array] | None = None) -> None:
-        self.primvars = {"st": uvs, **(primvars or {})}
-        self.count = len(uvs)
+    def __init__(self, primvars: Mapping[str, Array]) -> None:
+        self.primvars = primvars
+        self.count = len(primvars["st"])
 
     def input(self, shader: UsdShade.Shader, name: str, default: Any = None) -> Array:
         """(N, components) of an input; ``default`` where nothing is authored."""

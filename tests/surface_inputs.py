@@ -131,7 +131,7 @@ TEXTURES: dict[str, Any] = {
     ),
     "roughness": Map(
         "orm.png", "g", False, ("mirror", "repeat"), (0.45, 0.6, 0.35, 0.15), (0.02, 0.3, 0.06, 0.12),
-        (1.25, 0.6), 10.0, (0.4, -0.2),
+        (1.25, 0.6), 10.0, (0.4, -0.2), "map1",
     ),
     "metallic": Map(
         "orm.png", "b", False, ("clamp", "mirror"), (0.7, 0.55, 0.8, 0.25), (0.03, 0.09, 0.1, 0.18),

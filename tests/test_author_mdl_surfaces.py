@@ -49,7 +49,7 @@ LOBES: dict[str, Any] = {
     "ao_to_diffuse": 0.45,
     "specular_level": 0.8,
 }
-PLACED = turned(UVS * SCALE + MOVE - 0.5, -ANGLE) + 0.5
+PLACED = turned(UVS["st"] * SCALE + MOVE - 0.5, -ANGLE) + 0.5
 """Scaled, moved, then turned clockwise about the middle."""
 
 

@@ -18,7 +18,7 @@ from surface_inputs import OURS, SQUARE, TEXTURES, Map, add_mtlx_surface, by_han
 
 Array = NDArray[np.float64]
 
-UVS = {"st": points()}
+UVS = points()
 SIZE = (12, 12)
 STYLE = offsets(0, SIZE).astype(np.float16).astype(np.float64)
 NAMES: dict[str, dict[str, str]] = {
@@ -126,7 +126,7 @@ def stylise(folder: Path, kind: str, inputs: Mapping[str, tuple[str, Any]], **op
 
 def value(shader: UsdShade.Shader, name: str) -> Array:
     """An input of the preview surface, or its default."""
-    return Network(UVS["st"]).input(shader, name, DEFAULTS.get(name))
+    return Network(UVS).input(shader, name, DEFAULTS.get(name))
 
 
 def close(found: Array, expected: Any, tolerance: float = 2e-5) -> None:
@@ -148,12 +148,12 @@ def test_each_input_is_kept_live_and_said_again_in_the_preview(
     live, preview = surface(opened, OURS, "mtlx"), surface(opened, OURS)
     assert live.GetShaderId() == IDS[kind]
     for name, (_, given) in inputs.items():
-        close(Network(UVS["st"]).input(live, name), by_hand(given, UVS))
+        close(Network(UVS).input(live, name), by_hand(given, UVS))
     color = "diffuseColor" if kind == "preview" else "base_color"
     dial = UsdShade.Material.Get(opened, OURS).GetInput("strength")
     for strength in (0.35, 1.4):
         dial.Set(strength)
-        close(Network(UVS["st"]).input(live, color), stylised(strength))
+        close(Network(UVS).input(live, color), stylised(strength))
     assert preview.GetShaderId() == "UsdPreviewSurface"
     emission = 1.0 if kind == "preview" else 0.6
     for target, name in NAMES[kind].items():

@@ -49,17 +49,17 @@ def preview(opened: Usd.Stage) -> UsdShade.Shader:
     return surface(opened, OURS)
 
 
-def stylised(base: Any, strength: float, primvars: Mapping[str, Array]) -> Array:
+def stylised(base: Any, strength: float) -> Array:
     """decode(clamp(T + strength · T_S)), (N, 3): T_S lies, wraps and is placed as T is."""
-    uvs, wrap = primvars["st"], ("repeat", "repeat")
+    uvs, wrap = UVS["st"], ("repeat", "repeat")
     if isinstance(base, Map):
-        uvs, wrap = base.placed(primvars), base.wrap
-    total = encode(by_hand(base, primvars)) + strength * texel(STYLE, uvs, wrap)
+        uvs, wrap = base.placed(UVS), base.wrap
+    total = encode(by_hand(base, UVS)) + strength * texel(STYLE, uvs, wrap)
     return decode(np.clip(total, 0, 1))
 
 
 def read(shader: UsdShade.Shader, name: str, **primvars: Array) -> Array:
-    return Network(UVS, primvars).input(shader, name)
+    return Network(UVS | primvars).input(shader, name)
 
 
 def close(found: Array, expected: Array, tolerance: float = 2e-5) -> None:
@@ -83,7 +83,7 @@ STRAIGHT: dict[str, dict[str, Any]] = {
         "clearcoat": replace(TEXTURES["roughness"], wrap=("clamp", "mirror")),
         "clearcoatRoughness": replace(TEXTURES["roughness"], rotation=11.0),
         "ior": replace(TEXTURES["roughness"], srgb=True),
-        "emissiveColor": replace(TEXTURES["roughness"], primvar="map1", output="rgb"),
+        "emissiveColor": replace(TEXTURES["roughness"], primvar="st", output="rgb"),
     },
     "presence": {"opacity": TEXTURES["opacity"], "opacityMode": "presence"},
     "transparent": {"opacity": TEXTURES["opacity"], "opacityMode": "transparent"},
@@ -94,7 +94,7 @@ STRAIGHT: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", STRAIGHT)
 def test_each_input_reaches_the_live_surface_as_it_is(tmp_path: Path, name: str) -> None:
-    inputs, primvars = STRAIGHT[name], {"st": UVS, "map1": UVS[:, ::-1] * (0.8, 1.1)}
+    inputs = STRAIGHT[name]
     opened = stylise(tmp_path, inputs)
     shader = live(opened)
     assert shader.GetShaderId() == "ND_UsdPreviewSurface_surfaceshader"
@@ -102,10 +102,10 @@ def test_each_input_reaches_the_live_surface_as_it_is(tmp_path: Path, name: str)
         if key == "opacityMode":
             assert shader.GetInput(key).Get() == {"transparent": 0, "presence": 1}[value]
             continue
-        found, expected = read(shader, key, map1=primvars["map1"]), by_hand(value, primvars)
+        found, expected = read(shader, key), by_hand(value, UVS)
         # A number takes the first channel of a colour, a colour a number in every channel.
         close(found, expected[:, : found.shape[1]])
-    close(read(shader, "diffuseColor"), stylised(BASE, 1.0, primvars))
+    close(read(shader, "diffuseColor"), stylised(BASE, 1.0))
     assert {item.GetBaseName() for item in shader.GetInputs()} == {"diffuseColor", *inputs}
 
 
@@ -131,9 +131,9 @@ def test_metal_and_occlusion_reflect_in_the_live_network_what_they_do_in_the_sou
 ) -> None:
     inputs = FOLDED[name]
     opened = stylise(tmp_path, inputs)
-    shader, primvars = live(opened), {"st": UVS}
-    values = {key: by_hand(value, primvars) for key, value in inputs.items()}
-    diffuse, highlight = preview_light(values, stylised(BASE, 1.0, primvars))
+    shader = live(opened)
+    values = {key: by_hand(value, UVS) for key, value in inputs.items()}
+    diffuse, highlight = preview_light(values, stylised(BASE, 1.0))
     found = materialx_light(Network(UVS), shader, values.get("roughness", 0.5))
     close(found[0], diffuse, 5e-5)
     close(found[1], highlight, 5e-5)
@@ -141,9 +141,9 @@ def test_metal_and_occlusion_reflect_in_the_live_network_what_they_do_in_the_sou
     folded = ("metallic", "occlusion", "specularColor")
     rest = {key: value for key, value in inputs.items() if key not in folded}
     for key, value in rest.items():
-        expected = by_hand(value, primvars)
+        expected = by_hand(value, UVS)
         if key == "clearcoat":
-            expected = expected * by_hand(inputs.get("occlusion", 1.0), primvars)
+            expected = expected * by_hand(inputs.get("occlusion", 1.0), UVS)
         close(read(shader, key), expected)
     names = {item.GetBaseName() for item in shader.GetInputs()}
     assert names == {"diffuseColor", "specularColor", "useSpecularWorkflow", *rest}
@@ -152,14 +152,14 @@ def test_metal_and_occlusion_reflect_in_the_live_network_what_they_do_in_the_sou
 @pytest.mark.parametrize("inputs", [TEXTURES, SPECULAR, CONSTANTS], ids=["metallic", "specular", "values"])
 def test_the_preview_surface_keeps_every_input_but_the_color(tmp_path: Path, inputs: dict[str, Any]) -> None:
     opened = stylise(tmp_path, inputs)
-    shader, primvars = preview(opened), {"st": UVS}
+    shader = preview(opened)
     for key, value in inputs.items():
-        close(read(shader, key), by_hand(value, primvars))
+        close(read(shader, key), by_hand(value, UVS))
     assert shader.GetInput("displacement").Get() == pytest.approx(0.07)
     displaced = UsdShade.Material.Get(opened, OURS).ComputeDisplacementSource()[0]
     assert displaced.GetPath() == shader.GetPath()
     # Half a code of eight bits is 0.0045 linear where the sRGB curve is steepest.
-    close(read(shader, "diffuseColor"), stylised(BASE, 1.0, primvars), 0.0046)
+    close(read(shader, "diffuseColor"), stylised(BASE, 1.0), 0.0046)
 
 
 BASES: dict[str, Any] = {
@@ -180,7 +180,6 @@ def test_the_dial_scales_the_style_and_never_the_texture(tmp_path: Path, name: s
     base = BASES[name]
     stage = new_stage(tmp_path)
     add_preview_surface(stage, {}, base)
-    other = UVS[:, ::-1] * (0.8, 1.1)
     if isinstance(base, Map):
         quad = UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/World/Quad"))
         map1 = quad.CreatePrimvar("map1", Sdf.ValueTypeNames.TexCoord2fArray, "vertex")
@@ -191,11 +190,10 @@ def test_the_dial_scales_the_style_and_never_the_texture(tmp_path: Path, name: s
     opened = Usd.Stage.Open(str(result))
     dial = UsdShade.Material.Get(opened, OURS).GetInput("strength")
     assert dial.Get() == pytest.approx(0.35)
-    primvars = {"st": UVS, "map1": other}
     for strength in (0.35, 1.4, 0.0):
         dial.Set(strength)
-        close(read(live(opened), "diffuseColor", map1=other), stylised(base, strength, primvars))
-    close(read(preview(opened), "diffuseColor", map1=other), stylised(base, 0.35, primvars), 0.0046)
+        close(read(live(opened), "diffuseColor"), stylised(base, strength))
+    close(read(preview(opened), "diffuseColor"), stylised(base, 0.35), 0.0046)
 
 
 def test_strength_is_1_where_nobody_says_otherwise(tmp_path: Path) -> None:
@@ -217,14 +215,14 @@ READERS: dict[str, Any] = {
 @pytest.mark.parametrize("there", [True, False])
 def test_primvars_and_their_fallbacks_reach_the_live_surface(tmp_path: Path, there: bool) -> None:
     opened = stylise(tmp_path, READERS)
-    drawn = np.random.default_rng(3).uniform(0, 1, (len(READERS), len(UVS), 3))
+    drawn = np.random.default_rng(3).uniform(0, 1, (len(READERS), len(UVS["st"]), 3))
     primvars = {
         reader.primvar: values[:, : np.size(reader.fallback)]
         for reader, values in zip(READERS.values(), drawn, strict=True)
         if there
     }
     for name, reader in READERS.items():
-        expected = by_hand(reader, {"st": UVS, **primvars})
+        expected = by_hand(reader, UVS | primvars)
         close(read(live(opened), name, **primvars), expected)
 
 
@@ -240,10 +238,10 @@ def test_a_surface_outside_its_material_keeps_every_input_in_its_copy(
     stage.Save()
     result = write_result(tmp_path / "scene.usda", size=SIZE)
     hold(result)
-    opened, primvars = Usd.Stage.Open(str(result)), {"st": UVS}
+    opened = Usd.Stage.Open(str(result))
     shader = preview(opened)
     assert shader.GetPath().HasPrefix(OURS)
     for key, value in inputs.items():
-        close(read(shader, key), by_hand(value, primvars))
+        close(read(shader, key), by_hand(value, UVS))
     assert shader.GetInput("displacement").Get() == pytest.approx(0.07)
-    close(read(shader, "diffuseColor"), stylised(BASE, 1.0, primvars), 0.0046)
+    close(read(shader, "diffuseColor"), stylised(BASE, 1.0), 0.0046)

@@ -51,11 +51,11 @@ def test_the_copy_of_a_texture_that_viewers_misread_keeps_its_alpha(tmp_path: Pa
     uvs = points()
     opened, network = Usd.Stage.Open(str(result)), Network(uvs)
     shown = surface(opened, OURS, "mtlx")
-    at = texel(codes, base.placed({"st": uvs}), base.wrap)
+    at = texel(codes, base.placed(uvs), base.wrap)
     alpha = at[:, 3:] * base.scale[3] + base.bias[3]
     np.testing.assert_allclose(network.input(shown, "opacity"), alpha, atol=3e-4)
     linear = (decode(at[:, :3]) if srgb else at[:, :3]) * base.scale[:3] + base.bias[:3]
-    total = encode(linear) + texel(STYLE, base.placed({"st": uvs}), base.wrap)
+    total = encode(linear) + texel(STYLE, base.placed(uvs), base.wrap)
     np.testing.assert_allclose(network.input(shown, "diffuseColor"), decode(np.clip(total, 0, 1)), atol=0.002)
 
 
@@ -75,9 +75,9 @@ def test_the_bake_shows_the_sum_whatever_the_precision_of_the_texture(
     result = write_result(tmp_path / "scene.usda", size=SIZE, strength=0.35)
     hold(result)
     uvs = points()
-    at = texel(codes[..., :3], base.placed({"st": uvs}), base.wrap)
+    at = texel(codes[..., :3], base.placed(uvs), base.wrap)
     linear = (decode(at) if srgb else at) * base.scale[:3] + base.bias[:3]
-    total = encode(linear) + 0.35 * texel(STYLE, base.placed({"st": uvs}), base.wrap)
+    total = encode(linear) + 0.35 * texel(STYLE, base.placed(uvs), base.wrap)
     expected = decode(np.clip(total, 0, 1))
     opened, network = Usd.Stage.Open(str(result)), Network(uvs)
     live = network.input(surface(opened, OURS, "mtlx"), "diffuseColor")
