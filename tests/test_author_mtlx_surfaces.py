@@ -303,3 +303,46 @@ def test_a_normal_before_a_preview_surface_in_materialx_is_in_its_range_already(
     opened = stylise(tmp_path, "preview", {"normal": ("vector3", bumps)})
     preview = surface(opened, OURS)
     close(value(preview, "normal"), by_hand(bumps, UVS))
+
+
+def number(first: Any, operation: str, second: Any) -> Node:
+    return Node(f"ND_{operation}_float", "float", {"in1": ("float", first), "in2": ("float", second)})
+
+
+R, G = replace(TEXTURES["metallic"], output="r"), replace(TEXTURES["metallic"], output="g")
+PARTS = {
+    **mtlx_nodes("A", R, "float"),
+    **mtlx_nodes("OtherFile", replace(R, file="coat.png"), "float"),
+    **mtlx_nodes("OtherPlace", replace(R, rotation=11.0), "float"),
+    **mtlx_nodes("OtherWrap", replace(R, wrap=R.wrap[::-1]), "float"),
+    **mtlx_nodes("OtherUV", replace(R, primvar="map1"), "float"),
+    **mtlx_nodes("G", G, "float"),
+    "Square": number(From("A"), "power", 2.0),
+    "Product": number(From("A"), "multiply", From("A")),
+    "Flipped": Node(
+        "ND_combine3_color3", "color3", {f"in{i + 1}": ("float", From("GA"[i % 2])) for i in range(3)}
+    ),
+}
+ADDED = ("OtherFile", "OtherPlace", "OtherWrap", "OtherUV", "G")
+
+
+@pytest.mark.parametrize("name", [*ADDED, "Square", "Product", "Flipped"])
+def test_what_is_no_image_with_factor_and_offset_is_left_at_its_default_and_told(
+    tmp_path: Path, name: str
+) -> None:
+    sums = {f"Sum{other}": number(From("A"), "add", From(other)) for other in ADDED}
+    node = f"Sum{name}" if name in ADDED else name
+    emits = name == "Flipped"
+    inputs = {"emission": ("float", 1.0)} if emits else {}
+    target = ("emission_color", "color3") if emits else ("specular_roughness", "float")
+    stage = new_stage(tmp_path)
+    inputs[target[0]] = (target[1], From(node))
+    add_mtlx_surface(stage, "standard_surface", inputs, nodes=PARTS | sums)
+    stage.Save()
+    result = write_result(tmp_path / "scene.usda", size=SIZE)
+    hold(result)
+    lobe = "emissiveColor" if emits else "roughness"
+    opened = Usd.Stage.Open(str(result))
+    assert not surface(opened, OURS).GetInput(lobe)
+    told = f"The preview network leaves {lobe} at its default: "
+    assert told in (tmp_path / "scene.style/ink/run.json").read_text()
