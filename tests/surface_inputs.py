@@ -66,6 +66,10 @@ _KINDS = {"bumps.exr": "half"}
 """Of the pictures that are not of 8 bits."""
 
 
+Place = tuple[tuple[float, float], float, tuple[float, float]]
+"""Scale, rotation in degrees, translation."""
+
+
 @dataclass(frozen=True)
 class Map:
     """One output of a UsdUVTexture."""
@@ -81,10 +85,20 @@ class Map:
     rotation: float
     move: tuple[float, float]
     primvar: str = "st"
+    then: Place | None = None
+    """A second UsdTransform2d behind the first."""
+
+    @property
+    def places(self) -> list[Place]:
+        """The UsdTransform2d in the order in which they apply."""
+        return [(self.stretch, self.rotation, self.move), *([self.then] if self.then else [])]
 
     def placed(self, primvars: Mapping[str, Array]) -> Array:
         """(N, 2) UVs after the UsdTransform2d: scaled, turned counter-clockwise, moved."""
-        return turned(primvars[self.primvar] * self.stretch, self.rotation) + self.move
+        uvs = primvars[self.primvar]
+        for stretch, rotation, move in self.places:
+            uvs = turned(uvs * stretch, rotation) + move
+        return uvs
 
     def at(self, primvars: Mapping[str, Array]) -> Array:
         """(N, 1 or 3) linear, by hand."""
@@ -151,7 +165,7 @@ TEXTURES: dict[str, Any] = {
     ),
     "ior": Map(
         "tint.png", "b", True, ("repeat", "black"), (0.9, 1.1, 0.4, 0.2), (1.1, 1.2, 1.3, 1.4),
-        (1.6, 1.4), 5.0, (-0.5, 0.3),
+        (1.6, 1.4), 5.0, (-0.5, 0.3), "st", ((0.7, 1.2), 35.0, (0.15, -0.25)),
     ),
     "normal": Map(
         "bumps.exr", "rgb", False, ("clamp", "repeat"), (1.8, 2.2, 1.9, 0.7), (-0.9, -1.1, -0.95, 0.2),
@@ -247,12 +261,15 @@ def _add_texture(stage: Usd.Stage, name: str, image: Map) -> UsdShade.Output:
     reader = UsdShade.Shader.Define(stage, f"{LOOK}/{name}Reader")
     reader.CreateIdAttr("UsdPrimvarReader_float2")
     reader.CreateInput("varname", _Types.String).Set(image.primvar)
-    place = UsdShade.Shader.Define(stage, f"{LOOK}/{name}Place")
-    place.CreateIdAttr("UsdTransform2d")
-    place.CreateInput("in", _Types.Float2).ConnectToSource(reader.CreateOutput("result", _Types.Float2))
-    place.CreateInput("scale", _Types.Float2).Set(Gf.Vec2f(*image.stretch))
-    place.CreateInput("rotation", _Types.Float).Set(image.rotation)
-    place.CreateInput("translation", _Types.Float2).Set(Gf.Vec2f(*image.move))
+    coordinates = reader.CreateOutput("result", _Types.Float2)
+    for number, (stretch, rotation, move) in enumerate(image.places):
+        place = UsdShade.Shader.Define(stage, f"{LOOK}/{name}Place{number}")
+        place.CreateIdAttr("UsdTransform2d")
+        place.CreateInput("in", _Types.Float2).ConnectToSource(coordinates)
+        place.CreateInput("scale", _Types.Float2).Set(Gf.Vec2f(*stretch))
+        place.CreateInput("rotation", _Types.Float).Set(rotation)
+        place.CreateInput("translation", _Types.Float2).Set(Gf.Vec2f(*move))
+        coordinates = place.CreateOutput("result", _Types.Float2)
     node = UsdShade.Shader.Define(stage, f"{LOOK}/{name}Texture")
     node.CreateIdAttr("UsdUVTexture")
     node.CreateInput("file", _Types.Asset).Set(f"./{image.file}")
@@ -261,7 +278,7 @@ def _add_texture(stage: Usd.Stage, name: str, image: Map) -> UsdShade.Output:
     node.CreateInput("wrapT", _Types.Token).Set(image.wrap[1])
     node.CreateInput("scale", _Types.Float4).Set(Gf.Vec4f(*image.scale))
     node.CreateInput("bias", _Types.Float4).Set(Gf.Vec4f(*image.bias))
-    node.CreateInput("st", _Types.Float2).ConnectToSource(place.CreateOutput("result", _Types.Float2))
+    node.CreateInput("st", _Types.Float2).ConnectToSource(coordinates)
     return node.CreateOutput(image.output, _Types.Float3 if image.output == "rgb" else _Types.Float)
 
 
@@ -282,29 +299,25 @@ _ADDRESS_MODES = {"repeat": "periodic", "mirror": "mirror", "clamp": "clamp", "b
 
 def mtlx_nodes(name: str, described: Map, kind: str) -> dict[str, Node]:
     """The nodes that say the same in MaterialX; the one called ``name`` hands it on, as ``kind``."""
-    place = {
-        f"{name}UV": Node("ND_geompropvalue_vector2", "vector2", {"geomprop": ("string", described.primvar)}),
-        f"{name}Stretch": _pair("multiply", From(f"{name}UV"), described.stretch),
+    last = f"{name}UV"
+    nodes = {last: Node("ND_geompropvalue_vector2", "vector2", {"geomprop": ("string", described.primvar)})}
+    for number, (stretch, rotation, move) in enumerate(described.places):
+        stretched, spun, placed = (f"{name}{what}{number}" for what in ("Stretch", "Turn", "Move"))
+        nodes[stretched] = _pair("multiply", From(last), stretch)
         # MaterialX turns clockwise.
-        f"{name}Turn": Node(
-            "ND_rotate2d_vector2",
-            "vector2",
-            {"in": ("vector2", From(f"{name}Stretch")), "amount": ("float", -described.rotation)},
-        ),
-        f"{name}Move": _pair("add", From(f"{name}Turn"), described.move),
-    }
+        turn = {"in": ("vector2", From(stretched)), "amount": ("float", -rotation)}
+        nodes[spun] = Node("ND_rotate2d_vector2", "vector2", turn)
+        nodes[placed], last = _pair("add", From(spun), move), placed
     read_as = "vector4" if not described.srgb else "color4" if described.output == "a" else "color3"
     read_as = kind if described.output == "rgb" else read_as
     modes = zip("uv", described.wrap, strict=True)
-    nodes = place | {
-        f"{name}Image": image(
-            f"./{described.file}",
-            kind=read_as,
-            color_space="srgb_texture" if described.srgb else "lin_rec709",
-            texcoord=f"{name}Move",
-            **{f"{axis}addressmode": ("string", _ADDRESS_MODES[mode]) for axis, mode in modes},
-        )
-    }
+    nodes[f"{name}Image"] = image(
+        f"./{described.file}",
+        kind=read_as,
+        color_space="srgb_texture" if described.srgb else "lin_rec709",
+        texcoord=last,
+        **{f"{axis}addressmode": ("string", _ADDRESS_MODES[mode]) for axis, mode in modes},
+    )
     scale: Any = Gf.Vec3f(*described.scale[:3])
     bias: Any = Gf.Vec3f(*described.bias[:3])
     last = f"{name}Image"

@@ -170,6 +170,7 @@ BASES: dict[str, Any] = {
     "clamp and mirror": replace(BASE, wrap=("clamp", "mirror")),
     "repeat and clamp": replace(BASE, wrap=("repeat", "clamp")),
     "another primvar": replace(BASE, primvar="map1"),
+    "a chain that shears": replace(BASE, then=((0.7, 1.2), 35.0, (0.15, -0.25))),
     "a value": (0.7, 0.2, 0.45),
 }
 
