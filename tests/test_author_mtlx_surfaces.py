@@ -14,7 +14,7 @@ from mtlx_scenes import From, Node
 from network_values import Network, decode, encode, points, texel
 from numpy.typing import NDArray
 from pxr import Usd, UsdShade
-from surface_inputs import OURS, SQUARE, TEXTURES, Map, add_mtlx_surface, by_hand, mtlx_nodes, new_stage
+from surface_inputs import LOOK, OURS, SQUARE, TEXTURES, Map, add_mtlx_surface, by_hand, mtlx_nodes, new_stage
 
 Array = NDArray[np.float64]
 
@@ -67,6 +67,7 @@ EXTRA: dict[str, dict[str, tuple[str, Any]]] = {
 }
 EMISSION = {"standard_surface": "emission", "open_pbr": "emission_luminance"}
 """What scales the colour of what glows by itself."""
+BASE_WEIGHT = {"standard_surface": "base", "open_pbr": "base_weight"}
 WEIGHT = {"standard_surface": 0.85, "open_pbr": 0.85, "gltf_pbr": 1.0, "preview": 1.0}
 IDS = {
     "standard_surface": "ND_standard_surface_surfaceshader",
@@ -303,6 +304,33 @@ def test_a_normal_before_a_preview_surface_in_materialx_is_in_its_range_already(
     opened = stylise(tmp_path, "preview", {"normal": ("vector3", bumps)})
     preview = surface(opened, OURS)
     close(value(preview, "normal"), by_hand(bumps, UVS))
+
+
+@pytest.mark.parametrize("given", ["linear", "srgb_texture", "nothing"])
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_value_is_the_base_as_its_color_space_says_and_the_default_where_there_is_none(
+    tmp_path: Path, kind: str, given: str
+) -> None:
+    stage = new_stage(tmp_path)
+    add_mtlx_surface(stage, kind, {}, base=(0.7, 0.2, 0.45))
+    name = "diffuseColor" if kind == "preview" else "base_color"
+    shader = UsdShade.Shader.Get(stage, f"{LOOK}/Surface")
+    base = np.array([[0.7, 0.2, 0.45]])
+    if given == "nothing":
+        shader.GetPrim().RemoveProperty(f"inputs:{name}")
+        base = default(kind, name)
+    elif given == "srgb_texture":
+        shader.GetInput(name).GetAttr().SetColorSpace(given)
+        base = decode(base)
+    stage.Save()
+    result = write_result(tmp_path / "scene.usda", size=SIZE, strength=0.35)
+    hold(result)
+    opened = Usd.Stage.Open(str(result))
+    total = encode(base) + 0.35 * texel(STYLE, UVS["st"], ("repeat", "repeat"))
+    expected = decode(np.clip(total, 0, 1))
+    close(Network(UVS).input(surface(opened, OURS, "mtlx"), name), expected)
+    weight = float(default(kind, BASE_WEIGHT[kind])[0, 0]) if kind in BASE_WEIGHT else 1.0
+    close(value(surface(opened, OURS), "diffuseColor"), weight * expected, 0.0046)
 
 
 def number(first: Any, operation: str, second: Any) -> Node:
