@@ -161,7 +161,11 @@ class Network:
         wrap = (_MODES[words[0]], _MODES[words[1]])
         components = int(kind[-1])
         file = node.GetInput("file").GetAttr()
-        codes = texel(read_codes(file.Get().resolvedPath), self.input(node, "texcoord"), wrap)[:, :components]
+        uvs = self.input(node, "texcoord")
+        codes = texel(read_codes(file.Get().resolvedPath), uvs, wrap)[:, :components]
+        # Beyond a border without an image, MaterialX shows the default.
+        shown = texel(np.ones((1, 1, 1)), uvs, wrap)
+        codes = codes * shown + self.input(node, "default") * (1 - shown)
         space = file.GetColorSpace()
         assert space in ("srgb_texture", "lin_rec709"), space
         # Numbers that are no colours are never decoded.

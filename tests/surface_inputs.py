@@ -237,8 +237,13 @@ def new_stage(folder: Path) -> Usd.Stage:
     return stage
 
 
-def add_preview_surface(stage: Usd.Stage, inputs: Mapping[str, Any], base: Any = BASE) -> UsdShade.Shader:
-    """/World/Quad in a UsdPreviewSurface of these inputs and a displacement; values, `Map` or `Reader`."""
+def add_preview_surface(
+    stage: Usd.Stage, inputs: Mapping[str, Any], base: Any = BASE, *, interface: bool = False
+) -> UsdShade.Shader:
+    """/World/Quad in a UsdPreviewSurface of these inputs and a displacement; values, `Map` or `Reader`.
+
+    interface: values are inputs of the material, called ``own_`` and the input's name.
+    """
     material = UsdShade.Material.Define(stage, LOOK)
     surface = UsdShade.Shader.Define(stage, f"{LOOK}/Surface")
     surface.CreateIdAttr("UsdPreviewSurface")
@@ -249,6 +254,10 @@ def add_preview_surface(stage: Usd.Stage, inputs: Mapping[str, Any], base: Any =
         elif isinstance(value, Reader):
             item.ConnectToSource(_add_reader(stage, name, value))
         else:
+            if interface:
+                outer = material.CreateInput(f"own_{name}", item.GetTypeName())
+                item.ConnectToSource(outer)
+                item = outer
             item.Set(Gf.Vec3f(*value) if isinstance(value, tuple) else value)
     surface.CreateInput("displacement", _Types.Float).Set(0.07)
     material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", _Types.Token))

@@ -10,10 +10,11 @@ import pytest
 from author_results import hold, offsets, surface, write_result
 from network_values import Network, decode, encode, materialx_light, points, preview_light, texel
 from numpy.typing import NDArray
-from pxr import Sdf, Usd, UsdGeom, UsdShade
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from surface_inputs import (
     BASE,
     CONSTANTS,
+    LOOK,
     OURS,
     SIZE,
     SPECULAR,
@@ -24,6 +25,8 @@ from surface_inputs import (
     by_hand,
     new_stage,
 )
+
+from usdstylize import author
 
 Array = NDArray[np.float64]
 
@@ -169,6 +172,7 @@ BASES: dict[str, Any] = {
     "raw, scale and bias": replace(BASE, srgb=False),
     "clamp and mirror": replace(BASE, wrap=("clamp", "mirror")),
     "repeat and clamp": replace(BASE, wrap=("repeat", "clamp")),
+    "black and mirror": replace(BASE, wrap=("black", "mirror"), scale=(1.0,) * 4, bias=(0.0,) * 4),
     "another primvar": replace(BASE, primvar="map1"),
     "a chain that shears": replace(BASE, then=((0.7, 1.2), 35.0, (0.15, -0.25))),
     "a value": (0.7, 0.2, 0.45),
@@ -197,9 +201,13 @@ def test_the_dial_scales_the_style_and_never_the_texture(tmp_path: Path, name: s
     close(read(preview(opened), "diffuseColor"), stylised(base, 0.35), 0.0046)
 
 
-def test_strength_is_1_where_nobody_says_otherwise(tmp_path: Path) -> None:
-    opened = stylise(tmp_path, {})
-    assert UsdShade.Material.Get(opened, OURS).GetInput("strength").Get() == 1.0
+def test_strength_is_1_where_nobody_says_otherwise(result: Path) -> None:
+    """In a result of the command line."""
+    opened = Usd.Stage.Open(str(result))
+    material = UsdShade.Material.Get(opened, "/World/StylizedLooks/World__Left")
+    dial = material.GetInput("strength").GetAttr()
+    assert dial.Get() == 1.0
+    assert dial.GetCustomDataByKey("range") == {"min": 0.0, "max": 2.0}
 
 
 READERS: dict[str, Any] = {
@@ -246,3 +254,56 @@ def test_a_surface_outside_its_material_keeps_every_input_in_its_copy(
         close(read(shader, key), by_hand(value, UVS))
     assert shader.GetInput("displacement").Get() == pytest.approx(0.07)
     close(read(shader, "diffuseColor"), stylised(BASE, 1.0), 0.0046)
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_an_interface_input_of_the_material_stays_connected_to_its_own_input(
+    tmp_path: Path, folded: bool
+) -> None:
+    inputs = CONSTANTS if folded else STRAIGHT["values"]
+    stage = new_stage(tmp_path)
+    add_preview_surface(stage, inputs, interface=True)
+    stage.Save()
+    result = write_result(tmp_path / "scene.usda", size=SIZE)
+    hold(result)
+    opened = Usd.Stage.Open(str(result))
+    material, shader = UsdShade.Material.Get(opened, OURS), live(opened)
+    # Each turned by an artist, so that a value written as it was would show.
+    turned = {}
+    for number, (name, value) in enumerate(inputs.items()):
+        turned[name] = np.multiply(value, 0.9 - 0.02 * number)
+        dial = material.GetInput(f"own_{name}")
+        dial.Set(Gf.Vec3f(*turned[name]) if np.ndim(value) else float(turned[name]))
+    values = {name: by_hand(value, UVS) for name, value in turned.items()}
+    for name, expected in values.items():
+        close(read(preview(opened), name), expected)
+        if not folded or name not in ("metallic", "occlusion", "clearcoat"):
+            close(read(shader, name), expected)
+    if folded:
+        close(read(shader, "clearcoat"), values["clearcoat"] * values["occlusion"])
+        lit = materialx_light(Network(UVS), shader, values["roughness"])
+        for found, expected in zip(lit, preview_light(values, stylised(BASE, 1.0)), strict=True):
+            close(found, expected, 5e-5)
+
+
+def test_a_texture_without_a_file_shows_its_fallback(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    names = ("diffuseColor", "emissiveColor", "roughness", "clearcoatRoughness")
+    add_preview_surface(stage, {name: TEXTURES[name] for name in names[1:]})
+    for number, name in enumerate(names):
+        texture = UsdShade.Shader.Get(stage, f"{LOOK}/{name}Texture")
+        texture.GetPrim().RemoveProperty("inputs:file")
+        fallback = np.array([0.2, 0.5, 0.7, 0.9]) - 0.03 * number
+        texture.CreateInput("fallback", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(*fallback))
+    stage.Save()
+    result = write_result(tmp_path / "scene.usda", size=SIZE)
+    assert author.verify(result).failed == ()
+    opened = Usd.Stage.Open(str(result))
+    base = np.array([0.2, 0.5, 0.7]) * BASE.scale[:3] + BASE.bias[:3]
+    close(read(live(opened), "diffuseColor"), stylised(tuple(base), 1.0))
+    glow, rough = TEXTURES["emissiveColor"], TEXTURES["roughness"]
+    close(read(live(opened), "emissiveColor"), np.array([0.17, 0.47, 0.67]) * glow.scale[:3] + glow.bias[:3])
+    close(read(live(opened), "roughness"), 0.44 * rough.scale[1] + rough.bias[1])
+    # An alpha of no file is nothing that is known.
+    assert not live(opened).GetInput("clearcoatRoughness")
+    assert "clearcoatRoughnessTexture names no file" in (tmp_path / "scene.style/ink/run.json").read_text()
