@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import OpenImageIO as oiio
 import pytest
-from author_results import hold, offsets, surface, write_result
+from author_results import discover, hold, offsets, surface, write_result
 from network_values import Network, decode, encode, points, read_codes, texel
 from numpy.typing import NDArray
-from pxr import Usd
+from pxr import Usd, UsdShade
 from surface_inputs import BASE, OURS, SIZE, TEXTURES, add_preview_surface, new_stage, write_picture
 
+from usdstylize import author
 from usdstylize.author.bake import write_half
+from usdstylize.objects import Losses, StyleTexture
+from usdstylize.stage import load
 
 Array = NDArray[np.float64]
 
@@ -120,3 +123,44 @@ def test_a_file_of_half_floats_holds_the_nearest_half_of_every_number(tmp_path: 
     expected = [0.1, -0.3, 65504, 65504, 65504, 65504, -65504, -65504, -65504]
     np.testing.assert_allclose(stored, expected, rtol=5e-4)
     assert np.isfinite(stored).all()
+
+
+def doubled(values: Array) -> Array:
+    """Bilinear at twice the texels: each lies a quarter of a texel from an old one; edges go on beyond."""
+    for axis in (0, 1):
+        values = np.moveaxis(values, axis, 0)
+        before = np.concatenate([values[:1], values[:-1]])
+        after = np.concatenate([values[1:], values[-1:]])
+        pair = np.stack([0.75 * values + 0.25 * before, 0.75 * values + 0.25 * after], axis=1)
+        values = np.moveaxis(pair.reshape(-1, *values.shape[1:]), 0, axis)
+    return values
+
+
+def test_each_tile_of_a_udim_set_has_its_own_sum(tmp_path: Path) -> None:
+    """Neither T nor T_S of a tile is another's, and a tile ends at its edges, however the texture wraps."""
+    stage = new_stage(tmp_path)
+    drawn = np.random.default_rng(31)
+    codes = {tile: np.rint(drawn.uniform(0, 1, (10, 12, 3)) * 255) / 255 for tile in (1001, 1002, 1011)}
+    for tile, picture in codes.items():
+        write_picture(tmp_path / f"tile.{tile}.png", picture, "uint8")
+    base = replace(BASE, file="tile.<UDIM>.png", wrap=("repeat", "repeat"))
+    add_preview_surface(stage, {}, base)
+    stage.Save()
+    contents = discover(tmp_path / "scene.usda")
+    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    styles = {tile: offsets(tile, (2 * SIZE[0], 2 * SIZE[1])) for tile in codes}
+    given = StyleTexture(tuple(styles.values()), 1.0, 1, 0, 0.0, Losses(0.0, 0.0, 0.0, 0.0))
+    with author.Writer(plan, contents, strength=0.35, network="both") as writer:
+        writer.write_object(contents.objects[0], load(contents, contents.objects[0]), given)
+        result = writer.commit({})
+    hold(result)
+    for tile, picture in codes.items():
+        style = styles[tile].astype(np.float16).astype(np.float64)
+        linear = decode(doubled(picture)) * base.scale[:3] + base.bias[:3]
+        total = np.clip(encode(linear) + 0.35 * style, 0, 1)
+        np.testing.assert_array_equal(read_codes(tmp_path / FOLDER / f"TS.{tile}.exr")[..., :3], style)
+        baked = read_codes(tmp_path / FOLDER / f"baked.{tile}.png")[..., :3]
+        np.testing.assert_allclose(baked, total, atol=0.51 / 255)
+    opened = Usd.Stage.Open(str(result))
+    texture = surface(opened, OURS).GetInput("diffuseColor").GetValueProducingAttributes()[0].GetPrim()
+    assert UsdShade.Shader(texture).GetInput("file").Get().path == f"./{FOLDER}/baked.<UDIM>.png"
