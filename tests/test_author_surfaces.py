@@ -124,6 +124,9 @@ FOLDED: dict[str, dict[str, Any]] = {
     "metal that is cut out": {
         "metallic": TEXTURES["metallic"], "opacity": TEXTURES["opacity"], "opacityThreshold": 0.35,
     },
+    "metal that is there in part": {
+        "metallic": TEXTURES["metallic"], "opacity": TEXTURES["opacity"], "opacityMode": "presence",
+    },
 }  # fmt: skip
 """Where metal or occlusion is said by the specular workflow instead."""
 
@@ -135,21 +138,20 @@ def test_metal_and_occlusion_reflect_in_the_live_network_what_they_do_in_the_sou
     inputs = FOLDED[name]
     opened = stylise(tmp_path, inputs)
     shader = live(opened)
-    values = {key: by_hand(value, UVS) for key, value in inputs.items()}
-    diffuse, highlight = preview_light(values, stylised(BASE, 1.0))
+    values = {key: by_hand(value, UVS) for key, value in inputs.items() if key != "opacityMode"}
+    # What is present in part is no other colour.
+    lit = values if "opacityMode" not in inputs else {"metallic": values["metallic"]}
+    diffuse, highlight = preview_light(lit, stylised(BASE, 1.0))
     found = materialx_light(Network(UVS), shader, values.get("roughness", 0.5))
     close(found[0], diffuse, 5e-5)
     close(found[1], highlight, 5e-5)
     assert shader.GetInput("useSpecularWorkflow").Get() == 1
-    folded = ("metallic", "occlusion", "specularColor")
-    rest = {key: value for key, value in inputs.items() if key not in folded}
-    for key, value in rest.items():
-        expected = by_hand(value, UVS)
-        if key == "clearcoat":
-            expected = expected * by_hand(inputs.get("occlusion", 1.0), UVS)
-        close(read(shader, key), expected)
+    folded = ["metallic", "occlusion", "specularColor"]
+    for key in values.keys() - folded:
+        darker = values.get("occlusion", 1.0) if key == "clearcoat" else 1.0
+        close(read(shader, key), values[key] * darker)
     names = {item.GetBaseName() for item in shader.GetInputs()}
-    assert names == {"diffuseColor", "specularColor", "useSpecularWorkflow", *rest}
+    assert names == {"diffuseColor", "specularColor", "useSpecularWorkflow", *inputs} - {*folded[:2]}
 
 
 @pytest.mark.parametrize("inputs", [TEXTURES, SPECULAR, CONSTANTS], ids=["metallic", "specular", "values"])
