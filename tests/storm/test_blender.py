@@ -18,21 +18,9 @@ from pxr import Gf, UsdGeom, UsdShade
 from usdstylize import Options
 
 from .storm_python import HANG_SECONDS, STORM_PYTHON
+from .storm_results import SIZE, STYLE, ZOOM, Array, T, decode, encode, fold, stylize, texels_in_picture
 from .storm_scenes import Paint, add_material, add_mesh, bind, make_stage, write_image
-from .test_storm import (
-    SIZE,
-    STYLE,
-    TRANSFORM,
-    ZOOM,
-    Array,
-    T,
-    decode,
-    encode,
-    encoded_base,
-    fold,
-    stylize,
-    texels_in_picture,
-)
+from .test_storm import TRANSFORM, encoded_base
 from .test_storm_groups import TILES, author_all, away_from_edges, codes, signed, square
 from .test_storm_uvs import MIRRORED, MOVE, QUARTER, set_uv_type
 from .test_storm_uvs import WIDE as STRETCH
