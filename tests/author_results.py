@@ -1,6 +1,6 @@
 """Results of a known style texture, and what stock USD says of them, for the tests of author/."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pxr import Usd, UsdShade, UsdValidation
 
 from usdstylize import author, stage
-from usdstylize.objects import Losses, StageContents, StyleTexture
+from usdstylize.objects import Losses, StageContents, StageObject, StyleTexture
 
 
 def offsets(seed: int = 0, size: tuple[int, int] = (16, 16)) -> NDArray[np.float32]:
@@ -18,8 +18,9 @@ def offsets(seed: int = 0, size: tuple[int, int] = (16, 16)) -> NDArray[np.float
     return np.random.default_rng(seed).uniform(-0.6, 0.6, (size[1], size[0], 3)).astype(np.float32)
 
 
-def texture(image: NDArray[np.float32]) -> StyleTexture:
-    return StyleTexture((image,), 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
+def texture(*images: NDArray[np.float32]) -> StyleTexture:
+    """One image, or one for each UDIM tile."""
+    return StyleTexture(images, 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
 
 
 def discover(root: Path, mask: Sequence[str] = (), heroes: Sequence[str] = ()) -> StageContents:
@@ -39,11 +40,12 @@ def write_result(
     network: Any = "both",
     block_contexts: Sequence[str] = (),
     seed: int = 0,
+    made: Callable[[StageObject], StyleTexture] | None = None,
     during: AbstractContextManager[None] | None = None,
 ) -> Path:
     """Write every object of a stage with T_S drawn from ``seed``; returns the root layer.
 
-    ``during`` surrounds the writing, not the reading.
+    ``made`` gives each object's T_S instead. ``during`` surrounds the writing, not the reading.
     """
     contents = discover(root, mask, heroes)
     plan = author.plan(contents, style, output=output, force=force, resume=resume)
@@ -56,7 +58,7 @@ def write_result(
         ) as writer,
     ):
         for obj, data in loaded:
-            writer.write_object(obj, data, texture(offsets(seed)))
+            writer.write_object(obj, data, made(obj) if made else texture(offsets(seed)))
         return writer.commit({"seed": seed})
 
 
