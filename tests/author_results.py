@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pxr import Usd, UsdShade, UsdValidation
+from pxr import Sdf, Usd, UsdShade, UsdValidation
 
 from usdstylize import author, stage
 from usdstylize.objects import Losses, StageContents, StageObject, StyleTexture
@@ -83,3 +83,15 @@ def hold(result: Path) -> None:
     """Our own checks and every validator find nothing."""
     assert [str(check) for check in author.verify(result).failed] == []
     assert problems(result) == []
+
+
+def failures(result: Path) -> set[tuple[str, str]]:
+    """(name, subject) of what `verify` finds wrong; file subjects from the stage's folder on."""
+    report = author.verify(result)
+    assert report.ok == (not report.failed)
+    return {(check.name, check.subject.rsplit("/shot/", 1)[-1]) for check in report.failed}
+
+
+def style_layer(result: Path) -> Sdf.Layer:
+    name = f"{result.name.removesuffix('.stylized.usda')}.style.usda"
+    return Sdf.Layer.FindOrOpen(str(result.with_name(name)))

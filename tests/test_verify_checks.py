@@ -1,0 +1,495 @@
+"""Each check of `verify` by itself: one thing is broken in a good result, and that check alone finds it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from author_results import failures, style_layer, texture, write_result
+from conftest import define_quad
+from instance_stages import make_shot
+from PIL import Image
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
+from udim_stages import build_udim_stage
+
+from usdstylize import author, stage
+from usdstylize.errors import OutputError
+
+LOOK = "/World/StylizedLooks/World__Left"
+INK = f"{LOOK}{{style=ink}}"
+LIVE, BAKE = ("live", "/World/Left (ink)"), ("bake", "/World/Left (ink)")
+
+
+@pytest.fixture
+def written(tiny_stage: Path) -> Path:
+    return write_result(tiny_stage)
+
+
+def details(result: Path) -> str:
+    return "\n".join(map(str, author.verify(result).failed))
+
+
+def edit(result: Path, change: Callable[[Sdf.Layer], Any]) -> None:
+    """Change the style layer as an artist's hand would."""
+    layer = style_layer(result)
+    change(layer)
+    layer.Save()
+
+
+def pack_anew(path: Path) -> None:
+    """Other bytes of the same picture, so that no number changes."""
+    with Image.open(path) as picture:
+        picture.load()
+    before = path.read_bytes()
+    picture.save(path, compress_level=0)
+    assert path.read_bytes() != before
+
+
+# Sources
+
+
+def test_a_source_of_other_bytes(written: Path) -> None:
+    pack_anew(written.parent / "textures/color.png")
+    assert failures(written) == {("source", "textures/color.png")}
+    assert details(written).endswith("It has changed since it was stylised; run again with --force.")
+
+
+def test_a_source_that_is_gone(tiny_stage: Path) -> None:
+    """Of a surface that nobody shows, so that nothing else needs it."""
+    Image.new("L", (8, 8), 90).save(tiny_stage.parent / "textures/rough.png")
+    source = Usd.Stage.Open(str(tiny_stage))
+    unused = UsdShade.Shader.Define(source, "/World/Looks/Paint/Unused")
+    unused.CreateIdAttr("UsdUVTexture")
+    unused.CreateInput("file", Sdf.ValueTypeNames.Asset).Set("./textures/rough.png")
+    source.Save()
+    result = write_result(tiny_stage)
+    assert failures(result) == set()
+    (tiny_stage.parent / "textures/rough.png").unlink()
+    assert failures(result) == {("source", "textures/rough.png")}
+    assert "rough.png" in details(result)
+
+
+def test_a_source_that_two_styles_read_before_and_after_a_change(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage, "ink")
+    pack_anew(tiny_stage.parent / "textures/color.png")
+    write_result(tiny_stage, "oil")
+    assert failures(result) == {("source", "textures/color.png")}
+    write_result(tiny_stage, "ink", force=True)
+    assert failures(result) == set()
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_source_that_changed_between_two_runs_of_a_style(tiny_stage: Path, resume: bool) -> None:
+    """What the first run has made is stale, whatever the second has made since."""
+    result = write_result(tiny_stage, mask=["/World/Left"])
+    pack_anew(tiny_stage.parent / "textures/color.png")
+    mask = [] if resume else ["/World/Right"]
+    write_result(tiny_stage, mask=mask, resume=resume)
+    assert failures(result) == {("source", "textures/color.png")}
+    write_result(tiny_stage, force=True)
+    assert failures(result) == set()
+
+
+# The stage as a whole
+
+
+def test_an_error_of_composition_that_our_layer_brings(written: Path) -> None:
+    edit(written, lambda layer: _refer(layer, "/World/Left", "./nowhere.usda"))
+    assert failures(written) == {("composition", "tiny.stylized.usda"), ("validation", "")}
+    assert "Could not open asset" in details(written)
+
+
+def test_an_error_of_composition_that_a_layer_of_ours_below_brings(written: Path) -> None:
+    """It names that layer, not the root."""
+    below = Sdf.Layer.CreateNew(str(written.with_name("more.usda")))
+    _refer(below, "/World/Right", "./nowhere.usda")
+    below.Save()
+    edit(written, lambda layer: layer.subLayerPaths.append("./more.usda"))
+    assert ("composition", "tiny.stylized.usda") in failures(written)
+
+
+def _refer(layer: Sdf.Layer, path: str, asset: str) -> None:
+    spec = Sdf.CreatePrimInLayer(layer, path)
+    spec.referenceList.prependedItems = [Sdf.Reference(asset, "/Nothing")]
+
+
+def test_a_source_that_does_not_open(written: Path) -> None:
+    written.with_name("tiny.usda").write_text("no stage")
+    assert failures(written) == {("source", "tiny.usda"), ("composition", "tiny.stylized.usda")}
+
+
+def _unknown_shader(layer: Sdf.Layer) -> None:
+    layer.GetAttributeAtPath(f"{INK}StylizedBake.info:id").default = "OurOwnTexture"
+
+
+def _wrong_type(layer: Sdf.Layer) -> None:
+    surface = layer.GetPrimAtPath(f"{INK}Surface")
+    Sdf.AttributeSpec(surface, "inputs:roughness", Sdf.ValueTypeNames.Color3f)
+
+
+def _mesh_below(place: str) -> Callable[[Sdf.Layer], None]:
+    def add(layer: Sdf.Layer) -> None:
+        spec = Sdf.CreatePrimInLayer(layer, f"{place}/Astray")
+        spec.specifier, spec.typeName = Sdf.SpecifierDef, "Mesh"
+
+    return add
+
+
+PAINT = "/World/Looks/Paint"
+
+
+@pytest.mark.parametrize(
+    ("change", "subjects"),
+    [
+        (_unknown_shader, {f"{LOOK}/StylizedBake.info:id"}),
+        (_wrong_type, {f"{LOOK}/Surface.inputs:roughness"}),
+        (_mesh_below(LOOK), {f"{LOOK}, {LOOK}/Astray"}),
+        (
+            _mesh_below(PAINT),
+            {f"{path}, {path}/Astray" for path in (PAINT, LOOK, LOOK.replace("Left", "Right"))},
+        ),
+    ],
+)
+def test_what_validators_find_in_our_layer(
+    written: Path, change: Callable[[Sdf.Layer], None], subjects: set[str]
+) -> None:
+    edit(written, change)
+    assert {subject for name, subject in failures(written) if name == "validation"} == subjects
+
+
+def test_what_validators_find_in_the_source_is_excused_in_its_copy_alone(tiny_stage: Path) -> None:
+    source = Usd.Stage.Open(str(tiny_stage))
+    UsdGeom.Mesh.Define(source, "/World/Looks/Paint/Astray")
+    source.Save()
+    result = write_result(tiny_stage)
+    assert failures(result) == set(), "our materials refer to the source's, with all that is in it"
+    edit(result, _mesh_below("/World/StylizedLooks/World__Right"))
+    assert failures(result) == set(), "it is there already"
+    edit(result, _mesh_below("/World/StylizedLooks/World__Right/Surface"))
+    assert {name for name, _ in failures(result)} == {"validation"}
+
+
+# Paths
+
+
+BASE_FILE = f"{INK}StylizedNetwork/Base.inputs:file"
+
+
+@pytest.mark.parametrize(
+    ("written_path", "sentence"),
+    [
+        ("{folder}/textures/color.png", "is not relative to the layer; run again with --force."),
+        ("textures/color.png", "is not relative to the layer; run again with --force."),
+        ("./textures/gone.png", "does not resolve; restore the file."),
+        ("./textures/gone.<UDIM>.png", "does not resolve; restore the file."),
+        ("https://studio/color.png", "does not resolve; restore the file."),
+    ],
+)
+def test_a_path_of_the_style_layer(written: Path, written_path: str, sentence: str) -> None:
+    path = written_path.format(folder=written.parent)
+    edit(written, lambda layer: _set(layer, BASE_FILE, Sdf.AssetPath(path)))
+    assert ("path", BASE_FILE) in failures(written)
+    assert f"@{path}@ {sentence}" in details(written)
+
+
+@pytest.mark.parametrize("path", ["../shot/textures/color.png", "./textures/color.png"])
+def test_a_path_that_is_anchored(written: Path, path: str) -> None:
+    edit(written, lambda layer: _set(layer, BASE_FILE, Sdf.AssetPath(path)))
+    assert failures(written) == set()
+
+
+def test_tiles_are_found_by_their_pattern_and_missed_by_it(tmp_path: Path) -> None:
+    result = write_result(build_udim_stage(tmp_path / "shot"), made=_tiles)
+    assert failures(result) == set()
+    for path in (tmp_path / "shot/tiny.style/ink/World__Body").glob("baked.*.png"):
+        path.unlink()
+    place = "/World/StylizedLooks/World__Body{style=ink}StylizedBake.inputs:file"
+    assert ("path", place) in failures(result)
+
+
+def _tiles(obj: Any) -> Any:
+    return texture(*[np.zeros((8, 8, 3), np.float32)] * len(obj.tiles))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("style", ["absolute", "search path"])
+def test_a_sublayer_of_the_root_layer(written: Path, number: int, style: str) -> None:
+    layer = Sdf.Layer.FindOrOpen(str(written))
+    paths = list(layer.subLayerPaths)
+    name = paths[number].removeprefix("./")
+    paths[number] = name if style == "search path" else str(written.with_name(name))
+    layer.subLayerPaths = paths
+    layer.Save()
+    assert failures(written) == {("path", "tiny.stylized.usda")}
+
+
+def _set(layer: Sdf.Layer, path: str, value: Any) -> None:
+    layer.GetAttributeAtPath(path).default = value
+
+
+# Bindings, variants, instances
+
+
+@pytest.mark.parametrize(
+    ("purpose", "words"), [("", "all purposes"), ("full", "full"), ("preview", "preview")]
+)
+@pytest.mark.parametrize("name", ["Left", "Right"])
+def test_a_binding_that_is_overruled_for_one_purpose(
+    written: Path, purpose: str, words: str, name: str
+) -> None:
+    opened = Usd.Stage.Open(str(written))
+    paint = UsdShade.Material.Get(opened, "/World/Looks/Paint")
+    api = UsdShade.MaterialBindingAPI(opened.GetPrimAtPath(f"/World/{name}"))
+    api.Bind(paint, UsdShade.Tokens.fallbackStrength, purpose)
+    opened.Save()
+    assert failures(written) == {("binding", f"/World/{name}")}
+    relationship = f"/World/{name}.{api.GetDirectBindingRel(purpose).GetName()}"
+    assert f"For {words} it shows /World/Looks/Paint, bound by {relationship}." in details(written)
+
+
+def test_a_binding_that_is_blocked(written: Path) -> None:
+    opened = Usd.Stage.Open(str(written))
+    UsdShade.MaterialBindingAPI(opened.GetPrimAtPath("/World/Left")).UnbindAllBindings()
+    opened.Save()
+    assert ("binding", "/World/Left") in failures(written)
+    assert "For all purposes it shows nothing." in details(written)
+
+
+@pytest.mark.parametrize("name", ["Left", "Right", "Third"])
+def test_the_binding_of_each_object_that_shares_a_look(tiny_stage: Path, name: str) -> None:
+    source = Usd.Stage.Open(str(tiny_stage))
+    paint = UsdShade.Material.Get(source, "/World/Looks/Paint")
+    define_quad(source, "/World/Third", paint, x=4.0)
+    source.Save()
+    contents = stage.discover(tiny_stage, share_materials=True)
+    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        for obj in contents.objects:
+            image = texture(np.zeros((8, 8, 3), np.float32))
+            writer.write_object(obj, stage.load(contents, obj), image)
+        result = writer.commit({})
+    assert failures(result) == set()
+    opened = Usd.Stage.Open(str(result))
+    paint = UsdShade.Material.Get(opened, "/World/Looks/Paint")
+    UsdShade.MaterialBindingAPI(opened.GetPrimAtPath(f"/World/{name}")).Bind(paint)
+    opened.Save()
+    assert failures(result) == {("binding", f"/World/{name}")}
+    edit(result, lambda layer: layer.GetPrimAtPath(LOOK).SetInfo("customData", _owner("/World/Left")))
+    assert {("binding", "/World/Right"), ("binding", "/World/Third")} <= failures(result)
+
+
+def _owner(path: str) -> dict[str, Any]:
+    return {"usdstylize": {"object": path}}
+
+
+def test_an_object_that_left_the_stage(written: Path) -> None:
+    source = Usd.Stage.Open(str(written.with_name("tiny.usda")))
+    source.RemovePrim("/World/Left")
+    source.Save()
+    assert failures(written) == {("source", "tiny.usda"), ("binding", "/World/Left"), LIVE}
+    assert "binding: /World/Left: It is not on the stage any more; run again." in details(written)
+    assert "/World/Left is not on the source stage any more; run again." in details(written)
+
+
+def test_a_material_that_does_not_say_whose_it_is(written: Path) -> None:
+    edit(written, lambda layer: layer.GetPrimAtPath(LOOK).ClearInfo("customData"))
+    assert failures(written) == {("binding", "/World/Left")}
+    (written.parent / "tiny.style/ink/run.json").unlink()
+    assert ("binding", "World__Left") in failures(written)
+
+
+@pytest.mark.parametrize("lost", ["ink", "original", "oil"])
+def test_a_variant_that_is_lost(written: Path, lost: str) -> None:
+    write_result(written.with_name("tiny.usda"), "oil", seed=1)
+    if lost == "ink":
+        author.select(written, "oil")
+
+    def remove(layer: Sdf.Layer) -> None:
+        variants = layer.GetPrimAtPath(LOOK).variantSets["style"]
+        variants.RemoveVariant(variants.variants[lost])
+        layer.GetPrimAtPath(LOOK).variantSelections["style"] = "oil" if lost == "ink" else "ink"
+
+    edit(written, remove)
+    assert ("variants", "/World/Left") in failures(written)
+    assert f"variants: /World/Left: It has lost {lost}; run again with --force." in details(written)
+    assert ("variants", "/World/Right") not in failures(written)
+
+
+@pytest.mark.parametrize("selection", ["watercolour", ""])
+def test_a_selection_that_is_no_variant(written: Path, selection: str) -> None:
+    opened = Usd.Stage.Open(str(written))
+    opened.GetPrimAtPath(LOOK).GetVariantSet("style").SetVariantSelection(selection)
+    opened.Save()
+    if selection:
+        assert failures(written) == {("variants", "/World/Left")}
+        assert f"Its selection `{selection}` is no variant; use `usdstylize select`." in details(written)
+    else:
+        assert failures(written) == set(), "an empty one is none, and the style layer's counts"
+
+
+def test_an_instance_that_was_made_unique(tmp_path: Path) -> None:
+    result = write_result(make_shot(tmp_path))
+    opened = Usd.Stage.Open(str(result))
+    opened.GetPrimAtPath("/World/A2").SetInstanceable(False)
+    opened.Save()
+    assert failures(result) == {("instances", "/World/A1")}
+    assert "3 instances, 1 prototype; run again with --force." in details(result)
+
+
+def test_instances_that_share_no_prototype_any_more(tmp_path: Path) -> None:
+    result = write_result(make_shot(tmp_path))
+    opened = Usd.Stage.Open(str(result))
+    Sdf.CreatePrimInLayer(opened.GetRootLayer(), "/Other")
+    opened.GetPrimAtPath("/World/A2").GetInherits().AddInherit("/Other")
+    opened.Save()
+    assert ("instances", "/World/A1") in failures(result)
+    assert "3 instances, 2 prototypes; run again with --force." in details(result)
+
+
+# What the networks show
+
+
+def _disconnect_live(layer: Sdf.Layer) -> None:
+    variant = layer.GetPrimAtPath(INK)
+    variant.RemoveProperty(variant.properties["outputs:mtlx:surface"])
+
+
+def _disconnect_bake(layer: Sdf.Layer) -> None:
+    surface = layer.GetPrimAtPath(f"{INK}Surface")
+    surface.RemoveProperty(surface.properties["inputs:diffuseColor"])
+
+
+@pytest.mark.parametrize(("change", "lost"), [(_disconnect_live, LIVE), (_disconnect_bake, BAKE)])
+def test_a_network_that_is_lost(written: Path, change: Callable[[Sdf.Layer], None], lost: Any) -> None:
+    edit(written, change)
+    assert failures(written) == {lost}
+
+
+@pytest.mark.parametrize(("network", "other"), [("preview", "live"), ("mtlx", "bake")])
+def test_a_network_that_was_not_asked_for_is_not_missed(tiny_stage: Path, network: str, other: str) -> None:
+    result = write_result(tiny_stage, network=network)
+    report = author.verify(result)
+    assert report.failed == ()
+    assert other not in {check.name for check in report.checks}
+
+
+def test_a_surface_that_shows_no_colour(written: Path) -> None:
+    def remove(layer: Sdf.Layer) -> None:
+        surface = layer.GetPrimAtPath(f"{INK}StylizedSurface")
+        surface.RemoveProperty(surface.properties["inputs:diffuseColor"])
+
+    edit(written, remove)
+    assert failures(written) == {LIVE}
+    assert "has neither a value nor a connection for inputs:diffuseColor" in details(written)
+
+
+@pytest.mark.parametrize("node", ["Base", "Style"])
+def test_a_file_without_its_color_space(written: Path, node: str) -> None:
+    place = f"{INK}StylizedNetwork/{node}.inputs:file"
+    edit(written, lambda layer: layer.GetAttributeAtPath(place).ClearInfo("colorSpace"))
+    assert failures(written) == {LIVE}
+    assert f"StylizedNetwork/{node} has lost the colorSpace of its file" in details(written)
+
+
+def _place(layer: Sdf.Layer) -> None:
+    """A UsdTransform2d before the bake's texture, that moves it by a hundredth."""
+    node = Sdf.CreatePrimInLayer(layer, f"{INK}Moved")
+    node.specifier, node.typeName = Sdf.SpecifierDef, "Shader"
+    Sdf.AttributeSpec(
+        node, "info:id", Sdf.ValueTypeNames.Token, Sdf.VariabilityUniform
+    ).default = "UsdTransform2d"
+    taken = Sdf.AttributeSpec(node, "inputs:in", Sdf.ValueTypeNames.Float2)
+    taken.connectionPathList.explicitItems = [f"{LOOK}/StylizedCoordinates.outputs:result"]
+    moved = Sdf.AttributeSpec(node, "inputs:translation", Sdf.ValueTypeNames.Float2)
+    moved.default = Gf.Vec2f(0.0, 0.01)
+    Sdf.AttributeSpec(node, "outputs:result", Sdf.ValueTypeNames.Float2)
+    st = layer.GetAttributeAtPath(f"{INK}StylizedBake.inputs:st")
+    st.connectionPathList.explicitItems = [f"{LOOK}/Moved.outputs:result"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            lambda layer: _set(layer, f"{INK}StylizedCoordinates.inputs:varname", "map1"),
+            "It reads primvars:map1 instead of primvars:st; run again with --force.",
+        ),
+        (_place, "It transforms its UVs otherwise than the source does; run again with --force."),
+        (
+            lambda layer: _set(layer, f"{INK}StylizedBake.inputs:wrapS", "clamp"),
+            "It wraps by clamp and repeat instead of repeat and repeat; run again with --force.",
+        ),
+        (
+            lambda layer: _set(layer, f"{INK}StylizedBake.inputs:wrapT", "mirror"),
+            "It wraps by repeat and mirror instead of repeat and repeat; run again with --force.",
+        ),
+    ],
+)
+def test_a_bake_that_lies_elsewhere_on_the_mesh(
+    written: Path, change: Callable[[Sdf.Layer], None], sentence: str
+) -> None:
+    edit(written, change)
+    assert failures(written) == {BAKE}
+    assert sentence in details(written)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 32), (64, 64)])
+def test_a_bake_of_another_size(written: Path, size: tuple[int, int]) -> None:
+    path = written.parent / "tiny.style/ink/World__Left/baked.png"
+    with Image.open(path) as picture:
+        picture.resize(size).save(path)
+    assert {subject for _, subject in failures(written)} == {"/World/Left (ink)"}
+
+
+def test_a_bake_that_is_gone(written: Path) -> None:
+    (written.parent / "tiny.style/ink/World__Left/baked.png").unlink()
+    place = f"{INK}StylizedBake.inputs:file"
+    assert failures(written) == {("path", place), ("validation", ""), LIVE}
+
+
+def test_a_bake_of_another_tile_more(tmp_path: Path) -> None:
+    result = write_result(build_udim_stage(tmp_path / "shot"), made=_tiles)
+    folder = tmp_path / "shot/tiny.style/ink/World__Body"
+    (folder / "baked.1011.png").write_bytes((folder / "baked.1001.png").read_bytes())
+    assert {subject for _, subject in failures(result)} == {"/World/Body (ink)"}
+    assert "baked.<UDIM>.png has not the tiles of the source's texture" in details(result)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("tile", [1001, 1012])
+def test_a_style_texture_that_is_no_number(tmp_path: Path, number: float, tile: int) -> None:
+    """In one texel of one tile."""
+    result = write_result(build_udim_stage(tmp_path / "shot"), made=_tiles)
+    offset = np.zeros((8, 8, 3), np.float32)
+    offset[3, 3, 1] = number
+    author.bake.write_half(tmp_path / f"shot/tiny.style/ink/World__Body/TS.{tile}.exr", offset, color=False)
+    assert failures(result) == {("live", "/World/Body (ink)")}
+    assert f"TS.{tile}.exr holds NaN or infinite values" in details(result)
+
+
+# What the result says of itself
+
+
+@pytest.mark.parametrize("text", ["[]", '{"written": []}', '{"written": {"World__Right": {}}}', "{"])
+def test_a_run_json_that_is_none(written: Path, text: str) -> None:
+    (written.parent / "tiny.style/ink/run.json").write_text(text)
+    assert LIVE in failures(written)
+    assert "run.json" in details(written)
+
+
+def test_a_strength_that_the_bake_was_not_made_with(written: Path) -> None:
+    path = written.parent / "tiny.style/ink/run.json"
+    run = json.loads(path.read_text())
+    run["written"]["World__Left"]["strength"] = 0.9
+    path.write_text(json.dumps(run))
+    assert failures(written) == {BAKE}
+
+
+def test_a_root_layer_without_its_style_layer(written: Path) -> None:
+    layer = Sdf.Layer.FindOrOpen(str(written))
+    layer.subLayerPaths = list(layer.subLayerPaths)[1:]
+    layer.Save()
+    with pytest.raises(OutputError, match="has lost its style layer; run again with --force"):
+        author.verify(written)
