@@ -440,20 +440,21 @@ def test_a_bake_of_another_size(written: Path, size: tuple[int, int]) -> None:
     path = written.parent / "tiny.style/ink/World__Left/baked.png"
     with Image.open(path) as picture:
         picture.resize(size).save(path)
-    assert {subject for _, subject in failures(written)} == {"/World/Left (ink)"}
+    assert failures(written) == {BAKE}
 
 
 def test_a_bake_that_is_gone(written: Path) -> None:
     (written.parent / "tiny.style/ink/World__Left/baked.png").unlink()
     place = f"{INK}StylizedBake.inputs:file"
-    assert failures(written) == {("path", place), ("validation", ""), LIVE}
+    assert failures(written) == {("path", place), ("validation", ""), BAKE}
+    assert "bake: /World/Left (ink): ./tiny.style/ink/World__Left/baked.png cannot be" in details(written)
 
 
 def test_a_bake_of_another_tile_more(tmp_path: Path) -> None:
     result = write_result(build_udim_stage(tmp_path / "shot"), made=_tiles)
     folder = tmp_path / "shot/tiny.style/ink/World__Body"
     (folder / "baked.1011.png").write_bytes((folder / "baked.1001.png").read_bytes())
-    assert {subject for _, subject in failures(result)} == {"/World/Body (ink)"}
+    assert failures(result) == {("bake", "/World/Body (ink)")}
     assert "baked.<UDIM>.png has not the tiles of the source's texture" in details(result)
 
 

@@ -125,9 +125,14 @@ def _compare(
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
         texture = _baked_texture(shown)
         if texture is not None:
-            error = difference(*_read_baked(texture, obj.tiles))
-            yield Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
-            yield from (Check("bake", subject, False, detail) for detail in misplaced(texture, obj))
+            found: list[Check] = []
+            with as_written(found, "bake", subject):
+                error = difference(*_read_baked(texture, obj.tiles))
+                found.append(
+                    Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
+                )
+                found += [Check("bake", subject, False, detail) for detail in misplaced(texture, obj)]
+            yield from found
     finally:
         session.Clear()
 
@@ -153,6 +158,6 @@ def _read_baked(texture: UsdShade.Shader, tiles: Sequence[int]) -> Iterator[Any]
     found = UsdShade.UdimUtils.ResolveUdimTilePaths(file.path, layer) if tiles else []
     if [number for _, number in found] != [str(tile) for tile in tiles]:
         raise MaterialError(f"{file.path} has not the tiles of the source's texture; run again with --force.")
-    for path in [path for path, _ in found] or [file.resolvedPath]:
+    for path in [path for path, _ in found] or [file.resolvedPath or file.path]:
         codes = _read_color(path)
         yield srgb_to_linear(codes) if is_encoded else codes
