@@ -171,6 +171,30 @@ def test_what_validators_find_in_the_source_is_excused_in_its_copy_alone(tiny_st
     assert {name for name, _ in failures(result)} == {"validation"}
 
 
+def test_what_validators_find_in_a_library_of_materials_is_the_librarys(tiny_stage: Path) -> None:
+    """They pass over a class, but not over our materials, which refer to it."""
+    source = Usd.Stage.Open(str(tiny_stage))
+    color = UsdShade.Shader.Get(source, "/World/Looks/Paint/Texture").GetOutput("rgb")
+    surface = source.GetPrimAtPath("/World/Looks/Paint/Surface")
+    surface.RemoveProperty("inputs:diffuseColor")
+    diffuse = surface.CreateAttribute("inputs:diffuseColor", Sdf.ValueTypeNames.Float3)  # should be color3f
+    UsdShade.Input(diffuse).ConnectToSource(color)
+    surface.CreateAttribute("inputs:roughness", Sdf.ValueTypeNames.Color3f).Set(Gf.Vec3f(0.5))  # a float
+    source.GetPrimAtPath("/World/Looks").SetSpecifier(Sdf.SpecifierClass)
+    source.Save()
+    assert failures(write_result(tiny_stage)) == set()
+
+
+def test_what_validators_find_where_the_source_has_an_opinion_too(written: Path) -> None:
+    def retarget(layer: Sdf.Layer) -> None:
+        binding = layer.GetRelationshipAtPath("/World/Left.material:binding")
+        binding.targetPathList.explicitItems = ["/World/Nowhere"]
+
+    edit(written, retarget)
+    found = {("validation", "/World/Left.material:binding"), ("binding", "/World/Left")}
+    assert failures(written) == found
+
+
 # Paths
 
 
