@@ -182,6 +182,8 @@ def stylize(
     elif result.root_layer is not None:
         print(result.session_layer or result.root_layer)
     finished = [obj for obj in result.objects if obj.status != "failed"]
+    for remark in () if flags.quiet else result.remarks:
+        console.note(f"Note: {remark}")
     for problem in result.problems:
         console.note(f"usdstylize: the written result is not right: {problem}")
     if result.interrupted:

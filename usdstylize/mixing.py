@@ -8,7 +8,7 @@ from typing import Any
 from usdstylize.errors import OutputError
 from usdstylize.results import Plan, plain
 
-__all__ = ["remarks"]
+__all__ = ["refuse_another_folder", "remarks"]
 
 _OF_NO_EFFECT = frozenset({"objects_at_once"})
 
@@ -18,15 +18,13 @@ def remarks(plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], fold
 
     earlier: that run's run.json, empty where there is none. staying: names of the objects that
     stay. folder: where run.json lies, which its paths are relative to.
-    Raises OutputError where that run's style was another folder of the same name.
     """
     before = earlier.get("plan")
     if not staying or not isinstance(before, dict):
         return ()
-    _refuse_another_folder(plan, before, folder)
     # What was mixed before is still mixed.
     said = [text for text in before.get("remarks", ()) if isinstance(text, str)]
-    different = ", ".join(_differences(plan, before))
+    different = ", ".join(_differences(plan, before, folder))
     if different:
         one = len(staying) == 1
         stay = (
@@ -38,7 +36,13 @@ def remarks(plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], fold
     return tuple(dict.fromkeys(said))
 
 
-def _refuse_another_folder(plan: Plan, before: Mapping[str, Any], folder: Path) -> None:
+def refuse_another_folder(
+    plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], folder: Path
+) -> None:
+    """Raises OutputError where objects stay whose style was another folder of the same name."""
+    before = earlier.get("plan")
+    if not staying or not isinstance(before, dict):
+        return
     images, hashes = before.get("style_images"), before.get("style_hashes")
     if not images or not hashes or set(hashes) & set(plan.style_hashes):
         return
@@ -50,8 +54,10 @@ def _refuse_another_folder(plan: Plan, before: Mapping[str, Any], folder: Path) 
         )
 
 
-def _differences(plan: Plan, before: Mapping[str, Any]) -> Iterator[str]:
+def _differences(plan: Plan, before: Mapping[str, Any], folder: Path) -> Iterator[str]:
     settings = before.get("settings", {})
+    if settings.get("ocio"):
+        settings = {**settings, "ocio": os.path.normpath(folder / settings["ocio"])}
     for name, value in plan.settings.items():
         if name in settings and name not in _OF_NO_EFFECT and settings[name] != plain(value):
             yield f"{name.replace('_', ' ')} {_short(settings[name])} (now {_short(value)})"

@@ -77,6 +77,8 @@ class RunResult:
     """The result as one .usdz, where that was asked for."""
     problems: tuple[str, ...] = ()
     """What `verify` found wrong with the written result, one sentence each; empty is good."""
+    remarks: tuple[str, ...] = ()
+    """Those of the plan that are true only since the run has left something as it was."""
 
     @property
     def failed(self) -> tuple[ObjectResult, ...]:
