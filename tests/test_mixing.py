@@ -23,49 +23,50 @@ RESUME = replace(QUICK, resume=True)
 ONE, TWO = "1 object stays as an earlier run made it", "2 objects stay as an earlier run made them"
 
 OTHERWISE: dict[str, tuple[Any, str]] = {
-    "encoder": ("vgg16", "encoder draft (now vgg16)"),
-    "style_loss": ("gram", "style loss nnfm (now gram)"),
-    "content_encoder": ("vgg16", "content encoder draft (now vgg16)"),
-    "resolution": (128, "resolution 256 (now 128)"),
-    "batch": (2, "batch 1 (now 2)"),
-    "iterations": (7, "iterations 150 (now 7)"),
-    "plateau": (True, "plateau False (now True)"),
-    "texture_resolution": (64, "texture resolution 512 (now 64)"),
-    "visibility": ("z-buffer", "visibility embree (now z-buffer)"),
-    "texture_hierarchy": ((64, 512), "texture hierarchy  (now 64 to 512)"),
-    "direct_texture": (True, "direct texture False (now True)"),
-    "view_pool": (3, "view pool 48 (now 3)"),
+    "encoder": ("vgg16", "vgg16"),
+    "style_loss": ("gram", "gram"),
+    "content_encoder": ("vgg16", "vgg16"),
+    "resolution": (128, "128"),
+    "batch": (2, "2"),
+    "iterations": (7, "7"),
+    "plateau": (True, "True"),
+    "texture_resolution": (64, "64"),
+    "visibility": ("z-buffer", "z-buffer"),
+    "texture_hierarchy": ((64, 512), "64, 512"),
+    "direct_texture": (True, "True"),
+    "view_pool": (3, "3"),
     "objects_at_once": (1, ""),  # another order of the same work
-    "learning_rate": ((0.5, 0.25), "learning rate 0.04 to 0.0015 (now 0.5 to 0.25)"),
-    "nnfm_weight": (7.5, "nnfm weight {} (now 7.5)"),
-    "content_weight": (7.5, "content weight {} (now 7.5)"),
-    "palette_weight": ((7.5, 7.25), "palette weight {} (now 7.5 to 7.25)"),
-    "palette_squared": (False, "palette squared True (now False)"),
-    "palette_clusters": (3, "palette clusters 8 (now 3)"),
-    "object_only": (False, "object only True (now False)"),
-    "content_on_background": (False, "content on background True (now False)"),
-    "style_keys": (5, "style keys 128 (now 5)"),
-    "precision": ("float32", "precision auto (now float32)"),
-    "bn_relu": (True, "bn relu False (now True)"),
-    "camera_distance": ((2.5, 2.75), "camera distance 2.5 to 2.5 (now 2.5 to 2.75)"),
-    "field_of_view": (44.0, "field of view 45.0 (now 44.0)"),
-    "light_distance": ((3.0, 5.5), "light distance 3.0 to 5.0 (now 3.0 to 5.5)"),
-    "light_power": (2.5, "light power 2.0 (now 2.5)"),
-    "ambient": (0.25, "ambient {} (now 0.25)"),
-    "specular": (0.25, "specular {} (now 0.25)"),
-    "phong_exponent": (2.5, "phong exponent 2.0 (now 2.5)"),
-    "strength": (0.5, "strength 1.0 (now 0.5)"),
-    "seed": (4, "seed 0 (now 4)"),
-    "by": ("model", "by object (now model)"),
-    "share_materials": (True, "share materials False (now True)"),
-    "frame": (3.0, "frame None (now 3.0)"),
-    "posed": (True, "posed False (now True)"),
-    "refine": (2, "refine 0 (now 2)"),
-    "network": ("preview", "network both (now preview)"),
-    "block_contexts": (["ri", "arnold"], "block contexts  (now ri to arnold)"),
-    "ocio": ("/show/config.ocio", "ocio None (now /show/config.ocio)"),
+    "learning_rate": ((0.5, 0.25), "0.5 to 0.25"),
+    "nnfm_weight": (7.5, "7.5"),
+    "content_weight": (7.5, "7.5"),
+    "palette_weight": ((7.5, 7.25), "7.5 to 7.25"),
+    "palette_squared": (False, "False"),
+    "palette_everywhere": (True, "True"),
+    "palette_clusters": (3, "3"),
+    "object_only": (False, "False"),
+    "content_on_background": (False, "False"),
+    "style_keys": (5, "5"),
+    "precision": ("float32", "float32"),
+    "bn_relu": (True, "True"),
+    "camera_distance": ((2.5, 2.75), "2.5 to 2.75"),
+    "field_of_view": (44.0, "44.0"),
+    "light_distance": ((3.0, 5.5), "3.0 to 5.5"),
+    "light_power": (2.5, "2.5"),
+    "ambient": (0.25, "0.25"),
+    "specular": (0.25, "0.25"),
+    "phong_exponent": (2.5, "2.5"),
+    "strength": (0.5, "0.5"),
+    "seed": (4, "4"),
+    "by": ("model", "model"),
+    "share_materials": (True, "True"),
+    "frame": (3.0, "3.0"),
+    "posed": (True, "True"),
+    "refine": (2, "2"),
+    "network": ("preview", "preview"),
+    "block_contexts": (["ri", "arnold"], "ri, arnold"),
+    "ocio": ("/show/config.ocio", "/show/config.ocio"),
 }
-"""Every setting: another value, and what is remarked then; {} stands for the value of the preset."""
+"""Every setting: a value that `draft` has not, and how it is shown; nothing for what has no effect."""
 
 
 @pytest.fixture
@@ -103,12 +104,13 @@ def test_every_setting_is_tried(plan: Plan) -> None:
 
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_a_setting_that_differs_is_named(plan: Plan, name: str) -> None:
-    value, words = OTHERWISE[name]
+    value, shown = OTHERWISE[name]
     was = plan.settings[name]
-    shown = " to ".join(map(str, was)) if isinstance(was, (list, tuple)) else was
+    before = (" to ".join(map(str, was)) or "none") if isinstance(was, (list, tuple)) else was
     now = replace(plan, settings={**plan.settings, name: value})
-    said = f"{ONE}, with other settings ({words.format(shown)}); --force makes all anew."
-    assert differences(plan, now) == ([said] if words else [])
+    words = f"{name.replace('_', ' ')} {before} (now {shown})"
+    said = f"{ONE}, with other settings ({words}); --force makes all anew."
+    assert differences(plan, now) == ([said] if shown else [])
     assert differences(now, now) == []
 
 

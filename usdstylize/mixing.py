@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from usdstylize.errors import OutputError
-from usdstylize.results import Plan, plain
+from usdstylize.results import Plan, in_words, plain
 
 __all__ = ["refuse_another_folder", "remarks"]
 
@@ -60,7 +60,7 @@ def _differences(plan: Plan, before: Mapping[str, Any], folder: Path) -> Iterato
         settings = {**settings, "ocio": os.path.normpath(folder / settings["ocio"])}
     for name, value in plan.settings.items():
         if name in settings and name not in _OF_NO_EFFECT and settings[name] != plain(value):
-            yield f"{name.replace('_', ' ')} {_short(settings[name])} (now {_short(value)})"
+            yield f"{name.replace('_', ' ')} {in_words(settings[name])} (now {in_words(value)})"
     if before.get("device", plan.device) != plan.device:
         yield f"device {before['device']} (now {plan.device})"
     if before.get("style_hashes") != list(plan.style_hashes):
@@ -76,7 +76,3 @@ def _differences(plan: Plan, before: Mapping[str, Any], folder: Path) -> Iterato
 def _asked(own: Mapping[str, Any] | None) -> dict[str, Any]:
     """Style images count by their hashes, wherever they lie."""
     return {name: plain(value) for name, value in (own or {}).items() if name != "style_images"}
-
-
-def _short(value: Any) -> str:
-    return " to ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
