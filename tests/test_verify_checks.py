@@ -417,6 +417,17 @@ def test_a_file_without_its_color_space(written: Path, node: str) -> None:
     assert f"StylizedNetwork/{node} has lost the colorSpace of its file" in details(written)
 
 
+@pytest.mark.parametrize("node", ["Base", "Style"])
+@pytest.mark.parametrize(
+    ("axis", "words"), [("u", "clamp and periodic"), ("v", "periodic and clamp")], ids=["u", "v"]
+)
+def test_an_image_that_wraps_otherwise(written: Path, node: str, axis: str, words: str) -> None:
+    place = f"{INK}StylizedNetwork/{node}.inputs:{axis}addressmode"
+    edit(written, lambda layer: _set(layer, place, "clamp"))
+    assert failures(written) == {LIVE}
+    assert f"{node} wraps by {words} instead of periodic and periodic" in details(written)
+
+
 def _place(layer: Sdf.Layer) -> None:
     """A UsdTransform2d before the bake's texture, that moves it by a hundredth."""
     node = Sdf.CreatePrimInLayer(layer, f"{INK}Moved")

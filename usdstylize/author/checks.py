@@ -61,6 +61,9 @@ def as_written(checks: list[Check], name: str, subject: str) -> Iterator[None]:
 
 
 def is_there(stage: Usd.Stage, path: str) -> bool:
-    """Whether an object of a result is still on its stage: our own opinions about it always are."""
+    """Whether an object of a result is still on its stage: a mere opinion of ours has no type.
+
+    A prototype of a point instancer may well be no defined prim.
+    """
     prim = stage.GetPrimAtPath(path)
-    return bool(prim) and prim.IsDefined()
+    return bool(prim) and prim.GetTypeName() != ""
