@@ -76,6 +76,54 @@ def test_all_is_done(command: Command, monkeypatch: pytest.MonkeyPatch, mode: li
     assert (command.err == "") == (mode == ["--quiet"])
 
 
+def test_a_log_tells_how_each_object_begins_and_ends(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _add_third(command.stage)
+    _break(command.stage, "/World/Right")
+    reason = "Mesh /World/Third is seen by no camera; look at it."
+    without_optimising(monkeypatch, failing("/World/Third", MeshError(reason)))
+    assert command.stylize() == 1
+    lines = command.err.splitlines()
+    assert lines[0] == "Using preset draft on cpu (encoder draft)."
+    assert re.fullmatch(
+        r"tiny.usda: 2 objects to stylise with ink_stripes \(2 images, palette #.*\), 1 left out\.", lines[1]
+    )
+    assert lines[2:] == [
+        "[1/2] /World/Left: 150 iterations",
+        "[1/2 done] /World/Left: done in 0.0 s, coverage 50%",
+        "[2/2] /World/Third: 150 iterations",
+        f"[2/2 done] /World/Third: failed: {reason}",
+    ]
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in command.out.splitlines() if line.strip()}
+    assert rows["/World/Left"] == "done 50%"
+    assert rows["/World/Third"] == f"failed {reason}"
+    assert rows["/World/Right"].startswith("broken Mesh /World/Right has primvars:st")
+    assert "tiny.stylized.usda" in command.out
+
+
+def test_a_log_tells_what_is_kept(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_optimising(monkeypatch)
+    assert command.stylize("--mask", "/World/Left") == 0
+    assert "1 object to stylise with ink_stripes" in command.err
+    assert command.stylize("--resume") == 0
+    assert command.err.splitlines()[2:] == [
+        "[1/2 done] /World/Left: kept, it was done before",
+        "[1/2] /World/Right: 150 iterations",
+        "[2/2 done] /World/Right: done in 0.0 s, coverage 50%",
+    ]
+    assert re.search(r"^/World/Left +kept *$", command.out, re.MULTILINE)
+    assert re.search(r"^/World/Right +done +50%", command.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.04, "0.0 s"), (12.34, "12.3 s"), (59.9, "59.9 s"), (60.0, "1 min 0 s"), (3725.4, "62 min 5 s")],
+)
+def test_how_long_it_took(seconds: float, said: str) -> None:
+    assert console.seconds(seconds) == said
+
+
 @MODES
 @pytest.mark.parametrize("resume", [[], ["--resume"]], ids=["anew", "kept"])
 def test_a_result_that_verify_calls_wrong(
@@ -188,6 +236,16 @@ def test_nothing_can_be_done(command: Command, mode: list[str]) -> None:
     with unchanged(command.stage.parent):
         assert command.stylize(*mode) == 2
     _is_refused(command, mode, "StageError", "tiny.usda holds nothing that can be stylised: /World/Left: ")
+
+
+def test_a_stage_without_a_mesh(command: Command) -> None:
+    stage = Usd.Stage.Open(str(command.stage))
+    for name in ("Left", "Right"):
+        stage.RemovePrim(f"/World/{name}")
+    stage.Save()
+    assert command.stylize() == 2
+    said = "usdstylize: tiny.usda holds nothing that can be stylised: it holds no mesh.\n"
+    assert command.err == said
 
 
 def _break(path: Path, prim: str) -> None:
