@@ -298,3 +298,34 @@ def test_what_the_stage_asks_for_an_object_that_stays(run: Any, tiny_stage: Path
     stage.Save()
     (said,) = run(RESUME, dry_run=True).plan.remarks
     assert "(what the stage asks for /World/Left)" in said
+
+
+CONFIG = """ocio_profile_version: 2
+roles: {default: raw, scene_linear: lin_rec709_scene, aces_interchange: lin_rec709_scene, data: raw}
+file_rules: [!<Rule> {name: Default, colorspace: default}]
+displays: {screen: [!<View> {name: Raw, colorspace: raw}]}
+colorspaces:
+  - !<ColorSpace> {name: lin_rec709_scene, isdata: false}
+  - !<ColorSpace> {name: raw, isdata: true}
+  - !<ColorSpace>
+    name: show_paint
+    isdata: false
+    to_scene_reference: !<ExponentTransform> {value: [2, 2, 2, 1]}
+"""
+
+
+@pytest.mark.parametrize("place", ["another", "the same"])
+def test_another_configuration_of_colours_in_the_environment(
+    run: Any, tiny_stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    stage = Usd.Stage.Open(str(tiny_stage))
+    stage.GetAttributeAtPath("/World/Looks/Paint/Texture.inputs:sourceColorSpace").Set("auto")
+    stage.GetAttributeAtPath("/World/Looks/Paint/Texture.inputs:file").SetColorSpace("show_paint")
+    stage.Save()
+    for name in ("one", "another"):
+        (tmp_path / f"{name}.ocio").write_text(CONFIG)
+    monkeypatch.setenv("OCIO", str(tmp_path / "one.ocio"))
+    run(LEFT)
+    monkeypatch.setenv("OCIO", str(tmp_path / f"{'one' if place == 'the same' else place}.ocio"))
+    said = f"{ONE}, with other settings (the colour space of /World/Left); --force makes all anew."
+    assert run(RESUME).plan.remarks == (() if place == "the same" else (said,))

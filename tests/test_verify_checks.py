@@ -372,6 +372,18 @@ def test_instances_that_share_no_prototype_any_more(tmp_path: Path) -> None:
     assert "3 instances, 2 prototypes; run again with --force." in details(result)
 
 
+@pytest.mark.parametrize("place", ["A1", "A2", "A3"])
+def test_the_binding_in_each_instance_that_looks_otherwise(tmp_path: Path, place: str) -> None:
+    """From above the instance, so that it goes on sharing its prototype."""
+    result = write_result(make_shot(tmp_path))
+    opened = Usd.Stage.Open(str(result))
+    other = UsdShade.Material.Define(opened, "/World/Other")
+    api = UsdShade.MaterialBindingAPI.Apply(opened.GetPrimAtPath(f"/World/{place}"))
+    api.Bind(other, UsdShade.Tokens.strongerThanDescendants)
+    opened.Save()
+    assert ("binding", f"/World/{place}/Geo/Quad") in failures(result)
+
+
 # What the networks show
 
 

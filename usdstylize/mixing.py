@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from usdstylize.base_colors import TextureFile
 from usdstylize.errors import OutputError
 from usdstylize.results import Plan, in_words, plain
 
@@ -24,7 +26,8 @@ def remarks(plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], fold
         return ()
     # What was mixed before is still mixed.
     said = [text for text in before.get("remarks", ()) if isinstance(text, str)]
-    different = ", ".join(_differences(plan, before, folder))
+    spaces = _other_spaces(plan, earlier.get("written", {}), staying, folder)
+    different = ", ".join((*_differences(plan, before, folder), *spaces))
     if different:
         one = len(staying) == 1
         stay = (
@@ -71,6 +74,18 @@ def _differences(plan: Plan, before: Mapping[str, Any], folder: Path) -> Iterato
     for path in sorted({*own, *plan.own_settings}):
         if _asked(own.get(path)) != _asked(plan.own_settings.get(path)):
             yield f"what the stage asks for {path}"
+
+
+def _other_spaces(
+    plan: Plan, written: Mapping[str, Any], staying: Sequence[str], folder: Path
+) -> Iterator[str]:
+    """Objects that stay and whose texture was read by another OCIO configuration: $OCIO may say which."""
+    for obj in plan.objects:
+        if obj.name in staying and obj.name in written and isinstance(obj.base, TextureFile):
+            space = obj.base.color_space
+            now = plain(asdict(space), folder) if space else None
+            if written[obj.name].get("base", {}).get("color_space") != now:
+                yield f"the colour space of {obj.path}"
 
 
 def _asked(own: Mapping[str, Any] | None) -> dict[str, Any]:
