@@ -157,8 +157,8 @@ def stylize(
 ) -> int:
     """Carry the style of concept art onto the textures of a USD stage, as layers beside it.
 
-    The stage and its textures are only read. Exit codes: 0 all done, 1 some objects failed,
-    2 nothing could be done, 130 interrupted.
+    The stage and its textures are only read. Exit codes: 0 all done, 1 some objects failed or the
+    written result is not right, 2 nothing could be done, 130 interrupted.
 
     Parameters
     ----------
