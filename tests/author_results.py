@@ -23,6 +23,11 @@ def texture(*images: NDArray[np.float32]) -> StyleTexture:
     return StyleTexture(images, 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
 
 
+def zero_offsets(obj: StageObject) -> StyleTexture:
+    """T_S that changes nothing, 8 x 8 texels, one for each tile."""
+    return texture(*[np.zeros((8, 8, 3), np.float32)] * (len(obj.tiles) or 1))
+
+
 def discover(root: Path, mask: Sequence[str] = (), heroes: Sequence[str] = ()) -> StageContents:
     return stage.discover(root, mask=mask, purposes=("default", "render", "proxy"), frame=None, heroes=heroes)
 
@@ -95,3 +100,18 @@ def failures(result: Path) -> set[tuple[str, str]]:
 def style_layer(result: Path) -> Sdf.Layer:
     name = f"{result.name.removesuffix('.stylized.usda')}.style.usda"
     return Sdf.Layer.FindOrOpen(str(result.with_name(name)))
+
+
+def details(result: Path) -> str:
+    return "\n".join(map(str, author.verify(result).failed))
+
+
+def edit(result: Path, change: Callable[[Sdf.Layer], Any]) -> None:
+    """Change the style layer as an artist's hand would."""
+    layer = style_layer(result)
+    change(layer)
+    layer.Save()
+
+
+def set_default(layer: Sdf.Layer, path: str, value: Any) -> None:
+    layer.GetAttributeAtPath(path).default = value

@@ -2,66 +2,24 @@
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import MODES, Command, add_third, break_uvs, failing, is_refused
 from conftest import define_material, define_quad, unchanged
 from PIL import Image
-from pxr import Gf, Usd, UsdGeom, UsdShade
+from pxr import Usd, UsdGeom
 from still import without_optimising
 
-from usdstylize import author, cli, console, weights
+from usdstylize import author, console, weights
 from usdstylize.errors import MeshError, OutputError, TeamError
-
-MODES = pytest.mark.parametrize("mode", [[], ["--json"], ["--quiet"]], ids=["text", "json", "quiet"])
-SMALL = ["--preset", "draft", "--device", "cpu"]
-
-
-class Command:
-    """The command line in this process."""
-
-    def __init__(self, capfd: pytest.CaptureFixture[str], stage: Path, style: Path) -> None:
-        self._capfd = capfd
-        self.stage, self.style = stage, style
-        self.out = self.err = ""
-
-    def run(self, *arguments: object) -> int:
-        self._capfd.readouterr()
-        code = cli.run([str(argument) for argument in arguments])
-        self.out, self.err = self._capfd.readouterr()
-        return code
-
-    def stylize(self, *arguments: object) -> int:
-        return self.run(self.stage, "--style-set", self.style, *SMALL, *arguments)
-
-    @property
-    def root_layer(self) -> Path:
-        return self.stage.with_name("tiny.stylized.usda")
-
-    def is_right_for(self, mode: list[str], *, path: bool = True) -> None:
-        """stdout holds one JSON value, or nothing but the result's path, or text for a person."""
-        if mode == ["--json"]:
-            assert isinstance(json.loads(self.out), dict | list)
-        elif mode == ["--quiet"]:
-            assert self.out == (f"{self.root_layer}\n" if path else "")
-        else:
-            assert self.out.strip()
 
 
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str], tiny_stage: Path, style_folder: Path) -> Command:
     return Command(capfd, tiny_stage, style_folder)
-
-
-def failing(path: str, error: BaseException) -> Callable[[str], None]:
-    def before(at: str) -> None:
-        if at == path:
-            raise error
-
-    return before
 
 
 # stylize
@@ -79,8 +37,8 @@ def test_all_is_done(command: Command, monkeypatch: pytest.MonkeyPatch, mode: li
 def test_a_log_tells_how_each_object_begins_and_ends(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _add_third(command.stage)
-    _break(command.stage, "/World/Right")
+    add_third(command.stage)
+    break_uvs(command.stage, "/World/Right")
     reason = "Mesh /World/Third is seen by no camera; look at it."
     without_optimising(monkeypatch, failing("/World/Third", MeshError(reason)))
     assert command.stylize() == 1
@@ -208,7 +166,7 @@ def test_a_broken_asset_among_good_ones(
     command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str], dry_run: list[str]
 ) -> None:
     without_optimising(monkeypatch)
-    _break(command.stage, "/World/Left")
+    break_uvs(command.stage, "/World/Left")
     assert command.stylize(*mode, *dry_run) == 1
     if not dry_run:
         command.is_right_for(mode)
@@ -231,11 +189,11 @@ def test_what_is_merely_out_of_scope_is_no_failure(
 
 @MODES
 def test_nothing_can_be_done(command: Command, mode: list[str]) -> None:
-    _break(command.stage, "/World/Left")
-    _break(command.stage, "/World/Right")
+    break_uvs(command.stage, "/World/Left")
+    break_uvs(command.stage, "/World/Right")
     with unchanged(command.stage.parent):
         assert command.stylize(*mode) == 2
-    _is_refused(command, mode, "StageError", "tiny.usda holds nothing that can be stylised: /World/Left: ")
+    is_refused(command, mode, "StageError", "tiny.usda holds nothing that can be stylised: /World/Left: ")
 
 
 def test_a_stage_without_a_mesh(command: Command) -> None:
@@ -246,23 +204,6 @@ def test_a_stage_without_a_mesh(command: Command) -> None:
     assert command.stylize() == 2
     said = "usdstylize: tiny.usda holds nothing that can be stylised: it holds no mesh.\n"
     assert command.err == said
-
-
-def _break(path: Path, prim: str) -> None:
-    stage = Usd.Stage.Open(str(path))
-    UsdGeom.PrimvarsAPI(stage.GetPrimAtPath(prim)).GetPrimvar("st").Set([Gf.Vec2f(0)] * 3)
-    stage.Save()
-
-
-def _is_refused(command: Command, mode: list[str], kind: str, words: str) -> None:
-    """One sentence on stderr, and as JSON on stdout where that is asked for."""
-    assert re.fullmatch(rf"usdstylize: .*{re.escape(words)}.*\n", command.err)
-    if mode == ["--json"]:
-        error = json.loads(command.out)["error"]
-        assert error["type"] == kind
-        assert command.err == f"usdstylize: {error['message']}\n"
-    else:
-        assert command.out == ""
 
 
 @MODES
@@ -282,7 +223,7 @@ def test_what_is_asked_cannot_be_done(
 ) -> None:
     with unchanged(command.stage.parents[1]):
         assert command.stylize(*arguments, *mode) == 2
-    _is_refused(command, mode, kind, words)
+    is_refused(command, mode, kind, words)
 
 
 @MODES
@@ -293,7 +234,7 @@ def test_a_mistake_of_our_own(command: Command, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(author, "verify", verify)
     assert command.run("verify", command.stage, *mode) == 2
     words = "internal error (ZeroDivisionError: of our own making); please report it with what --verbose"
-    _is_refused(command, mode, "ZeroDivisionError", words)
+    is_refused(command, mode, "ZeroDivisionError", words)
 
 
 @MODES
@@ -321,95 +262,6 @@ def test_what_concerns_every_object_before_one_is_done(
         assert json.loads(command.out)["error"]["type"] == "OutputError"
 
 
-# Interrupts
-
-
-@MODES
-@pytest.mark.parametrize(("at", "kept"), [("Right", 1), ("Third", 2)])
-def test_an_interrupt_keeps_what_is_done(
-    command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str], at: str, kept: int
-) -> None:
-    _add_third(command.stage)
-    without_optimising(monkeypatch, failing(f"/World/{at}", KeyboardInterrupt()))
-    assert command.stylize(*mode) == 130
-    command.is_right_for(mode)
-    words = f"usdstylize: interrupted; {kept} of 3 objects are kept, --resume does the others."
-    assert command.err.splitlines()[-1] == words
-    assert command.run("verify", command.root_layer) == 0
-    without_optimising(monkeypatch)
-    assert command.stylize("--resume", *mode) == 0
-    (names,) = author.existing_styles(command.root_layer).values()
-    assert names == ["World__Left", "World__Right", "World__Third"]
-
-
-@MODES
-def test_an_interrupt_after_a_failure_counts_what_is_kept(
-    command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str]
-) -> None:
-    _add_third(command.stage)
-
-    def before(path: str) -> None:
-        if path == "/World/Left":
-            raise MeshError("/World/Left is seen by no camera; look at it.")
-        if path == "/World/Third":
-            raise KeyboardInterrupt
-
-    without_optimising(monkeypatch, before)
-    assert command.stylize(*mode) == 130
-    words = "usdstylize: interrupted; 1 of 3 objects are kept, --resume does the others."
-    assert command.err.splitlines()[-1] == words
-
-
-@MODES
-def test_an_interrupt_before_anything_is_done(
-    command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str]
-) -> None:
-    without_optimising(monkeypatch, failing("/World/Left", KeyboardInterrupt()))
-    with unchanged(command.stage.parent):
-        assert command.stylize(*mode) == 130
-    command.is_right_for(mode, path=False)
-    assert command.err.splitlines()[-1] == "usdstylize: interrupted; nothing was written."
-
-
-@MODES
-@pytest.mark.parametrize("verb", ["stylize", "inspect", "verify", "select", "weights"])
-def test_an_interrupt_while_reading(
-    command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str], verb: str
-) -> None:
-    def interrupted(*arguments: Any, **options: Any) -> None:
-        raise KeyboardInterrupt
-
-    for module, name in ((author, "verify"), (author, "select"), (weights, "report")):
-        monkeypatch.setattr(module, name, interrupted)
-    monkeypatch.setattr("usdstylize.stage.discover", interrupted)
-    arguments = {
-        "stylize": [command.stage, "--style-set", command.style],
-        "select": ["select", command.stage, "--style", "original"],
-        "weights": ["weights"],
-    }.get(verb, [verb, command.stage])
-    assert command.run(*arguments, *mode) == 130
-    assert (command.out, command.err) == ("", "usdstylize: interrupted; nothing was written.\n")
-
-
-@MODES
-def test_an_interrupt_does_not_hide_that_what_is_kept_is_wrong(
-    command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str]
-) -> None:
-    without_optimising(monkeypatch)
-    assert command.stylize("--mask", "/World/Left") == 0
-    (command.stage.parent / "tiny.style/ink_stripes/World__Left/baked.png").write_bytes(b"no picture")
-    without_optimising(monkeypatch, failing("/World/Right", KeyboardInterrupt()))
-    assert command.stylize("--resume", *mode) == 130
-    assert "the written result is not right: bake: /World/Left (ink_stripes): " in command.err
-    assert command.err.splitlines()[-1].startswith("usdstylize: interrupted; 1 of 2 objects are kept")
-
-
-def _add_third(path: Path) -> None:
-    stage = Usd.Stage.Open(str(path))
-    define_quad(stage, "/World/Third", UsdShade.Material.Get(stage, "/World/Looks/Paint"), x=4.0)
-    stage.Save()
-
-
 # The other verbs
 
 
@@ -423,9 +275,9 @@ def test_inspect(command: Command, mode: list[str]) -> None:
     assert "gone.png" in command.out
     assert command.err == ""
     assert command.run("inspect", command.stage.with_name("gone.usda"), *mode) == 2
-    _is_refused(command, mode, "StageError", "gone.usda")
+    is_refused(command, mode, "StageError", "gone.usda")
     assert command.run("inspect", *mode) == 2
-    _is_refused(command, mode, "MissingArgumentError", "STAGE")
+    is_refused(command, mode, "MissingArgumentError", "STAGE")
 
 
 @MODES
@@ -448,7 +300,7 @@ def test_verify(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[st
         assert [check["name"] for check in report["checks"] if not check["ok"]] == ["bake"]
     assert len(re.findall("FAILED", command.out)) == (not mode)
     assert command.run("verify", command.stage, *mode) == 2
-    _is_refused(command, mode, "OutputError", "is not a result of usdstylize")
+    is_refused(command, mode, "OutputError", "is not a result of usdstylize")
 
 
 @MODES
@@ -464,7 +316,7 @@ def test_select(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[st
             assert command.out == ("" if mode else expected)
         assert command.err == ""
     assert command.run("select", command.root_layer, "--style", "oil", *mode) == 2
-    _is_refused(command, mode, "StageError", "holds no style oil; choose from ink_stripes, original.")
+    is_refused(command, mode, "StageError", "holds no style oil; choose from ink_stripes, original.")
 
 
 @MODES
