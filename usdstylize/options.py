@@ -163,7 +163,6 @@ PRESETS: dict[PresetName, Method] = {
         palette_squared=False,
         palette_everywhere=True,
         object_only=False,
-        precision="float32",
         camera_distance=(2.0, 4.0),
         ambient=0.0,
     ),
