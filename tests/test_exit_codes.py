@@ -265,6 +265,18 @@ def test_what_concerns_every_object_before_one_is_done(
 # The other verbs
 
 
+@pytest.mark.parametrize("verb", [[], ["inspect"], ["verify"], ["select"], ["weights"]])
+def test_help(command: Command, verb: list[str]) -> None:
+    assert command.run(*verb, "--help") == 0
+    assert command.out.startswith("Usage: usdstylize")
+    assert command.err == ""
+
+
+def test_version(command: Command) -> None:
+    assert command.run("--version") == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", command.out)
+
+
 @MODES
 def test_inspect(command: Command, mode: list[str]) -> None:
     """It lists what is broken, which is no failure of its own."""

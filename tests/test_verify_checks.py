@@ -287,6 +287,21 @@ def _owner(path: str) -> dict[str, Any]:
     return {"usdstylize": {"object": path}}
 
 
+def test_a_root_layer_without_its_source(written: Path) -> None:
+    layer = Sdf.Layer.FindOrOpen(str(written))
+    layer.subLayerPaths = list(layer.subLayerPaths)[:1]
+    layer.Save()
+    assert {("binding", "/World/Left"), ("binding", "/World/Right")} <= failures(written)
+
+
+@pytest.mark.parametrize("name", ["Left", "Right"])
+def test_a_source_that_is_stronger_than_the_style(written: Path, name: str) -> None:
+    layer = Sdf.Layer.FindOrOpen(str(written))
+    layer.subLayerPaths = list(layer.subLayerPaths)[::-1]
+    layer.Save()
+    assert ("binding", f"/World/{name}") in failures(written)
+
+
 def test_an_object_that_left_the_stage(written: Path) -> None:
     source = Usd.Stage.Open(str(written.with_name("tiny.usda")))
     source.RemovePrim("/World/Left")
