@@ -95,10 +95,24 @@ class Trial:
         return total.hexdigest()[:16]
 
     def tests(self, source: Source, line: int, files: list[str]) -> dict[str, float]:
-        """The tests that reach a line, and their seconds, as many as are quick; what starts processes last.
+        """The tests that reach a line and their seconds, as many as are quick.
 
-        First those that have killed mutants of the module before. What runs while a module is imported has other effects than its own line: there, all tests
-        count that reach any function of the module (or the one whose head it is), or whose file names it.
+        First those that have killed mutants of the module before; what starts processes last.
+        """
+        chosen = self._reaching(source, line, files)
+        kills = {test: -self._kills[source.module, test] for test in chosen}
+        within, total = {}, 0.0
+        for test in sorted(chosen, key=lambda test: (kills[test], chosen[test])):
+            total += chosen[test][1]
+            if total <= self.config["together"]:
+                within[test] = chosen[test][1]
+        return within
+
+    def _reaching(self, source: Source, line: int, files: list[str]) -> dict[str, tuple[bool, float]]:
+        """The tests that reach a line: whether they start processes, and their seconds.
+
+        What runs while a module is imported acts elsewhere than at its own line. There all tests count
+        that reach any function of the module, or the one whose head it is, or whose file names the module.
         """
         lines, function, inside = source.place(line)
         if function is not None and not inside:
@@ -106,24 +120,17 @@ class Trial:
         elif function is None:
             lines = range(1, len(source.text.splitlines()) + 1)
         dotted = source.module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        chosen: dict[str, tuple[bool, float]] = {}
+        found: dict[str, tuple[bool, float]] = {}
         for file in files:
             measured = self._measured[file]
             reached = measured["lines"].get(source.module, {})
             contexts = {c for number in lines for c in reached.get(str(number), ()) if c}
             named = function is None and dotted in (self.copy / file).read_text(encoding="utf-8")
-            for test, found in measured["tests"].items():
-                if not found["passed"] or found["seconds"] > self.config["longest"]:
-                    continue
-                if named or found["processes"] or contexts.intersection(found["contexts"]):
-                    chosen[test] = (found["processes"], found["seconds"])
-        within, total = {}, 0.0
-        kills = {test: -self._kills[source.module, test] for test in chosen}
-        for test, (_, seconds) in sorted(chosen.items(), key=lambda t: (kills[t[0]], t[1])):
-            total += seconds
-            if total <= self.config["together"]:
-                within[test] = seconds
-        return within
+            for test, facts in measured["tests"].items():
+                usable = facts["passed"] and facts["seconds"] <= self.config["longest"]
+                if usable and (named or facts["processes"] or contexts.intersection(facts["contexts"])):
+                    found[test] = (facts["processes"], facts["seconds"])
+        return found
 
     def run(self, mutant: Mutant, source: Source, tests: dict[str, float]) -> dict[str, Any]:
         """Try one mutant: ``status`` killed, survived or timeout, ``failed`` the test that noticed."""
