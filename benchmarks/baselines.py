@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from usdstylize.author.bake import resample
 from usdstylize.base_colors import Wrap
+from usdstylize.encoding import encode_base
 from usdstylize.losses.objective import cover_crop
 from usdstylize.objects import ObjectData, StyleSet
 
@@ -21,7 +22,7 @@ _SIZE = 1024
 def baselines(data: ObjectData, style: StyleSet, wrap: tuple[Wrap, Wrap]) -> dict[str, Float32]:
     """T_S (H, W, 3) float32 by name: the original, a recolour, noise, the style laid on by UV."""
     height, width = (max(_SIZE, side) for side in data.bases[0].shape[:2])
-    base = resample(data.bases[0], (width, height), wrap)
+    base = encode_base(resample(data.bases[0], (width, height), wrap), data.transfer)
     noise = np.random.default_rng(0).random(base.shape, dtype=np.float32)
     picture = cover_crop(style.primary.pixels, max(height, width))[:height, :width]
     return {

@@ -139,7 +139,7 @@ def _picture(obj: StageObject, data: ObjectData, texture: np.ndarray, device: st
     method = replace(PRESETS["standard"], resolution=512)
     mesh = render.normalize(data.mesh)
     size = (texture.shape[0], texture.shape[1])
-    subject = render.Subject(render.one_sheet(mesh, data.bases[0], obj.wrap), size, device)
+    subject = render.Subject(render.one_sheet(mesh, data.bases[0], obj.wrap, data.transfer), size, device)
     visibility = render.EmbreeVisibility(mesh.points, mesh.triangles, device)
     views = render.trace_views(subject, visibility, [judge_cameras()[_PICTURE]], method)
     table = render.mip_table(torch.from_numpy(np.ascontiguousarray(texture)).to(device))

@@ -46,7 +46,7 @@ def renders_psnr(
     """dB between lit renders, sRGB-encoded, of two T_S at the judge's views; over the object's pixels."""
     method = PRESETS["standard"]
     mesh = render.normalize(subject.data.mesh)
-    sheet = render.one_sheet(mesh, subject.data.bases[0], subject.object.wrap)
+    sheet = render.one_sheet(mesh, subject.data.bases[0], subject.object.wrap, subject.data.transfer)
     scene = render.Subject(sheet, (one.shape[0], one.shape[1]), device)
     visibility = render.EmbreeVisibility(mesh.points, mesh.triangles, device)
     grey = torch.full((3, method.resolution, method.resolution), 0.5, device=device)

@@ -146,7 +146,8 @@ def judge_all(
     scores = {}
     for name, style_texture in style_textures.items():
         size = (style_texture.shape[0], style_texture.shape[1])
-        subject = render.Subject(render.one_sheet(mesh, data.bases[0], wrap), size, network.device)
+        sheet = render.one_sheet(mesh, data.bases[0], wrap, data.transfer)
+        subject = render.Subject(sheet, size, network.device)
         views = [view for view in subject.views(cameras, hits, _METHOD) if len(view.pixels)]
         if original_luma is None:
             original_distances = [sum(found) / 2 for found in _distances(views, None, network, wanted)]
@@ -159,7 +160,7 @@ def judge_all(
             for both, original, (_, floor) in zip(found, original_distances, wanted, strict=True)
         ]
         texels = (subject.base_at(0, subject.style_size) + texture).clamp(0, 1).cpu().numpy()
-        shown = combine(data.bases[0], style_texture, 1.0, wrap)
+        shown = combine(data.bases[0], style_texture, 1.0, wrap, data.transfer)
         scores[name] = Scores(
             quality=qualities[0],
             half_quality=qualities[1],

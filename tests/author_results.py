@@ -48,7 +48,7 @@ def write_result(
     contents = discover(root, mask, heroes)
     plan = author.plan(contents, style, output=output, force=force, resume=resume)
     chosen = [obj for obj in contents.objects if not (resume and obj.name in plan.existing)]
-    loaded = [(obj, stage.load(contents, obj)) for obj in chosen]
+    loaded = [(obj, stage.load(contents, obj, at_least=16)) for obj in chosen]
     with (
         during or nullcontext(),
         author.Writer(

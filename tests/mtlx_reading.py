@@ -74,4 +74,4 @@ def decode(code: Any) -> Any:
 
 
 def linear_of(data: ObjectData) -> Any:
-    return decode(data.bases[0].astype(np.float64))
+    return decode(data.encoded_bases[0].astype(np.float64))

@@ -15,7 +15,7 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 from usdstylize import author, stage
 from usdstylize.author.graph import Graph
 from usdstylize.author.live import write_base_color
-from usdstylize.base_colors import ConstantColor
+from usdstylize.base_colors import PLAIN, ConstantColor
 from usdstylize.errors import MaterialError, TextureError
 
 LOOKS = "/World/StylizedLooks"
@@ -355,7 +355,7 @@ def test_a_live_network_without_a_file_to_read_is_refused_by_name(tiny_stage: Pa
     source, layer = discover(tiny_stage).objects[0], Sdf.Layer.CreateAnonymous()
     graph = Graph(layer, Sdf.Path("/Network"))
     with pytest.raises(MaterialError, match=r"/World/Left has no file of its base colour"):
-        write_base_color(graph, source, None, "./TS.exr", Sdf.Path("/Network.inputs:strength"))
+        write_base_color(graph, source, None, PLAIN, "./TS.exr", Sdf.Path("/Network.inputs:strength"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from usdstylize import encoding, optimize, render
 from usdstylize.base_colors import ConstantColor
 from usdstylize.encoders import ClipEmbedding, ClipResNet50
 from usdstylize.errors import MeshError, OptionsError
-from usdstylize.losses import objective
+from usdstylize.losses import nnfm_loss, objective
 from usdstylize.objects import Mesh, ObjectData, StageObject, StyleImage, StyleSet
 from usdstylize.optimize.hierarchy import magnified, magnifiers
 from usdstylize.options import PRESETS, Options, resolve
@@ -283,3 +283,40 @@ def test_coverage_counts_every_view_where_none_comes_again():
     many = run(dataclasses.replace(fresh, iterations=24)).coverage
     assert 0.2 < one < 0.8  # a camera sees less than half of a ball
     assert many > 0.95
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (200, 300, (128, 192)),
+        (301, 100, (384, 128)),  # 385.28 × 128, to whole strides of 32
+        (64, 64, (128, 128)),
+        (10, 400, (64, 2304)),  # 40 times as long: the pixels of one that is 8 times, 57 × 2290
+    ],
+)
+def test_the_whole_style_image_is_compared_with(height, width, expected):
+    """Nothing is cut off: the gradient across it is there from end to end."""
+    across = np.linspace(0, 1, width, dtype=np.float32)[None, :].repeat(height, 0)
+    down = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(width, 1)
+    picture = objective.whole(np.stack([across, down, across], -1), 128)
+    assert picture.shape == (*expected, 3)
+    corners = picture[[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert np.abs(corners - [(0, 1, 0), (1, 1, 1), (0, 0, 0), (1, 0, 1)]).max() < 0.06
+
+
+def test_borders_of_a_wide_style_image_are_matched():
+    """Its ends, which a crop would cut off, hold the only features like theirs."""
+    ends = np.full((64, 192, 3), 0.5, np.float32)
+    ends[:, :40] = stripes().images[0].pixels[:64, :40]
+    style = StyleSet("wide", (StyleImage("wide.png", ends, ""),), PALETTE)
+    method = dataclasses.replace(METHOD, style_keys=0)
+    of_whole = objective.Objective(style, method, "cpu", weights=None)
+    middle = dataclasses.replace(style, images=(StyleImage("m.png", ends[:, 64:128], ""),))
+    of_middle = objective.Objective(middle, method, "cpu", weights=None)
+    striped = torch.from_numpy(stripes().images[0].pixels[:64, :64]).permute(2, 0, 1)[None]
+
+    def distance(found):
+        rows = found._style_encoder(striped)
+        return float(nnfm_loss(rows[0], found._keys[0]))
+
+    assert distance(of_whole) < 0.5 * distance(of_middle)

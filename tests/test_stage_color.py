@@ -110,7 +110,7 @@ def test_a_named_space_becomes_linear_rec709(tmp_path: Path, name: str, matrix: 
     found, base, data = read_one(write_stage(tmp_path, says(name)))
     codes = LIGHT.astype(np.float64)
     expected = (codes if curve is None else curve(codes)) @ np.array(matrix).T
-    np.testing.assert_allclose(data.bases[0], encode(expected), atol=1e-4)
+    np.testing.assert_allclose(data.encoded_bases[0], encode(expected), atol=1e-4)
     assert base.needs_copy
     assert any("converted" in note and name in note for note in found.notes)
 
@@ -127,7 +127,7 @@ def test_usd_and_ocio_mean_the_same_by_a_name(tmp_path: Path, space: str) -> Non
     )
     assert not theirs.has_error, theirs.geterror()
     np.testing.assert_allclose(
-        data.bases[0], encode(theirs.get_pixels(oiio.FLOAT).astype(np.float64)), atol=2e-4
+        data.encoded_bases[0], encode(theirs.get_pixels(oiio.FLOAT).astype(np.float64)), atol=2e-4
     )
 
 
@@ -148,7 +148,9 @@ def test_names_of_the_plain_encodings_need_no_copy(
     _, base, data = read_one(write_stage(tmp_path, says(name), texture=texture))
     assert (base.encoding, base.color_space, base.needs_copy) == (encoding, None, False)
     codes = CODES / 255 if texture == "T.png" else LIGHT.astype(np.float64)
-    np.testing.assert_allclose(data.bases[0], codes if encoding == "srgb" else encode(codes), atol=2e-6)
+    np.testing.assert_allclose(
+        data.encoded_bases[0], codes if encoding == "srgb" else encode(codes), atol=2e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ def test_a_space_defined_on_the_stage_is_followed(tmp_path: Path) -> None:
 
     _, _, data = read_one(write_stage(tmp_path, edit))
     expected = LIGHT.astype(np.float64) ** 2 @ np.array(FROM_P3).T
-    np.testing.assert_allclose(data.bases[0], encode(expected), atol=1e-4)
+    np.testing.assert_allclose(data.encoded_bases[0], encode(expected), atol=1e-4)
 
 
 CONFIG = """ocio_profile_version: 2
@@ -255,7 +257,7 @@ def test_an_ocio_configuration_converts_what_usd_does_not_know(
     root = write_stage(tmp_path, edit)
     _, base, data = read_one(root, ocio=config if given == "option" else None)
     expected = LIGHT.astype(np.float64) ** 2 @ PAINT.T @ onward.T
-    np.testing.assert_allclose(data.bases[0], encode(expected), atol=2e-4)
+    np.testing.assert_allclose(data.encoded_bases[0], encode(expected), atol=2e-4)
     assert base.color_space is not None
     assert base.color_space.ocio == str(config)
 
@@ -335,7 +337,7 @@ def test_colors_of_the_stage_itself_have_spaces_too(tmp_path: Path, where: str) 
 
     contents = reading.discover(write_stage(tmp_path, edit))
     assert contents.skipped == ()
-    by_path = {found.path: reading.load(contents, found).bases[0] for found in contents.objects}
+    by_path = {found.path: reading.load(contents, found).encoded_bases[0] for found in contents.objects}
     expected = values @ np.array(FROM_AP1).T
     np.testing.assert_allclose(by_path["/World/Quad"][0, 0], encode(expected[0]), atol=1e-4)
     # The quad's corners lie in the corners of the texture.

@@ -226,14 +226,14 @@ def test_t_is_the_color_alone_and_what_viewers_misread_is_copied(tmp_path: Path,
     found, data = read_one(write_stage(tmp_path, f"T.{suffix}"))
     assert isinstance(found.base, TextureFile)
     # Alpha is nowhere in it: neither premultiplied nor divided out.
-    np.testing.assert_allclose(data.bases[0], encode(color), atol=2e-6)
+    np.testing.assert_allclose(data.encoded_bases[0], encode(color), atol=2e-6)
     assert found.base.size == (color.shape[1], color.shape[0])
     assert found.base.needs_copy == bool(reason)
     copied = [note for note in found.notes if "reads a copy" in note]
     assert [reason in note for note in copied] == ([True] if reason else [])
     (tmp_path / "scene.usda").unlink()
     _, data = read_one(write_stage(tmp_path, f"T.{suffix}", "sRGB"))
-    np.testing.assert_allclose(data.bases[0], color, atol=1e-6)
+    np.testing.assert_allclose(data.encoded_bases[0], color, atol=1e-6)
 
 
 def test_scale_and_bias_differ_by_channel_for_every_depth(tmp_path: Path) -> None:
@@ -247,7 +247,9 @@ def test_scale_and_bias_differ_by_channel_for_every_depth(tmp_path: Path) -> Non
         texture.CreateInput("bias", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(*bias, 0))
         stage.Save()
         values = pixels / 255 if suffix == "png" else pixels.astype(np.float64)
-        np.testing.assert_allclose(read_one(root)[1].bases[0], encode(values * scale + bias), atol=3e-6)
+        np.testing.assert_allclose(
+            read_one(root)[1].encoded_bases[0], encode(values * scale + bias), atol=3e-6
+        )
         root.unlink()
         del stage, texture
 
@@ -256,7 +258,7 @@ def test_avif_is_read_by_pillow(tmp_path: Path) -> None:
     smooth = np.array(Image.fromarray(CODES[:3, :3, :3]).resize((32, 32), Image.Resampling.BICUBIC))
     Image.fromarray(smooth).save(tmp_path / "T.avif", quality=100, subsampling="4:4:4")
     _, data = read_one(write_stage(tmp_path, "T.avif", "sRGB"))
-    assert np.abs(data.bases[0] * 255 - smooth).max() <= 3
+    assert np.abs(data.encoded_bases[0] * 255 - smooth).max() <= 3
     (tmp_path / "T.avif").write_bytes((tmp_path / "T.avif").read_bytes()[:200])
     (tmp_path / "scene.usda").unlink()
     assert "T.avif" in why_skipped(write_stage(tmp_path, "T.avif"))
@@ -277,7 +279,7 @@ def test_exr_channels_are_found_by_name(
     pixels = np.random.default_rng(5).random((HEIGHT, WIDTH, len(names))).astype(np.float16)
     write_oiio(tmp_path / "T.exr", pixels, names=names)
     found, data = read_one(write_stage(tmp_path, "T.exr"))
-    np.testing.assert_allclose(data.bases[0], encode(pixels[..., list(expected)]), atol=2e-6)
+    np.testing.assert_allclose(data.encoded_bases[0], encode(pixels[..., list(expected)]), atol=2e-6)
     assert any(remark in note for note in found.notes) or not remark
 
 
@@ -296,7 +298,7 @@ def test_texels_without_a_number_take_their_neighbours(tmp_path: Path, pixels: A
     broken[3, 4, 1] = np.inf
     write_oiio(tmp_path / "T.exr", broken)
     _, data = read_one(write_stage(tmp_path, "T.exr"))
-    np.testing.assert_allclose(data.bases[0], encode(np.full((HEIGHT, WIDTH, 3), 0.25)), atol=1e-6)
+    np.testing.assert_allclose(data.encoded_bases[0], encode(np.full((HEIGHT, WIDTH, 3), 0.25)), atol=1e-6)
     assert [told for told in data.repaired if "2 texels" in told and "T.exr" in told]
     broken[:3] = np.nan
     write_oiio(tmp_path / "T.exr", broken)
@@ -319,7 +321,7 @@ def test_a_texture_in_a_package_is_the_same(tmp_path: Path, suffix: str) -> None
     found, packed = read_one(package)
     assert isinstance(found.base, TextureFile)
     assert found.base.resolved_path.startswith(f"{package}[")
-    np.testing.assert_array_equal(packed.bases[0], plain.bases[0])
+    np.testing.assert_array_equal(packed.encoded_bases[0], plain.encoded_bases[0])
 
 
 def png_header(width: int, height: int) -> bytes:

@@ -76,9 +76,11 @@ def test_an_srgb_texture_keeps_its_code_values_with_row_0_on_top(picture: Path) 
         "./color.png", str(picture), "srgb", "repeat", "repeat", size=(2, 2), bit_depth="uint8"
     )
     assert (found.material_path, found.surface_path, found.uv_primvar) == (LOOK, f"{LOOK}/Surface", "st")
-    np.testing.assert_array_equal(data.bases[0][0, 0], np.array([200, 30, 10], np.float32) / np.float32(255))
     np.testing.assert_array_equal(
-        data.bases[0][1, 1], np.array([120, 130, 140], np.float32) / np.float32(255)
+        data.encoded_bases[0][0, 0], np.array([200, 30, 10], np.float32) / np.float32(255)
+    )
+    np.testing.assert_array_equal(
+        data.encoded_bases[0][1, 1], np.array([120, 130, 140], np.float32) / np.float32(255)
     )
 
 
@@ -93,7 +95,7 @@ def test_scale_and_bias_apply_in_linear_and_negative_light_is_black(picture: Pat
 
     _, data = read_one(picture.parent, edit)
     expected = [encode(decode(200 / 255) * 0.5 + 0.1), encode(decode(30 / 255) * 2), 0.0]
-    np.testing.assert_allclose(data.bases[0][0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(data.encoded_bases[0][0, 0], expected, atol=1e-6)
 
 
 def test_a_raw_texture_is_linear_light(picture: Path) -> None:
@@ -102,7 +104,9 @@ def test_a_raw_texture_is_linear_light(picture: Path) -> None:
     )
     assert isinstance(found.base, TextureFile)
     assert found.base.encoding == "linear"
-    np.testing.assert_allclose(data.bases[0][0, 0], [encode(v / 255) for v in (200, 30, 10)], atol=1e-6)
+    np.testing.assert_allclose(
+        data.encoded_bases[0][0, 0], [encode(v / 255) for v in (200, 30, 10)], atol=1e-6
+    )
 
 
 def mid_grey_png(channels: int, depth: str, gamma: float | None) -> bytes:
@@ -141,8 +145,8 @@ def test_auto_decides_as_the_specification_says(
     )
     assert isinstance(found.base, TextureFile)
     assert (found.base.encoding, found.base.bit_depth) == (encoding, depth)
-    assert data.bases[0].shape == (4, 4, 3)
-    np.testing.assert_allclose(data.bases[0], 0.5 if encoding == "srgb" else encode(0.5), atol=0.003)
+    assert data.encoded_bases[0].shape == (4, 4, 3)
+    np.testing.assert_allclose(data.encoded_bases[0], 0.5 if encoding == "srgb" else encode(0.5), atol=0.003)
 
 
 def test_wrap_modes_and_their_default(picture: Path) -> None:
@@ -224,7 +228,7 @@ def test_a_constant_uses_st_or_what_looks_like_uvs(picture: Path) -> None:
     found, data = read_one(picture.parent, edit)
     assert found.base == ConstantColor((0.25, 0.5, 1.0))
     assert found.uv_primvar == "zone"
-    np.testing.assert_allclose(data.bases[0], [[[encode(0.25), encode(0.5), 1]]], atol=1e-6)
+    np.testing.assert_allclose(data.encoded_bases[0], [[[encode(0.25), encode(0.5), 1]]], atol=1e-6)
 
 
 def test_display_color_without_a_material_is_rasterised_over_the_uvs(picture: Path) -> None:
@@ -236,11 +240,11 @@ def test_display_color_without_a_material_is_rasterised_over_the_uvs(picture: Pa
 
     found, data = read_one(picture.parent, edit)
     assert (found.surface, found.material_path, found.base) == ("none", None, DisplayColor("vertex"))
-    size = len(data.bases[0])
+    size = len(data.encoded_bases[0])
     # Texel (row, column) shows linear red = u of its centre, green = v, which grows upwards.
     row, column = size // 4, size // 8
     expected = [encode((column + 0.5) / size), encode(1 - (row + 0.5) / size), encode(0.25)]
-    np.testing.assert_allclose(data.bases[0][row, column], expected, atol=1e-4)
+    np.testing.assert_allclose(data.encoded_bases[0][row, column], expected, atol=1e-4)
 
 
 def test_a_constant_display_color_is_inherited(picture: Path) -> None:
@@ -270,7 +274,7 @@ def test_a_texture_in_a_package_is_read_and_the_package_hashed(picture: Path, tm
     picture.unlink()
     contents = reading.discover(package)
     data = reading.load(contents, contents.objects[0])
-    np.testing.assert_array_equal(np.rint(data.bases[0][0, 0] * 255), [200, 30, 10])
+    np.testing.assert_array_equal(np.rint(data.encoded_bases[0][0, 0] * 255), [200, 30, 10])
     assert [Path(source.path) for source in contents.sources] == [package]
     assert contents.sources[0].sha256 == reading.hash_file(str(package))
 

@@ -32,7 +32,7 @@ def test_an_image_is_found_before_each_surface(picture: Path, surface: str, grap
     assert (obj.base.asset_path, obj.base.encoding, obj.wrap) == (
         "./color.png", "srgb", ("repeat", "repeat")
     )  # fmt: skip
-    assert np.array_equal(data.bases[0], (CODES / 255).astype(np.float32))
+    assert np.array_equal(data.encoded_bases[0], (CODES / 255).astype(np.float32))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_primvar_is_the_color(picture: Path, node: Node) -> None:
 def test_the_weight_of_the_base_stays_on_the_surface(picture: Path) -> None:
     write(picture, A, PLAIN, inputs={"base": ("float", 0.5)})
     obj, data = read(picture)
-    assert np.array_equal(data.bases[0], (CODES / 255).astype(np.float32))
+    assert np.array_equal(data.encoded_bases[0], (CODES / 255).astype(np.float32))
     assert any("inputs:base" in note for note in obj.notes)
 
 
@@ -213,7 +213,7 @@ def test_a_preview_surface_is_read_where_the_graph_cannot_be(picture: Path) -> N
     obj, data = read(picture)
     assert obj.surface == "preview"
     assert any("ND_noise2d_color3" in note for note in obj.notes)
-    assert np.array_equal(data.bases[0], (CODES / 255).astype(np.float32))
+    assert np.array_equal(data.encoded_bases[0], (CODES / 255).astype(np.float32))
 
 
 def test_a_udim_set_is_read_tile_by_tile(picture: Path) -> None:

@@ -43,7 +43,7 @@ def test_the_albedo_map_is_the_base(tmp_path: Path, name: str) -> None:
         "./color.png", str(tmp_path / "color.png"), "srgb", "repeat", "repeat", (16, 16), "uint8"
     )
     assert (found.uv_primvar, found.uv_transform) == ("st", None)
-    np.testing.assert_allclose(data.bases[0], PICTURE / 255, atol=1e-6)
+    np.testing.assert_allclose(data.encoded_bases[0], PICTURE / 255, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_brightness_add_desaturation_and_tint_in_omnipbrs_order(tmp_path: Path) 
             grey = 0.212671 * color[0] + 0.715160 * color[1] + 0.072169 * color[2]
             mixed = [0.6 * value + 0.4 * grey for value in color]
             expected = [encode(value * share) for value, share in zip(mixed, tint, strict=True)]
-            np.testing.assert_allclose(data.bases[0][row, column], expected, atol=2e-6)
+            np.testing.assert_allclose(data.encoded_bases[0][row, column], expected, atol=2e-6)
 
 
 def test_without_a_map_the_constant_times_the_tint_is_the_base(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ def test_uvs_that_only_pick_a_palette_colour_count_as_none(tmp_path: Path) -> No
     assert isinstance(obj.base, DisplayColor)
     assert "primvars:st that span no area" in " ".join(obj.notes)
     expected = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (1, 0, 0), (0, 1, 0)]
-    base = data.bases[0]
+    base = data.encoded_bases[0]
     middles = data.mesh.uvs.mean(axis=1)
     rows = ((1 - middles[:, 1]) * len(base)).astype(int)
     shown = base[rows, (middles[:, 0] * len(base)).astype(int)]
@@ -258,7 +258,7 @@ def test_colours_of_points_need_uvs_that_share_no_texel(tmp_path: Path, layout: 
     stage.Save()
     obj, data = load_one(tmp_path / "colors.usda")
     assert obj.unwrapped == (layout != "apart")
-    base, middles = data.bases[0], data.mesh.uvs.mean(axis=1) % 1
+    base, middles = data.encoded_bases[0], data.mesh.uvs.mean(axis=1) % 1
     rows = ((1 - middles[:, 1]) * len(base)).astype(int)
     shown = srgb_to_linear(base[rows, (middles[:, 0] * len(base)).astype(int)])
     np.testing.assert_allclose(shown, [RED, RED, (0, 0, 1), (0, 0, 1)], atol=1e-3)
@@ -273,7 +273,7 @@ def test_a_texture_on_a_mesh_without_any_uvs_is_one_colour_and_is_said(tmp_path:
     assert obj.unwrapped
     assert "single colour" in " ".join(obj.notes)
     # Viewers read a missing primvar as (0, 0): the bottom left of the palette is blue.
-    assert np.abs(data.bases[0] - (0, 0, 1)).max() < 1e-3
+    assert np.abs(data.encoded_bases[0] - (0, 0, 1)).max() < 1e-3
 
 
 def test_without_xatlas_the_reason_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

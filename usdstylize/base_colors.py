@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "PLAIN",
     "BaseColor",
     "BitDepth",
     "ColorSpace",
@@ -14,6 +15,7 @@ __all__ = [
     "DisplayColor",
     "GraphColor",
     "TextureFile",
+    "Transfer",
     "UVTransform",
     "Wrap",
 ]
@@ -71,6 +73,34 @@ class ColorSpace:
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """What makes T, sRGB-encoded, of a texture's values once they are filtered, as USD does.
+
+    In this order: decoded, where they are encoded; desaturated, scaled and biased as linear light;
+    negative light is black; encoded.
+    """
+
+    encoding: Literal["srgb", "linear"] = "srgb"
+    desaturation: float = 0.0
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether scale or bias change anything."""
+        return self.scale != Transfer.scale or self.bias != Transfer.bias
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the values are T already."""
+        return self.encoding == "srgb" and not self.desaturation and not self.is_scaled
+
+
+PLAIN = Transfer()
+"""Of values that are T already."""
+
+
+@dataclass(frozen=True)
 class TextureFile:
     """A base colour that comes from an image file through a UsdUVTexture."""
 
@@ -99,6 +129,12 @@ class TextureFile:
     """The named space of the code values, which then stands for ``encoding``."""
     needs_copy: bool = False
     """Viewers would read the file otherwise than we do, so the live network reads a copy of T."""
+
+    @property
+    def transfer(self) -> Transfer:
+        """Of the code values; of linear ones in Rec.709 where ``color_space`` names another space."""
+        encoding = self.encoding if self.color_space is None else "linear"
+        return Transfer(encoding, self.desaturation, self.scale, self.bias)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -144,6 +180,8 @@ class GraphColor:
     """(width, height) in texels, fine enough for the largest of the images."""
     bit_depth: BitDepth
     """The finest of the images."""
+    encoding: Literal["srgb", "linear"] = "srgb"
+    """In which its values are filtered: linear where every image is."""
     primvars: tuple[tuple[str, tuple[float, ...]], ...] = ()
     """Names and values of the constant primvars that it reads, which may differ from mesh to mesh."""
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LUMINANCE", "linear_to_srgb", "srgb_to_linear"]
+from usdstylize.base_colors import Transfer
+
+__all__ = ["LUMINANCE", "encode_base", "linear_to_srgb", "srgb_to_linear"]
 
 Float32 = NDArray[np.float32]
 
@@ -28,6 +30,19 @@ def srgb_to_linear(encoded: ArrayLike) -> Float32:
 def linear_to_srgb(linear: ArrayLike) -> Float32:
     """sRGB-encoded values of linear Rec.709; any shape in, the same shape out, float32."""
     return _by_pieces(_encode, linear)
+
+
+def encode_base(values: Float32, transfer: Transfer) -> Float32:
+    """T, (..., 3) sRGB-encoded, of a texture's filtered values (..., 3)."""
+    if transfer.is_plain:
+        return values
+    linear = srgb_to_linear(values) if transfer.encoding == "srgb" else values
+    if transfer.desaturation:
+        grey = linear @ np.array(LUMINANCE, np.float32)
+        linear = linear + np.float32(transfer.desaturation) * (grey[..., None] - linear)
+    if transfer.is_scaled:
+        linear = linear * np.array(transfer.scale, np.float32) + np.array(transfer.bias, np.float32)
+    return linear_to_srgb(np.maximum(linear, 0.0))
 
 
 def _decode(size: Float32) -> Float32:

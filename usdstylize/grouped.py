@@ -40,7 +40,7 @@ def stylize_group(
     for obj in group:
         observer.object_started(obj, optimizer.method.iterations)
         with _failures(obj, failed), _USD:
-            data[obj.path] = stage.load(contents, obj)
+            data[obj.path] = stage.load(contents, obj, recipes[obj.path].method.texture_resolution)
     loaded = [obj for obj in group if obj.path in data]
     seen = [obj for obj in loaded if not obj.stands_in]
     textures: dict[str, StyleTexture] = {}

@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize.base_colors import BaseColor, GraphColor, TextureFile, UVTransform, Wrap
+from usdstylize.base_colors import PLAIN, BaseColor, GraphColor, TextureFile, Transfer, UVTransform, Wrap
+from usdstylize.encoding import encode_base
 
 __all__ = [
     "FileHash",
@@ -157,17 +158,24 @@ class NewUVs:
 class ObjectData:
     """The arrays of one StageObject.
 
-    bases: the original texture T, each (H, W, 3) float32, sRGB-encoded, row 0 is the top. One
-        per UDIM tile, in the order of ``TextureFile.tiles``; else a single one. The texture's
-        scale and bias are applied (in linear). 1 × 1 for a constant.
+    bases: the original texture's values as viewers filter them, each (H, W, 3) float32, row 0 is
+        the top: code values, or linear Rec.709. One per UDIM tile, in the order of
+        ``TextureFile.tiles``; else a single one. 1 × 1 for a constant.
+    transfer: what makes T, sRGB-encoded, of them once they are filtered.
     """
 
     mesh: Mesh
     bases: tuple[Float32, ...]
+    transfer: Transfer = PLAIN
     new_uvs: NewUVs | None = None
     """Where ``StageObject.unwrapped``: what the style layer must hold."""
     repaired: tuple[str, ...] = ()
-    """What in the texture had to be repaired, a sentence each; viewers then need a copy of T."""
+    """What in the texture had to be repaired, a sentence each; viewers then need a copy of it."""
+
+    @property
+    def encoded_bases(self) -> tuple[Float32, ...]:
+        """T at its own texels, each (H, W, 3) float32, sRGB-encoded, row 0 is the top."""
+        return tuple(encode_base(base, self.transfer) for base in self.bases)
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,14 @@ class Method:
     nnfm_weight: float
     """Of the style term, by whichever loss."""
     content_weight: float
+    """Of the mean over the content network's maps, as the style term is one over its own."""
     palette_weight: tuple[float, float]
     """First and last iteration, exponential between."""
     palette_squared: bool
     """Squared distance to the nearest palette colour; the paper's own is the plain distance."""
+    palette_everywhere: bool
+    """The palette loss looks at every texel of T + T_S, as Eq. 3 has it; else at those that UVs cover, of
+    the mip level that the cameras see."""
     palette_clusters: int
     """Q, the number of k-means colours."""
     object_only: bool
@@ -107,9 +111,10 @@ _STANDARD = Method(
     objects_at_once=1,
     learning_rate=(3e-2, 1.5e-3),
     nnfm_weight=1e4,
-    content_weight=6.0,
+    content_weight=18.0,
     palette_weight=(600.0, 600.0),
     palette_squared=True,
+    palette_everywhere=False,
     palette_clusters=8,
     object_only=True,
     content_on_background=False,
@@ -142,7 +147,7 @@ PRESETS: dict[PresetName, Method] = {
         objects_at_once=4,
         learning_rate=(4e-2, 1.5e-3),
         nnfm_weight=600.0,
-        content_weight=0.05,
+        content_weight=0.15,
         content_on_background=True,
         palette_weight=(1300.0, 1300.0),  # few views and few pixels leave specks of colour
         style_keys=128,
@@ -156,7 +161,11 @@ PRESETS: dict[PresetName, Method] = {
         learning_rate=(1e-2, 1e-2),
         palette_weight=(2000.0, 200.0),
         palette_squared=False,
+        palette_everywhere=True,
         object_only=False,
+        precision="float32",
+        camera_distance=(2.0, 4.0),
+        ambient=0.0,
     ),
 }
 
@@ -164,10 +173,10 @@ PRESETS: dict[PresetName, Method] = {
 # Means over the object only make a content term about 1/0.27 as large as the mean over the
 # whole picture of the paper and of the calibration, hence the smaller weights outside `paper`.
 _BALANCE: dict[EncoderName, dict[str, Any]] = {
-    "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 6.0, "content_on_background": False},
-    "vgg16": {"nnfm_weight": 600.0, "content_weight": 0.1, "content_on_background": True},
+    "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 18.0, "content_on_background": False},
+    "vgg16": {"nnfm_weight": 600.0, "content_weight": 0.3, "content_on_background": True},
     # Its strokes are a little weaker than VGG16's (docs/draft.md).
-    "draft": {"nnfm_weight": 600.0, "content_weight": 0.05, "content_on_background": True},
+    "draft": {"nnfm_weight": 600.0, "content_weight": 0.15, "content_on_background": True},
 }
 _PAPER_BALANCE: dict[EncoderName, dict[str, Any]] = {
     "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 22.0},

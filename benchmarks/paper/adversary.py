@@ -51,7 +51,7 @@ class Adversary:
         device = run.device
         start = torch.from_numpy(baselines(subject.data, style, subject.object.wrap)["recolour"]).to(device)
         mesh = render.normalize(subject.data.mesh)
-        sheet = render.one_sheet(mesh, subject.data.bases[0], subject.object.wrap)
+        sheet = render.one_sheet(mesh, subject.data.bases[0], subject.object.wrap, subject.data.transfer)
         scene = render.Subject(sheet, (start.shape[0], start.shape[1]), device)
         visibility = render.choose_visibility("auto", mesh.points, mesh.triangles, device)
         method = replace(PRESETS["standard"], resolution=_RESOLUTION)

@@ -148,7 +148,7 @@ def picture(subject: PaperSubject, texture: Float32, run: Run) -> UInt8:
     method = replace(PRESETS["standard"], resolution=2 * side)
     mesh = render.normalize(subject.data.mesh)
     size = (texture.shape[0], texture.shape[1])
-    sheet = render.one_sheet(mesh, subject.data.bases[0], subject.object.wrap)
+    sheet = render.one_sheet(mesh, subject.data.bases[0], subject.object.wrap, subject.data.transfer)
     scene = render.Subject(sheet, size, run.device)
     visibility = render.choose_visibility("auto", mesh.points, mesh.triangles, run.device)
     camera = render.look_at(np.array(_EYE), np.array(_LIGHT), method.field_of_view)

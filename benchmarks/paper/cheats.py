@@ -14,6 +14,7 @@ from benchmarks.paper.cells import Run
 from benchmarks.paper.subjects import PaperSubject
 from usdstylize import atlas, render
 from usdstylize.author.bake import resample
+from usdstylize.encoding import encode_base
 from usdstylize.losses.objective import cover_crop
 from usdstylize.objects import StyleSet
 
@@ -88,7 +89,9 @@ def dither(subject: PaperSubject, style: StyleSet, run: Run) -> Float32:
 
 
 def _base(subject: PaperSubject) -> Float32:
-    return resample(subject.data.bases[0], (_SIZE, _SIZE), subject.object.wrap)
+    return encode_base(
+        resample(subject.data.bases[0], (_SIZE, _SIZE), subject.object.wrap), subject.data.transfer
+    )
 
 
 def _picture(style: StyleSet) -> Float32:

@@ -14,9 +14,9 @@ __all__ = ["EXPERIMENT", "GRAM_WEIGHTS", "WEAK_STYLES"]
 _CHANGES: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
     ("as it ships", {}, {}),
     # the paper's mean over all positions, at the λs that make it equal at 27 % coverage
-    ("background\nin the mean", {"nnfm_weight": 2200.0, "content_weight": 0.37}, {"object_only": False}),
+    ("background\nin the mean", {"nnfm_weight": 2200.0, "content_weight": 1.1}, {"object_only": False}),
     ("content 0", {"content_weight": 0.0}, {}),
-    ("content 0.3", {"content_weight": 0.3}, {}),
+    ("content 0.9", {"content_weight": 0.9}, {}),
     ("palette\n2000 → 200", {}, {"palette_weight": (2000.0, 200.0)}),
     ("plain L2\n2000 → 200", {}, {"palette_weight": (2000.0, 200.0), "palette_squared": False}),
     ("camera 2 to 4", {"camera_distance": (2.0, 4.0)}, {}),
@@ -46,8 +46,8 @@ WEAK_STYLES = Experiment(
         Column("as it ships", {"method": "vgg-nnfm"}),
         Column("content 0", {"method": "vgg-nnfm", "content_weight": 0.0}),
         Column(
-            "content 0.03,\npalette 200",
-            {"method": "vgg-nnfm", "content_weight": 0.03, "palette_weight": 200.0},
+            "content 0.09,\npalette 200",
+            {"method": "vgg-nnfm", "content_weight": 0.09, "palette_weight": 200.0},
         ),
         Column("NNFM × 3", {"method": "vgg-nnfm", "nnfm_weight": 1800.0}),
         Column("camera 4", {"method": "vgg-nnfm", "camera_distance": (4.0, 4.0)}),

@@ -59,7 +59,7 @@ def pack(subject: PaperSubject, out: Path) -> None:
         "normals": mesh.normals.astype(np.float16),
         "uvs": mesh.uvs,
         # T comes from 8-bit files in all of the paper's subjects
-        "base": np.rint(subject.data.bases[0] * 255).clip(0, 255).astype(np.uint8),
+        "base": np.rint(subject.data.encoded_bases[0] * 255).clip(0, 255).astype(np.uint8),
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
     }
     np.savez_compressed(out, **arrays)

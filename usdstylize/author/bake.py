@@ -10,7 +10,8 @@ import numpy as np
 import OpenImageIO as oiio
 from numpy.typing import NDArray
 
-from usdstylize.base_colors import Wrap
+from usdstylize.base_colors import PLAIN, Transfer, Wrap
+from usdstylize.encoding import encode_base
 from usdstylize.errors import OutputError
 from usdstylize.objects import StageObject
 from usdstylize.sampling import VALUES_AT_ONCE, resample
@@ -24,14 +25,21 @@ _PATIENCE = 1 << 22
 a hundredth, and a PNG takes a quarter of the time."""
 
 
-def combine(base: Float32, style: Float32, strength: float, wrap: tuple[Wrap, Wrap]) -> Float32:
+def combine(
+    base: Float32,
+    style: Float32,
+    strength: float,
+    wrap: tuple[Wrap, Wrap],
+    transfer: Transfer = PLAIN,
+) -> Float32:
     """clamp(T + strength · T_S, 0, 1), sRGB-encoded, at the larger resolution of each axis.
 
-    base: (H, W, 3), T, sRGB-encoded. style: (H', W', 3), T_S, signed.
+    base: (H, W, 3), what ``transfer`` makes T of, as in `ObjectData`: it is filtered before, as viewers
+    do. style: (H', W', 3), T_S, signed.
     """
     size = (max(base.shape[1], style.shape[1]), max(base.shape[0], style.shape[0]))
     total = resample(style, size, wrap) * np.float32(strength)
-    total += resample(base, size, wrap)
+    total += encode_base(resample(base, size, wrap), transfer)
     return np.clip(total, 0.0, 1.0, out=total)
 
 

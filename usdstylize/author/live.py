@@ -4,7 +4,7 @@ import numpy as np
 from pxr import Gf, Sdf
 
 from usdstylize.author.graph import Graph
-from usdstylize.base_colors import ConstantColor, TextureFile
+from usdstylize.base_colors import ConstantColor, Transfer
 from usdstylize.encoding import LUMINANCE, linear_to_srgb
 from usdstylize.errors import MaterialError
 from usdstylize.objects import StageObject
@@ -12,28 +12,25 @@ from usdstylize.objects import StageObject
 __all__ = ["write_base_color", "write_stylized_color"]
 
 _KNEE = 0.0031308
-_IDENTITY = ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
 
 
 def write_base_color(
     graph: Graph,
     source: StageObject,
     base_file: str | None,
+    transfer: Transfer,
     style_file: str,
     strength: Sdf.Path,
-    *,
-    encoded: bool = False,
 ) -> Sdf.Path:
     """Write the nodes of the stylised base colour; returns its output, linear Rec.709.
 
-    base_file: T as the layer must name it; None for a constant.
+    base_file: as the layer must name it; None for a constant. transfer: what makes T of its values.
     style_file: TS.exr as the layer must name it.
     strength: the float input that scales T_S.
-    encoded: ``base_file`` holds T sRGB-encoded, whatever the source's texture says of itself.
     Raises MaterialError where there is neither a constant nor a file.
     """
     coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
-    base = _encoded_base(graph, source, base_file, coordinates, encoded)
+    base = _encoded_base(graph, source, base_file, transfer, coordinates)
     return _stylized(graph, source, base, style_file, strength)
 
 
@@ -63,9 +60,9 @@ def _stylized(
 
 
 def _encoded_base(
-    graph: Graph, source: StageObject, file: str | None, coordinates: Sdf.Path, encoded: bool
+    graph: Graph, source: StageObject, file: str | None, transfer: Transfer, coordinates: Sdf.Path
 ) -> Sdf.Path | Gf.Vec3f:
-    """T, sRGB-encoded: an output, or a value."""
+    """T, sRGB-encoded: an output, or a value. The nodes do what `encoding.encode_base` does."""
     base = source.base
     if isinstance(base, ConstantColor):
         return Gf.Vec3f(*(float(value) for value in linear_to_srgb(np.maximum(base.linear, 0.0))))
@@ -74,22 +71,19 @@ def _encoded_base(
             f"{source.path} has no file of its base colour for a live network; give --network preview."
         )
     value = graph.image("Base", "color3", file, coordinates, source.wrap)
-    if encoded or not isinstance(base, TextureFile):
+    if transfer.is_plain:
         return value
-    if base.encoding == "srgb" and (base.scale, base.bias) == _IDENTITY and not base.desaturation:
-        return value
-    # A UsdUVTexture's scale and bias apply to the linear value.
-    if base.encoding == "srgb":
+    if transfer.encoding == "srgb":
         value = _decode(graph, "BaseToLinear", value)
-    if base.desaturation:
+    if transfer.desaturation:
         shares = {"in": ("color3", value), "lumacoeffs": ("color3", Gf.Vec3f(*LUMINANCE))}
         grey = graph.node("BaseLuminance", "ND_luminance_color3", shares, "color3")
-        mixed = {"fg": ("color3", grey), "bg": ("color3", value), "mix": ("float", base.desaturation)}
+        mixed = {"fg": ("color3", grey), "bg": ("color3", value), "mix": ("float", transfer.desaturation)}
         value = graph.node("BaseDesaturate", "ND_mix_color3", mixed, "color3")
-    if base.scale != _IDENTITY[0]:
-        value = graph.binary("BaseScale", "multiply", "color3", value, Gf.Vec3f(*base.scale))
-    if base.bias != _IDENTITY[1]:
-        value = graph.binary("BaseBias", "add", "color3", value, Gf.Vec3f(*base.bias))
+    if transfer.scale != Transfer.scale:
+        value = graph.binary("BaseScale", "multiply", "color3", value, Gf.Vec3f(*transfer.scale))
+    if transfer.bias != Transfer.bias:
+        value = graph.binary("BaseBias", "add", "color3", value, Gf.Vec3f(*transfer.bias))
     return _encode(graph, value)
 
 

@@ -7,7 +7,6 @@ from pxr import Usd, UsdShade
 from usdstylize.author.mtlx import STYLIZED_GRAPH
 from usdstylize.author.surface import DIFFUSE_SHARE, SURFACE_ID
 from usdstylize.base_colors import DisplayColor
-from usdstylize.encoding import srgb_to_linear
 from usdstylize.errors import MaterialError
 from usdstylize.objects import StageObject
 from usdstylize.sampling import resample
@@ -28,8 +27,8 @@ def live_color(
     """What the surface of a stylised material takes as its base colour, (H, W, 3) linear.
 
     The authored nodes, values and files are followed, the source's own among them. prim: the
-    object in the result. base: T, sRGB-encoded (H, W, 3), which stands for a primvar that no graph
-    can be followed to. Raises MaterialError for what is broken.
+    object in the result. base: (H, W, 3) linear, which stands for a primvar that no graph can be
+    followed to; else it is not looked at. Raises MaterialError for what is broken.
     """
     surface = material.ComputeSurfaceSource("mtlx")[0]
     known = BASE_INPUTS.get(shader_id(surface)) or BASE_INPUTS[SURFACE_ID]
@@ -55,7 +54,7 @@ def live_color(
         graph = UsdShade.NodeGraph(node) if node.GetName().startswith(STYLIZED_GRAPH) else None
         taken = graph.GetInput("base") if graph else None
         if taken and isinstance(source.base, DisplayColor):
-            linear = srgb_to_linear(resample(base, size, source.wrap))
+            linear = resample(base, size, source.wrap)
             given = {str(found.GetPath()): linear for found in taken.GetValueProducingAttributes()}
     return evaluate_graph(
         attributes[0],

@@ -67,7 +67,7 @@ def _of_our_copy(
     inputs: Mapping[str, SourceInput], source: StageObject, textures: Textures, folder: Path
 ) -> Mapping[str, SourceInput]:
     """Inputs that read the alpha of the base's file read that of our copy: viewers misread the file."""
-    if textures.base is None or not textures.base_is_encoded or not isinstance(source.base, TextureFile):
+    if textures.base is None or not textures.base_is_copy or not isinstance(source.base, TextureFile):
         return inputs
     theirs, ours = source.base.resolved_path, resolve_anchored(textures.base, folder)
     return {

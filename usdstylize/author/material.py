@@ -142,9 +142,7 @@ def _write_live(
     graph = Graph(layer, variant.path.AppendChild(free_name("StylizedNetwork", taken)))
     inner = add_input(graph.spec, "strength", _Types.Float, path.AppendProperty("inputs:strength"))
     inside = inner.path.StripAllVariantSelections()
-    color = write_base_color(
-        graph, source, textures.base, textures.style, inside, encoded=textures.base_is_encoded
-    )
+    color = write_base_color(graph, source, textures.base, textures.transfer, textures.style, inside)
     place = variant.path.AppendChild(free_name("StylizedSurface", taken))
     shader, remarks = write_surface(graph, place, path, inputs, color, folder)
     add_output(variant, "mtlx:surface", _Types.Token, shader.output())

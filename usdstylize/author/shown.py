@@ -81,11 +81,12 @@ def _compare(
 ) -> Iterator[Check]:
     """``folder`` holds the object's TS.exr."""
     references = []
-    bases = reading.load(contents, obj).bases
-    for base, tile in zip(bases, obj.tiles or [None], strict=True):
-        name = "TS.exr" if tile is None else f"TS.{tile}.exr"
-        offset = reading.read_image(str(folder / name))
-        references.append(srgb_to_linear(combine(base, offset, strength, bake_wrap(obj))))
+    names = [f"TS.{tile}.exr" for tile in obj.tiles] or ["TS.exr"]
+    offsets = [reading.read_image(str(folder / name)) for name in names]
+    data = reading.load(contents, obj, at_least=max(offsets[0].shape[:2]))
+    for base, offset in zip(data.bases, offsets, strict=True):
+        total = combine(base, offset, strength, bake_wrap(obj), data.transfer)
+        references.append(srgb_to_linear(total))
     size = (references[0].shape[1], references[0].shape[0])
 
     def difference(*images: Any) -> float:
@@ -104,7 +105,8 @@ def _compare(
         live = shown.GetSurfaceOutput("mtlx")
         if live and live.HasConnectedSource():
             time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
-            error = difference(live_color(shown, obj, stage.GetPrimAtPath(obj.path), bases[0], size, time))
+            prim = stage.GetPrimAtPath(obj.path)
+            error = difference(live_color(shown, obj, prim, data.bases[0], size, time))
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
         texture = _baked_texture(shown)
         if texture is not None:

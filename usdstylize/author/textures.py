@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from usdstylize.author.bake import bake_wrap, combine, write_baked, write_half
 from usdstylize.author.paths import anchored
-from usdstylize.base_colors import DisplayColor, GraphColor, TextureFile
+from usdstylize.base_colors import PLAIN, DisplayColor, GraphColor, TextureFile, Transfer
 from usdstylize.encoding import srgb_to_linear
 from usdstylize.objects import ObjectData, StageObject, StyleTexture
 from usdstylize.options import Network
@@ -24,19 +24,21 @@ class Textures:
 
     style: str
     base: str | None
-    """T; None for a constant."""
+    """What ``transfer`` makes T of, once it is filtered; None for a constant."""
     baked: str | None
     """None where no preview is written."""
     baked_is_linear: bool
     strength: float
     """What the bake is made with, and where the dial stands at first."""
-    base_is_encoded: bool = False
-    """``base`` holds T sRGB-encoded, whatever the source's texture says of itself."""
+    transfer: Transfer = PLAIN
+    """Of the values that viewers read from ``base``."""
+    base_is_copy: bool = False
+    """``base`` is a file of ours, not the source's."""
 
     @property
     def written(self) -> list[str]:
         """The files that are ours, as the style layer names them."""
-        own = self.base if self.base_is_encoded else None
+        own = self.base if self.base_is_copy else None
         return [path for path in (self.style, own, self.baked) if path]
 
 
@@ -76,7 +78,7 @@ def write_textures(
             for tile, image, original in zip(tiles, texture.images, data.bases, strict=True):
                 # The file holds half floats, so the bake is made from what a viewer will read.
                 stored = image.astype(np.float16).astype(np.float32)
-                encoded = combine(original, stored, strength, bake_wrap(obj))
+                encoded = combine(original, stored, strength, bake_wrap(obj), data.transfer)
                 if is_linear:
                     write_half(folder / f"baked{tile}.exr", srgb_to_linear(encoded), color=True)
                 else:
@@ -87,7 +89,7 @@ def write_textures(
         shutil.rmtree(folder, ignore_errors=True)
         raise
     style = anchored(final / f"TS{all_tiles}.exr", layer_folder)
-    return Textures(style, base, baked, is_linear, strength, base_is_encoded=own)
+    return Textures(style, base, baked, is_linear, strength, data.transfer, base_is_copy=own)
 
 
 def possible_network(obj: StageObject, asked: Network) -> Network:
@@ -96,7 +98,7 @@ def possible_network(obj: StageObject, asked: Network) -> Network:
 
 
 def _needs_copy(obj: StageObject, data: ObjectData) -> bool:
-    """Whether the live network reads T as we have it, sRGB-encoded: no file says the same to viewers.
+    """Whether the live network reads our own copy of T's values: no file says the same to viewers.
 
     Before a MaterialX surface, it takes what the source's own graph gives.
     """
@@ -108,7 +110,7 @@ def _needs_copy(obj: StageObject, data: ObjectData) -> bool:
 
 
 def _with_alpha(obj: StageObject, base: NDArray[np.float32]) -> NDArray[np.float32]:
-    """T with the alpha of its file, (H, W, 3 or 4): the source's opacity may read it."""
+    """T's values with the alpha of its file, (H, W, 3 or 4): the source's opacity may read it."""
     alpha = read_alpha(obj.base.resolved_path) if isinstance(obj.base, TextureFile) else None
     return base if alpha is None else np.concatenate([base, alpha[..., None]], axis=-1)
 

@@ -1,6 +1,7 @@
 """The whole loss on a batch of views (paper, Eq. 1): networks, style features, three terms."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -24,10 +25,14 @@ from usdstylize.objects import StyleSet
 from usdstylize.options import EncoderName, Method
 from usdstylize.render import View, Views, join, paint
 
-__all__ = ["Objective", "cover_crop"]
+__all__ = ["Objective", "cover_crop", "whole"]
 
 _CONTENT_BACKGROUND = 0.5
 """sRGB-encoded grey behind the object in the content render (the paper leaves it open)."""
+_STRIDE = 32
+"""Of the coarsest maps: the sides of a network's picture are multiples of it."""
+_LONGEST = 8
+"""Times as long as high: a longer style image is scaled down to the pixels of such a one."""
 
 
 class Objective:
@@ -67,14 +72,17 @@ class Objective:
     def _take(self, style: StyleSet) -> None:
         method, device = self.method, self.device
         self._palette = torch.from_numpy(style.palette).to(device)
-        images = [
-            torch.from_numpy(cover_crop(image.pixels, method.resolution)).permute(2, 0, 1).to(device)
-            for image in style.images
-        ]
-        grey = torch.full_like(images[0], _CONTENT_BACKGROUND)
+
+        def pictures(fit: Callable[[NDArray[np.float32], int], NDArray[np.float32]]) -> list[Tensor]:
+            fitted = (torch.from_numpy(fit(image.pixels, method.resolution)) for image in style.images)
+            return [pixels.permute(2, 0, 1).to(device) for pixels in fitted]
+
+        behind = pictures(cover_crop)[0]
+        grey = torch.full_like(behind, _CONTENT_BACKGROUND)
         # The embedding is the whole picture's: with the style image behind, it is near from the start.
-        self._background = grey if method.style_loss == "embedding" else images[0]
-        self._content_background = images[0] if method.content_on_background else grey
+        self._background = grey if method.style_loss == "embedding" else behind
+        self._content_background = behind if method.content_on_background else grey
+        images = pictures(cover_crop if method.style_loss == "embedding" else whole)
         if method.style_loss == "gram":
             self._grams = self._style_grams(images)
             return
@@ -210,7 +218,7 @@ class Objective:
             content_loss(own, original, batch.positions[stride].weights, total=totals[stride])
             for own, original, stride in zip(rows, batch.original, self.content_strides, strict=True)
         ]
-        return torch.stack(found).sum()
+        return torch.stack(found).mean()
 
     def _style_loss(
         self, layer: int, rows: Tensor, stride: int, batch: Batch, totals: Mapping[int, Tensor]
@@ -261,12 +269,27 @@ def cover_crop(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """(H, W, 3) scaled, aspect kept, until it covers size × size, and cropped at the centre."""
     height, width = pixels.shape[:2]
     scale = size / min(height, width)
-    scaled = (max(size, round(height * scale)), max(size, round(width * scale)))
-    resized = F.interpolate(
-        torch.from_numpy(pixels).permute(2, 0, 1)[None], scaled, mode="bicubic", antialias=True
-    )[0].clamp(0, 1)
-    top, left = (scaled[0] - size) // 2, (scaled[1] - size) // 2
-    return resized[:, top : top + size, left : left + size].permute(1, 2, 0).contiguous().numpy()
+    scaled = _scaled(pixels, max(size, round(height * scale)), max(size, round(width * scale)))
+    top, left = (scaled.shape[0] - size) // 2, (scaled.shape[1] - size) // 2
+    return np.ascontiguousarray(scaled[top : top + size, left : left + size])
+
+
+def whole(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """(H, W, 3) scaled as by `cover_crop`, but not cropped: either side a multiple of 32.
+
+    A picture that is more than 8 times as long as high has fewer pixels.
+    """
+    height, width = pixels.shape[:2]
+    scale = min(size / min(height, width), size * math.sqrt(_LONGEST / (height * width)))
+    return _scaled(
+        pixels, *(max(_STRIDE, _STRIDE * round(side * scale / _STRIDE)) for side in (height, width))
+    )
+
+
+def _scaled(pixels: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    resized = F.interpolate(image, (height, width), mode="bicubic", antialias=True)[0].clamp(0, 1)
+    return resized.permute(1, 2, 0).contiguous().numpy()
 
 
 def _channels_last(images: Tensor) -> Tensor:

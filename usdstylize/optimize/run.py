@@ -25,7 +25,7 @@ from usdstylize.optimize.sights import Sights
 from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.team import Team
-from usdstylize.optimize.texels import palette_texels
+from usdstylize.optimize.texels import every_texel, palette_texels
 from usdstylize.options import Method
 
 __all__ = ["Run"]
@@ -72,7 +72,9 @@ class Run:
             self._step = new_step(
                 objective,
                 scene.subject,
-                palette_texels(scene.subject, scene.covered, float(np.median(levels)), device),
+                every_texel(scene.subject, scene.covered, device)
+                if method.palette_everywhere
+                else palette_texels(scene.subject, scene.covered, float(np.median(levels)), device),
                 len(scene.assembly.sheets),
                 size_at(method, 1),
                 self._batches.pool,

@@ -11,11 +11,16 @@ from torch import Tensor
 from usdstylize import render
 from usdstylize.losses.batch import Texels
 
-__all__ = ["Seen", "palette_texels"]
+__all__ = ["Seen", "every_texel", "palette_texels"]
+
+
+def every_texel(subject: render.Subject, covered: NDArray[np.bool_], device: str) -> Texels:
+    """All texels of T + T_S, whether UVs cover them or not (paper, Eq. 3)."""
+    return palette_texels(subject, np.ones_like(covered), 0.0, device)
 
 
 def palette_texels(subject: render.Subject, covered: NDArray[np.bool_], level: float, device: str) -> Texels:
-    """The texels of the mip level that the cameras see.
+    """The covered texels of the mip level that the cameras see.
 
     On finer ones the palette loss would draw stairs of single texels that no other loss sees.
     """

@@ -2,7 +2,7 @@
 
 from usdstylize.render.cameras import Camera, draw_cameras, look_at
 from usdstylize.render.flat import Window, draw_windows, flat_view
-from usdstylize.render.shading import decode_srgb, encode_srgb, phong, shade
+from usdstylize.render.shading import decode_srgb, encode_base, encode_srgb, phong, shade
 from usdstylize.render.sheets import Assembly, Sheet, assemble, normalize, one_sheet
 from usdstylize.render.texture import Taps, find_taps, level_rows, level_sizes, mip_table, sample
 from usdstylize.render.views import Subject, View, Views, in_slot, join, paint, trace_views
@@ -38,6 +38,7 @@ __all__ = [
     "decode_srgb",
     "draw_cameras",
     "draw_windows",
+    "encode_base",
     "encode_srgb",
     "find_taps",
     "flat_view",

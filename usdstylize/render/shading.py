@@ -6,9 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from usdstylize.base_colors import Transfer
+from usdstylize.encoding import LUMINANCE
 from usdstylize.options import Method
 
-__all__ = ["decode_srgb", "encode_srgb", "phong", "shade"]
+__all__ = ["decode_srgb", "encode_base", "encode_srgb", "phong", "shade"]
 
 
 def decode_srgb(encoded: Tensor) -> Tensor:
@@ -24,6 +26,19 @@ def encode_srgb(linear: Tensor) -> Tensor:
     return torch.where(
         linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
     )
+
+
+def encode_base(values: Tensor, transfer: Transfer) -> Tensor:
+    """`usdstylize.encoding.encode_base` of a tensor (P, 3)."""
+    if transfer.is_plain:
+        return values
+    linear = decode_srgb(values.abs()).copysign(values) if transfer.encoding == "srgb" else values
+    if transfer.desaturation:
+        grey = linear @ linear.new_tensor(LUMINANCE)
+        linear = linear + transfer.desaturation * (grey[:, None] - linear)
+    if transfer.is_scaled:
+        linear = linear * linear.new_tensor(transfer.scale) + linear.new_tensor(transfer.bias)
+    return encode_srgb(linear.clamp_min(0))
 
 
 def phong(

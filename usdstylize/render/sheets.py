@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize import atlas
-from usdstylize.base_colors import Wrap
+from usdstylize.base_colors import PLAIN, Transfer, Wrap
 from usdstylize.errors import MeshError
 from usdstylize.objects import Mesh, ObjectData, StageObject
 
@@ -23,11 +23,13 @@ _FIRST_TILE = 1001
 class Sheet:
     """One texture: that of a look, or one UDIM tile of it.
 
-    base: (H, W, 3) float32, T, sRGB-encoded, row 0 the top. wrap: in s and in t.
+    base: (H, W, 3) float32, row 0 the top, what ``transfer`` makes T of once it is filtered. wrap: in s
+    and in t.
     """
 
     base: Float32
     wrap: tuple[Wrap, Wrap]
+    transfer: Transfer = PLAIN
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ def assemble(objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Asse
         if look not in of_look:
             of_look[look] = tuple(range(len(sheets), len(sheets) + len(item.bases)))
             wrap: tuple[Wrap, Wrap] = ("clamp", "clamp") if tiles else obj.wrap
-            sheets += [Sheet(base, wrap) for base in item.bases]
+            sheets += [Sheet(base, wrap, item.transfer) for base in item.bases]
         mesh, number = item.mesh, np.full(len(item.mesh.triangles), of_look[look][0], np.int64)
         if tiles:
             mesh, tile = _on_tiles(mesh, tiles, obj.path)
@@ -84,9 +86,9 @@ def assemble(objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Asse
     return Assembly(normalize(joined), tuple(sheets), np.concatenate(numbers), owned)
 
 
-def one_sheet(mesh: Mesh, base: Float32, wrap: tuple[Wrap, Wrap]) -> Assembly:
+def one_sheet(mesh: Mesh, base: Float32, wrap: tuple[Wrap, Wrap], transfer: Transfer = PLAIN) -> Assembly:
     """A single mesh, normalised already, with a single texture."""
-    return Assembly(mesh, (Sheet(base, wrap),), np.zeros(len(mesh.triangles), np.int64), ((0,),))
+    return Assembly(mesh, (Sheet(base, wrap, transfer),), np.zeros(len(mesh.triangles), np.int64), ((0,),))
 
 
 def _on_tiles(mesh: Mesh, tiles: Sequence[int], path: str) -> tuple[Mesh, Int64]:

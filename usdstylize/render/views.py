@@ -13,7 +13,7 @@ from usdstylize.base_colors import Wrap
 from usdstylize.fusing import fused
 from usdstylize.options import Method
 from usdstylize.render.cameras import Camera, pixel_directions
-from usdstylize.render.shading import phong, shade
+from usdstylize.render.shading import encode_base, phong, shade
 from usdstylize.render.sheets import Assembly
 from usdstylize.render.texture import Taps, find_taps, level_sizes, mip_table, sample
 from usdstylize.render.visibility import Hits, Visibility
@@ -85,6 +85,7 @@ class Subject:
         self._sheet = torch.from_numpy(assembly.sheet_of_triangle).to(device)
         self._gradients = _uv_gradients(self._corners, self._uvs)
         self._wraps = [sheet.wrap for sheet in assembly.sheets]
+        self._transfers = [sheet.transfer for sheet in assembly.sheets]
         self._bases = [
             torch.from_numpy(np.ascontiguousarray(sheet.base, dtype=np.float32)).to(device)
             for sheet in assembly.sheets
@@ -106,7 +107,8 @@ class Subject:
         resized = F.interpolate(
             self._bases[sheet].permute(2, 0, 1)[None], size, mode="bilinear", antialias=True
         )
-        return resized[0].permute(1, 2, 0).contiguous()
+        values = resized[0].permute(1, 2, 0).reshape(-1, 3)
+        return encode_base(values, self._transfers[sheet]).view(*size, 3)
 
     def views(
         self, cameras: Sequence[Camera], hits: Sequence[Hits], method: Method, first_slot: int = 0
@@ -143,7 +145,7 @@ class Subject:
         diffuse, specular = phong(points, normals, eye, light, method)
         sheet = self._sheet[triangle]
         sizes = [(base.shape[0], base.shape[1]) for base in self._bases]
-        base = sample(self._base_table, self._taps(uvs, footprint, sheet, sizes))
+        base = self._base(self._taps(uvs, footprint, sheet, sizes), sheet)
         style = self._taps(uvs, footprint, sheet, [self.style_size] * len(sizes))
         texels = (footprint * max(self.style_size)).norm(dim=2).amax(1)
         pixels = where + first_slot * resolution**2
@@ -166,11 +168,21 @@ class Subject:
         """
         numbers = torch.full((len(uvs),), sheet, device=self.device)
         sizes = [(base.shape[0], base.shape[1]) for base in self._bases]
-        base = sample(self._base_table, self._taps(uvs, footprint, numbers, sizes))
+        base = self._base(self._taps(uvs, footprint, numbers, sizes), numbers)
         style = self._taps(uvs, footprint, numbers, [self.style_size] * len(sizes))
         even = torch.ones(len(uvs), 1, device=self.device)
         where = pixels + slot * resolution**2
         return View(resolution, slot, where, 0.0, base, style, even, torch.zeros_like(even))
+
+    def _base(self, taps: Taps, sheet: Tensor) -> Tensor:
+        """T (P, 3), sRGB-encoded, of samples on their sheets (P,): filtered as the files hold it."""
+        values = sample(self._base_table, taps)
+        if len(set(self._transfers)) == 1:
+            return encode_base(values, self._transfers[0])
+        for number, transfer in enumerate(self._transfers):
+            where = torch.nonzero(sheet == number).squeeze(1)
+            values[where] = encode_base(values[where], transfer)
+        return values
 
     @property
     def wraps(self) -> list[tuple[Wrap, Wrap]]:

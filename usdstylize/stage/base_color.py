@@ -1,4 +1,4 @@
-"""From the code values of a texture to T: sRGB-encoded Rec.709, scale and bias applied."""
+"""The values of a texture as viewers filter them: what the file holds, in a space that USD knows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from usdstylize import atlas
 from usdstylize.base_colors import TextureFile
-from usdstylize.encoding import LUMINANCE, linear_to_srgb, srgb_to_linear
 from usdstylize.errors import TextureError
 from usdstylize.stage.colorspaces import to_linear
 from usdstylize.stage.images import MAX_CODE, read_codes
@@ -30,31 +29,17 @@ _LARGEST = 1e10
 
 
 def read_base_color(texture: TextureFile, file: str) -> tuple[Float32, str]:
-    """T, (H, W, 3) float32 sRGB-encoded, row 0 is the top; and what had to be repaired, if anything.
+    """(H, W, 3) float32, row 0 is the top; and what had to be repaired, if anything.
 
-    Scale and bias apply in linear, as UsdUVTexture does; negative light is black. Alpha takes no
-    part. file: the texture's own, or that of one of its tiles.
-    Raises TextureError where it cannot be decoded or converted, or holds too many NaN.
+    Code values as ``texture.encoding`` says; linear Rec.709 of a named colour space. Neither scale nor
+    bias are applied (`TextureFile.transfer`). Alpha takes no part. file: the texture's own, or that
+    of one of its tiles. Raises TextureError where it cannot be decoded or converted, or holds too many NaN.
     """
     # One channel is grey, two are grey and alpha: USD repeats the first.
     codes, repaired = _repaired(read_codes(file), texture, file)
-
-    def encode(values: Float32) -> Float32:
-        return _encoded(values, texture)
-
-    if codes.dtype == np.float32:
-        return _by_pieces(codes, encode), repaired
-    if texture.color_space is None and not texture.desaturation:
-        # Every value that a code can have, once: the channels do not mix.
-        index = codes.view(np.uint16) if codes.dtype == np.float16 else codes
-        every = np.arange(np.iinfo(index.dtype).max + 1, dtype=index.dtype).view(codes.dtype)
-        with np.errstate(all="ignore"):
-            table = encode(_values(every)[:, None].repeat(3, axis=1))
-        first = np.ascontiguousarray(table[:, 0])
-        if np.array_equal(table, np.broadcast_to(first[:, None], table.shape), equal_nan=True):
-            return _by_pieces(index, first.__getitem__), repaired
-        return _by_pieces(index, lambda piece: _looked_up(piece, table)), repaired
-    return _by_pieces(codes, lambda piece: encode(_values(piece))), repaired
+    space = texture.color_space
+    convert = _values if space is None else lambda piece: to_linear(_values(piece), space)
+    return _by_pieces(codes, convert), repaired
 
 
 def _values(codes: NDArray[Any]) -> Float32:
@@ -64,40 +49,13 @@ def _values(codes: NDArray[Any]) -> Float32:
     return values
 
 
-def _encoded(values: Float32, texture: TextureFile) -> Float32:
-    """sRGB-encoded T of code values (..., 3)."""
-    unscaled = texture.scale == (1.0, 1.0, 1.0) and texture.bias == (0.0, 0.0, 0.0)
-    if texture.color_space is not None:
-        linear = to_linear(values, texture.color_space)
-    elif texture.encoding == "linear":
-        linear = values
-    elif unscaled and not texture.desaturation:
-        return values
-    else:
-        linear = srgb_to_linear(values)
-    if texture.desaturation:
-        grey = linear @ np.array(LUMINANCE, np.float32)
-        linear = linear + np.float32(texture.desaturation) * (grey[..., None] - linear)
-    if not unscaled:
-        linear = linear * np.array(texture.scale, np.float32) + np.array(texture.bias, np.float32)
-    return linear_to_srgb(np.maximum(linear, 0.0))
-
-
-def _looked_up(index: NDArray[Any], table: Float32) -> Float32:
-    """index: (rows, W, 3); table: (N, 3), a column per channel."""
-    image = np.empty(index.shape, dtype=np.float32)
-    for channel in range(3):
-        np.take(table[:, channel], index[..., channel], out=image[..., channel], mode="clip")
-    return image
-
-
-def _by_pieces(codes: NDArray[Any], encode: Callable[[NDArray[Any]], Float32]) -> Float32:
-    """``encode`` of (rows, W, 3) pieces, grey made three channels."""
+def _by_pieces(codes: NDArray[Any], convert: Callable[[NDArray[Any]], Float32]) -> Float32:
+    """``convert`` of (rows, W, 3) pieces, grey made three channels."""
     image = np.empty((*codes.shape[:2], 3), dtype=np.float32)
     rows = max(1, _VALUES_AT_ONCE // image[0].size)
     for start in range(0, len(image), rows):
         piece = codes[start : start + rows]
-        image[start : start + rows] = encode(piece.repeat(3, axis=2) if piece.shape[2] == 1 else piece)
+        image[start : start + rows] = convert(piece.repeat(3, axis=2) if piece.shape[2] == 1 else piece)
     return image
 
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pxr import Tf, Usd, UsdGeom
 
 from usdstylize import atlas
-from usdstylize.base_colors import ConstantColor, DisplayColor, GraphColor, TextureFile
-from usdstylize.encoding import linear_to_srgb, srgb_to_linear
+from usdstylize.base_colors import ConstantColor, DisplayColor, GraphColor, TextureFile, Transfer
+from usdstylize.encoding import encode_base, linear_to_srgb, srgb_to_linear
 from usdstylize.errors import MeshError, StageError
 from usdstylize.objects import ObjectData, StageContents, StageObject
 from usdstylize.sampling import sample
@@ -29,8 +29,10 @@ _PRIMVAR_RESOLUTION = 1024
 """Texels on a side of the image that a varying displayColor is rasterised into."""
 
 
-def load(contents: StageContents, obj: StageObject) -> ObjectData:
+def load(contents: StageContents, obj: StageObject, at_least: int = 0) -> ObjectData:
     """Mesh and base texture of one object.
+
+    at_least: texels on either side of a texture that a graph computes; more where its images have more.
 
     The stage is opened anew with this object alone, so that nothing large outlives the call.
     Raises MeshError or TextureError where what ``discover`` found can no longer be read.
@@ -40,7 +42,7 @@ def load(contents: StageContents, obj: StageObject) -> ObjectData:
             stage = open_stage(contents.path, only=[obj.mesh_path], heroes=contents.heroes)
             if contents.ocio:
                 use_ocio(stage, Path(contents.ocio))
-            return _load(stage, contents, obj)
+            return _load(stage, contents, obj, at_least)
         except StageError as error:
             raise MeshError(f"{obj.path} can no longer be read: {error}") from error
         except Tf.ErrorException as error:
@@ -49,7 +51,7 @@ def load(contents: StageContents, obj: StageObject) -> ObjectData:
             ) from error
 
 
-def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> ObjectData:
+def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject, at_least: int) -> ObjectData:
     time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
     prim = stage.GetPrimAtPath(obj.mesh_path)
     chosen = (
@@ -76,17 +78,21 @@ def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> Object
         geometry, uvs, colors = finer.geometry, finer.uvs, finer.colors
         faces = None if faces is None else faces[finer.parents]
     mesh, corners = build_mesh(geometry, faces, uvs, obj.path)
+    transfer = Transfer("linear")
     match obj.base:
         case TextureFile():
+            transfer = obj.base.transfer
             read = [read_base_color(obj.base, file) for file in obj.base.files]
             bases, repaired = tuple(base for base, _ in read), tuple(told for _, told in read if told)
         case ConstantColor(linear):
-            bases = (linear_to_srgb(np.maximum(linear, 0.0)).reshape(1, 1, 3),)
+            bases = (np.array(linear, np.float32).reshape(1, 1, 3),)
         case DisplayColor():
             bases = (_rasterised(mesh.uvs, colors[corners]),)
         case GraphColor():
-            bases = (_graph(stage, chosen[0].prim, obj, obj.base, time),)
-    return ObjectData(mesh=mesh, bases=bases, new_uvs=new_uvs, repaired=repaired)
+            linear_values = _graph(stage, chosen[0].prim, obj, obj.base, time, at_least)
+            transfer = Transfer(obj.base.encoding)
+            bases = (linear_values if transfer.encoding == "linear" else linear_to_srgb(linear_values),)
+    return ObjectData(mesh=mesh, bases=bases, transfer=transfer, new_uvs=new_uvs, repaired=repaired)
 
 
 def _corner_colors(
@@ -100,7 +106,9 @@ def _corner_colors(
             old = read_old_uvs(prim, obj.base, time, geometry)
             image, told = read_base_color(texture, texture.files[0])
             values = sample(image, old[:, None], (texture.wrap_s, texture.wrap_t))[:, 0]
-            return srgb_to_linear(values).astype(np.float64), (told,) if told else ()
+            return srgb_to_linear(encode_base(values, texture.transfer)).astype(np.float64), (
+                told,
+            ) if told else ()
         case DisplayColor():
             primvar = find_primvar(prim, obj.base.primvar)
             if primvar is None:
@@ -111,27 +119,29 @@ def _corner_colors(
 
 
 def _graph(
-    stage: Usd.Stage, prim: Usd.Prim, obj: StageObject, graph: GraphColor, time: Usd.TimeCode
+    stage: Usd.Stage, prim: Usd.Prim, obj: StageObject, graph: GraphColor, time: Usd.TimeCode, at_least: int
 ) -> NDArray[np.float32]:
-    """(H, W, 3) float32 sRGB-encoded, what the graph makes of its images."""
+    """(H, W, 3) float32 linear Rec.709, what the graph makes of its images.
+
+    At the resolution of T_S or a finer one: no filter between texels does what a graph does between them.
+    """
     attribute = stage.GetAttributeAtPath(graph.attribute)
     if not attribute:
         raise MeshError(f"{obj.path} no longer has the base colour {graph.attribute}; run again.")
     linear = evaluate_graph(
         attribute,
-        graph.size,
+        (max(graph.size[0], at_least), max(graph.size[1], at_least)),
         time,
         uv_primvar=obj.uv_primvar,
         uv_transform=obj.uv_transform,
         primvars=constant_primvars(prim, time),
     )
-    return linear_to_srgb(np.maximum(linear, 0.0))
+    return np.maximum(linear, np.float32(0.0))
 
 
 def _rasterised(uvs: NDArray[np.float32], colors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """(R, R, 3) float32 sRGB-encoded, from linear colours (F, 3, 3) at the triangles' corners."""
+    """(R, R, 3) float32 linear, from linear colours (F, 3, 3) at the triangles' corners."""
     linear, covered = atlas.rasterize_vertex_colors(
         uvs, colors.astype(np.float32), _PRIMVAR_RESOLUTION, wrap=("repeat", "repeat")
     )
-    filled = atlas.dilate(linear, covered, wrap=("repeat", "repeat"))
-    return linear_to_srgb(np.maximum(filled, 0.0))
+    return atlas.dilate(linear, covered, wrap=("repeat", "repeat"))

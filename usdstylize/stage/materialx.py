@@ -149,6 +149,9 @@ def trace_color(surface: UsdShade.Shader, time: Usd.TimeCode, primvars: Primvars
         wrap_t=(wrap or ("clamp", "clamp"))[1],
         size=_size(survey, [header.size for header in headers], frame),
         bit_depth=finest(header.bit_depth for header in headers),
+        encoding="linear"
+        if all(PLAIN_SPACES.get(read.color_space) == "linear" for read in survey.images)
+        else "srgb",
         primvars=tuple(sorted(survey.primvars.items())),
     )
     return TracedColor(base, primvar, as_transform(frame), notes)
