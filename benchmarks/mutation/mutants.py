@@ -109,14 +109,14 @@ class Source:
 
 def _left_out(tree: ast.AST, module: str, config: dict[str, Any]) -> Iterator[ast.AST]:
     """Annotations, decorators, docstrings, ``__all__``, messages of errors, and what is configured."""
-    functions = {name.partition("::")[2] for name in config["functions"] if name.startswith(f"{module}::")}
+    own = {name.partition("::")[2] for name in config["names"] if name.startswith(f"{module}::")}
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef(name=name, returns=returns):
                 yield from node.decorator_list
                 if returns:
                     yield returns
-                if name in functions:
+                if name in own:
                     yield node
             case ast.ClassDef():
                 yield from node.decorator_list
@@ -126,10 +126,18 @@ def _left_out(tree: ast.AST, module: str, config: dict[str, Any]) -> Iterator[as
                 yield node
             case ast.Raise(exc=ast.Call(args=arguments)):
                 yield from arguments
-            case ast.Assign(targets=[ast.Name(id=name)]) if name in {"__all__", *config["constants"]}:
+            case ast.Assign(targets=[ast.Name(id=name)]) if name in {"__all__", *own}:
                 yield node
             case ast.keyword(arg=str() as name) if name in config["keywords"]:
                 yield node
+            case ast.If(test=test, body=body) if _needs_cuda(test, config):
+                yield from body
+            case ast.IfExp(test=test, body=body) if _needs_cuda(test, config):
+                yield body
+
+
+def _needs_cuda(test: ast.expr, config: dict[str, Any]) -> bool:
+    return any(word in ast.unparse(test) for word in config["cuda"])
 
 
 def _range(node: Any) -> tuple[tuple[int, int], tuple[int, int]]:
