@@ -76,6 +76,8 @@ def _again(results: list[dict[str, Any]], sources: dict[str, list[Source]]) -> d
             continue
         for source in (s for s in sources[result["group"]] if s.module == result["module"]):
             alike = [m for m in source.mutants if m.operator == result["operator"]]
+            lines = source.text.splitlines()
+            alike = [m for m in alike if f"-{lines[m.line - 1]}" in result["difference"]]
             fitting = [m for m in alike if m.difference(source.text) == result["difference"]]
             nearest = sorted(fitting, key=lambda m: abs(m.line - result["line"]))
             chosen[result["group"]] += nearest[:1]
