@@ -90,8 +90,12 @@ STRAIGHT: dict[str, dict[str, Any]] = {
     },
     "presence": {"opacity": TEXTURES["opacity"], "opacityMode": "presence"},
     "transparent": {"opacity": TEXTURES["opacity"], "opacityMode": "transparent"},
+    "no metal": {"metallic": 0.0, "roughness": 0.2},
+    "a metal that does not count": {
+        "useSpecularWorkflow": 1, "specularColor": (0.3, 0.5, 0.7), "metallic": 0.6, "roughness": 0.2,
+    },
     "the other workflow": {"useSpecularWorkflow": 0, "specularColor": (0.3, 0.5, 0.7), "roughness": 0.2},
-}
+}  # fmt: skip
 """Where MaterialX's surface says the same as UsdPreviewSurface, input by input."""
 
 
