@@ -45,17 +45,18 @@ def write_result(
     network: Any = "both",
     block_contexts: Sequence[str] = (),
     seed: int = 0,
+    size: tuple[int, int] = (16, 16),
     made: Callable[[StageObject], StyleTexture] | None = None,
     during: AbstractContextManager[None] | None = None,
 ) -> Path:
-    """Write every object of a stage with T_S drawn from ``seed``; returns the root layer.
+    """Write every object of a stage with T_S of ``size`` drawn from ``seed``; returns the root layer.
 
     ``made`` gives each object's T_S instead. ``during`` surrounds the writing, not the reading.
     """
     contents = discover(root, mask, heroes)
     plan = author.plan(contents, style, output=output, force=force, resume=resume)
     chosen = [obj for obj in contents.objects if not (resume and obj.name in plan.existing)]
-    loaded = [(obj, stage.load(contents, obj, at_least=16)) for obj in chosen]
+    loaded = [(obj, stage.load(contents, obj, at_least=max(size))) for obj in chosen]
     with (
         during or nullcontext(),
         author.Writer(
@@ -63,7 +64,7 @@ def write_result(
         ) as writer,
     ):
         for obj, data in loaded:
-            writer.write_object(obj, data, made(obj) if made else texture(offsets(seed)))
+            writer.write_object(obj, data, made(obj) if made else texture(offsets(seed, size)))
         return writer.commit({"seed": seed})
 
 
@@ -82,6 +83,11 @@ def bound(opened: Usd.Stage, path: str, purpose: str = "") -> str:
     """Path of the material that USD resolves for a prim."""
     prim = opened.GetPrimAtPath(path)
     return str(UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)[0].GetPath())
+
+
+def surface(opened: Usd.Stage, path: str, context: str = "") -> UsdShade.Shader:
+    """The surface that viewers draw of a material; ``mtlx`` is the live network's."""
+    return UsdShade.Material.Get(opened, path).ComputeSurfaceSource(context)[0]
 
 
 def hold(result: Path) -> None:

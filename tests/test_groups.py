@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from author_results import bound, offsets, problems
+from balls import METHOD, PALETTE, ball, describe, stripes
 from conftest import build_tiny_stage, define_material, define_quad, unchanged
 from mtlx_scenes import From, Node, add_mtlx_material, image, uv
 from PIL import Image
 from pxr import Gf, Kind, Sdf, Usd, UsdGeom, UsdShade
-from test_optimize import METHOD, PALETTE, ball, describe, stripes
 from udim_stages import TILES, build_udim_stage
 
 from usdstylize import Options, author, inspect, optimize, stage
