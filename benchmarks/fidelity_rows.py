@@ -100,18 +100,24 @@ ROWS = (
             _NETWORKS,
             f"{_BLENDER}_the_bake[*texture*]",
         ),
-        ("test_stage_images.py", "test_stage_color.py"),
+        ("test_stage_images.py", "test_stage_color.py", "test_author_textures.py"),
         three_js=("sRGB texture", "raw texture with scale and bias", "grey texture"),
     ),
     Row("usdz", (f"{_NVIDIA}[usdz]", "storm/test_storm_package.py::*"), ("test_package.py",)),
     Row(
         "MaterialX materials",
         ("storm/test_storm_materialx.py::*", "usdmtlx/test_usdmtlx.py::*"),
-        ("test_stage_materialx.py", "test_stage_materialx_graphs.py", "test_author_materialx.py"),
+        (
+            "test_stage_materialx.py",
+            "test_stage_materialx_graphs.py",
+            "test_author_materialx.py",
+            "test_author_mtlx_surfaces.py",
+        ),
     ),
     Row(
         "the other inputs",
         ("storm/test_storm_inputs.py::*", "storm/test_storm.py::test_strength_zero_is_lit*", _NETWORKS),
+        ("test_author_surfaces.py",),
     ),
     Row(
         "`.mtlx` references",
@@ -121,7 +127,7 @@ ROWS = (
     Row(
         "MDL (OmniPBR)",
         ("storm/test_storm_mdl.py::*", "usdmtlx/test_mdl.py::*"),
-        ("test_stage_mdl.py", "test_author_mdl.py"),
+        ("test_stage_mdl.py", "test_author_mdl.py", "test_author_mdl_surfaces.py"),
     ),
     Row("other networks", (f"{_NVIDIA}[*_renderers]",), ("test_author_contexts.py",)),
     Row(

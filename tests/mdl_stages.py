@@ -33,7 +33,17 @@ TYPES = {
     "specular_level": "float",
     "enable_emission": "bool",
     "enable_opacity": "bool",
+    "enable_opacity_texture": "bool",
     "opacity_constant": "float",
+    "opacity_mode": "int",
+    "opacity_texture": "asset",
+    "opacity_threshold": "float",
+    "reflectionroughness_texture": "asset",
+    "metallic_texture": "asset",
+    "ao_texture": "asset",
+    "bump_factor": "float",
+    "flip_tangent_u": "bool",
+    "flip_tangent_v": "bool",
 }
 PICTURE: NDArray[np.uint8] = np.random.default_rng(4).integers(0, 256, (16, 16, 3), np.uint8)
 """As large as the style textures of the tests, so that nothing is resampled."""

@@ -12,6 +12,7 @@ TYPES = {
     "boolean": Sdf.ValueTypeNames.Bool,
     "vector2": Sdf.ValueTypeNames.Float2,
     "vector3": Sdf.ValueTypeNames.Float3,
+    "vector4": Sdf.ValueTypeNames.Float4,
     "color3": Sdf.ValueTypeNames.Color3f,
     "color4": Sdf.ValueTypeNames.Color4f,
     "string": Sdf.ValueTypeNames.String,

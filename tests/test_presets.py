@@ -43,7 +43,6 @@ SUPPLEMENT = {
     "content_encoder": "vgg16",
     "content_on_background": False,
     "plateau": False,
-    "precision": "float32",
 }
 
 OURS = {

@@ -7,12 +7,12 @@ a surfaceless EGL display.
     python render.py jobs.json
 
 `jobs.json` is a list of {"stage", "out" (.exr, linear, half), "camera", "width"} and optionally
-"unlit" (true: a pixel is the material's own linear diffuse colour, no light), "preview" (true:
-materials lose their MaterialX surface, so that their UsdPreviewSurface shows), "variants" ({prim
-path: variant of its set "style"}) and "values" ({attribute path: number}), all in the session
-layer, "session" (a layer to lay under these), "frame" (a time code), "complexity" (1 to 2,
-refinement of subdivision surfaces) and "purposes" (default and render where not given). Exit code 1
-when a render fails.
+"unlit" (true: a pixel is the material's own linear diffuse colour, no light), "dark" (true: no light,
+so that emission alone shows), "preview" (true: materials lose their MaterialX surface, so that their
+UsdPreviewSurface shows), "variants" ({prim path: variant of its set "style"}) and "values"
+({attribute path: number}), all in the session layer, "session" (a layer to lay under these), "frame"
+(a time code), "complexity" (1 to 2, refinement of subdivision surfaces) and "purposes" (default and
+render where not given). Exit code 1 when a render fails.
 
 Make triangles large, or pictures small: llvmpipe does not store the texture coordinates that a
 MaterialX shader keeps in a global for pixels that a triangle does not cover, so their differences
@@ -145,7 +145,7 @@ def render(job: dict[str, Any]) -> bool:
     recorder.SetRendererPlugin("HdStormRendererPlugin")
     recorder.SetImageWidth(job["width"])
     recorder.SetColorCorrectionMode("disabled")
-    recorder.SetCameraLightEnabled(not job.get("unlit"))
+    recorder.SetCameraLightEnabled(not job.get("unlit") and not job.get("dark"))
     recorder.SetIncludedPurposes(job.get("purposes", ["default", "render"]))
     recorder.SetComplexity(job.get("complexity", 1.0))
     time = Usd.TimeCode(job["frame"]) if "frame" in job else Usd.TimeCode.EarliestTime()

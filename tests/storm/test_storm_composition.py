@@ -9,8 +9,7 @@ from pxr import Sdf, Usd, UsdGeom, UsdShade
 
 from usdstylize import author
 
-from .storm_scenes import Paint, make_stage, write_image
-from .test_storm import (
+from .storm_results import (
     SIZE,
     STYLE,
     ZOOM,
@@ -23,6 +22,7 @@ from .test_storm import (
     stylize,
     texels_in_picture,
 )
+from .storm_scenes import Paint, make_stage, write_image
 
 pytestmark = pytest.mark.storm
 

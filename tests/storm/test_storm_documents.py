@@ -10,8 +10,8 @@ import pytest
 from mtlx_documents import TEXTURED, write_document
 from pxr import Sdf, UsdShade
 
+from .storm_results import SIZE, STYLE, ZOOM, Array, T, decode, encode, material, render, stylize
 from .storm_scenes import make_stage, write_image
-from .test_storm import SIZE, STYLE, ZOOM, Array, T, decode, encode, material, render, stylize
 
 pytestmark = pytest.mark.storm
 

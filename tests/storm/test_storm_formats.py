@@ -15,8 +15,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from pxr import Sdf, UsdShade, UsdUtils
 
+from .storm_results import (
+    SIZE,
+    STYLE,
+    ZOOM,
+    Array,
+    T,
+    decode,
+    encode,
+    material,
+    noise,
+    render,
+    smooth,
+    stylize,
+)
 from .storm_scenes import Paint, make_stage
-from .test_storm import SIZE, STYLE, ZOOM, Array, T, decode, encode, material, noise, render, smooth, stylize
 
 pytestmark = pytest.mark.storm
 

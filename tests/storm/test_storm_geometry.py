@@ -5,20 +5,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from skeletons import add_skeleton, animate
 
 from usdstylize import stage as reading
 from usdstylize.base_colors import ConstantColor, DisplayColor
 
-from .storm_scenes import Paint, make_stage, write_image
-from .test_storm import (
+from .storm_results import (
     SIZE,
     STYLE,
     ZOOM,
     Array,
     T,
+    bilinear,
     decode,
     encode,
     material,
@@ -27,6 +26,7 @@ from .test_storm import (
     stylize,
     texels_in_picture,
 )
+from .storm_scenes import Paint, make_stage, write_image
 
 pytestmark = pytest.mark.storm
 
@@ -46,22 +46,6 @@ def picture_uvs(root: Path, width: int) -> Array:
     )
     found: Array = (shares.T @ uvs).reshape(width, width, 2)
     return found
-
-
-def bilinear(image: Array, uvs: Array) -> Array:
-    """Samples of an image at UVs, wrapped by repetition."""
-    height, width = image.shape[:2]
-    x, y = uvs[..., 0] * width - 0.5, (1 - uvs[..., 1]) * height - 0.5
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    across, down = (x - left)[..., None], (y - top)[..., None]
-
-    def at(row: NDArray[np.int64], column: NDArray[np.int64]) -> Array:
-        return image[row % height, column % width]
-
-    upper = at(top, left) * (1 - across) + at(top, left + 1) * across
-    lower = at(top + 1, left) * (1 - across) + at(top + 1, left + 1) * across
-    result: Array = upper * (1 - down) + lower * down
-    return result
 
 
 def between_corners(values: Array, width: int) -> Array:

@@ -9,8 +9,8 @@ from pxr import UsdShade
 from usdstylize import Options, author, inspect, stage
 from usdstylize.objects import Losses, StyleTexture
 
+from .storm_results import SIZE, ZOOM, decode, render
 from .storm_scenes import Paint, add_mesh, bind, make_stage, write_image
-from .test_storm import SIZE, ZOOM, decode, render
 
 pytestmark = pytest.mark.storm
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pxr import Gf, Sdf, UsdShade
 
+from .storm_results import SIZE, ZOOM, Array, bumps, material, render, smooth, stylize
 from .storm_scenes import Paint, add_texture, make_stage, write_image
-from .test_storm import SIZE, ZOOM, Array, bumps, material, render, smooth, stylize
 
 pytestmark = pytest.mark.storm
 

@@ -11,8 +11,8 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from usdstylize import author, stage
 from usdstylize.objects import Losses, StageObject, StyleTexture
 
+from .storm_results import SIZE, STYLE, ZOOM, Array, T, decode, noise, render
 from .storm_scenes import CAMERA, Paint, add_material, bind, write_image
-from .test_storm import SIZE, STYLE, ZOOM, Array, T, decode, noise, render
 
 pytestmark = pytest.mark.storm
 

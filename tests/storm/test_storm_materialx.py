@@ -17,8 +17,21 @@ from pxr import Gf
 
 from usdstylize import author
 
+from .storm_results import (
+    SIZE,
+    STYLE,
+    ZOOM,
+    Array,
+    T,
+    bumps,
+    decode,
+    encode,
+    material,
+    render,
+    smooth,
+    stylize,
+)
 from .storm_scenes import Paint, bind, make_stage, write_image
-from .test_storm import SIZE, STYLE, ZOOM, Array, T, bumps, decode, encode, material, render, smooth, stylize
 
 pytestmark = pytest.mark.storm
 

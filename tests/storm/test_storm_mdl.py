@@ -10,8 +10,8 @@ import pytest
 from mdl_stages import add_mdl
 from pxr import Gf, UsdShade
 
+from .storm_results import SIZE, STYLE, ZOOM, Array, T, decode, encode, render, stylize
 from .storm_scenes import bind, make_stage, write_image
-from .test_storm import SIZE, STYLE, ZOOM, Array, T, decode, encode, render, stylize
 
 pytestmark = pytest.mark.storm
 

@@ -9,8 +9,8 @@ from pxr import Sdf, UsdUtils
 from usdstylize import author
 
 from . import test_blender as blender
+from .storm_results import SIZE, STYLE, ZOOM, T, decode, render, stylize, texels_in_picture
 from .storm_scenes import Paint, make_stage, write_image
-from .test_storm import SIZE, STYLE, ZOOM, T, decode, render, stylize, texels_in_picture
 
 pytestmark = pytest.mark.storm
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pxr import Gf, UsdGeom
 
+from .storm_results import SIZE, STYLE, ZOOM, T, decode, render
 from .storm_scenes import Paint, add_material, write_image
-from .test_storm import SIZE, STYLE, ZOOM, T, decode, render
 from .test_storm_instances import (
     LOWER_LEFT,
     OTHER,

@@ -7,8 +7,8 @@ import pytest
 from conftest import unchanged
 from pxr import Usd, UsdShade
 
+from .storm_results import SIZE, STYLE, ZOOM, T, decode, render, stylize, texels_in_picture
 from .storm_scenes import Paint, make_stage, write_image
-from .test_storm import SIZE, STYLE, ZOOM, T, decode, render, stylize, texels_in_picture
 
 pytestmark = pytest.mark.storm
 

@@ -13,9 +13,9 @@ from usdstylize import atlas, author
 from usdstylize import stage as reading
 from usdstylize.objects import Losses, StyleTexture
 
+from .storm_results import Array, bilinear, decode, encode, render
 from .storm_scenes import Paint, make_stage, write_image
-from .test_storm import Array, decode, encode, render
-from .test_storm_geometry import SOFT, bilinear
+from .test_storm_geometry import SOFT
 
 pytestmark = pytest.mark.storm
 

@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
-from .storm_scenes import Paint, add_mesh, add_texture, make_stage, write_image
-from .test_storm import (
+from .storm_results import (
     SIZE,
     STYLE,
     ZOOM,
     Array,
     T,
+    bilinear,
     decode,
     fold,
     material,
@@ -23,6 +24,7 @@ from .test_storm import (
     stylize,
     texels_in_picture,
 )
+from .storm_scenes import Paint, add_mesh, add_texture, make_stage, write_image
 
 pytestmark = pytest.mark.storm
 
@@ -223,3 +225,78 @@ def test_overlapping_uvs_show_the_same_texels_twice(tmp_path: Path) -> None:
         shown = picture[1::ZOOM]
         assert np.abs(shown[:, middle + half * ZOOM + 1] - total).max() <= tolerance
         assert np.abs(shown[:, middle - 1 - half * ZOOM - 1] - total).max() <= tolerance
+
+
+OBLIQUE = {"scale": (1.5, 0.75), "rotation": 30.0, "translation": (0.2, -0.35)}
+BACK = {"scale": (0.8, 1.3), "rotation": -50.0, "translation": (0.45, 0.1)}
+SOFT_T, SOFT_STYLE = smooth(5, 0.25, 0.75), smooth(9, -0.35, 0.25).astype(np.float16).astype(np.float64)
+GLOW = smooth(7, 0.1, 0.9)
+WIDE_RANGE = (-0.7, 1.6)
+WIDTH = 288
+
+
+def placed_in_picture(width: int, low: float, high: float, place: dict[str, Any]) -> Array:
+    """(H, W, 2): the UVs under each pixel, scaled, turned counter-clockwise, moved."""
+    middle = low + (np.arange(width) + 0.5) / width * (high - low)
+    u, v = np.meshgrid(middle * place["scale"][0], middle[::-1] * place["scale"][1])
+    angle = np.radians(place["rotation"])
+    turned = (u * np.cos(angle) - v * np.sin(angle), u * np.sin(angle) + v * np.cos(angle))
+    return np.stack(turned, axis=-1) + place["translation"]
+
+
+@pytest.mark.parametrize("wrap", [("mirror", "clamp"), ("repeat", "mirror")])
+def test_oblique_coordinates_and_a_turned_dial_show_the_sum(tmp_path: Path, wrap: tuple[str, str]) -> None:
+    """Nothing symmetric: other wrap modes in s and t, 30°, no square scale, written at 0.35, turned to 1.4.
+
+    One of them is mirror: with the others alone, Mesa filters in 8 bits. The emission reads a texture of its
+    own, wrapped and placed otherwise, and shows alone where there is no light.
+    """
+    write_image(tmp_path / "T.png", SOFT_T)
+    write_image(tmp_path / "glow.png", GLOW)
+    paint = Paint("./T.png", wrap=wrap, transform=OBLIQUE)
+    source = make_stage(tmp_path / "oblique.usda", paint, uv_range=WIDE_RANGE)
+    glow = add_texture(
+        source, "/World/Looks/Paint", "Glow", "./glow.png", "sRGB", "st", wrap=wrap[::-1], transform=BACK,
+        scale=(0.9, 0.5, 0.7, 1), bias=(0.02, 0.1, 0.05, 0),
+    )  # fmt: skip
+    surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
+    surface.CreateInput("emissiveColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(
+        glow.CreateOutput("rgb", Sdf.ValueTypeNames.Float3)
+    )
+    source.Save()
+    root, obj = stylize(tmp_path / "oblique.usda", style=SOFT_STYLE, strength=0.35)
+    common = {"stage": str(root), "width": WIDTH}
+    unlit, dial = common | {"unlit": True}, f"{material(obj)}.inputs:strength"
+    live, turned, bake, zero, plain, glowing = render(
+        tmp_path,
+        [
+            dict(unlit),
+            unlit | {"values": {dial: 1.4}},
+            unlit | {"preview": True},
+            unlit | {"values": {dial: 0.0}},
+            unlit | {"stage": str(tmp_path / "oblique.usda")},
+            common | {"dark": True},
+        ],
+    )
+    across, down = np.meshgrid(np.arange(WIDTH), np.arange(WIDTH))
+    aside = np.abs(across - down) > 2
+    uvs = placed_in_picture(WIDTH, *WIDE_RANGE, OBLIQUE)
+    codes = np.rint(SOFT_T * 255) / 255
+    base, style = bilinear(codes, uvs, wrap), bilinear(SOFT_STYLE, uvs, wrap)
+
+    def error(picture: Array, strength: float) -> float:
+        return float(np.abs(picture - decode(np.clip(base + strength * style, 0, 1)))[aside].max())
+
+    assert error(live, 0.35) <= 0.002
+    assert error(turned, 1.4) <= 0.002
+    assert error(bake, 0.35) <= 0.008
+    assert error(zero, 0.0) <= 0.002
+    # Of sRGB textures, Mesa decodes each texel to within 0.002, and before it filters.
+    assert error(plain, 0.0) <= 0.004
+    other = placed_in_picture(WIDTH, *WIDE_RANGE, BACK)
+    shown = bilinear(decode(np.rint(GLOW * 255) / 255), other, wrap[::-1]) * (0.9, 0.5, 0.7) + (
+        0.02,
+        0.1,
+        0.05,
+    )
+    assert np.abs(glowing - shown)[aside].max() <= 0.004

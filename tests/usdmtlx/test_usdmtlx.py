@@ -1,6 +1,7 @@
 """An OpenUSD with MaterialX's own node definitions finds no fault in the live network."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,16 @@ from author_results import write_result
 from conftest import define_quad
 from mtlx_scenes import SURFACES, From, Node, add_mtlx_material, image, uv
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
+from surface_inputs import (
+    CONSTANTS,
+    SIZE,
+    SPECULAR,
+    TEXTURES,
+    Reader,
+    add_mtlx_surface,
+    add_preview_surface,
+    new_stage,
+)
 
 from .nvidia import own_findings
 from .usdmtlx_python import USDMTLX_PYTHON
@@ -95,6 +106,24 @@ def test_the_style_before_a_materialx_surface_is_valid_materialx(tiny_stage: Pat
     define_quad(source, "/World/Plain", constant, x=9.0)
     source.Save()
     assert "no error" in validate(write_result(tiny_stage))
+
+
+def test_surfaces_of_which_no_two_inputs_are_alike_are_valid_materialx(tmp_path: Path) -> None:
+    """Each output, wrap mode, placement and colour space somewhere, before both kinds of surface."""
+    grey = {"emissiveColor": replace(TEXTURES["roughness"], srgb=True), "clearcoat": Reader("coat", 0.6)}
+    cases = {"metallic": TEXTURES, "specular": SPECULAR, "values": CONSTANTS, "grey": grey}
+    results = []
+    for name, inputs in cases.items():
+        stage = new_stage(tmp_path / name)
+        add_preview_surface(stage, inputs)
+        stage.Save()
+        results.append(write_result(tmp_path / name / "scene.usda", size=SIZE))
+    for surface in SURFACES:
+        stage = new_stage(tmp_path / surface)
+        add_mtlx_surface(stage, surface, {})
+        stage.Save()
+        results.append(write_result(tmp_path / surface / "scene.usda"))
+    assert "no error" in validate(*results)
 
 
 def test_it_does_find_what_is_wrong(tiny_stage: Path) -> None:

@@ -16,10 +16,11 @@ from usdstylize.errors import OutputError
 from usdstylize.objects import StageObject
 from usdstylize.sampling import VALUES_AT_ONCE, resample
 
-__all__ = ["bake_wrap", "combine", "write_baked", "write_half"]
+__all__ = ["as_half", "bake_wrap", "combine", "write_baked", "write_half"]
 
 Float32 = NDArray[np.float32]
 
+_LARGEST_HALF = np.float32(np.finfo(np.float16).max)
 _PATIENCE = 1 << 22
 """Texels. A larger image is packed quickly rather than tightly: a PNG grows by a twelfth, an EXR by
 a hundredth, and a PNG takes a quarter of the time."""
@@ -48,6 +49,19 @@ def bake_wrap(obj: StageObject) -> tuple[Wrap, Wrap]:
     return ("clamp", "clamp") if obj.tiles else obj.wrap
 
 
+def as_half(image: Float32) -> NDArray[np.float16]:
+    """The values of a file of half floats: what is beyond their range becomes their largest, not infinite.
+
+    A viewer that filters an infinite texel with weight 0 would show NaN.
+    """
+    half = np.empty(image.shape, dtype=np.float16)
+    at_once = max(1, VALUES_AT_ONCE // image[0].size)
+    for start in range(0, len(image), at_once):
+        band = slice(start, start + at_once)
+        half[band] = np.clip(image[band], -_LARGEST_HALF, _LARGEST_HALF)
+    return half
+
+
 def write_half(path: Path, image: Float32, *, color: bool) -> None:
     """A half-float scanline EXR of RGB, or RGB and alpha, zip compressed.
 
@@ -61,7 +75,7 @@ def write_half(path: Path, image: Float32, *, color: bool) -> None:
     spec.attribute("colorInteropID", "lin_rec709_scene" if color else "data")
     # OpenImageIO would write the time of day, and the same seed must give the same bytes.
     spec.attribute("DateTime", "1970:01:01 00:00:00")
-    _write(path, spec, image.astype(np.float16))
+    _write(path, spec, as_half(image))
 
 
 def write_baked(path: Path, encoded: Float32) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize.author.bake import bake_wrap, combine, write_baked, write_half
+from usdstylize.author.bake import as_half, bake_wrap, combine, write_baked, write_half
 from usdstylize.author.paths import anchored
 from usdstylize.base_colors import PLAIN, DisplayColor, GraphColor, TextureFile, Transfer
 from usdstylize.encoding import srgb_to_linear
@@ -77,7 +77,7 @@ def write_textures(
         if network != "mtlx":
             for tile, image, original in zip(tiles, texture.images, data.bases, strict=True):
                 # The file holds half floats, so the bake is made from what a viewer will read.
-                stored = image.astype(np.float16).astype(np.float32)
+                stored = as_half(image).astype(np.float32)
                 encoded = combine(original, stored, strength, bake_wrap(obj), data.transfer)
                 if is_linear:
                     write_half(folder / f"baked{tile}.exr", srgb_to_linear(encoded), color=True)
