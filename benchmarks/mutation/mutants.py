@@ -108,7 +108,7 @@ class Source:
 
 
 def _left_out(tree: ast.AST, module: str, config: dict[str, Any]) -> Iterator[ast.AST]:
-    """Annotations, decorators, docstrings, ``__all__``, messages of errors, and what is configured."""
+    """Types, decorators, docstrings, ``__all__``, messages of errors, and what is configured."""
     own = {name.partition("::")[2] for name in config["names"] if name.startswith(f"{module}::")}
     for node in ast.walk(tree):
         match node:
@@ -122,7 +122,10 @@ def _left_out(tree: ast.AST, module: str, config: dict[str, Any]) -> Iterator[as
                 yield from node.decorator_list
             case ast.arg(annotation=ast.expr() as annotation) | ast.AnnAssign(annotation=annotation):
                 yield annotation
-            case ast.Expr(value=ast.Constant(value=str())):
+            case (
+                ast.Expr(value=ast.Constant(value=str()))
+                | ast.Assign(value=ast.Call(func=ast.Name("TypeVar")))
+            ):
                 yield node
             case ast.Raise(exc=ast.Call(args=arguments)):
                 yield from arguments
