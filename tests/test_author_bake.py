@@ -80,5 +80,5 @@ def test_a_half_image_says_what_it_holds_and_not_when_it_was_made(
 
 def test_a_baked_image_is_marked_as_srgb(tmp_path: Path) -> None:
     write_baked(tmp_path / "baked.png", np.zeros((2, 3, 3), np.float32))
-    # The chunk of the PNG specification: perceptual intent.
-    assert b"\0\0\0\x01sRGB\0" in (tmp_path / "baked.png").read_bytes()
+    # The chunk of the PNG specification, of one byte.
+    assert b"\0\0\0\x01sRGB" in (tmp_path / "baked.png").read_bytes()
