@@ -133,6 +133,10 @@ def _left_out(tree: ast.AST, module: str, config: dict[str, Any]) -> Iterator[as
                 yield node
             case ast.keyword(arg=str() as name) if name in config["keywords"]:
                 yield node
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=arguments) if (
+                name in config["labelled"]
+            ):
+                yield from [a for a in arguments if isinstance(a, ast.Constant)][:1]
             case ast.If(test=test, body=body) if _needs_cuda(test, config):
                 yield from body
             case ast.IfExp(test=test, body=body) if _needs_cuda(test, config):
