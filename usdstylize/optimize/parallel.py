@@ -47,7 +47,8 @@ def side_by_side(
         for future in as_completed([pool.submit(work, group) for group in groups]):
             future.result()
     except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)  # first, or those that stop would begin others
         stop()
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()

@@ -1,0 +1,79 @@
+"""Objects side by side: how many at a time, with how many threads, and what happens when one fails."""
+
+import dataclasses
+import os
+import threading
+from typing import Any
+
+import pytest
+from balls import METHOD, describe
+from conftest import HANG_SECONDS
+
+from usdstylize.optimize.parallel import at_once_here, side_by_side, threads_of_one
+
+GROUPS: list[Any] = [(describe(f"World__{number}"),) for number in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("cores", "most", "device", "at_once", "threads"),
+    [
+        (1, 4, "cpu", 1, 0),
+        (2, 4, "cpu", 3, 1),  # one more than there are cores
+        (8, 4, "cpu", 4, 2),
+        (16, 4, "cpu", 4, 4),
+        (8, 1, "cpu", 1, 0),
+        (8, 4, "cuda", 1, 0),
+    ],
+)
+def test_objects_and_threads_fit_the_cores(
+    cores: int, most: int, device: str, at_once: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+    method = dataclasses.replace(METHOD, objects_at_once=most)
+    assert (at_once_here(method, device), threads_of_one(method, device)) == (at_once, threads)
+
+
+def test_as_many_as_are_asked_for_are_under_way_and_no_more() -> None:
+    """Each waits until two others are there: with fewer at a time none would come through."""
+    together, lock, now, most, done = threading.Barrier(3, timeout=HANG_SECONDS), threading.Lock(), 0, 0, []
+
+    def work(group: Any) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        together.wait()
+        with lock:
+            now -= 1
+            done.append(group[0].name)
+        together.wait()  # none is replaced before all have counted
+
+    side_by_side(3, GROUPS, work, lambda: None)
+    assert most == 3
+    assert sorted(done) == sorted(group[0].name for group in GROUPS)
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+def test_what_one_raises_stops_those_at_hand_and_begins_no_more(kind: type[BaseException]) -> None:
+    """The second fails once the first is under way; all others end when they are asked to, no sooner."""
+    under_way, stopped, begun = threading.Event(), threading.Event(), []
+
+    def work(group: Any) -> None:
+        begun.append(group)
+        if group is GROUPS[1]:
+            assert under_way.wait(HANG_SECONDS)
+            raise kind("of our own making")
+        under_way.set()
+        assert stopped.wait(HANG_SECONDS)
+
+    def stop() -> None:
+        stopped.set()
+        # Until all threads have ended, or have had time to begin all that they may.
+        while threading.active_count() > before and len(begun) < len(GROUPS):
+            pass
+
+    before = threading.active_count()
+    with pytest.raises(kind, match="of our own making"):
+        side_by_side(2, GROUPS, work, stop)
+    # The thread of the one that failed may have begun the third before that was known.
+    assert all(group in GROUPS[:3] for group in begun)
