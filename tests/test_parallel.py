@@ -34,22 +34,23 @@ def test_objects_and_threads_fit_the_cores(
 
 
 def test_as_many_as_are_asked_for_are_under_way_and_no_more() -> None:
-    """Each waits until two others are there: with fewer at a time none would come through."""
-    together, lock, now, most, done = threading.Barrier(3, timeout=HANG_SECONDS), threading.Lock(), 0, 0, []
+    """Each waits until two others are there, and until they see it: with fewer at a time none would end."""
+    together, lock = threading.Barrier(3, timeout=HANG_SECONDS), threading.Lock()
+    under_way: set[str] = set()
+    done: list[str] = []
 
     def work(group: Any) -> None:
-        nonlocal now, most
+        name = group[0].name
         with lock:
-            now += 1
-            most = max(most, now)
+            under_way.add(name)
+            assert len(under_way) <= 3
+        together.wait()
         together.wait()
         with lock:
-            now -= 1
-            done.append(group[0].name)
-        together.wait()  # none is replaced before all have counted
+            under_way.remove(name)
+            done.append(name)
 
-    side_by_side(3, GROUPS, work, lambda: None)
-    assert most == 3
+    side_by_side(3, GROUPS, work, together.abort)
     assert sorted(done) == sorted(group[0].name for group in GROUPS)
 
 
