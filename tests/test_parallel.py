@@ -2,7 +2,11 @@
 
 import dataclasses
 import os
+import signal
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from traceback import walk_stack
 from typing import Any
 
 import pytest
@@ -78,3 +82,28 @@ def test_what_one_raises_stops_those_at_hand_and_begins_no_more(kind: type[BaseE
         side_by_side(2, GROUPS, work, stop)
     # The thread of the one that failed may have begun the third before that was known.
     assert all(group in GROUPS[:3] for group in begun)
+
+
+def waits_for_all(thread: threading.Thread) -> bool:
+    """Whether it waits for what is under way, having begun all that it may."""
+    assert thread.ident is not None
+    frame = sys._current_frames()[thread.ident]
+    waits = frame.f_code is threading.Condition.wait.__code__
+    submits = any(frame.f_code is ThreadPoolExecutor.submit.__code__ for frame, _ in walk_stack(frame))
+    return waits and not submits
+
+
+def test_an_interrupt_is_noticed_though_another_thread_takes_it() -> None:
+    """As good as right before the main thread waits: its wait is not ended, and no object ends by itself."""
+    stopped, asked = threading.Event(), []
+
+    def work(group: Any) -> None:
+        if group is GROUPS[0]:
+            while not waits_for_all(threading.main_thread()):
+                pass
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        asked.append(stopped.wait(60))  # only ends what would never end
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side(2, GROUPS, work, stopped.set)
+    assert all(asked)
