@@ -4,7 +4,10 @@ import argparse
 import json
 import re
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
+from threading import Lock
 from typing import Any
 
 from cosmic_ray.work_db import WorkDB, use_db
@@ -29,25 +32,39 @@ def main() -> None:
     else:
         chosen = sample(sources, arguments.sample, config["least"], arguments.seed)
     FOLDER.mkdir(exist_ok=True)
-    trial = Trial(ROOT, FOLDER / "copy", config)
-    results = []
-    (FOLDER / "session.sqlite").unlink(missing_ok=True)
-    with use_db(str(FOLDER / "session.sqlite"), WorkDB.Mode.create) as database:
-        for name, mutants in chosen.items():
-            by_module = {source.module: source for source in sources[name]}
-            patterns = arguments.tests or groups[name]["tests"]
-            files = sorted({str(path.relative_to(ROOT)) for p in patterns for path in ROOT.glob(p)})
-            trial.measure(files)
-            for mutant in mutants:
-                source = by_module[mutant.module]
-                answer = trial.run(mutant, source, trial.tests(source, mutant.line, files))
-                result = _result(name, mutant, source, answer, judgements)
+    results: list[dict[str, Any]] = []
+    writing = Lock()
+    trials: Queue[Trial] = Queue()
+    for number in range(arguments.workers):
+        trials.put(Trial(ROOT, FOLDER / f"copy-{number}", config))
+
+    def run(name: str) -> None:
+        """All mutants of a group, in a copy that nobody uses meanwhile."""
+        trial = trials.get()
+        by_module = {source.module: source for source in sources[name]}
+        patterns = arguments.tests or groups[name]["tests"]
+        files = sorted({str(path.relative_to(ROOT)) for p in patterns for path in ROOT.glob(p)})
+        trial.measure(files)
+        for mutant in chosen[name]:
+            source = by_module[mutant.module]
+            answer = trial.run(mutant, source, trial.tests(source, mutant.line, files))
+            result = _result(name, mutant, source, answer, judgements)
+            with writing:
                 results.append(result)
-                _keep(database, mutant, result)
                 print(_line(result), flush=True)
                 (FOLDER / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
-    trial.close()
+        trials.put(trial)
+
+    largest_first = sorted((name for name in chosen if chosen[name]), key=lambda name: -len(chosen[name]))
+    with ThreadPoolExecutor(arguments.workers) as pool:
+        for done in [pool.submit(run, name) for name in largest_first]:
+            done.result()
+    while not trials.empty():
+        trials.get().close()
+    results.sort(key=lambda result: (list(chosen).index(result["group"]), result["module"], result["line"]))
+    (FOLDER / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     (FOLDER / "report.md").write_text(summary(results), encoding="utf-8")
+    _keep(chosen, results)
     print(table(results))
 
 
@@ -58,6 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tests", action="append", metavar="FILE", help="these tests alone; several")
     parser.add_argument("--sample", type=int, default=320, help="mutants of all chosen groups together")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="groups that are tried side by side")
     parser.add_argument("--again", type=Path, metavar="RESULTS.json", help="what an earlier run did not kill")
     return parser.parse_args()
 
@@ -89,6 +107,7 @@ def _result(
 ) -> dict[str, Any]:
     why = judged(mutant, source.text, judgements) if answer["status"] != "killed" else None
     return {
+        "mutant": _identity(mutant),
         "group": group,
         "module": mutant.module,
         "line": mutant.line,
@@ -111,13 +130,22 @@ def _line(result: dict[str, Any]) -> str:
     return "\n".join([reason, *result["difference"]])
 
 
-def _keep(database: WorkDB, mutant: Mutant, result: dict[str, Any]) -> None:
+def _keep(chosen: dict[str, list[Mutant]], results: list[dict[str, Any]]) -> None:
     """For Cosmic Ray's own reports, such as ``cr-html .mutation/session.sqlite``."""
-    identity = f"{mutant.module}:{mutant.operator}:{mutant.occurrence}"
-    database.add_work_item(WorkItem.single(identity, mutant.spec()))
-    outcome = TestOutcome.SURVIVED if result["status"] == "survived" else TestOutcome.KILLED
-    text = "\n".join(result["difference"])
-    database.set_result(identity, WorkResult(WorkerOutcome.NORMAL, result["failed"], outcome, text))
+    path = FOLDER / "session.sqlite"
+    path.unlink(missing_ok=True)
+    specs = {_identity(mutant): mutant.spec() for mutants in chosen.values() for mutant in mutants}
+    with use_db(str(path), WorkDB.Mode.create) as database:
+        for result in results:
+            identity = result["mutant"]
+            database.add_work_item(WorkItem.single(identity, specs[identity]))
+            outcome = TestOutcome.SURVIVED if result["status"] == "survived" else TestOutcome.KILLED
+            text = "\n".join(result["difference"])
+            database.set_result(identity, WorkResult(WorkerOutcome.NORMAL, result["failed"], outcome, text))
+
+
+def _identity(mutant: Mutant) -> str:
+    return f"{mutant.module}:{mutant.operator}:{mutant.occurrence}"
 
 
 if __name__ == "__main__":

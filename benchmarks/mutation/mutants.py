@@ -108,7 +108,7 @@ class Source:
 
 
 def _left_out(tree: ast.AST, module: str, config: dict[str, Any]) -> Iterator[ast.AST]:
-    """Annotations, decorators, docstrings, ``__all__``, messages of errors, and what is configured."""
+    """Types, decorators, docstrings, ``__all__``, messages of errors, and what is configured."""
     own = {name.partition("::")[2] for name in config["names"] if name.startswith(f"{module}::")}
     for node in ast.walk(tree):
         match node:
@@ -122,7 +122,10 @@ def _left_out(tree: ast.AST, module: str, config: dict[str, Any]) -> Iterator[as
                 yield from node.decorator_list
             case ast.arg(annotation=ast.expr() as annotation) | ast.AnnAssign(annotation=annotation):
                 yield annotation
-            case ast.Expr(value=ast.Constant(value=str())):
+            case (
+                ast.Expr(value=ast.Constant(value=str()))
+                | ast.Assign(value=ast.Call(func=ast.Name("TypeVar")))
+            ):
                 yield node
             case ast.Raise(exc=ast.Call(args=arguments)):
                 yield from arguments
@@ -130,6 +133,10 @@ def _left_out(tree: ast.AST, module: str, config: dict[str, Any]) -> Iterator[as
                 yield node
             case ast.keyword(arg=str() as name) if name in config["keywords"]:
                 yield node
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=arguments) if (
+                name in config["labelled"]
+            ):
+                yield from [a for a in arguments if isinstance(a, ast.Constant)][:1]
             case ast.If(test=test, body=body) if _needs_cuda(test, config):
                 yield from body
             case ast.IfExp(test=test, body=body) if _needs_cuda(test, config):

@@ -101,12 +101,13 @@ def _child(request: dict[str, Any]) -> int:
     os.dup2(log, 1)
     os.dup2(log, 2)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    answer = Path("../answer.json").resolve()  # a test may leave another folder behind
     options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", "--basetemp=../tmp"]
     if "record" in request:
         from benchmarks.mutation.recorder import record
 
         options = [*options[1:], *(f"--deselect={test}" for test in request["without"])]
-        return record(request["record"], options, Path("../answer.json"))
+        return record(request["record"], options, answer)
     cpu = int(request["cpu"])
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 5))
     sys.dont_write_bytecode = True
@@ -114,7 +115,7 @@ def _child(request: dict[str, Any]) -> int:
     selection = Selection(request["tests"])
     files = list(dict.fromkeys(test.partition("::")[0] for test in request["tests"]))
     code = int(pytest.main([*options, *files], plugins=[selection]))
-    Path("../answer.json").write_text(json.dumps({"failed": selection.failed}))
+    answer.write_text(json.dumps({"failed": selection.failed}))
     return code
 
 

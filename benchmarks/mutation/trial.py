@@ -70,7 +70,7 @@ class Trial:
         for file in files:
             if file in self._measured:
                 continue
-            kept = self.folder / "clean" / f"{Path(file).stem}-{self._key(file)}.json"
+            kept = self.folder.parent / "clean" / f"{Path(file).stem}-{self._key(file)}.json"
             if not kept.exists():
                 print(f"measuring {file}", file=sys.stderr, flush=True)
                 answer = self._ask({"record": file, "without": self.config["too_long"], "wall": 3600})
