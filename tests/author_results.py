@@ -1,16 +1,16 @@
 """Results of a known style texture, and what stock USD says of them, for the tests of author/."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pxr import Usd, UsdShade, UsdValidation
+from pxr import Sdf, Usd, UsdShade, UsdValidation
 
 from usdstylize import author, stage
-from usdstylize.objects import Losses, StageContents, StyleTexture
+from usdstylize.objects import Losses, StageContents, StageObject, StyleTexture
 
 
 def offsets(seed: int = 0, size: tuple[int, int] = (16, 16)) -> NDArray[np.float32]:
@@ -18,8 +18,14 @@ def offsets(seed: int = 0, size: tuple[int, int] = (16, 16)) -> NDArray[np.float
     return np.random.default_rng(seed).uniform(-0.6, 0.6, (size[1], size[0], 3)).astype(np.float32)
 
 
-def texture(image: NDArray[np.float32]) -> StyleTexture:
-    return StyleTexture((image,), 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
+def texture(*images: NDArray[np.float32]) -> StyleTexture:
+    """One image, or one for each UDIM tile."""
+    return StyleTexture(images, 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
+
+
+def zero_offsets(obj: StageObject) -> StyleTexture:
+    """T_S that changes nothing, 8 x 8 texels, one for each tile."""
+    return texture(*[np.zeros((8, 8, 3), np.float32)] * (len(obj.tiles) or 1))
 
 
 def discover(root: Path, mask: Sequence[str] = (), heroes: Sequence[str] = ()) -> StageContents:
@@ -40,11 +46,12 @@ def write_result(
     block_contexts: Sequence[str] = (),
     seed: int = 0,
     size: tuple[int, int] = (16, 16),
+    made: Callable[[StageObject], StyleTexture] | None = None,
     during: AbstractContextManager[None] | None = None,
 ) -> Path:
     """Write every object of a stage with T_S of ``size`` drawn from ``seed``; returns the root layer.
 
-    ``during`` surrounds the writing, not the reading.
+    ``made`` gives each object's T_S instead. ``during`` surrounds the writing, not the reading.
     """
     contents = discover(root, mask, heroes)
     plan = author.plan(contents, style, output=output, force=force, resume=resume)
@@ -57,7 +64,7 @@ def write_result(
         ) as writer,
     ):
         for obj, data in loaded:
-            writer.write_object(obj, data, texture(offsets(seed, size)))
+            writer.write_object(obj, data, made(obj) if made else texture(offsets(seed, size)))
         return writer.commit({"seed": seed})
 
 
@@ -87,3 +94,30 @@ def hold(result: Path) -> None:
     """Our own checks and every validator find nothing."""
     assert [str(check) for check in author.verify(result).failed] == []
     assert problems(result) == []
+
+
+def failures(result: Path) -> set[tuple[str, str]]:
+    """(name, subject) of what `verify` finds wrong; file subjects from the stage's folder on."""
+    report = author.verify(result)
+    assert report.ok == (not report.failed)
+    return {(check.name, check.subject.rsplit("/shot/", 1)[-1]) for check in report.failed}
+
+
+def style_layer(result: Path) -> Sdf.Layer:
+    name = f"{result.name.removesuffix('.stylized.usda')}.style.usda"
+    return Sdf.Layer.FindOrOpen(str(result.with_name(name)))
+
+
+def details(result: Path) -> str:
+    return "\n".join(map(str, author.verify(result).failed))
+
+
+def edit(result: Path, change: Callable[[Sdf.Layer], Any]) -> None:
+    """Change the style layer as an artist's hand would."""
+    layer = style_layer(result)
+    change(layer)
+    layer.Save()
+
+
+def set_default(layer: Sdf.Layer, path: str, value: Any) -> None:
+    layer.GetAttributeAtPath(path).default = value

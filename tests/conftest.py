@@ -1,30 +1,115 @@
-"""Small inputs that many tests share, and the guard that no source byte changes."""
+"""What every test shares: pinned threads, which proofs run where, small inputs, the guard of sources."""
 
 import hashlib
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# Before anything imports NumPy or PyTorch, and for every process that a test starts: one thread each.
+# Small tensors gain nothing from more. On a busy machine threads that wait for each other turn a second
+# into minutes, and how many there are decides the last bits of a sum.
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# Before anything imports Triton: its kernels run in its interpreter, which needs no GPU.
+os.environ["TRITON_INTERPRET"] = "1"
 
 import numpy as np
 import pytest
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
-
-# before anything imports Triton: its kernels run in its interpreter, which needs no GPU
-os.environ["TRITON_INTERPRET"] = "1"
+from storm.storm_python import HANG_SECONDS, STORM_PYTHON
+from usdmtlx.usdmtlx_python import USDMTLX_PYTHON
 
 # A shell that runs the tests in the background has Ctrl-C ignored, and so would have the commands
 # that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+PROOFS = {
+    "storm": (STORM_PYTHON, "renders with Hydra Storm or Cycles, in a Python that has bpy"),
+    "usdmtlx": (USDMTLX_PYTHON, "asks an OpenUSD that knows MaterialX, in a Python that has usd-exchange"),
+}
+"""By marker: the Python that such a test needs, and what it does with it."""
+
 SMALL = ("--preset", "draft", "--device", "cpu", "--texture-resolution", "64")
 QUICK = (*SMALL, "--iterations", "2")
 """Options for a run that takes seconds."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-proofs",
+        action="store_true",
+        help="A proof that skips, because the Python that it needs is missing, fails instead.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker, (_, text) in PROOFS.items():
+        config.addinivalue_line("markers", f"{marker}: {text}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, (python, text) in PROOFS.items():
+        if item.get_closest_marker(marker) and not python.is_file():
+            pytest.skip(f"{text}: there is no {python}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under ``--require-proofs`` no proof may skip, for whatever reason."""
+    report = yield
+    is_proof = any(item.get_closest_marker(marker) for marker in PROOFS)
+    if report.skipped and is_proof and item.config.getoption("require_proofs"):
+        report.outcome = "failed"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """In every test, whichever ran before it: what draws without a seed of its own draws these."""
+    random.seed(0)
+    if torch := sys.modules.get("torch"):  # tests of USD alone do without
+        torch.manual_seed(0)
+
+
+@contextmanager
+def started(*command: object) -> Iterator[subprocess.Popen[str]]:
+    """A process with a session of its own, all of which ends with the block, or where it hangs."""
+    with subprocess.Popen(
+        [*map(str, command)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        timer = threading.Timer(HANG_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
+        timer.start()
+        try:
+            yield process
+        finally:
+            timer.cancel()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def read_until(process: subprocess.Popen[str], *words: str) -> str:
+    """What a process says on stderr until it has said each of the words."""
+    assert process.stderr is not None
+    found = ""
+    while not all(word in found for word in words):
+        line = process.stderr.readline()
+        assert line, f"it ended without {words}: {found}"
+        found += line
+    return found
 
 
 def digests(*roots: Path) -> dict[Path, str]:

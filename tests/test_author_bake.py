@@ -66,3 +66,19 @@ def test_files_keep_their_values_and_say_what_they_are(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"missing/TS.exr cannot be written"):
         write_half(tmp_path / "missing" / "TS.exr", np.zeros((2, 2, 3), np.float32), color=False)
+
+
+@pytest.mark.parametrize(("color", "space"), [(True, "lin_rec709_scene"), (False, "data")])
+def test_a_half_image_says_what_it_holds_and_not_when_it_was_made(
+    tmp_path: Path, color: bool, space: str
+) -> None:
+    write_half(tmp_path / "image.exr", np.zeros((2, 3, 3), np.float32), color=color)
+    spec = oiio.ImageBuf(str(tmp_path / "image.exr")).spec()
+    assert spec.getattribute("colorInteropID") == space
+    assert spec.getattribute("DateTime") == "1970:01:01 00:00:00"
+
+
+def test_a_baked_image_is_marked_as_srgb(tmp_path: Path) -> None:
+    write_baked(tmp_path / "baked.png", np.zeros((2, 3, 3), np.float32))
+    # The chunk of the PNG specification, of one byte.
+    assert b"\0\0\0\x01sRGB" in (tmp_path / "baked.png").read_bytes()

@@ -351,11 +351,15 @@ def test_authoring_writes_what_it_times(tmp_path: Path) -> None:
     assert all(times.seconds[part] > 0 for part in ("inspect", "load", "write objects", "commit", "floor"))
 
 
-def test_small_textures_are_read_baked_and_filled_well_within_the_goal(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(("goal", "code", "verdict"), [(float("inf"), 0, "met"), (0.0, 1, "missed")])
+def test_reading_baking_and_filling_are_held_to_their_goal(
+    goal: float, code: int, verdict: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert textures.main(side=256, triangles=500, runs=1) == 0
-    assert "Peak memory" in capsys.readouterr().out
+    monkeypatch.setattr(textures, "GOAL", goal)
+    assert textures.main(side=256, triangles=500, runs=1) == code
+    shown = capsys.readouterr().out
+    assert shown.count(verdict) == 5, "one for each row"
+    assert "Peak memory" in shown
 
 
 def test_engines_agree_by_pixels_and_barycentrics(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import interruptible
 import pytest
 from conftest import (
     QUICK,
@@ -20,6 +21,8 @@ from conftest import (
     define_quad,
     digests,
     process,
+    read_until,
+    started,
     unchanged,
 )
 from PIL import Image
@@ -318,16 +321,12 @@ def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(
     stage.Save()
     before = digests(tiny_stage.parent, style_folder)
     arguments = [tiny_stage, "--style-set", style_folder, *SMALL]
-    with subprocess.Popen(
-        process(*arguments, "--iterations", "4"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
-        assert running.stderr is not None
-        for line in running.stderr:
-            if "done in" in line:
-                running.send_signal(ending)
-                break
+    with started(sys.executable, interruptible.__file__, *arguments, *interruptible.ENDLESS) as running:
+        # The first object is done, and another one under way.
+        read_until(running, "done in", "iteration 5")
+        running.send_signal(ending)
         err = running.stderr.read()
-    assert running.returncode == 130
+        assert running.wait() == 130
     told = re.search(
         r"^usdstylize: interrupted; (\d) of 8 objects are kept, --resume does the others\.$",
         err,

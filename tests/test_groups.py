@@ -7,18 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from author_results import bound, offsets, problems
+from balls import METHOD, PALETTE, ball, describe, stripes
 from conftest import build_tiny_stage, define_material, define_quad, unchanged
 from mtlx_scenes import From, Node, add_mtlx_material, image, uv
 from PIL import Image
 from pxr import Gf, Kind, Sdf, Usd, UsdGeom, UsdShade
-from test_optimize import METHOD, PALETTE, ball, describe, stripes
+from udim_stages import TILES, build_udim_stage
 
 from usdstylize import Options, author, inspect, optimize, stage
 from usdstylize.base_colors import TextureFile
 from usdstylize.encoding import linear_to_srgb
 from usdstylize.objects import Losses, StageContents, StyleTexture
-
-TILES = {1001: (200, 40, 30), 1002: (20, 160, 40), 1012: (30, 60, 190)}
 
 
 def author_groups(
@@ -34,28 +33,6 @@ def author_groups(
                 texture = StyleTexture(images, 0.9, 7, seed, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
                 writer.write_object(obj, stage.load(contents, obj), texture)
         return writer.commit({"seed": seed})
-
-
-def build_udim_stage(folder: Path, tiles: dict[int, tuple[int, int, int]] = TILES) -> Path:
-    """A mesh of one quad per tile 1001, 1002, 1012, each showing the whole of its tile."""
-    path = build_tiny_stage(folder)
-    for tile, color in tiles.items():
-        Image.new("RGB", (8, 8), color).save(folder / "textures" / f"T.{tile}.png")
-    opened = Usd.Stage.Open(str(path))
-    for name in ("Left", "Right"):
-        opened.RemovePrim(f"/World/{name}")
-    material = define_material(opened, "/World/Looks/Tiles", "./textures/T.<UDIM>.png")
-    mesh = define_quad(opened, "/World/Body", material)
-    corners = [
-        (u + x, v + y) for u, v in ((0, 0), (1, 0), (1, 1)) for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))
-    ]
-    mesh.GetPointsAttr().Set([(x, y, 0.0) for x, y in corners])
-    mesh.GetExtentAttr().Set([(0, 0, 0), (2, 2, 0)])
-    mesh.GetFaceVertexCountsAttr().Set([4, 4, 4])
-    mesh.GetFaceVertexIndicesAttr().Set(list(range(12)))
-    UsdGeom.PrimvarsAPI(mesh).GetPrimvar("st").Set(corners)
-    opened.Save()
-    return path
 
 
 def one(contents: StageContents):

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_optimize import METHOD, ball, describe, stripes
+from balls import METHOD, ball, describe, stripes
 
 from usdstylize import render
 from usdstylize.losses.batch import Target
 from usdstylize.losses.objective import Objective
 from usdstylize.objects import StyleTexture
 from usdstylize.optimize import Optimizer
-from usdstylize.optimize.memory import Allotment, allot
+from usdstylize.optimize.memory import Allotment, allot, available_bytes
 from usdstylize.optimize.run import Run
 from usdstylize.options import Method
 from usdstylize.render import View
@@ -113,3 +113,20 @@ def test_the_pool_leaves_the_gpu_before_views_do() -> None:
         "To fit into memory it was optimised with 2 of 8 views at a time and "
         "its 256 views in the machine's memory."
     )
+
+
+@pytest.mark.parametrize(("share", "sizes"), [(8, [4, 2, 1]), (6, [3, 1]), (9, [3, 1]), (5, [1]), (1, [1])])
+def test_half_as_many_views_are_a_divisor_of_a_processs_share(share: int, sizes: list[int]) -> None:
+    """Parts of one size alone give one result, whoever does which. The pool goes to the host first."""
+    allotment = Allotment(share)
+    for size in sizes:
+        allotment = allotment.halved()
+        assert allotment == Allotment(size, pool_on_host=True)
+        assert share % size == 0
+    assert allotment.halved() == allotment
+
+
+def test_objects_side_by_side_share_the_limit() -> None:
+    assert available_bytes("cpu", None, 4) == float("inf")
+    assert available_bytes("cpu", 8.0) == 8 * GIB
+    assert available_bytes("cpu", 8.0, 4) == 2 * GIB

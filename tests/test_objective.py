@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from test_optimize import METHOD, ball, stripes
+from balls import METHOD, ball, stripes
 
 from usdstylize import render
 from usdstylize.losses.gradients import go_on

@@ -7,19 +7,19 @@ import os
 import queue
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import interruptible
 import pytest
 import torch
-from conftest import build_style_folder, build_tiny_stage, process
-from test_optimize import METHOD, ball, describe, stripes
+from balls import METHOD, ball, describe, stripes
+from conftest import HANG_SECONDS, build_style_folder, build_tiny_stage, process, read_until, started
+from torch.distributed import TCPStore
 
 from usdstylize import Options
 from usdstylize.errors import OptionsError, WorkerError
@@ -30,6 +30,8 @@ from usdstylize.optimize.batches import Share
 from usdstylize.optimize.workers import Workers
 from usdstylize.options import PRESETS
 
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
 ONE_VIEW = 0.001
 """A limit of memory, in GiB, that lets one view through at a time."""
 
@@ -39,19 +41,18 @@ SHARED = dataclasses.replace(METHOD, batch=8, view_pool=8, iterations=46, platea
 def in_team(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
     """What ``work`` returns in each of as many processes, which join as those of a torchrun do."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["usdstylize.optimize", "test_optimize"])  # import torch once
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    context.set_forkserver_preload(["usdstylize.optimize", "balls"])  # import torch once
+    # As torchrun does: the one who starts them holds the store, at a port that the system gives it.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     answers = context.Queue()
     members = [
-        context.Process(target=_member, args=(answers, rank, count, port, work, arguments))
+        context.Process(target=_member, args=(answers, rank, count, store.port, work, arguments))
         for rank in range(count)
     ]
     for member in members:
         member.start()
     try:
-        found = dict(answers.get(timeout=300) for _ in members)
+        found = dict(answers.get(timeout=HANG_SECONDS) for _ in members)
     except queue.Empty:  # one waits for another, and would for ever
         for member in members:
             member.kill()
@@ -62,12 +63,10 @@ def in_team(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
 
 
 def _member(answers: Any, rank: int, count: int, port: int, work: Any, arguments: Any) -> None:
-    torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1"}
-    os.environ["MASTER_PORT"] = str(port)
+    os.environ |= {"MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     team = torchrun.TorchTeam()
     answers.put((rank, work(team, *arguments)))
-    team.settle(None)  # the first process holds the store
 
 
 def share_and_fail(team: torchrun.TorchTeam) -> tuple[StyleTexture | None, list[str]]:
@@ -100,12 +99,7 @@ def _run_out_of_memory_at(call: int) -> None:
 
 def test_eight_processes_make_the_texture_of_one_and_fail_together() -> None:
     """Views are shared, gradients summed; the plateau is found by held-out views that are shared, too."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        alone = Optimizer(stripes(), SHARED, "cpu", memory_limit=ONE_VIEW).optimize([describe()], [ball()])[0]
-    finally:
-        torch.set_num_threads(threads)
+    alone = Optimizer(stripes(), SHARED, "cpu", memory_limit=ONE_VIEW).optimize([describe()], [ball()])[0]
     answers = in_team(8, share_and_fail)
     together = answers[0][0]
     assert together.images[0].tobytes() == alone.images[0].tobytes()
@@ -130,16 +124,13 @@ def test_torchrun_writes_the_same_files_once(tmp_path: Path) -> None:
         process(stage, *options, "-o", tmp_path / "alone"),
         capture_output=True,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert alone.returncode == 0, alone.stderr
-    torch_run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     together = subprocess.run(
-        [*torch_run, *process(stage, *options, "-o", tmp_path / "together")[1:]],
+        [*TORCHRUN, *process(stage, *options, "-o", tmp_path / "together")[1:]],
         capture_output=True,
         text=True,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=HANG_SECONDS,
     )
     assert "2 processes, all on each object" in together.stderr
     assert together.returncode == 0, together.stderr
@@ -150,14 +141,11 @@ def test_torchrun_writes_the_same_files_once(tmp_path: Path) -> None:
 
 def test_an_interrupt_of_torchrun_keeps_what_is_done(tmp_path: Path) -> None:
     stage, style = build_tiny_stage(tmp_path / "shot"), build_style_folder(tmp_path / "ink")
-    options = ["--preset", "draft", "--device", "cpu", "--texture-resolution", "32", "--iterations", "40"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += process(stage, *options, "--batch", "2", "--style-set", style)[1:]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
-        assert run.stderr is not None
-        lines = iter(run.stderr.readline, "")
-        assert any("[2/2] /World/Right" in line for line in lines)
-        os.kill(run.pid, signal.SIGINT)  # torchrun hands it on to every process
+    options = ["--preset", "draft", "--device", "cpu", "--texture-resolution", "32", *interruptible.ENDLESS]
+    command = [*TORCHRUN, interruptible.__file__, stage, *options, "--batch", "2", "--style-set", style]
+    with started(*command) as run:
+        read_until(run, "/World/Right: iteration")
+        run.send_signal(signal.SIGINT)  # torchrun hands it on to every process
         told = run.stderr.read()
     assert "1 of 2 objects are kept" in told
     assert "rank1" not in told, "the others end in silence"
@@ -200,25 +188,18 @@ def test_workers_make_the_textures_of_one_process_and_a_lost_one_costs_its_objec
     assert told == set(kept)
 
 
-def test_an_interrupt_ends_the_workers_and_keeps_what_is_done(tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_workers_and_leaves_nothing(tmp_path: Path) -> None:
     stage, style = build_tiny_stage(tmp_path / "shot"), build_style_folder(tmp_path / "ink")
-    arguments = ["--style-set", style, "--preset", "draft", "--device", "cpu", "--gpus", "2"]
-    arguments += ["--texture-resolution", "32", "--iterations", "100000", "--batch", "1"]
-    command = process(stage, *arguments)
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
-        assert run.stderr is not None
-        lines = [run.stderr.readline() for _ in range(4)]
-        assert any("2 processes, an object each" in line for line in lines)
-        time.sleep(1.0)
+    options = ["--preset", "draft", "--device", "cpu", "--texture-resolution", "32", *interruptible.ENDLESS]
+    command = [sys.executable, interruptible.__file__, stage, *options, "--style-set", style, "--gpus", "2"]
+    with started(*command) as run:
+        told = read_until(run, "/World/Left: iteration", "/World/Right: iteration")
+        assert "2 processes, an object each" in told
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does, to every process
-        try:
-            assert run.wait(60) == 130
-        except subprocess.TimeoutExpired:  # nor may the test wait for ever
-            os.killpg(run.pid, signal.SIGKILL)
-            raise
         assert "interrupted" in run.stderr.read()
-    with pytest.raises(ProcessLookupError):
-        os.killpg(run.pid, 0)
+        assert run.wait() == 130
+        with pytest.raises(ProcessLookupError):
+            os.killpg(run.pid, 0)
     assert not list(stage.parent.glob("*stylized*"))
 
 

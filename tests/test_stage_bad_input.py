@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import OpenImageIO as oiio
 import pytest
-from conftest import define_material, define_quad, unchanged
+from conftest import HANG_SECONDS, define_material, define_quad, unchanged
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
@@ -164,7 +164,7 @@ def test_a_pipe_in_the_place_of_a_texture_is_not_waited_for(tmp_path: Path) -> N
     path = write(tmp_path, lambda stage: None)
     (tmp_path / "Bad.png").unlink()
     os.mkfifo(tmp_path / "Bad.png")
-    signal.alarm(10)  # without a handler it ends the process
+    signal.alarm(int(HANG_SECONDS))  # ends the process where it waits
     try:
         contents = reading.discover(path)
     finally:

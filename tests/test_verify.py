@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import OpenImageIO as oiio
 import pytest
-from author_results import discover, texture, write_result
+from author_results import discover, failures, style_layer, texture, write_result
 from conftest import unchanged
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from test_stage_subdivision import cube
@@ -15,17 +15,6 @@ from usdstylize.author.bake import write_half
 from usdstylize.errors import OutputError
 
 LOOK = "/World/StylizedLooks/World__Left"
-
-
-def failures(result: Path) -> set[tuple[str, str]]:
-    """(name, subject) of what is wrong; file subjects by their name."""
-    report = author.verify(result)
-    assert report.ok == (not report.failed)
-    return {(check.name, check.subject.rsplit("/shot/", 1)[-1]) for check in report.failed}
-
-
-def style_layer(result: Path) -> Sdf.Layer:
-    return Sdf.Layer.FindOrOpen(str(result.with_name("tiny.style.usda")))
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.6, 1.0])

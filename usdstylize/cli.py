@@ -100,6 +100,7 @@ app = App(
     name="usdstylize",
     version=lambda: version("usdstylize"),
     default_parameter=Parameter(negative=(), show_default=_shown_default),
+    suppress_keyboard_interrupt=False,  # it would exit by itself, and say nothing
 )
 
 
@@ -156,8 +157,8 @@ def stylize(
 ) -> int:
     """Carry the style of concept art onto the textures of a USD stage, as layers beside it.
 
-    The stage and its textures are only read. Exit codes: 0 all done, 1 some objects failed,
-    2 nothing could be done, 130 interrupted.
+    The stage and its textures are only read. Exit codes: 0 all done, 1 some objects failed or the
+    written result is not right, 2 nothing could be done, 130 interrupted.
 
     Parameters
     ----------
@@ -181,6 +182,10 @@ def stylize(
     elif result.root_layer is not None:
         print(result.session_layer or result.root_layer)
     finished = [obj for obj in result.objects if obj.status != "failed"]
+    for remark in () if flags.quiet else result.remarks:
+        console.note(f"Note: {remark}")
+    for problem in result.problems:
+        console.note(f"usdstylize: the written result is not right: {problem}")
     if result.interrupted:
         kept = f"{len(finished)} of {len(result.plan.objects)} objects are kept, --resume does the others"
         if len(result.objects) == len(result.plan.objects):
@@ -194,8 +199,6 @@ def stylize(
             console.note(f"usdstylize: {path}: {reason}")
     if not dry_run and not finished:
         return NOTHING_DONE
-    for problem in result.problems:
-        console.note(f"usdstylize: the written result is not right: {problem}")
     return SOME_FAILED if result.failed or broken or result.problems else ALL_DONE
 
 

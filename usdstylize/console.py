@@ -14,7 +14,7 @@ from rich.table import Table
 from usdstylize import weights
 from usdstylize.base_colors import BaseColor, ConstantColor, GraphColor, TextureFile
 from usdstylize.objects import ObjectSettings, Skipped, StageContents, StageObject
-from usdstylize.results import Plan, RunResult, plain
+from usdstylize.results import Plan, RunResult, in_words, plain
 
 if TYPE_CHECKING:
     from usdstylize.author import VerifyReport
@@ -84,7 +84,7 @@ def show_plan(plan: Plan) -> None:
         **plan.settings,
     }
     for name, value in rows.items():
-        table.add_row(name.replace("_", " "), _value(value))
+        table.add_row(name.replace("_", " "), in_words(value))
     terminal(sys.stdout).print(table)
     _print_own_settings(plan)
     for remark in plan.remarks:
@@ -157,7 +157,7 @@ def _print_own_settings(plan: Plan) -> None:
         said = {name: value for name, value in own.items() if name != "style_hashes"}
         if "style_images" in said:
             said["style_images"] = ", ".join(image.name for image in said["style_images"])
-        text = "; ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in said.items())
+        text = "; ".join(f"{name.replace('_', ' ')} {in_words(value)}" for name, value in said.items())
         table.add_row(path, text)
     if table.row_count:
         terminal(sys.stdout).print(table)
@@ -217,10 +217,6 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in ("time", "coverage", "triangles") else "left")
     return table
-
-
-def _value(value: Any) -> str:
-    return " to ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _short(path: Path) -> str:

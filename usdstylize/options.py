@@ -301,7 +301,7 @@ def _check(options: Options) -> None:
     if options.batch is not None and not 1 <= options.batch <= 1024:
         raise OptionsError(f"--batch {options.batch} is out of range; give 1 to 1024.")
     if options.gpus is not None and not 1 <= options.gpus <= 1024:
-        raise OptionsError(f"--gpus {options.gpus} is out of range; give 1 or more.")
+        raise OptionsError(f"--gpus {options.gpus} is out of range; give 1 to 1024.")
     if options.memory_limit is not None and not 0 < options.memory_limit < math.inf:
         raise OptionsError(f"--memory-limit {options.memory_limit} is out of range; give some GiB.")
     if options.seed is not None and not 0 <= options.seed < 2**32:
@@ -328,10 +328,11 @@ def _check(options: Options) -> None:
                 f"--camera-distance {near} {far} is out of range; give nearest and farthest, "
                 "both at least 1 bounding radius, the nearest first."
             )
-    several = ("--mask", options.mask), ("--purposes", options.purposes)
-    for name, value in (*several, ("--block-contexts", options.block_contexts)):
+    for name in ("mask", "per_instance", "purposes", "block_contexts"):
+        value = getattr(options, name)
         if isinstance(value, str):  # a tuple of its letters otherwise
-            raise OptionsError(f"{name} {value} is one word where several may stand; give a tuple of them.")
+            option = f"--{name.replace('_', '-')}"
+            raise OptionsError(f"{option} {value} is one word where several may stand; give a tuple of them.")
     unknown = set(options.purposes) - {"default", "render", "proxy"}
     if unknown or not options.purposes:
         named = ", ".join(sorted(unknown)) or "nothing"

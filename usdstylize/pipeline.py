@@ -93,7 +93,7 @@ def stylize(
     ):
         results, interrupted = _stylize_all(job, options, optimizer, writer, observer)
         made = RunResult(job.plan, None, results, time.perf_counter() - started, interrupted)
-        made = replace(made, root_layer=_committed(made, job.output, writer))
+        made = _committed(made, job.output, writer)
     return replace(_verified(made, job.output, options), seconds=time.perf_counter() - started)
 
 
@@ -189,13 +189,23 @@ def _stylize_all(
     return tuple(ended[obj.path] for obj in job.contents.objects if obj.path in ended), interrupted
 
 
-def _committed(made: RunResult, output: author.OutputPlan, writer: author.Writer) -> Path | None:
-    """The root layer, of what was done or of what was there already; None where there is neither."""
+def _committed(made: RunResult, output: author.OutputPlan, writer: author.Writer) -> RunResult:
+    """With the root layer of what was done, or of what was there already; None where there is neither.
+
+    What was to be made anew and was not stays as an earlier run made it, which is then remarked.
+    """
     statuses = {result.status for result in made.objects}
     if "done" in statuses:
-        described = replace(made, root_layer=output.root_layer)
-        return writer.commit(described.to_dict(folder=output.textures_folder))
-    return output.root_layer if "kept" in statuses else None
+        done = {result.name for result in made.objects if result.status == "done"}
+        staying = [name for name in output.existing if name not in done]
+        mixed = mixing.remarks(made.plan, output.earlier_run, staying, output.textures_folder)
+        new = tuple(remark for remark in mixed if remark not in made.plan.remarks)
+        made = replace(
+            made, root_layer=output.root_layer, plan=replace(made.plan, remarks=mixed), remarks=new
+        )
+        writer.commit(made.to_dict(folder=output.textures_folder))
+        return made
+    return replace(made, root_layer=output.root_layer if "kept" in statuses else None)
 
 
 def _verified(made: RunResult, output: author.OutputPlan, options: Options) -> RunResult:
@@ -250,13 +260,15 @@ def _describe(
             "refine": contents.refine,
             "network": options.network,
             "block_contexts": list(options.block_contexts),
+            "ocio": contents.ocio or None,
         },
         own_settings={path: differing for path, differing in own.items() if differing},
         objects=contents.objects,
         skipped=contents.skipped,
     )
-    mixed = mixing.remarks(plan, output.earlier_run, output.staying, output.textures_folder)
-    return replace(plan, remarks=mixed)
+    before = output.earlier_run, output.staying, output.textures_folder
+    mixing.refuse_another_folder(plan, *before)
+    return replace(plan, remarks=mixing.remarks(plan, *before))
 
 
 def _packed(root_layer: Path, output: author.OutputPlan, problems: list[str]) -> Path | None:

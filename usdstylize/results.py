@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from usdstylize.objects import Losses, Skipped, StageObject
 
-__all__ = ["ObjectResult", "Observer", "Plan", "RunResult", "Silent"]
+__all__ = ["ObjectResult", "Observer", "Plan", "RunResult", "Silent", "in_words", "plain"]
 
 Status = Literal["done", "kept", "failed"]
 
@@ -77,6 +77,8 @@ class RunResult:
     """The result as one .usdz, where that was asked for."""
     problems: tuple[str, ...] = ()
     """What `verify` found wrong with the written result, one sentence each; empty is good."""
+    remarks: tuple[str, ...] = ()
+    """Those of the plan that are true only since the run has left something as it was."""
 
     @property
     def failed(self) -> tuple[ObjectResult, ...]:
@@ -115,6 +117,14 @@ def plain(value: Any, folder: Path | None = None) -> Any:
     if isinstance(value, Path):
         return _relative(str(value), folder) if folder else str(value)
     return value
+
+
+def in_words(value: Any) -> str:
+    """A setting's value as a person reads it: two numbers with a fraction are a range, else a list is one."""
+    if not isinstance(value, (list, tuple)):
+        return str(value)
+    is_range = len(value) == 2 and all(isinstance(end, float) for end in value)
+    return (" to " if is_range else ", ").join(map(str, value)) or "none"
 
 
 def _relative(text: Any, folder: Path) -> Any:

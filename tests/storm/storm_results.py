@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from usdstylize import author, stage
 from usdstylize.objects import Losses, ObjectData, StageObject, StyleTexture
 
-from .storm_python import STORM_PYTHON
+from .storm_python import HANG_SECONDS, STORM_PYTHON
 from .storm_scenes import CAMERA, steps
 
 __all__ = [
@@ -67,7 +67,7 @@ def render(folder: Path, jobs: list[dict[str, Any]]) -> list[Array]:
         job |= {"out": str(folder / f"picture{number}.exr"), "camera": CAMERA}
     (folder / "jobs.json").write_text(json.dumps(jobs))
     command = [str(STORM_PYTHON), str(Path(__file__).with_name("render.py")), str(folder / "jobs.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return [oiio.ImageBuf(job["out"]).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64) for job in jobs]
 

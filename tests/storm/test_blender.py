@@ -17,7 +17,7 @@ from pxr import Gf, UsdGeom, UsdShade
 
 from usdstylize import Options
 
-from .storm_python import STORM_PYTHON
+from .storm_python import HANG_SECONDS, STORM_PYTHON
 from .storm_results import SIZE, STYLE, ZOOM, Array, T, decode, encode, fold, stylize, texels_in_picture
 from .storm_scenes import Paint, add_material, add_mesh, bind, make_stage, write_image
 from .test_storm import TRANSFORM, encoded_base
@@ -76,7 +76,7 @@ def render(folder: Path, jobs: list[dict[str, Any]]) -> list[Array]:
         job |= {"out": str(folder / f"blender{number}.exr"), "camera": "Camera"}
     (folder / "blender.json").write_text(json.dumps(jobs))
     command = [str(STORM_PYTHON), str(Path(__file__).with_name("blender.py")), str(folder / "blender.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return [oiio.ImageBuf(job["out"]).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64) for job in jobs]
 

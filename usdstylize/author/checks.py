@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pxr import Tf
+from pxr import Tf, Usd
 
 from usdstylize.errors import UsdStylizeError, one_line
 from usdstylize.stage.opening import first_sentence
 
-__all__ = ["Check", "VerifyReport", "as_written"]
+__all__ = ["Check", "VerifyReport", "as_written", "is_there"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,12 @@ def as_written(checks: list[Check], name: str, subject: str) -> Iterator[None]:
         what = first_sentence(problem) if isinstance(problem, Tf.ErrorException) else str(problem)
         detail = f"It is not as it was written ({one_line(what)}); run again with --force."
         checks.append(Check(name, subject, False, detail))
+
+
+def is_there(stage: Usd.Stage, path: str) -> bool:
+    """Whether an object of a result is still on its stage: a mere opinion of ours has no type.
+
+    A prototype of a point instancer may well be no defined prim.
+    """
+    prim = stage.GetPrimAtPath(path)
+    return bool(prim) and prim.GetTypeName() != ""

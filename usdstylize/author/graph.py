@@ -14,7 +14,7 @@ from pxr import Gf, Sdf
 from usdstylize.author.specs import add_node_graph, add_shader
 from usdstylize.base_colors import UVTransform, Wrap
 
-__all__ = ["TYPES", "Graph"]
+__all__ = ["ADDRESS_MODES", "TYPES", "Graph"]
 
 TYPES = {
     "float": Sdf.ValueTypeNames.Float,
@@ -29,12 +29,13 @@ TYPES = {
 }
 """MaterialX types as USD writes them; a token is a surface."""
 
-_ADDRESS_MODES: dict[Wrap, str] = {
+ADDRESS_MODES: dict[Wrap, str] = {
     "repeat": "periodic",
     "mirror": "mirror",
     "clamp": "clamp",
     "black": "constant",
 }
+"""Wrap modes as MaterialX names them."""
 _ZERO: dict[str, Any] = {
     "vector3": Gf.Vec3f(0),
     "vector4": Gf.Vec4f(0),
@@ -114,8 +115,8 @@ class Graph:
                 "file": ("filename", Sdf.AssetPath(file)),
                 "default": (kind, _ZERO[kind]),
                 "texcoord": ("vector2", coordinates),
-                "uaddressmode": ("string", _ADDRESS_MODES[wrap[0]]),
-                "vaddressmode": ("string", _ADDRESS_MODES[wrap[1]]),
+                "uaddressmode": ("string", ADDRESS_MODES[wrap[0]]),
+                "vaddressmode": ("string", ADDRESS_MODES[wrap[1]]),
             }
             out = self.node(name, f"ND_image_{kind}", inputs, kind)
             shader = self.layer.GetPrimAtPath(self.path.AppendChild(out.GetPrimPath().name))

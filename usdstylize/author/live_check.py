@@ -4,13 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Usd, UsdShade
 
+from usdstylize.author.graph import ADDRESS_MODES
 from usdstylize.author.mtlx import STYLIZED_GRAPH
 from usdstylize.author.surface import DIFFUSE_SHARE, SURFACE_ID
 from usdstylize.base_colors import DisplayColor
 from usdstylize.errors import MaterialError
 from usdstylize.objects import StageObject
 from usdstylize.sampling import resample
-from usdstylize.stage.inputs import shader_id
+from usdstylize.stage.inputs import input_value, shader_id
 from usdstylize.stage.materialx import BASE_INPUTS, constant_primvars, evaluate_graph
 
 __all__ = ["live_color"]
@@ -51,6 +52,8 @@ def live_color(
             raise MaterialError(
                 f"{node.GetPath()} has lost the colorSpace of its file; run again with --force."
             )
+        if file and node.GetName() in ("Base", "Style"):
+            _check_wrap(UsdShade.Shader(node), source, time)
         graph = UsdShade.NodeGraph(node) if node.GetName().startswith(STYLIZED_GRAPH) else None
         taken = graph.GetInput("base") if graph else None
         if taken and isinstance(source.base, DisplayColor):
@@ -65,3 +68,14 @@ def live_color(
         primvars=constant_primvars(prim, time),
         given=given,
     )
+
+
+def _check_wrap(image: UsdShade.Shader, source: StageObject, time: Usd.TimeCode) -> None:
+    """Raises MaterialError where an image continues beyond 0..1, which no texel shows, otherwise than T."""
+    modes = [str(input_value(image, name, time)) for name in ("uaddressmode", "vaddressmode")]
+    expected = [ADDRESS_MODES[wrap] for wrap in source.wrap]
+    if modes != expected:
+        raise MaterialError(
+            f"{image.GetPath()} wraps by {' and '.join(modes)} instead of {' and '.join(expected)}; "
+            "run again with --force."
+        )

@@ -1,6 +1,6 @@
 """Is what viewers compute what was optimised? Live network and bake against clamp(T + strength · T_S)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ from pxr import Sdf, Usd, UsdShade
 
 from usdstylize import stage as reading
 from usdstylize.author.bake import bake_wrap, combine
-from usdstylize.author.checks import Check, as_written
+from usdstylize.author.bake_check import misplaced
+from usdstylize.author.checks import Check, as_written, is_there
 from usdstylize.author.live_check import live_color
 from usdstylize.author.material import VARIANT_SET
 from usdstylize.author.provenance import Provenance
@@ -26,6 +27,9 @@ LIVE_TOLERANCE = 0.002
 BAKE_TOLERANCE = 0.008
 """The same for the bake, which is rounded to 8 bits."""
 
+_SHOWN_BY = {"both": ("live", "bake"), "preview": ("bake",), "mtlx": ("live",)}
+"""By the networks that were written: what there is to compare."""
+
 
 def check_shown(
     stage: Usd.Stage,
@@ -36,7 +40,7 @@ def check_shown(
 ) -> list[Check]:
     """For each object and style: is what viewers compute what was optimised?"""
     checks: list[Check] = []
-    owners = tuple(owner for owner, _ in materials if stage.GetPrimAtPath(owner))
+    owners = tuple(owner for owner, _ in materials if is_there(stage, owner))
     textures = style_path.parent / style_path.name.removesuffix(".usda")
     read: dict[Reading, StageContents] = {}
     for owner, spec in materials:
@@ -56,7 +60,18 @@ def check_shown(
                     checks.append(Check("instances", place, False, detail))
                 strength, folder = float(facts["strength"]), textures / style / spec.name
                 checks += _compare(stage, contents, obj, spec.path, style, strength, folder, subject)
+                checks += _lost(checks, subject, facts)
     return checks
+
+
+def _lost(checks: Sequence[Check], subject: str, facts: Mapping[str, Any]) -> list[Check]:
+    """A failed check for each network that the object was given, and that nothing was compared with."""
+    compared = {check.name for check in checks if check.subject == subject}
+    return [
+        Check(name, subject, False, "Its material has lost this network; run again with --force.")
+        for name in _SHOWN_BY.get(facts.get("network", ""), ())
+        if name not in compared
+    ]
 
 
 def _source_object(contents: StageContents, path: str) -> StageObject:
@@ -110,8 +125,14 @@ def _compare(
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
         texture = _baked_texture(shown)
         if texture is not None:
-            error = difference(*_read_baked(texture, obj.tiles))
-            yield Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
+            found: list[Check] = []
+            with as_written(found, "bake", subject):
+                error = difference(*_read_baked(texture, obj.tiles))
+                found.append(
+                    Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
+                )
+                found += [Check("bake", subject, False, detail) for detail in misplaced(texture, obj)]
+            yield from found
     finally:
         session.Clear()
 
@@ -137,6 +158,6 @@ def _read_baked(texture: UsdShade.Shader, tiles: Sequence[int]) -> Iterator[Any]
     found = UsdShade.UdimUtils.ResolveUdimTilePaths(file.path, layer) if tiles else []
     if [number for _, number in found] != [str(tile) for tile in tiles]:
         raise MaterialError(f"{file.path} has not the tiles of the source's texture; run again with --force.")
-    for path in [path for path, _ in found] or [file.resolvedPath]:
+    for path in [path for path, _ in found] or [file.resolvedPath or file.path]:
         codes = _read_color(path)
         yield srgb_to_linear(codes) if is_encoded else codes

@@ -10,10 +10,11 @@ from pxr import Ar, Sdf, Tf, Usd, UsdShade, UsdValidation
 
 from usdstylize import stage as reading
 from usdstylize.author.binding import BINDING_PURPOSES
-from usdstylize.author.checks import Check, VerifyReport, as_written
+from usdstylize.author.checks import Check, VerifyReport, as_written, is_there
 from usdstylize.author.instancing import heroes_of
 from usdstylize.author.material import ORIGINAL, VARIANT_SET
 from usdstylize.author.provenance import Provenance, read_layer, read_provenance
+from usdstylize.author.rereading import facts_of
 from usdstylize.author.select import find_style_layer, stylized_materials
 from usdstylize.author.shared_checks import SharedChecks
 from usdstylize.author.sharing import users
@@ -51,6 +52,7 @@ def verify(root_layer: Path) -> VerifyReport:
         checks += _validation(stage, source, style_path, style_layer)
         checks += _paths(stage, style_path)
         materials = stylized_materials(style_layer)
+        checks += _lost(materials, provenance, style_path)
         shared = SharedChecks(stage, style_layer)
         for subject, ok, detail in shared.prototypes():
             checks.append(Check("instances", subject, ok, detail))
@@ -190,16 +192,32 @@ def _path(layer: Sdf.Layer, where: str, relative: str) -> Check:
     return Check("path", where, True, relative)
 
 
+def _lost(
+    materials: list[tuple[str, Sdf.PrimSpec]], provenance: Provenance, style_path: Path
+) -> Iterator[Check]:
+    """Stylised objects that no material names any more, so that nothing else would look at them."""
+    worn = {spec.name: users(spec) for _, spec in materials}
+    textures = style_path.parent / style_path.name.removesuffix(".usda")
+    for style, record in provenance.styles.items():
+        for name in sorted(set(record.objects) - set(worn)):
+            found: list[Check] = []
+            with as_written(found, "binding", name):
+                facts = facts_of(textures / style, name)
+                if facts["path"] not in worn.get(facts.get("look", name), ()):
+                    detail = f"No material of the style {style} is its own any more; run again with --force."
+                    found.append(Check("binding", facts["path"], False, detail))
+            yield from found
+
+
 def _binding(stage: Usd.Stage, owner: str, material: Sdf.Path) -> Check:
-    prim = stage.GetPrimAtPath(owner)
-    if not prim:
+    if not is_there(stage, owner):
         return Check("binding", owner, False, "It is not on the stage any more; run again.")
+    prim = stage.GetPrimAtPath(owner)
     for purpose in BINDING_PURPOSES:
         bound, relationship = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)
         if bound.GetPath() != material:
-            by = relationship.GetPath() if relationship else "nothing"
-            name = purpose or "all purposes"
-            return Check("binding", owner, False, f"For {name} it shows {bound.GetPath()}, bound by {by}.")
+            found = f"{bound.GetPath()}, bound by {relationship.GetPath()}" if bound else "nothing"
+            return Check("binding", owner, False, f"For {purpose or 'all purposes'} it shows {found}.")
     return Check("binding", owner, True, str(material))
 
 

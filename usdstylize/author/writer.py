@@ -146,6 +146,7 @@ class Writer:
             self._is_stale = True
             remarks = self._write_opinions(self._style, stage, obj, textures, data.new_uvs)
             facts = _describe(obj, data, texture, textures, own, self.contents, remarks)
+            facts["network"] = possible_network(obj, self.network)
             facts |= plain(
                 {"base": {"kind": type(obj.base).__name__, **asdict(obj.base)}, "ocio": self.contents.ocio},
                 self.plan.textures_folder,
