@@ -165,7 +165,7 @@ class Network:
         codes = texel(read_codes(file.Get().resolvedPath), uvs, wrap)[:, :components]
         # Beyond a border without an image, MaterialX shows the default.
         shown = texel(np.ones((1, 1, 1)), uvs, wrap)
-        codes = codes * shown + self.input(node, "default") * (1 - shown)
+        codes = codes * shown + self.input(node, "default", (0.0,) * components) * (1 - shown)
         space = file.GetColorSpace()
         assert space in ("srgb_texture", "lin_rec709"), space
         # Numbers that are no colours are never decoded.
