@@ -69,6 +69,20 @@ OTHERWISE: dict[str, tuple[Any, str]] = {
 """Every setting: a value that `draft` has not, and how it is shown; nothing for what has no effect."""
 
 
+CONFIG = """ocio_profile_version: 2
+roles: {default: raw, scene_linear: lin_rec709_scene, aces_interchange: lin_rec709_scene, data: raw}
+file_rules: [!<Rule> {name: Default, colorspace: default}]
+displays: {screen: [!<View> {name: Raw, colorspace: raw}]}
+colorspaces:
+  - !<ColorSpace> {name: lin_rec709_scene, isdata: false}
+  - !<ColorSpace> {name: raw, isdata: true}
+  - !<ColorSpace>
+    name: show_paint
+    isdata: false
+    to_scene_reference: !<ExponentTransform> {value: [2, 2, 2, 1]}
+"""
+
+
 @pytest.fixture
 def run(tiny_stage: Path, style_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`stylize` of the tiny stage, without optimising."""
@@ -206,9 +220,32 @@ def test_what_stays_is_counted(
     define_quad(stage, "/World/Third", UsdShade.Material.Get(stage, "/World/Looks/Paint"), x=4.0)
     stage.Save()
     run(replace(QUICK, mask=mask or ("/World/Left", "/World/Right")))
-    plan = run(options).plan
+    announced, plan = run(options, dry_run=True).plan, run(options).plan
     said = f"{stay}, with other settings (seed 0 (now 4)); --force makes all anew."
-    assert plan.remarks == ((said,) if stay else ())
+    assert announced.remarks == plan.remarks == ((said,) if stay else ())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"by": "model"}, "by object (now model)"),
+        ({"share_materials": True}, "share materials False (now True)"),
+        ({"frame": 3.0}, "frame None (now 3.0), posed False (now True)"),
+        ({"refine": 1}, "refine 0 (now 1)"),
+        ({"network": "preview"}, "network both (now preview)"),
+        ({"block_contexts": ("ri",)}, "block contexts none (now ri)"),
+        ({"ocio": "{folder}/show.ocio"}, "ocio None (now {folder}/show.ocio)"),
+    ],
+)
+def test_what_is_asked_besides_the_method_is_recorded(
+    run: Any, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    if "ocio" in change:
+        (tmp_path / "show.ocio").write_text(CONFIG)
+        change, words = {"ocio": tmp_path / "show.ocio"}, words.format(folder=tmp_path)
+    run(LEFT)
+    said = f"{ONE}, with other settings ({words}); --force makes all anew."
+    assert run(replace(RESUME, **change), dry_run=True).plan.remarks == (said,)
 
 
 @pytest.mark.parametrize(
@@ -298,20 +335,6 @@ def test_what_the_stage_asks_for_an_object_that_stays(run: Any, tiny_stage: Path
     stage.Save()
     (said,) = run(RESUME, dry_run=True).plan.remarks
     assert "(what the stage asks for /World/Left)" in said
-
-
-CONFIG = """ocio_profile_version: 2
-roles: {default: raw, scene_linear: lin_rec709_scene, aces_interchange: lin_rec709_scene, data: raw}
-file_rules: [!<Rule> {name: Default, colorspace: default}]
-displays: {screen: [!<View> {name: Raw, colorspace: raw}]}
-colorspaces:
-  - !<ColorSpace> {name: lin_rec709_scene, isdata: false}
-  - !<ColorSpace> {name: raw, isdata: true}
-  - !<ColorSpace>
-    name: show_paint
-    isdata: false
-    to_scene_reference: !<ExponentTransform> {value: [2, 2, 2, 1]}
-"""
 
 
 @pytest.mark.parametrize("place", ["another", "the same"])
