@@ -88,10 +88,19 @@ STRAIGHT: dict[str, dict[str, Any]] = {
         "ior": replace(TEXTURES["roughness"], srgb=True),
         "emissiveColor": replace(TEXTURES["roughness"], primvar="st", output="rgb"),
     },
+    "one file in two colour spaces": {
+        "useSpecularWorkflow": 1,
+        "specularColor": SPECULAR["specularColor"],
+        "emissiveColor": replace(SPECULAR["specularColor"], srgb=False),
+    },
     "presence": {"opacity": TEXTURES["opacity"], "opacityMode": "presence"},
     "transparent": {"opacity": TEXTURES["opacity"], "opacityMode": "transparent"},
+    "no metal": {"metallic": 0.0, "roughness": 0.2},
+    "a metal that does not count": {
+        "useSpecularWorkflow": 1, "specularColor": (0.3, 0.5, 0.7), "metallic": 0.6, "roughness": 0.2,
+    },
     "the other workflow": {"useSpecularWorkflow": 0, "specularColor": (0.3, 0.5, 0.7), "roughness": 0.2},
-}
+}  # fmt: skip
 """Where MaterialX's surface says the same as UsdPreviewSurface, input by input."""
 
 
@@ -178,6 +187,7 @@ BASES: dict[str, Any] = {
     "another primvar": replace(BASE, primvar="map1"),
     "a chain that shears": replace(BASE, then=((0.7, 1.2), 35.0, (0.15, -0.25))),
     "a value": (0.7, 0.2, 0.45),
+    "a value beyond black and white": (-0.1, 0.2, 1.4),
 }
 
 

@@ -1,4 +1,4 @@
-"""Random cameras and lights against the distributions that the method names."""
+"""Random cameras, lights and windows against the distributions that the method names."""
 
 import dataclasses
 from itertools import islice
@@ -74,3 +74,19 @@ def test_the_seed_of_the_numbers_is_that_of_the_views() -> None:
 
     assert (eyes(1) == eyes(1)).all()
     assert not (eyes(1) == eyes(2)).any()
+
+
+def test_windows_lie_about_covered_texels_of_every_sheet_as_often_as_there_are_some() -> None:
+    few, many = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
+    few[3, 30], many[20, 5:8] = True, True
+    random = np.random.default_rng(2)
+    windows = list(islice(render.draw_windows([few, many], 8, random), 400))
+    assert {(w.row, w.column, w.side) for w in windows if w.sheet == 0} == {(0, 26, 8)}
+    assert {(w.row, w.column, w.side) for w in windows if w.sheet == 1} == {
+        (16, 1, 8),
+        (16, 2, 8),
+        (16, 3, 8),
+    }
+    assert sum(w.sheet for w in windows) == pytest.approx(300, abs=30)
+    whole = next(iter(render.draw_windows([few], 64, random)))
+    assert whole == render.Window(0, 0, 0, 40), "no more than there is"

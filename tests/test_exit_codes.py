@@ -1,6 +1,7 @@
 """Every exit code of every verb, in text, with --json and with --quiet; and what is said beside it."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,33 @@ def test_what_concerns_every_object_before_one_is_done(
         assert json.loads(command.out)["error"]["type"] == "OutputError"
 
 
+@MODES
+@pytest.mark.parametrize("left", ["kept", "failed"])
+def test_what_concerns_every_object_where_this_run_has_done_none(
+    command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str], left: str
+) -> None:
+    """Nothing could be done: what an earlier run has made is as it was."""
+    if left == "kept":
+        without_optimising(monkeypatch)
+        assert command.stylize("--mask", "/World/Left") == 0
+
+    def before(path: str) -> None:
+        raise (
+            MeshError("Left is lost; look.")
+            if path == "/World/Left"
+            else OutputError("/out is full; free it.")
+        )
+
+    without_optimising(monkeypatch, before)
+    with unchanged(command.stage.parent):
+        assert command.stylize(*mode, *(["--resume"] if left == "kept" else [])) == 2
+    assert command.err.endswith("usdstylize: /out is full; free it.\n")
+    if mode == ["--json"]:
+        assert json.loads(command.out)["error"]["type"] == "OutputError"
+    else:
+        assert command.out == ""
+
+
 # The other verbs
 
 
@@ -363,4 +391,5 @@ def test_a_reader_that_is_gone(command: Command, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("os.dup2", lambda new, old: turned.append((new, old)))
     assert command.run("inspect", command.stage, *mode) == 141
     assert command.err == ""
-    assert len(turned) == 1
+    ((new, _),) = turned
+    os.close(new)

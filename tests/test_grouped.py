@@ -1,5 +1,6 @@
 """What goes wrong with one object of a group costs that object, or the group, and nothing beyond it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ def chair(tiny_stage: Path) -> Path:
 def ended(chair: Path, style_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run without optimising; every object's status, and the reasons of those that failed."""
 
-    def run(before: Any = lambda path: None) -> tuple[RunResult, dict[str, str], dict[str, str]]:
+    def run(
+        before: Any = lambda path: None, **options: Any
+    ) -> tuple[RunResult, dict[str, str], dict[str, str]]:
         without_optimising(monkeypatch, before)
-        result = stylize(chair, style_folder, OPTIONS)
+        result = stylize(chair, style_folder, replace(OPTIONS, **options))
         statuses = {item.path: item.status for item in result.objects}
         return result, statuses, {item.path: str(item.reason) for item in result.failed}
 
@@ -63,6 +66,17 @@ def test_all_goes_well(ended: Any) -> None:
     assert statuses == dict.fromkeys(["/World/Left", "/World/Right", *CHAIR], "done")
     assert reasons == {}
     assert result.problems == ()
+
+
+@pytest.mark.parametrize("there", [CHAIR[:1], CHAIR])
+def test_a_group_is_kept_whole_or_made_whole(ended: Any, there: tuple[str, ...]) -> None:
+    """--resume: an object that is missing is made with those that stand beside it."""
+    ended(mask=there)
+    result, statuses, _ = ended(resume=True)
+    expected = "kept" if there == CHAIR else "done"
+    assert statuses == {"/World/Left": "done", "/World/Right": "done", **dict.fromkeys(CHAIR, expected)}
+    assert result.problems == ()
+    assert len(author.existing_styles(result.root_layer)["ink_stripes"]) == 4
 
 
 def test_a_group_whose_optimisation_fails_fails_together(ended: Any) -> None:

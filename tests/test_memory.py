@@ -15,7 +15,7 @@ from usdstylize.losses.batch import Target
 from usdstylize.losses.objective import Objective
 from usdstylize.objects import StyleTexture
 from usdstylize.optimize import Optimizer
-from usdstylize.optimize.memory import Allotment, allot
+from usdstylize.optimize.memory import Allotment, allot, available_bytes
 from usdstylize.optimize.run import Run
 from usdstylize.options import Method
 from usdstylize.render import View
@@ -124,3 +124,9 @@ def test_half_as_many_views_are_a_divisor_of_a_processs_share(share: int, sizes:
         assert allotment == Allotment(size, pool_on_host=True)
         assert share % size == 0
     assert allotment.halved() == allotment
+
+
+def test_objects_side_by_side_share_the_limit() -> None:
+    assert available_bytes("cpu", None, 4) == float("inf")
+    assert available_bytes("cpu", 8.0) == 8 * GIB
+    assert available_bytes("cpu", 8.0, 4) == 2 * GIB

@@ -15,7 +15,7 @@ from usdstylize import encoding, optimize, render
 from usdstylize.base_colors import TextureFile, Wrap
 from usdstylize.losses import objective
 from usdstylize.losses.batch import Target
-from usdstylize.objects import Mesh, ObjectData, StyleImage, StyleSet
+from usdstylize.objects import Losses, Mesh, ObjectData, StyleImage, StyleSet
 from usdstylize.optimize.step import Step
 
 Picture = bytes
@@ -24,11 +24,14 @@ Picture = bytes
 
 @dataclasses.dataclass
 class Recorded:
-    """batches: the views of each iteration. sizes: of T_S in each. held_out: views that no batch holds."""
+    """batches, slots: the views of each iteration. sizes: of T_S in each, whose looks at full size are
+    ``before`` and ``after``. held_out: views that no batch holds."""
 
     batches: list[list[Picture]]
     slots: list[list[int]]
     sizes: list[int]
+    before: list[torch.Tensor]
+    after: list[torch.Tensor]
     held_out: list[Picture]
 
 
@@ -41,14 +44,17 @@ def picture(target: Target) -> Picture:
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     """What every iteration from now on is given."""
-    found = Recorded([], [], [], [])
+    found = Recorded([], [], [], [], [], [])
     step, losses = Step.__call__, Step.losses
 
     def call(self: Step, targets: Sequence[Target], *arguments: float) -> torch.Tensor:
         found.batches.append([picture(target) for target in targets])
         found.slots.append([target.view.slot for target in targets])
         found.sizes.append(self._style.shape[1])
-        return step(self, targets, *arguments)
+        found.before.append(self.texture.detach().clone())
+        result = step(self, targets, *arguments)
+        found.after.append(self.texture.detach().clone())
+        return result
 
     def of_others(self: Step, targets: Sequence[Target], *arguments: float) -> list[float]:
         found.held_out += [picture(target) for target in targets]
@@ -66,6 +72,21 @@ def test_all_views_of_a_pool_differ_and_each_comes_once_a_round(recorded: Record
     for own in rounds:
         assert len({view for batch in own for view in batch}) == 8
     assert set(Counter(view for batch in recorded.batches for view in batch).values()) == {3}
+
+
+def test_losses_are_reported_as_they_were_and_the_results_are_the_mean_of_the_last_ten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = torch.arange(4 * 23, dtype=torch.float32).view(23, 4)
+    rows = iter(given)
+    monkeypatch.setattr(Step, "__call__", lambda self, *_: next(rows))
+    told: list[tuple[int, Losses]] = []
+    result = run(iterations=23, told=told)
+    assert [number for number, _ in told] == [5, 10, 15, 20, 23]
+    for number, losses in told:
+        assert dataclasses.astuple(losses) == tuple(given[number - 1].tolist())
+    assert result.iterations == 23
+    assert dataclasses.astuple(result.losses) == pytest.approx(given[13:].mean(0).tolist())
 
 
 def test_without_a_pool_every_view_is_new(recorded: Recorded) -> None:
@@ -124,9 +145,20 @@ def test_style_features_follow_the_seed_of_the_run_or_of_the_object(monkeypatch:
     assert own.optimize([describe()], [ball()])[0].images[0].tobytes() == expected.images[0].tobytes()
 
 
-def test_a_texture_grows_through_its_hierarchy(recorded: Recorded) -> None:
+def test_a_texture_grows_through_its_hierarchy_and_keeps_its_look(recorded: Recorded) -> None:
     run(texture_hierarchy=(8, 16, 64), iterations=10)
     assert recorded.sizes == [8] * 4 + [16] * 3 + [64] * 3
+    last, first = recorded.after[6], recorded.before[7]
+    assert last.abs().max() > 0.01
+    torch.testing.assert_close(first, last, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("pool", [0, 6])
+def test_all_views_of_a_batch_count_as_seen(pool: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Step, "__call__", lambda self, *_: torch.zeros(4))
+    one, six = (run(batch=views, view_pool=pool, iterations=1).coverage for views in (1, 6))
+    assert one < 0.8
+    assert six > 0.85
 
 
 @pytest.mark.parametrize("rates", [(0.08, 0.01), (0.04, 0.04)])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import OpenImageIO as oiio
 import pytest
 from author_results import (
     details,
@@ -170,9 +171,10 @@ def test_a_bake_of_another_tile_more(tmp_path: Path) -> None:
 def test_a_style_texture_that_is_no_number(tmp_path: Path, number: float, tile: int) -> None:
     """In one texel of one tile."""
     result = write_result(build_udim_stage(tmp_path / "shot"), made=zero_offsets)
-    offset = np.zeros((8, 8, 3), np.float32)
-    offset[3, 3, 1] = number
-    author.bake.write_half(tmp_path / f"shot/tiny.style/ink/World__Body/TS.{tile}.exr", offset, color=False)
+    path = tmp_path / f"shot/tiny.style/ink/World__Body/TS.{tile}.exr"
+    offset = oiio.ImageBuf(str(path))
+    offset.setpixel(3, 3, [0.0, number, 0.0])
+    assert offset.write(str(path))
     assert failures(result) == {("live", "/World/Body (ink)")}
     assert f"TS.{tile}.exr holds NaN or infinite values" in details(result)
 

@@ -21,7 +21,7 @@ def gram_matrix(rows: Tensor, weights: Tensor | None = None, *, smooth: bool = F
     rows = F.softmax(rows.float(), dim=1) * rows.shape[1] if smooth else rows.float()
     if weights is None:
         return rows.T @ rows / max(1, len(rows))
-    return (rows * weights[:, None]).T @ rows / weights.sum().clamp_min(1)
+    return (rows * weights[:, None]).T @ rows / weights.sum().clamp_min(1e-12)
 
 
 def gram_loss(

@@ -26,8 +26,8 @@ _CUDA_PRODUCTS = 1 << 25
 """On a GPU few large steps are faster: cosines held at a time (128 MiB in float32)."""
 
 _EPSILON = 1e-12
-"""Least length of a feature. Softmax-smoothed features are about 1/sqrt(C) long, and a larger
-one would swamp them."""
+"""Least length of a feature, and least sum of weights. Softmax-smoothed features are about 1/sqrt(C)
+long, and a larger one would swamp them."""
 
 
 def smooth_features(rows: Tensor) -> Tensor:
@@ -129,7 +129,8 @@ def nnfm_loss(
 
 def weighted_mean(values: Tensor, weights: Tensor, total: Tensor | None) -> Tensor:
     """A scalar of (M,) values: their share of the mean of a batch whose weights sum up to ``total``."""
-    return (values * weights).sum() / (weights.sum() if total is None else total).clamp_min(1)
+    # what is nowhere to be seen has a loss of 0
+    return (values * weights).sum() / (weights.sum() if total is None else total).clamp_min(_EPSILON)
 
 
 def _fused_loss(

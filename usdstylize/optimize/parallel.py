@@ -1,13 +1,16 @@
 """Objects side by side, each in a thread: its own work is done by PyTorch or by another process."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from usdstylize import render
 from usdstylize.objects import StageObject
 from usdstylize.options import Method
 
 __all__ = ["at_once_here", "side_by_side", "threads_of_one"]
+
+_SIGNAL_SECONDS = 0.5
+"""A signal that comes right before the main thread waits, or to another thread, does not end the wait."""
 
 
 def at_once_here(method: Method, device: str) -> int:
@@ -43,11 +46,15 @@ def side_by_side(
     """
     pool = ThreadPoolExecutor(at_once)
     try:
-        # As they end, not in order: what one object raises must not wait for a longer one.
-        for future in as_completed([pool.submit(work, group) for group in groups]):
-            future.result()
+        pending = {pool.submit(work, group) for group in groups}
+        while pending:
+            # As they end, not in order: what one object raises must not wait for a longer one.
+            ended, pending = wait(pending, _SIGNAL_SECONDS, FIRST_COMPLETED)
+            for future in ended:
+                future.result()
     except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)  # first, or those that stop would begin others
         stop()
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()

@@ -149,7 +149,7 @@ def _softmax(own):
 @triton.jit
 def _share(weights_at, total_at, row, inside, weighted: tl.constexpr):
     """What a row counts: its weight over the total."""
-    share = 1.0 / tl.maximum(tl.load(total_at), 1.0)
+    share = 1.0 / tl.maximum(tl.load(total_at), 1e-12)
     if weighted:
         share = share * tl.load(weights_at + row, inside, 0.0)
     return share
