@@ -40,3 +40,20 @@ def test_an_objects_files_are_those_that_we_have_written(
     run = json.loads((tmp_path / "scene.style/ink/run.json").read_text())
     (written,) = run["written"].values()
     assert sorted(written["files"]) == sorted(f"./{FOLDER}/{name}" for name in files)
+
+
+@pytest.mark.parametrize(("kind", "copied"), [("uint8", False), ("uint16", True)])
+def test_opacity_reads_the_copy_of_its_texture_where_there_is_one(
+    tmp_path: Path, kind: str, copied: bool
+) -> None:
+    """The alpha of a file that viewers misread is misread, too."""
+    stage = new_stage(tmp_path)
+    values = np.random.default_rng(0).uniform(0, 1, (SIZE[1], SIZE[0], 4))
+    write_picture(tmp_path / "light.png", values, kind)
+    base = replace(BASE, file="light.png")
+    add_preview_surface(stage, {"opacity": replace(base, output="a")}, base)
+    stage.Save()
+    write_result(tmp_path / "scene.usda", size=SIZE, network="mtlx")
+    written = (tmp_path / "scene.style.usda").read_text()
+    assert ("T.exr" in written) == copied
+    assert ("light.png@" in written) == (not copied)

@@ -140,6 +140,15 @@ FOLDED: dict[str, dict[str, Any]] = {
 """Where metal or occlusion is said by the specular workflow instead."""
 
 
+def test_occlusion_beside_a_specular_workflow_without_a_colour_reflects_nothing(tmp_path: Path) -> None:
+    """Black is what a UsdPreviewSurface has where no specularColor is authored."""
+    occlusion = TEXTURES["occlusion"]
+    opened = stylise(tmp_path, {"useSpecularWorkflow": 1, "occlusion": occlusion})
+    diffuse, highlight = materialx_light(Network(UVS), live(opened), 0.5)
+    close(highlight, np.zeros_like(highlight), 1e-7)
+    close(diffuse, stylised(BASE, 1.0) * by_hand(occlusion, UVS), 5e-5)
+
+
 @pytest.mark.parametrize("name", FOLDED)
 def test_metal_and_occlusion_reflect_in_the_live_network_what_they_do_in_the_source(
     tmp_path: Path, name: str
