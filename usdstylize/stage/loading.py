@@ -106,9 +106,8 @@ def _corner_colors(
             old = read_old_uvs(prim, obj.base, time, geometry)
             image, told = read_base_color(texture, texture.files[0])
             values = sample(image, old[:, None], (texture.wrap_s, texture.wrap_t))[:, 0]
-            return srgb_to_linear(encode_base(values, texture.transfer)).astype(np.float64), (
-                told,
-            ) if told else ()
+            linear = srgb_to_linear(encode_base(values, texture.transfer))
+            return linear.astype(np.float64), (told,) if told else ()
         case DisplayColor():
             primvar = find_primvar(prim, obj.base.primvar)
             if primvar is None:
