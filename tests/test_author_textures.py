@@ -50,6 +50,7 @@ def test_the_copy_of_a_texture_that_viewers_misread_keeps_its_alpha(tmp_path: Pa
     result = write_result(tmp_path / "scene.usda", size=SIZE)
     hold(result)
     copy = read_codes(tmp_path / FOLDER / "T.exr")
+    assert tag(tmp_path / FOLDER / "T.exr") == "data"
     np.testing.assert_allclose(copy[..., 3], codes[..., 3], atol=3e-4)
     uvs = points()
     opened, network = Usd.Stage.Open(str(result)), Network(uvs)
