@@ -55,6 +55,9 @@ def test_the_copy_of_a_texture_that_viewers_misread_keeps_its_alpha(tmp_path: Pa
     uvs = points()
     opened, network = Usd.Stage.Open(str(result)), Network(uvs)
     shown = surface(opened, OURS, "mtlx")
+    nodes = [UsdShade.Shader(prim) for prim in opened.GetPrimAtPath(f"{OURS}/StylizedNetwork").GetChildren()]
+    files = {Path(node.GetInput("file").Get().path).name for node in nodes if node.GetInput("file")}
+    assert files == {"T.exr", "TS.exr", "orm.png"}
     at = texel(codes, base.placed(uvs), base.wrap)
     alpha = at[:, 3:] * base.scale[3] + base.bias[3]
     np.testing.assert_allclose(network.input(shown, "opacity"), alpha, atol=3e-4)
