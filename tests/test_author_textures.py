@@ -50,10 +50,14 @@ def test_the_copy_of_a_texture_that_viewers_misread_keeps_its_alpha(tmp_path: Pa
     result = write_result(tmp_path / "scene.usda", size=SIZE)
     hold(result)
     copy = read_codes(tmp_path / FOLDER / "T.exr")
+    assert tag(tmp_path / FOLDER / "T.exr") == "data"
     np.testing.assert_allclose(copy[..., 3], codes[..., 3], atol=3e-4)
     uvs = points()
     opened, network = Usd.Stage.Open(str(result)), Network(uvs)
     shown = surface(opened, OURS, "mtlx")
+    nodes = [UsdShade.Shader(prim) for prim in opened.GetPrimAtPath(f"{OURS}/StylizedNetwork").GetChildren()]
+    files = {Path(node.GetInput("file").Get().path).name for node in nodes if node.GetInput("file")}
+    assert files == {"T.exr", "TS.exr", "orm.png"}
     at = texel(codes, base.placed(uvs), base.wrap)
     alpha = at[:, 3:] * base.scale[3] + base.bias[3]
     np.testing.assert_allclose(network.input(shown, "opacity"), alpha, atol=3e-4)
