@@ -10,6 +10,7 @@ from author_results import surface, write_result
 from pxr import Sdr, Usd, UsdShade
 from surface_inputs import (
     BASE,
+    CONSTANTS,
     OURS,
     SIZE,
     SPECULAR,
@@ -80,6 +81,10 @@ def faults(node: UsdShade.Shader) -> list[str]:
         own = TYPES[kind] if identifier.startswith("ND_") else kind
         if declared.get(name) != own:
             wrong.append(f"{identifier}.{name} is a {own} and not a {declared.get(name)}")
+        for path in given.GetAttr().GetConnections():
+            # A node sees its siblings and what its own container is given, and nothing beyond.
+            if node.GetPath().GetParentPath() not in (path.GetPrimPath(), path.GetPrimPath().GetParentPath()):
+                wrong.append(f"{identifier}.{name} reaches out of its container to {path}")
         for attribute in given.GetValueProducingAttributes():
             source = str(attribute.GetTypeName())
             if source != kind and (kind, source) not in SAME and (source, kind) not in SAME:
@@ -107,6 +112,13 @@ def check(opened: Usd.Stage) -> None:
 def test_of_a_preview_surface(tmp_path: Path, name: str) -> None:
     stage = new_stage(tmp_path)
     add_preview_surface(stage, PREVIEW[name], BASE)
+    stage.Save()
+    check(Usd.Stage.Open(str(write_result(tmp_path / "scene.usda", size=SIZE))))
+
+
+def test_of_inputs_that_the_material_hands_on(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    add_preview_surface(stage, CONSTANTS, interface=True)
     stage.Save()
     check(Usd.Stage.Open(str(write_result(tmp_path / "scene.usda", size=SIZE))))
 

@@ -11,6 +11,7 @@ from usdstylize import render
 from usdstylize.base_colors import Transfer, Wrap
 from usdstylize.encoding import linear_to_srgb
 from usdstylize.objects import Mesh
+from usdstylize.optimize.texels import palette_texels
 from usdstylize.options import PRESETS
 from usdstylize.render import views as module
 
@@ -182,3 +183,62 @@ def test_a_smaller_texture_is_filtered_before_it_is_encoded(transfer: Transfer) 
     if transfer.scale != (1.0, 1.0, 1.0):
         expected = linear_to_srgb(expected * transfer.scale + transfer.bias)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("sheet", [0, 2])
+def test_a_flat_view_shows_the_texels_of_its_own_sheet(sheet: int) -> None:
+    """At the centre of every texel of T, in a picture's second slot; T_S has texels of its own."""
+    subject, _ = subject_and_engine(0, 1, 2)
+    base = SHEETS[sheet].base
+    height, width = base.shape[:2]
+    rows, columns = np.divmod(np.arange(height * width), width)
+    uvs = torch.from_numpy(np.stack([(columns + 0.5) / width, 1 - (rows + 0.5) / height], -1)).float()
+    footprint = (torch.eye(2) * 1e-3).expand(len(uvs), 2, 2)
+    view = subject.flat_view(sheet, uvs, footprint, torch.arange(len(uvs)), 16, 1)
+    np.testing.assert_allclose(view.base.numpy(), base.reshape(-1, 3), atol=1e-5)
+    assert view.pixels.tolist() == [256 + pixel for pixel in range(len(uvs))]
+    assert (view.diffuse == 1).all()
+    assert (view.specular == 0).all()
+    # A T_S that says where its texels are and on which sheet, away from its border.
+    ramp = np.stack(np.mgrid[0:16, 0:32], -1)
+    style = np.stack([np.concatenate([ramp, np.full((16, 32, 1), number)], -1) for number in range(3)])
+    found = render.sample(subject.style_table(torch.from_numpy(style).float()), view.style).numpy()
+    places = [(rows + 0.5) * 16 / height - 0.5, (columns + 0.5) * 32 / width - 0.5]
+    inner = (rows > 0) & (rows < height - 1) & (columns > 0) & (columns < width - 1)
+    expected = np.stack([*places, np.full(len(rows), sheet)], -1)
+    np.testing.assert_allclose(found[inner], expected[inner], atol=1e-4)
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_texels_of_the_palette_loss_are_those_of_their_sheet_and_level(level: int) -> None:
+    """As rows of the table of T_S: a texture that says where it is."""
+    subject = render.Subject(assembly(0, 2), (16, 16), "cpu")
+    covered = np.zeros((2, 16, 16), bool)
+    covered[0, :8, 8:] = True
+    covered[1, 8:] = True
+    texels = palette_texels(subject, covered, level + 0.49, "cpu")
+    step = 2**level
+    down, across = np.mgrid[0 : 16 // step, 0 : 16 // step] * step + (step - 1) / 2
+    places = np.broadcast_to(np.stack([down, across], -1), (2, 16 // step, 16 // step, 2))
+    sheet = np.broadcast_to(np.arange(2.0)[:, None, None, None], (*places.shape[:3], 1))
+    expected = np.concatenate([places, sheet], -1)[covered[:, ::step, ::step]]
+    ramp = np.stack(np.mgrid[0:16, 0:16], -1)
+    style = np.stack([np.concatenate([ramp, np.full((16, 16, 1), number)], -1) for number in (0, 1)])
+    found = subject.style_table(torch.from_numpy(style).float())[texels.rows]
+    # The tents at a texture's border reach around or stay inside; the middle is exact.
+    inner = (np.abs(expected[:, :2] - 7.5) < 7.5 - 2 * step).all(1) if level else slice(None)
+    assert len(found) == len(expected) == len(texels.base)
+    np.testing.assert_allclose(found.numpy()[inner], expected[inner], atol=1e-4)
+    bases = [subject.base_at(number, (16 // step,) * 2).numpy() for number in (0, 1)]
+    np.testing.assert_allclose(texels.base.numpy(), np.stack(bases)[covered[:, ::step, ::step]], atol=1e-6)
+
+
+def test_a_sheet_that_no_uv_covers_has_no_texel_for_the_palette() -> None:
+    subject = render.Subject(assembly(0, 2), (16, 16), "cpu")
+    covered = np.zeros((2, 16, 16), bool)
+    covered[1, 3, 5] = True
+    assert palette_texels(subject, covered, 0.0, "cpu").rows.tolist() == [subject.rows_per_sheet + 3 * 16 + 5]
+    # At a level where it fills a quarter of a texel, it is still that texel; and no level is too coarse.
+    assert len(palette_texels(subject, covered, 1.0, "cpu").rows) == 1
+    last = palette_texels(subject, covered, 9.0, "cpu").rows.tolist()
+    assert last == [2 * subject.rows_per_sheet - 1]

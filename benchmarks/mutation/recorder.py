@@ -15,7 +15,7 @@ def record(file: str, options: list[str], answer: Path) -> int:
     """Run one test file and write what was found; pytest's exit code.
 
     ``tests``: for each id ``passed``, ``contexts`` (its own and those of the fixtures that it shares
-    with others), the ``seconds`` of all these, and ``processes``, whether any of them starts one.
+    with others) and ``processes``, whether any of these starts one. ``seconds``: of each context.
     ``lines``: for each file of the package, line numbers and the contexts that ran them, "" while
     importing.
     """
@@ -30,9 +30,8 @@ def record(file: str, options: list[str], answer: Path) -> int:
         str(Path(name).relative_to(here)): data.contexts_by_lineno(name) for name in data.measured_files()
     }
     for test in recorder.tests.values():
-        test["seconds"] = round(sum(recorder.seconds.get(name, 0.0) for name in test["contexts"]), 3)
         test["processes"] = bool(recorder.starting.intersection(test["contexts"]))
-    answer.write_text(json.dumps({"tests": recorder.tests, "lines": lines}))
+    answer.write_text(json.dumps({"tests": recorder.tests, "seconds": recorder.seconds, "lines": lines}))
     return code
 
 

@@ -101,15 +101,21 @@ class Trial:
         """
         chosen = self._reaching(source, line, files)
         kills = {test: -self._kills[source.module, test] for test in chosen}
-        within, total = {}, 0.0
-        for test in sorted(chosen, key=lambda test: (kills[test], chosen[test])):
-            total += chosen[test][1]
-            if total <= self.config["together"]:
-                within[test] = chosen[test][1]
+        within, counted = {}, set[str]()
+        for test in sorted(
+            chosen, key=lambda test: (kills[test], chosen[test][0], sum(chosen[test][1].values()))
+        ):
+            # A fixture that tests share takes its time once.
+            new = {context: seconds for context, seconds in chosen[test][1].items() if context not in counted}
+            if sum(within.values()) + sum(new.values()) <= self.config["together"]:
+                within[test] = sum(new.values())
+                counted |= new.keys()
         return within
 
-    def _reaching(self, source: Source, line: int, files: list[str]) -> dict[str, tuple[bool, float]]:
-        """The tests that reach a line: whether they start processes, and their seconds.
+    def _reaching(
+        self, source: Source, line: int, files: list[str]
+    ) -> dict[str, tuple[bool, dict[str, float]]]:
+        """The tests that reach a line: whether they start processes, and seconds by context.
 
         What runs while a module is imported acts elsewhere than at its own line. There all tests count
         that reach any function of the module, or the one whose head it is, or whose file names the module.
@@ -120,16 +126,17 @@ class Trial:
         elif function is None:
             lines = range(1, len(source.text.splitlines()) + 1)
         dotted = source.module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        found: dict[str, tuple[bool, float]] = {}
+        found: dict[str, tuple[bool, dict[str, float]]] = {}
         for file in files:
             measured = self._measured[file]
             reached = measured["lines"].get(source.module, {})
             contexts = {c for number in lines for c in reached.get(str(number), ()) if c}
             named = function is None and dotted in (self.copy / file).read_text(encoding="utf-8")
             for test, facts in measured["tests"].items():
-                usable = facts["passed"] and facts["seconds"] <= self.config["longest"]
+                seconds = {context: measured["seconds"].get(context, 0.0) for context in facts["contexts"]}
+                usable = facts["passed"] and sum(seconds.values()) <= self.config["longest"]
                 if usable and (named or facts["processes"] or contexts.intersection(facts["contexts"])):
-                    found[test] = (facts["processes"], facts["seconds"])
+                    found[test] = (facts["processes"], seconds)
         return found
 
     def run(self, mutant: Mutant, source: Source, tests: dict[str, float]) -> dict[str, Any]:
