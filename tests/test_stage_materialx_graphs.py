@@ -193,19 +193,19 @@ def test_images_at_different_scales_meet_in_the_uvs_of_the_mesh(picture: Path) -
     assert linear_of(data)[0, 0] == pytest.approx(large + tiled, abs=2e-5)
 
 
-def test_a_gltf_image_has_its_factor_and_vertex_color(picture: Path) -> None:
-    node = Node(
-        "ND_gltf_colorimage",
-        "color3",
-        {
-            "file": ("filename", Sdf.AssetPath("./color.png")),
-            "texcoord": ("vector2", From("UV")),
-            "color": ("color4", Gf.Vec4f(0.5, 1, 0.25, 1)),
-        },
-        "srgb_texture",
-        output="outcolor",
-    )
-    write(picture, From("A", "outcolor"), {"UV": uv(), "A": node}, surface="gltf_pbr")
+@pytest.mark.parametrize(
+    ("identifier", "output", "factor"),
+    [
+        ("ND_gltf_colorimage", "outcolor", {"color": ("color4", Gf.Vec4f(0.5, 1, 0.25, 1))}),
+        ("ND_gltf_image_color3_color3_1_0", "out", {"factor": ("color3", Gf.Vec3f(0.5, 1, 0.25))}),
+    ],
+)
+def test_a_gltf_image_has_its_factor_and_vertex_color(
+    picture: Path, identifier: str, output: str, factor: dict[str, Any]
+) -> None:
+    file = {"file": ("filename", Sdf.AssetPath("./color.png")), "texcoord": ("vector2", From("UV"))}
+    node = Node(identifier, "color3", file | factor, "srgb_texture", output=output)
+    write(picture, From("A", output), {"UV": uv(), "A": node}, surface="gltf_pbr")
     _, data = read(picture)
     assert linear_of(data) == pytest.approx(LINEAR * (0.5, 1, 0.25), abs=1e-5)
 
