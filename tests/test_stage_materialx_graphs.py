@@ -88,7 +88,23 @@ OPERATIONS: list[Arithmetic] = [
         {"in": ("color3", A), "amount": ("vector3", Gf.Vec3f(0.5, 1, 0.5))},
         lambda a: (a.max(-1)[..., None] + a.min(-1)[..., None] - a) / 2,
     ),
-]
+    (
+        "ND_colorcorrect_color3",
+        {
+            "in": ("color3", A), "hue": ("float", 0.5), "saturation": ("float", 0.5), "gamma": ("float", 2.0),
+            "lift": ("float", 0.1), "gain": ("float", 0.8), "contrast": ("float", 1.2),
+            "contrastpivot": ("float", 0.4), "exposure": ("float", -1.0),
+        },
+        lambda a: corrected(a.max(-1)[..., None] + a.min(-1)[..., None] - a),
+    ),
+]  # fmt: skip
+
+
+def corrected(turned: Any) -> Any:
+    """In the order of MaterialX's own graph: saturation, gamma, lift, gain, contrast, exposure."""
+    muted = turned / 2 + (turned * LUMA).sum(-1)[..., None] / 2
+    lifted = (np.sqrt(muted) * 0.9 + 0.1) * 0.8
+    return np.maximum((lifted - 0.4) * 1.2 + 0.4, 0) / 2
 
 
 @pytest.mark.parametrize(("node", "inputs", "expected"), OPERATIONS, ids=[name for name, *_ in OPERATIONS])
