@@ -1,5 +1,6 @@
 """MaterialX graphs evaluated in texture space, against values worked out by hand from its specification."""
 
+import colorsys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,20 @@ def picture(tmp_path: Path) -> Path:
 
 Arithmetic = tuple[str, dict[str, tuple[str, Any]], Callable[[Any], Any]]
 LUMA = np.array([0.2722287, 0.6740818, 0.0536895])
+BELOW = np.array([0.25, 0.5, 0.125])
+OVER = {"fg": ("color3", A), "bg": ("color3", Gf.Vec3f(*BELOW)), "mix": ("float", 0.75)}
+
+
+def compared(value: float) -> dict[str, tuple[str, Any]]:
+    """The image where ``value`` compares to 1 as the node asks; else one colour."""
+    values = {"value1": ("float", value), "value2": ("float", 1.0)}
+    return values | {"in1": ("color3", A), "in2": ("color3", Gf.Vec3f(*BELOW))}
+
+
+def each(convert: Callable[..., Any], image: Any) -> Any:
+    return np.array([convert(*color) for color in image.reshape(-1, 3)]).reshape(image.shape)
+
+
 OPERATIONS: list[Arithmetic] = [
     ("ND_multiply_color3FA", {"in1": ("color3", A), "in2": ("float", 0.25)}, lambda a: a * 0.25),
     (
@@ -87,6 +102,25 @@ OPERATIONS: list[Arithmetic] = [
         "ND_hsvadjust_color3",
         {"in": ("color3", A), "amount": ("vector3", Gf.Vec3f(0.5, 1, 0.5))},
         lambda a: (a.max(-1)[..., None] + a.min(-1)[..., None] - a) / 2,
+    ),
+    ("ND_min_color3FA", {"in1": ("color3", A), "in2": ("float", 0.3)}, lambda a: np.minimum(a, 0.3)),
+    ("ND_max_color3FA", {"in1": ("color3", A), "in2": ("float", 0.3)}, lambda a: np.maximum(a, 0.3)),
+    ("ND_modulo_color3FA", {"in1": ("color3", A), "in2": ("float", 0.23)}, lambda a: np.fmod(a, 0.23)),
+    ("ND_inside_color3", {"in": ("color3", A), "mask": ("float", 0.3)}, lambda a: a * 0.3),
+    ("ND_outside_color3", {"in": ("color3", A), "mask": ("float", 0.3)}, lambda a: a * 0.7),
+    ("ND_plus_color3", OVER, lambda a: BELOW / 4 + (BELOW + a) * 0.75),
+    ("ND_minus_color3", OVER, lambda a: np.maximum(BELOW / 4 + (BELOW - a) * 0.75, 0)),
+    ("ND_difference_color3", OVER, lambda a: BELOW / 4 + abs(BELOW - a) * 0.75),
+    ("ND_screen_color3", OVER, lambda a: BELOW / 4 + (BELOW + a - BELOW * a) * 0.75),
+    ("ND_rgbtohsv_color3", {"in": ("color3", A)}, lambda a: each(colorsys.rgb_to_hsv, a)),
+    ("ND_hsvtorgb_color3", {"in": ("color3", A)}, lambda a: each(colorsys.hsv_to_rgb, a)),
+    ("ND_ifgreater_color3", compared(2.0), lambda a: a),
+    ("ND_ifgreatereq_color3", compared(1.0), lambda a: a),
+    ("ND_ifequal_color3", compared(1.0), lambda a: a),
+    (
+        "ND_smoothstep_color3FA",
+        {"in": ("color3", A), "low": ("float", 0.1), "high": ("float", 0.6)},
+        lambda a: np.polyval((-2, 3, 0, 0), np.clip((a - 0.1) / 0.5, 0, 1)),
     ),
     (
         "ND_colorcorrect_color3",
