@@ -277,6 +277,12 @@ def test_what_was_to_be_made_anew_and_was_not_is_named(
     assert run(replace(QUICK, seed=4, force=True)).plan.remarks == ()
 
 
+def test_a_second_run_replaces_nothing_unless_it_is_asked_to(run: Any, tiny_stage: Path) -> None:
+    run(LEFT)
+    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match=r"already holds .* give --force"):
+        run(replace(QUICK, seed=4))
+
+
 def test_what_is_made_anew_is_recorded_anew_and_what_stays_as_it_was(run: Any) -> None:
     run(QUICK)
     result = run(replace(LEFT, force=True, seed=4, strength=0.5))
