@@ -185,7 +185,7 @@ def test_far_gutters_have_the_mean_of_the_nearest_block_that_holds_something(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(atlas, "_EXACT_SIDE", 8)
-    image = np.zeros((45, 99, 2), np.float32)
+    image = np.full((45, 99, 2), 77.0, np.float32)  # what is not valid counts nowhere
     valid = np.zeros((45, 99), bool)
     for row, column, value in ((3, 5, 1.0), (6, 2, 4.0), (7, 7, 7.0), (44, 97, 10.0), (42, 96, 30.0)):
         image[row, column] = value, -value

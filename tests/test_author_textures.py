@@ -64,6 +64,30 @@ def test_the_copy_of_a_texture_that_viewers_misread_keeps_its_alpha(tmp_path: Pa
     linear = (decode(at[:, :3]) if srgb else at[:, :3]) * base.scale[:3] + base.bias[:3]
     total = encode(linear) + texel(STYLE, base.placed(uvs), base.wrap)
     np.testing.assert_allclose(network.input(shown, "diffuseColor"), decode(np.clip(total, 0, 1)), atol=0.002)
+    assert live_files(opened) == {"T.exr", "TS.exr", Path(TEXTURES["roughness"].file).name}
+
+
+def live_files(opened: Usd.Stage) -> set[str]:
+    """Names of the files that nodes of the live network read."""
+    nodes = [UsdShade.Shader(prim) for prim in opened.GetPrimAtPath(f"{OURS}/StylizedNetwork").GetChildren()]
+    return {Path(node.GetInput("file").Get().path).name for node in nodes if node.GetInput("file")}
+
+
+def test_the_live_network_reads_a_copy_of_what_had_to_be_repaired(tmp_path: Path) -> None:
+    """A viewer would spread a texel that is no number over its neighbours."""
+    stage = new_stage(tmp_path)
+    codes = light(tmp_path, "half")[..., :3]
+    codes[4, 2] = np.nan
+    write_picture(tmp_path / "light.exr", codes, "half")
+    add_preview_surface(stage, {}, replace(BASE, file="light.exr", srgb=False))
+    stage.Save()
+    result = write_result(tmp_path / "scene.usda", size=SIZE)
+    hold(result)
+    assert live_files(Usd.Stage.Open(str(result))) == {"T.exr", "TS.exr"}
+    copy = read_codes(tmp_path / FOLDER / "T.exr")[..., :3]
+    assert np.isfinite(copy).all()
+    known = np.isfinite(codes).all(-1)
+    np.testing.assert_array_equal(copy[known], codes[known])
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "half", "float"])

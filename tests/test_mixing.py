@@ -277,6 +277,22 @@ def test_what_was_to_be_made_anew_and_was_not_is_named(
     assert run(replace(QUICK, seed=4, force=True)).plan.remarks == ()
 
 
+def test_a_second_run_replaces_nothing_unless_it_is_asked_to(run: Any, tiny_stage: Path) -> None:
+    run(LEFT)
+    with unchanged(tiny_stage.parent), pytest.raises(OutputError, match=r"already holds .* give --force"):
+        run(replace(QUICK, seed=4))
+
+
+def test_what_is_made_anew_is_recorded_anew_and_what_stays_as_it_was(run: Any) -> None:
+    run(QUICK)
+    result = run(replace(LEFT, force=True, seed=4, strength=0.5))
+    folder = result.root_layer.parent / "tiny.style/ink_stripes"
+    written = json.loads((folder / "run.json").read_text())["written"]
+    facts = {name: (found["seed"], found["strength"]) for name, found in written.items()}
+    assert facts == {"World__Left": (4, 0.5), "World__Right": (0, 1.0)}
+    assert result.problems == ()
+
+
 def test_another_folder_of_the_same_name_is_refused_where_anything_stays(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ Picture = bytes
 @dataclasses.dataclass
 class Recorded:
     """batches, slots: the views of each iteration. sizes: of T_S in each, whose looks at full size are
-    ``before`` and ``after``. held_out: views that no batch holds."""
+    ``before`` and ``after``. held_out: views that no batch holds, and weights: the palette's beside them."""
 
     batches: list[list[Picture]]
     slots: list[list[int]]
@@ -33,6 +33,7 @@ class Recorded:
     before: list[torch.Tensor]
     after: list[torch.Tensor]
     held_out: list[Picture]
+    weights: list[float]
 
 
 def picture(target: Target) -> Picture:
@@ -44,7 +45,7 @@ def picture(target: Target) -> Picture:
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     """What every iteration from now on is given."""
-    found = Recorded([], [], [], [], [], [])
+    found = Recorded([], [], [], [], [], [], [])
     step, losses = Step.__call__, Step.losses
 
     def call(self: Step, targets: Sequence[Target], *arguments: float) -> torch.Tensor:
@@ -56,9 +57,10 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
         found.after.append(self.texture.detach().clone())
         return result
 
-    def of_others(self: Step, targets: Sequence[Target], *arguments: float) -> list[float]:
+    def of_others(self: Step, targets: Sequence[Target], palette_weight: float) -> list[float]:
         found.held_out += [picture(target) for target in targets]
-        return losses(self, targets, *arguments)
+        found.weights.append(palette_weight)
+        return losses(self, targets, palette_weight)
 
     monkeypatch.setattr(Step, "__call__", call)
     monkeypatch.setattr(Step, "losses", of_others)
@@ -95,7 +97,8 @@ def test_without_a_pool_every_view_is_new(recorded: Recorded) -> None:
 
 
 def test_views_that_tell_when_to_stop_are_in_no_batch(recorded: Recorded) -> None:
-    run(plateau=True, iterations=40)
+    run(plateau=True, iterations=40, palette_weight=(70.0, 7.0))
+    assert set(recorded.weights) == {70.0}, "the palette counts, and by the same each time"
     first, second = recorded.held_out[:8], recorded.held_out[8:16]
     assert first == second, "the same views each time, or their losses cannot be compared"
     assert len(set(first)) == 8

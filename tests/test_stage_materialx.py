@@ -126,6 +126,46 @@ def test_texture_coordinates_become_one_transform(
     assert flat == pytest.approx([*expected.scale, expected.rotation, *expected.translation], abs=1e-6)
 
 
+PLACED = {"pivot": (0.3, 0.6), "scale": (0.5, 0.8), "rotate": 30.0, "offset": (0.15, -0.25)}
+
+
+@pytest.mark.parametrize(
+    ("identifier", "order"),
+    [
+        ("ND_place2d_vector2", 0),
+        ("ND_place2d_vector2", 1),
+        ("ND_gltf_image_color3_color3_1_0", 0),
+        ("ND_gltf_image_color3_color3_1_0", 1),
+    ],
+)
+def test_a_texture_is_placed_in_the_order_that_its_node_says(
+    picture: Path, identifier: str, order: int
+) -> None:
+    """As MaterialX's own node graphs have it; glTF's scale, turn and offset move the texture instead."""
+    inputs: dict[str, tuple[str, Any]] = {
+        "texcoord": ("vector2", From("UV")),
+        "operationorder": ("integer", order),
+        "rotate": ("float", PLACED["rotate"]),
+    }
+    inputs |= {name: ("vector2", Gf.Vec2f(*PLACED[name])) for name in ("pivot", "scale", "offset")}
+    pivot, scale, offset = (np.array(PLACED[name]) for name in ("pivot", "scale", "offset"))
+    clockwise = np.radians(PLACED["rotate"])
+    nodes: dict[str, Node] = {"UV": uv()}
+    if "gltf" in identifier:
+        scale, clockwise, offset = 1 / scale, -clockwise, offset * (-1, 1)
+        file = {"file": ("filename", Sdf.AssetPath("./color.png"))}
+        nodes["A"] = Node(identifier, "color3", inputs | file, "srgb_texture")
+    else:
+        nodes |= {"Place": Node(identifier, "vector2", inputs), "A": image("./color.png", texcoord="Place")}
+    stage = write(picture, A, nodes)
+    st = np.array(UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/World/Quad")).GetPrimvar("st").Get())
+    turn = np.array([[np.cos(clockwise), -np.sin(clockwise)], [np.sin(clockwise), np.cos(clockwise)]])
+    expected = (st - pivot) / scale @ turn - offset if order == 0 else (st - pivot - offset) @ turn / scale
+    _, data = read(picture)
+    found = data.mesh.uvs.reshape(-1, 2)
+    np.testing.assert_allclose(found, (expected + pivot)[[0, 1, 2, 0, 2, 3]], atol=1e-5)
+
+
 def test_a_sheared_texture_is_a_chain_of_two_transforms(picture: Path) -> None:
     nodes = {
         "UV": uv(),

@@ -1,5 +1,6 @@
 """MaterialX graphs evaluated in texture space, against values worked out by hand from its specification."""
 
+import colorsys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,20 @@ def picture(tmp_path: Path) -> Path:
 
 Arithmetic = tuple[str, dict[str, tuple[str, Any]], Callable[[Any], Any]]
 LUMA = np.array([0.2722287, 0.6740818, 0.0536895])
+BELOW = np.array([0.25, 0.5, 0.125])
+OVER = {"fg": ("color3", A), "bg": ("color3", Gf.Vec3f(*BELOW)), "mix": ("float", 0.75)}
+
+
+def compared(value: float) -> dict[str, tuple[str, Any]]:
+    """The image where ``value`` compares to 1 as the node asks; else one colour."""
+    values = {"value1": ("float", value), "value2": ("float", 1.0)}
+    return values | {"in1": ("color3", A), "in2": ("color3", Gf.Vec3f(*BELOW))}
+
+
+def each(convert: Callable[..., Any], image: Any) -> Any:
+    return np.array([convert(*color) for color in image.reshape(-1, 3)]).reshape(image.shape)
+
+
 OPERATIONS: list[Arithmetic] = [
     ("ND_multiply_color3FA", {"in1": ("color3", A), "in2": ("float", 0.25)}, lambda a: a * 0.25),
     (
@@ -88,7 +103,42 @@ OPERATIONS: list[Arithmetic] = [
         {"in": ("color3", A), "amount": ("vector3", Gf.Vec3f(0.5, 1, 0.5))},
         lambda a: (a.max(-1)[..., None] + a.min(-1)[..., None] - a) / 2,
     ),
-]
+    ("ND_min_color3FA", {"in1": ("color3", A), "in2": ("float", 0.3)}, lambda a: np.minimum(a, 0.3)),
+    ("ND_max_color3FA", {"in1": ("color3", A), "in2": ("float", 0.3)}, lambda a: np.maximum(a, 0.3)),
+    ("ND_modulo_color3FA", {"in1": ("color3", A), "in2": ("float", 0.23)}, lambda a: np.fmod(a, 0.23)),
+    ("ND_inside_color3", {"in": ("color3", A), "mask": ("float", 0.3)}, lambda a: a * 0.3),
+    ("ND_outside_color3", {"in": ("color3", A), "mask": ("float", 0.3)}, lambda a: a * 0.7),
+    ("ND_plus_color3", OVER, lambda a: BELOW / 4 + (BELOW + a) * 0.75),
+    ("ND_minus_color3", OVER, lambda a: np.maximum(BELOW / 4 + (BELOW - a) * 0.75, 0)),
+    ("ND_difference_color3", OVER, lambda a: BELOW / 4 + abs(BELOW - a) * 0.75),
+    ("ND_screen_color3", OVER, lambda a: BELOW / 4 + (BELOW + a - BELOW * a) * 0.75),
+    ("ND_rgbtohsv_color3", {"in": ("color3", A)}, lambda a: each(colorsys.rgb_to_hsv, a)),
+    ("ND_hsvtorgb_color3", {"in": ("color3", A)}, lambda a: each(colorsys.hsv_to_rgb, a)),
+    ("ND_ifgreater_color3", compared(2.0), lambda a: a),
+    ("ND_ifgreatereq_color3", compared(1.0), lambda a: a),
+    ("ND_ifequal_color3", compared(1.0), lambda a: a),
+    (
+        "ND_smoothstep_color3FA",
+        {"in": ("color3", A), "low": ("float", 0.1), "high": ("float", 0.6)},
+        lambda a: np.polyval((-2, 3, 0, 0), np.clip((a - 0.1) / 0.5, 0, 1)),
+    ),
+    (
+        "ND_colorcorrect_color3",
+        {
+            "in": ("color3", A), "hue": ("float", 0.5), "saturation": ("float", 0.5), "gamma": ("float", 2.0),
+            "lift": ("float", 0.1), "gain": ("float", 0.8), "contrast": ("float", 1.2),
+            "contrastpivot": ("float", 0.4), "exposure": ("float", -1.0),
+        },
+        lambda a: corrected(a.max(-1)[..., None] + a.min(-1)[..., None] - a),
+    ),
+]  # fmt: skip
+
+
+def corrected(turned: Any) -> Any:
+    """In the order of MaterialX's own graph: saturation, gamma, lift, gain, contrast, exposure."""
+    muted = turned / 2 + (turned * LUMA).sum(-1)[..., None] / 2
+    lifted = (np.sqrt(muted) * 0.9 + 0.1) * 0.8
+    return np.maximum((lifted - 0.4) * 1.2 + 0.4, 0) / 2
 
 
 @pytest.mark.parametrize(("node", "inputs", "expected"), OPERATIONS, ids=[name for name, *_ in OPERATIONS])
@@ -193,19 +243,19 @@ def test_images_at_different_scales_meet_in_the_uvs_of_the_mesh(picture: Path) -
     assert linear_of(data)[0, 0] == pytest.approx(large + tiled, abs=2e-5)
 
 
-def test_a_gltf_image_has_its_factor_and_vertex_color(picture: Path) -> None:
-    node = Node(
-        "ND_gltf_colorimage",
-        "color3",
-        {
-            "file": ("filename", Sdf.AssetPath("./color.png")),
-            "texcoord": ("vector2", From("UV")),
-            "color": ("color4", Gf.Vec4f(0.5, 1, 0.25, 1)),
-        },
-        "srgb_texture",
-        output="outcolor",
-    )
-    write(picture, From("A", "outcolor"), {"UV": uv(), "A": node}, surface="gltf_pbr")
+@pytest.mark.parametrize(
+    ("identifier", "output", "factor"),
+    [
+        ("ND_gltf_colorimage", "outcolor", {"color": ("color4", Gf.Vec4f(0.5, 1, 0.25, 1))}),
+        ("ND_gltf_image_color3_color3_1_0", "out", {"factor": ("color3", Gf.Vec3f(0.5, 1, 0.25))}),
+    ],
+)
+def test_a_gltf_image_has_its_factor_and_vertex_color(
+    picture: Path, identifier: str, output: str, factor: dict[str, Any]
+) -> None:
+    file = {"file": ("filename", Sdf.AssetPath("./color.png")), "texcoord": ("vector2", From("UV"))}
+    node = Node(identifier, "color3", file | factor, "srgb_texture", output=output)
+    write(picture, From("A", output), {"UV": uv(), "A": node}, surface="gltf_pbr")
     _, data = read(picture)
     assert linear_of(data) == pytest.approx(LINEAR * (0.5, 1, 0.25), abs=1e-5)
 

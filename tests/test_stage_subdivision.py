@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import define_material
 from numpy.typing import NDArray
-from pxr import Gf, Sdf, Usd, UsdGeom
+from PIL import Image
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 import usdstylize
 from usdstylize import stage as reading
@@ -55,6 +57,24 @@ def test_a_cube_refines_by_catmull_and_clark(tmp_path: Path) -> None:
         once.points[once.triangles], axis=-1, keepdims=True
     )
     assert (np.einsum("fck,fck->fc", outwards, once.normals) > 0.99).all()
+
+
+def test_a_subset_keeps_the_children_of_its_own_faces(tmp_path: Path) -> None:
+    stage, mesh = cube(tmp_path / "cube.usda")
+    subset = UsdGeom.Subset.CreateGeomSubset(mesh, "side", UsdGeom.Tokens.face, [1], "materialBind")
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "color.png")
+    side = define_material(stage, "/Side", "./color.png")
+    UsdShade.MaterialBindingAPI.Apply(subset.GetPrim()).Bind(side)
+    stage.Save()
+    contents = reading.discover(tmp_path / "cube.usda", refine=2)
+    found = {obj.path: reading.load(contents, obj).mesh for obj in contents.objects}
+    assert {path: len(own.triangles) for path, own in found.items()} == {
+        "/Cube/side": 16 * 2,
+        "/Cube": 5 * 16 * 2,
+    }
+    own = found["/Cube/side"]
+    middles = own.points[own.triangles].mean(axis=1)
+    assert (middles[:, 0] > np.abs(middles[:, 1:]).max(axis=1)).all(), "all of them towards +X"
 
 
 def test_a_box_of_creases_stays_a_box(tmp_path: Path) -> None:

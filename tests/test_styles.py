@@ -196,6 +196,13 @@ def test_kmeans_finds_flat_colours_exactly_most_frequent_first(tmp_path: Path) -
         assert styles.hex_colors(load(tmp_path, clusters=8).palette) == ("#faf00a", "#141ec8", "#c80a3c")
 
 
+def test_grain_that_is_finer_than_what_is_clustered_counts_by_its_mean(tmp_path: Path) -> None:
+    """Single pixels of a large scan are no colours of the painting."""
+    checks = np.indices((256, 256)).sum(0)[..., None] % 2
+    Image.fromarray(np.where(checks, (200, 40, 0), (100, 80, 20)).astype(np.uint8)).save(tmp_path / "a.png")
+    assert styles.hex_colors(load(tmp_path, clusters=8).palette) == ("#963c0a",)
+
+
 def test_kmeans_clusters_are_means_that_a_seed_repeats(tmp_path: Path) -> None:
     noise = np.random.default_rng(1)
     dark, light = noise.normal(60, 8, (64, 128, 3)), noise.normal(190, 8, (64, 128, 3))
