@@ -17,6 +17,7 @@ from pxr import UsdShade
 __all__ = [
     "Network",
     "decode",
+    "doubled",
     "encode",
     "materialx_light",
     "points",
@@ -48,6 +49,16 @@ def decode(encoded: Any) -> Any:
 def encode(linear: Any) -> Any:
     linear = np.maximum(linear, 0)
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def doubled(values: Any) -> Any:
+    """Bilinear at twice the texels, repeating: each new one lies a quarter of a texel from an old one."""
+    values = np.asarray(values, np.float64)
+    for axis in (0, 1):
+        near = np.repeat(values, 2, axis)
+        far = np.stack([np.roll(values, 1, axis), np.roll(values, -1, axis)], axis + 1).reshape(near.shape)
+        values = 0.75 * near + 0.25 * far
+    return values
 
 
 def points(count: int = 200) -> dict[str, Array]:

@@ -289,6 +289,10 @@ def test_an_interface_input_of_the_material_stays_connected_to_its_own_input(
     hold(result)
     opened = Usd.Stage.Open(str(result))
     material, shader = UsdShade.Material.Get(opened, OURS), live(opened)
+    for prim in Usd.PrimRange(material.GetPrim()):
+        for item in UsdShade.ConnectableAPI(prim).GetInputs():
+            for path in item.GetAttr().GetConnections():
+                assert item.CanConnect(opened.GetAttributeAtPath(path)), f"{path} lies outside of the graph"
     # Each turned by an artist, so that a value written as it was would show.
     turned = {}
     for number, (name, value) in enumerate(inputs.items()):

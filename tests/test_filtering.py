@@ -10,6 +10,7 @@ import torch
 from author_results import hold, offsets, write_result
 from conftest import define_material, define_quad
 from mtlx_scenes import From, Node, add_mtlx_material, image, uv
+from network_values import decode, doubled, encode
 from numpy.typing import NDArray
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
@@ -24,27 +25,6 @@ SIDE, FINE = 8, 16
 CODES = np.random.default_rng(5).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
 LIGHT = np.random.default_rng(6).uniform(0, 1.5, (SIDE, SIDE, 3)).astype(np.float16)
 SCALE, BIAS = (0.5, 1.5, 0.8), (0.2, -0.4, 0.0)
-
-
-def decode(encoded: Array) -> Array:
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((np.maximum(encoded, 0) + 0.055) / 1.055) ** 2.4)
-
-
-def encode(linear: Array) -> Array:
-    linear = np.maximum(linear, 0)
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def doubled(values: NDArray[Any]) -> Array:
-    """Bilinear at twice the texels, repeating: each new one lies a quarter of a texel from an old one."""
-    values = values.astype(np.float64)
-    for axis in (0, 1):
-        before, after = np.roll(values, 1, axis), np.roll(values, -1, axis)
-        pair = np.stack([0.75 * values + 0.25 * before, 0.75 * values + 0.25 * after], axis + 1)
-        values = pair.reshape(
-            *(side * (2 if number == axis else 1) for number, side in enumerate(values.shape))
-        )
-    return values
 
 
 def new_stage(folder: Path) -> Usd.Stage:

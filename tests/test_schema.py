@@ -17,8 +17,8 @@ from conftest import build_tiny_stage, define_quad
 from PIL import Image
 from pxr import Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
-from usdstylize import Options, cli, inspect, recipes, stage, stylize
-from usdstylize.objects import ObjectSettings, StageObject
+from usdstylize import Options, cli, inspect, recipes, stage, styles, stylize
+from usdstylize.objects import ObjectSettings, StageObject, StyleSet
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 QUICK = Options(preset="draft", device="cpu", texture_resolution=None, iterations=2)
@@ -275,7 +275,6 @@ def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(
 def prepared(root: Path, style_folder: Path, options: Options) -> dict[str, recipes.Recipe]:
     """The recipes that the pipeline works with."""
     from usdstylize import options as parameters
-    from usdstylize import styles
 
     method = parameters.resolve(options, cuda=False)
     style = styles.load(style_folder, primary=None, palette=options.palette, clusters=8, seed=method.seed)
@@ -310,6 +309,42 @@ def test_the_command_line_wins(tiny_stage: Path, style_folder: Path) -> None:
     left = prepared(tiny_stage, style_folder, Options(preset="draft"))["/World/Left"]
     assert (left.method.seed, left.method.camera_distance) == (7, (5.0, 5.0))
     np.testing.assert_allclose(left.style.palette, [[1.0, 0.0, 0.0]], atol=1e-6)
+
+
+def test_each_object_has_the_style_it_asks_for_and_equal_ones_share_theirs(
+    tiny_stage: Path, style_folder: Path
+) -> None:
+    """The k-means of grain hangs on its seed; objects that share a style share its features."""
+    folder = own_style(tiny_stage.parent / "own")
+    grain = np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8)
+    Image.fromarray(grain).save(folder / "grain.png")
+
+    def styles_of(left: dict[str, Any], right: dict[str, Any], **given: Any) -> list[StyleSet]:
+        edit(tiny_stage, Left=left, Right=right)
+        found = prepared(tiny_stage, style_folder, Options(preset="draft", **given))
+        return [found[f"/World/{name}"].style for name in ("Left", "Right")]
+
+    def clusters(name: str, seed: int) -> list[list[float]]:
+        found = styles.load(folder / name, primary=None, palette=None, clusters=8, seed=seed)
+        return found.palette.tolist()
+
+    red, blue = [[1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0]]
+    one, other = styles_of({"palette": [(1, 0, 0)]}, {"palette": [(0, 0, 1)]})
+    assert [one.palette.round(5).tolist(), other.palette.round(5).tolist()] == [red, blue]
+
+    own, noise = {"styleImages": ["./own/own.png"]}, {"styleImages": ["./own/grain.png"]}
+    one, other = styles_of({**own, "palette": []}, {**noise, "palette": []})
+    assert [image.path.name for found in (one, other) for image in found.images] == ["own.png", "grain.png"]
+    assert one.palette.tolist() == clusters("own.png", 0)
+    assert other.palette.tolist() == clusters("grain.png", 0)
+    for found in styles_of(own, noise, palette="#00ff00"):
+        assert found.palette.tolist() == [[0.0, 1.0, 0.0]], "the command line's"
+
+    one, other = styles_of({**noise, "seed": 1}, {**noise, "seed": 2})
+    assert [one.palette.tolist(), other.palette.tolist()] == [clusters("grain.png", seed) for seed in (1, 2)]
+    assert one.palette.tolist() != other.palette.tolist()
+    one, other = styles_of({**noise, "seed": 1}, {**noise, "seed": 1})
+    assert one is other
 
 
 @pytest.mark.parametrize(

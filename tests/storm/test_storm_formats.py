@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import OpenImageIO as oiio
 import pytest
+from network_values import doubled
 from numpy.typing import NDArray
 from PIL import Image
 from pxr import Sdf, UsdShade, UsdUtils
@@ -296,15 +297,6 @@ def test_what_the_alpha_of_the_base_blends_is_lit_like_the_source(tmp_path: Path
     assert source.std() > 0.02
     for picture in (live, bake):
         assert np.abs(picture - source).mean() <= 0.02 * source.mean()
-
-
-def doubled(values: Array) -> Array:
-    """Bilinear at twice the texels, repeating: each new one lies a quarter of a texel from an old one."""
-    for axis in (0, 1):
-        near = np.repeat(values, 2, axis)
-        far = np.stack([np.roll(values, 1, axis), np.roll(values, -1, axis)], axis + 1).reshape(near.shape)
-        values = 0.75 * near + 0.25 * far
-    return values
 
 
 @pytest.mark.parametrize("case", ["exr", "png raw", "png raw scaled", "png sRGB scaled"])
