@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from author_results import hold, write_result
+from author_results import failures, hold, write_result
 from network_values import Network, points, turned
 from pxr import Gf, Sdf, Usd, UsdShade
 
@@ -40,3 +40,31 @@ def test_every_step_of_a_chain_is_in_the_preview_network(tiny_stage: Path, count
     bake = UsdShade.Shader(surface.GetInput("diffuseColor").GetValueProducingAttributes()[0].GetPrim())
     assert bake.GetShaderId() == "UsdUVTexture"
     np.testing.assert_allclose(Network(uvs).input(bake, "st"), expected, atol=1e-5)
+
+
+def test_verify_finds_a_bake_that_is_mirrored_about_a_diagonal(tiny_stage: Path) -> None:
+    """The source's map, (s, t) to (1 − t, 1 − s), keeps two corners of the texture where they are."""
+    source = Usd.Stage.Open(str(tiny_stage))
+    node = UsdShade.Shader.Define(source, f"{TEXTURE}Place")
+    node.CreateIdAttr("UsdTransform2d")
+    node.CreateInput("in", Sdf.ValueTypeNames.Float2).ConnectToSource(
+        UsdShade.Shader.Get(source, READER).GetOutput("result")
+    )
+    node.CreateInput("rotation", Sdf.ValueTypeNames.Float).Set(90.0)
+    node.CreateInput("scale", Sdf.ValueTypeNames.Float2).Set(Gf.Vec2f(-1, 1))
+    node.CreateInput("translation", Sdf.ValueTypeNames.Float2).Set(Gf.Vec2f(1, 1))
+    out = node.CreateOutput("result", Sdf.ValueTypeNames.Float2)
+    UsdShade.Shader.Get(source, TEXTURE).GetInput("st").ConnectToSource(out)
+    source.Save()
+    result = write_result(tiny_stage)
+    hold(result)
+    layer = Sdf.Layer.FindOrOpen(str(tiny_stage.with_name("tiny.style.usda")))
+    places: list[Sdf.Path] = []
+    layer.Traverse("/", lambda path: places.append(path) if path.name == "StylizedTransform" else None)
+    assert len(places) == 2
+    straight = {"rotation": 0.0, "scale": Gf.Vec2f(1, 1), "translation": Gf.Vec2f(0, 0)}
+    for name, value in straight.items():
+        layer.GetAttributeAtPath(places[0].AppendProperty(f"inputs:{name}")).default = value
+    layer.Save()
+    assert len(failures(result)) == 1
+    assert {name for name, _ in failures(result)} == {"bake"}

@@ -9,7 +9,7 @@ import torch
 from balls import METHOD, PALETTE, ball, stripes
 
 from usdstylize import render
-from usdstylize.losses import nnfm_loss, style_keys
+from usdstylize.losses import gram_loss, gram_matrix, nnfm_loss, style_keys
 from usdstylize.losses.nnfm import prepare_search
 from usdstylize.losses.objective import Objective
 from usdstylize.objects import StyleImage, StyleSet
@@ -105,6 +105,15 @@ def test_a_gram_style_term_is_that_of_each_render_by_what_the_object_covers() ->
             each.append(((gram - target).square().sum() / target.square().sum(), share.sum()))
         layers.append(sum(d * w for d, w in each) / sum(w for _, w in each))
     assert style.item() == pytest.approx((sum(layers) / len(layers)).item(), rel=1e-4)
+
+
+def test_a_render_without_an_object_says_nothing_of_its_gram_matrix() -> None:
+    rows = torch.from_numpy(np.random.default_rng(0).random((6, 4))).float()
+    target = gram_matrix(torch.from_numpy(np.random.default_rng(1).random((9, 4))).float())
+    renders, weights = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([1.0, 0.5, 0.25, 0, 0, 0])
+    found = gram_loss(rows, target, renders=renders, count=2, weights=weights)
+    alone = gram_loss(rows[:3], target, weights=weights[:3])
+    assert found.item() == pytest.approx(alone.item(), rel=1e-5)
 
 
 def test_another_style_is_as_if_it_had_been_the_first() -> None:
