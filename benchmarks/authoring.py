@@ -27,9 +27,9 @@ from rich.table import Table
 from scipy import ndimage
 
 from benchmarks.paints import define_paint
-from usdstylize import author, stage
-from usdstylize.author import bake, textures
-from usdstylize.objects import Losses, StyleTexture
+from usdstylize.model.objects import Losses, StyleTexture
+from usdstylize.usd import read, verify, write
+from usdstylize.usd.write import bake, textures
 
 __all__ = ["Times", "build_stage", "main", "timed_authoring"]
 
@@ -142,18 +142,18 @@ def timed_authoring(root: Path, resolution: int) -> Times:
         return kept
 
     with times.lap("inspect"):
-        contents = stage.discover(root)
+        contents = read.discover(root)
     times.objects = len(contents.objects)
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     with (
         patch.object(textures, "write_half", keep(bake.write_half)),
         patch.object(textures, "write_baked", keep(bake.write_baked)),
         patch.object(textures, "combine", times.wrap("combine", bake.combine)),
-        author.Writer(plan, contents, strength=1.0, network="both") as open_writer,
+        write.Writer(plan, contents, strength=1.0, network="both") as open_writer,
     ):
         for number, obj in enumerate(contents.objects):
             with times.lap("load"):
-                data = stage.load(contents, obj)
+                data = read.load(contents, obj)
             texture = StyleTexture(
                 (images[number % len(images)],), 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0)
             )
@@ -162,7 +162,7 @@ def timed_authoring(root: Path, resolution: int) -> Times:
         with times.lap("commit"):
             result = open_writer.commit({"seed": 0})
     with times.lap("verify"):
-        times.problems = tuple(map(str, author.verify(result).failed))
+        times.problems = tuple(map(str, verify.verify(result).failed))
     times.layer_bytes = plan.style_layer.stat().st_size
     times.seconds["write objects"] -= times.seconds["floor"]
     return times

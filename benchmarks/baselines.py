@@ -6,11 +6,11 @@ Each is told as a T_S, so that the judge sees it exactly as it sees a result.
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize.author.bake import resample
-from usdstylize.base_colors import Wrap
-from usdstylize.encoding import encode_base
+from usdstylize.imaging.encoding import encode_base
 from usdstylize.losses.objective import cover_crop
-from usdstylize.objects import ObjectData, StyleSet
+from usdstylize.model.base_colors import Wrap
+from usdstylize.model.objects import ObjectData, StyleSet
+from usdstylize.usd.write.bake import resample
 
 __all__ = ["baselines"]
 

@@ -27,12 +27,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.memory import peak_bytes
-from usdstylize import Options, RunResult, StageObject, pipeline, weights
-from usdstylize.encoders import Architecture, ClipResNet50, DraftEncoder, Vgg16, precision
+from usdstylize import Options, RunResult, StageObject, pipeline
+from usdstylize.encoders import weights
+from usdstylize.encoders.clip import ClipResNet50
+from usdstylize.encoders.draft import Architecture, DraftEncoder
+from usdstylize.encoders.loading import precision
+from usdstylize.encoders.vgg16 import Vgg16
 from usdstylize.errors import UsdStylizeError
 from usdstylize.losses import objective
+from usdstylize.model.results import ObjectResult, Silent
 from usdstylize.render import Subject
-from usdstylize.results import ObjectResult, Silent
 
 __all__ = ["PARTS", "ObjectTimes", "main", "timed_stylize"]
 

@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.gpu import Bench, read_asset
-from usdstylize import encoders
+from usdstylize.config.options import PRESETS, Precision
+from usdstylize.encoders import loading
 from usdstylize.losses import objective
-from usdstylize.options import PRESETS, Precision
 
 __all__ = ["main"]
 
@@ -61,7 +61,7 @@ def main(
     torch.set_num_threads(1)
     draft = replace(PRESETS["draft"], visibility="embree")
     asset = read_asset(stage, prim, (style,), draft)
-    load = encoders.load_encoder
+    load = loading.load_encoder
 
     def compiled(*given: Any, **named: Any) -> Any:
         return torch.compile(load(*given, **named))
@@ -86,7 +86,7 @@ def main(
     for name, spent, first in rows:
         table.add_row(name, f"{spent:.1f}", f"{spent / floor:.1f}", f"{first:.1f}")
     Console(width=100).print(table)
-    chosen = encoders.precision("cpu")
+    chosen = loading.precision("cpu")
     print(f"floor {floor:.1f} ms ({operations / 1e9:.2f} GFLOP forward); the product takes {chosen} here")
     return 0
 

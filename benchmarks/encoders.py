@@ -21,11 +21,13 @@ from PIL import Image
 
 from benchmarks.judge_network import DEFAULT_WEIGHTS, GoogLeNet
 from benchmarks.scores import Scores, judge_all, judge_cameras
-from usdstylize import Options, optimize, render, stage, styles
-from usdstylize.encoders import DraftEncoder, Encoder
+from usdstylize import Options, optimize, render, styles
+from usdstylize.config.options import PRESETS, Method, resolve
+from usdstylize.encoders.draft import DraftEncoder
+from usdstylize.encoders.loading import Encoder
 from usdstylize.losses import objective
-from usdstylize.objects import ObjectData, StageObject, StyleSet
-from usdstylize.options import PRESETS, Method, resolve
+from usdstylize.model.objects import ObjectData, StageObject, StyleSet
+from usdstylize.usd import read
 
 __all__ = ["main"]
 
@@ -102,10 +104,10 @@ def main(
 
 def _read(text: str) -> tuple[StageObject, ObjectData]:
     path, _, prim = text.rpartition(":")
-    contents = stage.discover(Path(path), mask=[prim])
+    contents = read.discover(Path(path), mask=[prim])
     if not contents.objects:
         sys.exit(f"{prim} of {path} cannot be stylised; name a prim that `usdstylize inspect` lists.")
-    return contents.objects[0], stage.load(contents, contents.objects[0])
+    return contents.objects[0], read.load(contents, contents.objects[0])
 
 
 def _method(path: Path | None, iterations: int | None, seed: int) -> Method:

@@ -24,8 +24,8 @@ from rich.table import Table
 
 from benchmarks import no_usd  # noqa: F401
 from benchmarks.visibility import bumpy_sphere
-from usdstylize.objects import Mesh
-from usdstylize.options import PRESETS, EngineName, Method
+from usdstylize.config.options import PRESETS, EngineName, Method
+from usdstylize.model.objects import Mesh
 from usdstylize.render import (
     Camera,
     Hits,

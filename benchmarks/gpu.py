@@ -29,17 +29,19 @@ from torch import Tensor
 
 from benchmarks import gpu_clock, network_layers, plain_networks
 from benchmarks.plain_step import PlainStep
-from usdstylize import Options, encoders, stage, styles
-from usdstylize.encoders import ClipResNet50
+from usdstylize import Options, styles
+from usdstylize.config.options import PRESETS, Method, resolve
+from usdstylize.encoders import loading
+from usdstylize.encoders.clip import ClipResNet50
 from usdstylize.errors import WeightsError
 from usdstylize.losses import objective
 from usdstylize.losses.batch import Target
-from usdstylize.objects import ObjectData, StageObject, StyleSet
+from usdstylize.model.objects import ObjectData, StageObject, StyleSet
 from usdstylize.optimize import Optimizer, run
 from usdstylize.optimize.devices import computing
 from usdstylize.optimize.step import Step
 from usdstylize.optimize.steps import new_step
-from usdstylize.options import PRESETS, Method, resolve
+from usdstylize.usd import read
 
 __all__ = ["Asset", "Bench", "main", "read_asset"]
 
@@ -69,7 +71,7 @@ class Asset:
 
 
 def read_asset(path: Path, prim: str, images: Sequence[Path], method: Method) -> Asset:
-    contents = stage.discover(path, mask=(prim,))
+    contents = read.discover(path, mask=(prim,))
     (obj,) = contents.objects
     style = styles.from_files(
         images[0].stem,
@@ -79,12 +81,12 @@ def read_asset(path: Path, prim: str, images: Sequence[Path], method: Method) ->
         seed=0,
         read=Path.read_bytes,
     )
-    return Asset(obj, stage.load(contents, obj), style)
+    return Asset(obj, read.load(contents, obj), style)
 
 
 def clip_or_random(weights: Path | None) -> tuple[AbstractContextManager[Any], str]:
     """A patch that lets the product run with random CLIP weights where there are no real ones."""
-    real = encoders.load_encoder
+    real = loading.load_encoder
     try:
         real("clip-rn50", device="cpu", dtype=torch.float32, folder=weights)
         return patch.object(objective, "load_encoder", real), "real"

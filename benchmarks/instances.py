@@ -103,7 +103,9 @@ def _read(path: Path) -> dict[str, float]:
 
 def _run(path: Path) -> dict[str, float]:
     """Processor seconds of every step."""
-    from usdstylize import author, optimize, options, stage, styles
+    from usdstylize import optimize, styles
+    from usdstylize.config import options
+    from usdstylize.usd import read, verify, write
 
     codes = np.random.default_rng(1).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     Image.fromarray(codes).save(path.parent / "style.png")
@@ -120,12 +122,12 @@ def _run(path: Path) -> dict[str, float]:
         spent[step] += time.process_time() - started
 
     with timed("read"):
-        contents = stage.discover(path)
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        contents = read.discover(path)
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects:
             with timed("read"):
-                data = stage.load(contents, obj)
+                data = read.load(contents, obj)
             with timed("optimised"):
                 (texture,) = optimizer.optimize([obj], [data])
             with timed("written"):
@@ -133,7 +135,7 @@ def _run(path: Path) -> dict[str, float]:
         with timed("written"):
             root = writer.commit({})
     with timed("verified"):
-        problems = author.verify(root).failed
+        problems = verify.verify(root).failed
     prototypes = len(Usd.Stage.Open(str(root)).GetPrototypes())
     size = plan.style_layer.stat().st_size
     return {"objects": len(contents.objects), "prototypes": prototypes, "problems": len(problems),

@@ -27,7 +27,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from usdstylize.losses import kernels, nearest_keys, nnfm_loss, prepare_search, style_keys
+from usdstylize.kernels import rows as row_kernels
+from usdstylize.kernels import search as search_kernels
+from usdstylize.losses import nearest_keys, nnfm_loss, prepare_search, style_keys
 
 __all__ = ["main"]
 
@@ -147,7 +149,7 @@ def check_search(rows_count: int, keys_count: int, channels: int, biased: bool) 
         for count in (rows_count, keys_count)
     )
     bias = torch.randint(-2, 3, (keys_count,), device="cuda").float() if biased else None
-    index = kernels.nearest(rows, keys, bias)
+    index = search_kernels.nearest(rows, keys, bias)
     wrong, last = 0, 0
     exact_keys = keys.float()
     for part, found in zip(torch.split(rows, 1024), torch.split(index, 1024), strict=True):
@@ -158,7 +160,7 @@ def check_search(rows_count: int, keys_count: int, channels: int, biased: bool) 
         first = (products == best).int().argmax(1)
         wrong += int((first != found).sum())
         last += len(part)
-    equal = bool((index == kernels.nearest(rows, keys, bias)).all())
+    equal = bool((index == search_kernels.nearest(rows, keys, bias)).all())
     return wrong / last, equal
 
 
@@ -169,7 +171,7 @@ def search(report: Report, ceilings: Ceilings) -> None:
             error, equal = check_search(rows_count, keys_count, channels, biased)
             rows, keys = random_rows(rows_count, channels), random_rows(keys_count, channels)
             bias = torch.randn(keys_count, device="cuda") if biased else None
-            took = milliseconds(partial(kernels.nearest, rows, keys, bias))
+            took = milliseconds(partial(search_kernels.nearest, rows, keys, bias))
             plain = milliseconds(partial(nearest_keys, rows, keys, bias), 10)
             floor = ceilings.floor(rows.nbytes + keys.nbytes, 2.0 * rows_count * keys_count * channels)
             report.add("nearest", shape, took, plain, floor, error, 0.0, equal)
@@ -225,13 +227,13 @@ _SWEPT = (
 
 
 def sweep(report: Report, ceilings: Ceilings) -> None:
-    from usdstylize.losses.kernels import search as module
+    from usdstylize.kernels import search as module
 
     chosen = module._tiles
     for rows_count, keys_count, channels in _SWEPT:
         shape = f"{rows_count} × {keys_count} × {channels}"
         rows, keys = random_rows(rows_count, channels), random_rows(keys_count, channels)
-        reference = kernels.nearest(rows, keys)
+        reference = search_kernels.nearest(rows, keys)
         floor = ceilings.floor(rows.nbytes + keys.nbytes, 2.0 * rows_count * keys_count * channels)
         for choice in _CHOICES[channels]:
             name = "tiles " + " ".join(map(str, choice))
@@ -239,8 +241,8 @@ def sweep(report: Report, ceilings: Ceilings) -> None:
             with report.case(name, shape):
                 try:
                     module._tiles = lambda _channels, _rows, tiles=tiles: tiles
-                    wrong = float((kernels.nearest(rows, keys) != reference).float().mean())
-                    took = milliseconds(partial(kernels.nearest, rows, keys), 10)
+                    wrong = float((search_kernels.nearest(rows, keys) != reference).float().mean())
+                    took = milliseconds(partial(search_kernels.nearest, rows, keys), 10)
                     # sums in another order differ in their last digits, and so may a close choice
                     report.add(name, shape, took, None, floor, wrong, 1e-3)
                 finally:
@@ -275,7 +277,7 @@ def rows(report: Report, ceilings: Ceilings) -> None:
                 ceilings.floor(3 * bytes_of_rows + 2 * 4 * features.numel()),
                 features,
                 exact,
-                partial(kernels.nearest_mean, features, keys, index, smooth=smooth, weights=weights),
+                partial(row_kernels.nearest_mean, features, keys, index, smooth=smooth, weights=weights),
                 partial(plain_nearest_mean, features, keys, index, smooth, weights),
                 partial(plain_nearest_mean, exact, keys.double(), index, smooth, weights.double()),
             )
@@ -287,13 +289,13 @@ def rows(report: Report, ceilings: Ceilings) -> None:
             ceilings.floor(5 * bytes_of_rows),
             features,
             exact,
-            partial(kernels.content_mean, features, targets, weights=weights),
+            partial(row_kernels.content_mean, features, targets, weights=weights),
             partial(plain_content_mean, features, targets.float(), weights),
             partial(plain_content_mean, exact, targets.double(), weights.double()),
         )
         with report.case("smoothed_offsets", shape):
             centre = torch.rand(channels, device="cuda") / channels
-            work = partial(kernels.smoothed_offsets, features.detach(), centre, torch.bfloat16)
+            work = partial(row_kernels.smoothed_offsets, features.detach(), centre, torch.bfloat16)
             error = relative(work(), exact.detach().softmax(1) - centre)
             plain = partial(plain_offsets, features.detach(), centre)
             floor = ceilings.floor(2 * bytes_of_rows)
@@ -394,7 +396,7 @@ def paint(report: Report, ceilings: Ceilings) -> None:
 def paint_case(report: Report, ceilings: Ceilings, resolution: int, size: int) -> None:
     shape = f"{_VIEWS} × {resolution}², T_S {size}²"
     table, *inputs = painting(resolution, size)
-    paint_pixels = import_module("usdstylize.render.kernels").paint_pixels
+    paint_pixels = import_module("usdstylize.kernels.paint").paint_pixels
     table.requires_grad_()
     exact = table.detach().double().requires_grad_()
     gradient = torch.randn(_VIEWS, 3, resolution, resolution, device="cuda")

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from usdstylize.base_colors import Wrap
-from usdstylize.encoding import srgb_to_linear
-from usdstylize.objects import Mesh
+from usdstylize.imaging.encoding import srgb_to_linear
+from usdstylize.model.base_colors import Wrap
+from usdstylize.model.objects import Mesh
 from usdstylize.render import find_taps, mip_table, sample
 
 __all__ = ["lab", "palette_difference", "pearson", "seam_ratio"]

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu_clock import captured, milliseconds
-from usdstylize.encoders import convolution, maps
+from usdstylize.encoders import maps
 from usdstylize.encoders.first import FirstConvolution
 from usdstylize.encoders.frozen import FrozenConvolution
 from usdstylize.encoders.trunk import Trunk
+from usdstylize.kernels import convolution
 
 __all__ = ["Layer", "layers", "print_alternatives"]
 

@@ -23,8 +23,9 @@ from pxr import Gf, Sdf, Usd, UsdGeom
 
 from benchmarks.results import textures_folder
 from tests.storm.storm_python import STORM_PYTHON
-from usdstylize import author, encoding
-from usdstylize.author.provenance import read_run
+from usdstylize.imaging import encoding
+from usdstylize.usd import write
+from usdstylize.usd.write.provenance import read_run
 
 RENDER_SCRIPT = Path(__file__).parents[1] / "tests" / "storm" / "render.py"
 DIRECTIONS = ((0.0, 0.15, -1.0), (1.0, 0.2, -0.4), (0.0, 0.3, 1.0), (-0.7, 0.9, -0.7))
@@ -61,7 +62,7 @@ def main(result: Path, out: Path, /, *, camera: str | None = None, height: int =
 
 def renders(result: Path, camera: str | None, height: int) -> dict[str, list[Image.Image]]:
     """Per style, the source ("original") first, a picture of ``height`` from each camera."""
-    styles = ["original", *sorted(author.existing_styles(result))]
+    styles = ["original", *sorted(write.existing_styles(result))]
     with tempfile.TemporaryDirectory() as folder:
         stage_path, cameras = with_cameras(result, Path(folder), camera)
         stage = Usd.Stage.Open(str(stage_path))

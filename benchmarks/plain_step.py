@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from usdstylize.config.options import Method
 from usdstylize.losses.batch import Target
-from usdstylize.options import Method
 from usdstylize.render import join, mip_table, shade
 
 __all__ = ["PlainStep"]

@@ -9,7 +9,8 @@ import torch
 
 from benchmarks import no_usd  # noqa: F401
 from benchmarks.plain_networks import clip_weights
-from usdstylize.encoders import ClipResNet50, Vgg16
+from usdstylize.encoders.clip import ClipResNet50
+from usdstylize.encoders.vgg16 import Vgg16
 from usdstylize.losses import objective
 
 __all__ = ["install"]
@@ -32,10 +33,10 @@ if __name__ == "__main__":
     install()
     if "WORLD_SIZE" in os.environ:
         from benchmarks import several_gpus
-        from usdstylize.optimize import torchrun
+        from usdstylize.distributed import torchrun
 
         # Even one process alone is a team here, so that all are timed alike.
         sys.exit(torchrun.run(several_gpus.lead))
-    from usdstylize.optimize import worker
+    from usdstylize.distributed import worker
 
     worker.main()

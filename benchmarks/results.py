@@ -1,4 +1,4 @@
-"""Reads a written result back: the source's T through usdstylize.stage, T_S from its EXR."""
+"""Reads a written result back: the source's T through usdstylize.usd.read, T_S from its EXR."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize import stage, styles
-from usdstylize.author.instancing import heroes_of
-from usdstylize.author.provenance import read_layer, read_provenance, read_run
-from usdstylize.author.rereading import Reading, facts_of, reading_of
-from usdstylize.author.select import find_style_layer
+from usdstylize import styles
 from usdstylize.errors import OutputError
-from usdstylize.objects import ObjectData, StageObject, StyleSet
+from usdstylize.model.objects import ObjectData, StageObject, StyleSet
+from usdstylize.usd import read
+from usdstylize.usd.io import images
+from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
+from usdstylize.usd.write.instancing import heroes_of
+from usdstylize.usd.write.provenance import read_layer, read_provenance, read_run
+from usdstylize.usd.write.select import find_style_layer
 
 __all__ = ["StylizedObject", "read_result", "read_style", "textures_folder"]
 
@@ -78,9 +80,9 @@ def read_result(root_layer: Path, style: StyleSet, mask: str = "/") -> Iterator[
                 raise OutputError(
                     f"{found.path} has a UDIM set, which cannot be judged; leave it out by --mask."
                 )
-            texture = stage.read_image(str(folder / (found.look or found.name) / "TS.exr"))
+            texture = images.read_image(str(folder / (found.look or found.name) / "TS.exr"))
             texture *= np.float32(strengths[found.name])
-            yield StylizedObject(found, stage.load(contents, found), texture)
+            yield StylizedObject(found, read.load(contents, found), texture)
 
 
 def textures_folder(root_layer: Path, style_name: str) -> Path:

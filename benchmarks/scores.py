@@ -16,12 +16,13 @@ from torch import Tensor
 
 from benchmarks.judge_network import FeatureNetwork
 from benchmarks.measures import palette_difference, pearson, seam_ratio
-from usdstylize import atlas, render
-from usdstylize.author.bake import combine
-from usdstylize.base_colors import Wrap
+from usdstylize import render
+from usdstylize.config.options import PRESETS
+from usdstylize.imaging import uv_raster
 from usdstylize.losses.objective import cover_crop
-from usdstylize.objects import Mesh, ObjectData, StyleSet
-from usdstylize.options import PRESETS
+from usdstylize.model.base_colors import Wrap
+from usdstylize.model.objects import Mesh, ObjectData, StyleSet
+from usdstylize.usd.write.bake import combine
 
 __all__ = [
     "GATES",
@@ -300,7 +301,7 @@ def _covered(mesh: Mesh, wrap: tuple[Wrap, Wrap], size: tuple[int, int]) -> NDAr
     """Texels (H, W) that the UVs cover: a pixel at a grazing angle reads far into the gutters."""
     side = max(size)
     rows, columns = (np.arange(length) * side // length for length in size)
-    return atlas.covered_texels(mesh.uvs, wrap, side)[np.ix_(rows, columns)]
+    return uv_raster.covered_texels(mesh.uvs, wrap, side)[np.ix_(rows, columns)]
 
 
 def _rows(features: Tensor) -> Tensor:

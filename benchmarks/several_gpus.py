@@ -28,10 +28,10 @@ from rich.table import Table
 
 from benchmarks import no_usd  # noqa: F401
 from benchmarks.visibility import bumpy_sphere
-from usdstylize.base_colors import ConstantColor
-from usdstylize.objects import Mesh, ObjectData, StageObject, StyleImage, StyleSet
-from usdstylize.optimize import leader, torchrun, workers
-from usdstylize.options import PRESETS, Method
+from usdstylize.config.options import PRESETS, Method
+from usdstylize.distributed import leader, torchrun, workers
+from usdstylize.model.base_colors import ConstantColor
+from usdstylize.model.objects import Mesh, ObjectData, StageObject, StyleImage, StyleSet
 
 __all__ = ["lead", "main"]
 

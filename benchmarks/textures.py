@@ -24,11 +24,11 @@ from rich.table import Table
 from scipy import ndimage
 
 from benchmarks.memory import peak_bytes
-from usdstylize import atlas
-from usdstylize.author.bake import combine, write_baked, write_half
-from usdstylize.base_colors import TextureFile, Wrap
-from usdstylize.encoding import srgb_to_linear
-from usdstylize.stage.base_color import read_base_color
+from usdstylize.imaging import gutters, uv_raster
+from usdstylize.imaging.encoding import srgb_to_linear
+from usdstylize.model.base_colors import TextureFile, Wrap
+from usdstylize.usd.read.base_color import read_base_color
+from usdstylize.usd.write.bake import combine, write_baked, write_half
 
 __all__ = ["main"]
 
@@ -97,7 +97,7 @@ def rows(folder: Path, side: int, triangles: int) -> list[Row]:
     style = np.random.default_rng(1).uniform(-0.2, 0.2, (1024, 1024, 3)).astype(np.float32)
     total = combine(base, style, 1.0, _REPEAT, texture.transfer)
     uvs = charts(triangles)
-    valid = atlas.covered_texels(uvs, _REPEAT, side)
+    valid = uv_raster.covered_texels(uvs, _REPEAT, side)
     plain = np.ascontiguousarray(image[..., :3])
 
     def decode() -> object:
@@ -129,13 +129,13 @@ def rows(folder: Path, side: int, triangles: int) -> list[Row]:
         ),
         Row(
             "covered texels",
-            lambda: atlas.covered_texels(uvs, _REPEAT, side),
+            lambda: uv_raster.covered_texels(uvs, _REPEAT, side),
             "a ray a texel",
-            lambda: atlas.rasterize(uvs, side),
+            lambda: uv_raster.rasterize(uvs, side),
         ),
         Row(
             "fill gutters",
-            lambda: atlas.dilate(plain, valid, _REPEAT),
+            lambda: gutters.dilate(plain, valid, _REPEAT),
             "scipy, no wrap",
             lambda: ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True),
         ),

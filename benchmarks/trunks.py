@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from benchmarks.gpu_clock import captured, milliseconds, peak, profile, rates
 from benchmarks.network_layers import Layer, layers, print_alternatives
 from benchmarks.plain_networks import PlainClip, PlainVgg16, clip_weights, vgg_weights
-from usdstylize.encoders import clip, convolution, frozen, image_kernels, vgg16
+from usdstylize.encoders import clip, frozen, vgg16
 from usdstylize.encoders.trunk import Trunk
+from usdstylize.kernels import convolution, image_convolution
 
 __all__ = ["Case", "main"]
 
@@ -158,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, help="folder with vgg16_features_fp16.safetensors")
     parser.add_argument("--no-fused", action="store_true", help="all convolutions by cuDNN")
     options = parser.parse_args(arguments)
-    convolution.enabled = image_kernels.enabled = not options.no_fused
+    convolution.enabled = image_convolution.enabled = not options.no_fused
     if not torch.cuda.is_available():
         print("benchmarks.trunks needs a CUDA GPU.", file=sys.stderr)
         return 2

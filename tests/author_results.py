@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdShade, UsdValidation
 
-from usdstylize import author, stage
-from usdstylize.objects import Losses, StageContents, StageObject, StyleTexture
+from usdstylize.model.objects import Losses, StageContents, StageObject, StyleTexture
+from usdstylize.usd import read, verify, write
 
 
 def offsets(seed: int = 0, size: tuple[int, int] = (16, 16)) -> NDArray[np.float32]:
@@ -29,7 +29,7 @@ def zero_offsets(obj: StageObject) -> StyleTexture:
 
 
 def discover(root: Path, mask: Sequence[str] = (), heroes: Sequence[str] = ()) -> StageContents:
-    return stage.discover(root, mask=mask, purposes=("default", "render", "proxy"), frame=None, heroes=heroes)
+    return read.discover(root, mask=mask, purposes=("default", "render", "proxy"), frame=None, heroes=heroes)
 
 
 def write_result(
@@ -54,12 +54,12 @@ def write_result(
     ``made`` gives each object's T_S instead. ``during`` surrounds the writing, not the reading.
     """
     contents = discover(root, mask, heroes)
-    plan = author.plan(contents, style, output=output, force=force, resume=resume)
+    plan = write.plan(contents, style, output=output, force=force, resume=resume)
     chosen = [obj for obj in contents.objects if not (resume and obj.name in plan.existing)]
-    loaded = [(obj, stage.load(contents, obj, at_least=max(size))) for obj in chosen]
+    loaded = [(obj, read.load(contents, obj, at_least=max(size))) for obj in chosen]
     with (
         during or nullcontext(),
-        author.Writer(
+        write.Writer(
             plan, contents, strength=strength, network=network, block_contexts=block_contexts
         ) as writer,
     ):
@@ -92,13 +92,13 @@ def surface(opened: Usd.Stage, path: str, context: str = "") -> UsdShade.Shader:
 
 def hold(result: Path) -> None:
     """Our own checks and every validator find nothing."""
-    assert [str(check) for check in author.verify(result).failed] == []
+    assert [str(check) for check in verify.verify(result).failed] == []
     assert problems(result) == []
 
 
 def failures(result: Path) -> set[tuple[str, str]]:
     """(name, subject) of what `verify` finds wrong; file subjects from the stage's folder on."""
-    report = author.verify(result)
+    report = verify.verify(result)
     assert report.ok == (not report.failed)
     return {(check.name, check.subject.rsplit("/shot/", 1)[-1]) for check in report.failed}
 
@@ -109,7 +109,7 @@ def style_layer(result: Path) -> Sdf.Layer:
 
 
 def details(result: Path) -> str:
-    return "\n".join(map(str, author.verify(result).failed))
+    return "\n".join(map(str, verify.verify(result).failed))
 
 
 def edit(result: Path, change: Callable[[Sdf.Layer], Any]) -> None:

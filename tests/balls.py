@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from usdstylize import encoding, optimize
-from usdstylize.base_colors import ConstantColor
-from usdstylize.objects import Losses, Mesh, ObjectData, StageObject, StyleImage, StyleSet, StyleTexture
-from usdstylize.options import PRESETS, Method
+from usdstylize import optimize
+from usdstylize.config.options import PRESETS, Method
+from usdstylize.imaging import encoding
+from usdstylize.model.base_colors import ConstantColor
+from usdstylize.model.objects import Losses, Mesh, ObjectData, StageObject, StyleImage, StyleSet, StyleTexture
 
 __all__ = ["METHOD", "PALETTE", "ball", "describe", "run", "stripes"]
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import define_quad
 from pxr import Gf, Usd, UsdGeom, UsdShade
 
-from usdstylize import cli
+from usdstylize.cli import commands
 
 MODES = pytest.mark.parametrize("mode", [[], ["--json"], ["--quiet"]], ids=["text", "json", "quiet"])
 SMALL = ["--preset", "draft", "--device", "cpu"]
@@ -25,7 +25,7 @@ class Command:
 
     def run(self, *arguments: object) -> int:
         self._capfd.readouterr()
-        code = cli.run([str(argument) for argument in arguments])
+        code = commands.run([str(argument) for argument in arguments])
         self.out, self.err = self._capfd.readouterr()
         return code
 

@@ -7,11 +7,11 @@ Each report of an object's losses is a line ``PATH: iteration NUMBER`` on stderr
 from itertools import count
 
 from usdstylize.__main__ import main
-from usdstylize.console import note
-from usdstylize.objects import Losses, StageObject
+from usdstylize.cli.console import note
+from usdstylize.cli.progress import LineProgress
+from usdstylize.model.objects import Losses, StageObject
 from usdstylize.optimize import run
 from usdstylize.optimize.schedule import Schedule
-from usdstylize.progress import LineProgress
 
 __all__ = ["ENDLESS"]
 

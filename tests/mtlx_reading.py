@@ -10,8 +10,8 @@ from mtlx_scenes import From, Node, add_mtlx_material, image, uv
 from PIL import Image
 from pxr import Usd, UsdGeom
 
-from usdstylize import stage as reading
-from usdstylize.objects import ObjectData, StageObject
+from usdstylize.model.objects import ObjectData, StageObject
+from usdstylize.usd import read as reading
 
 __all__ = [
     "CODES",

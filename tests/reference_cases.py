@@ -19,14 +19,18 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from usdstylize import atlas, render, weights
-from usdstylize.base_colors import TextureFile, Transfer, Wrap
-from usdstylize.encoders import ClipResNet50, Encoder, Vgg16, load_encoder
+from usdstylize import render
+from usdstylize.config.options import Method, Options, resolve
+from usdstylize.encoders import weights
+from usdstylize.encoders.clip import ClipResNet50
+from usdstylize.encoders.loading import Encoder, load_encoder
+from usdstylize.encoders.vgg16 import Vgg16
+from usdstylize.imaging import uv_raster
 from usdstylize.losses import objective
-from usdstylize.objects import Mesh, ObjectData, StageObject, StyleImage, StyleSet
+from usdstylize.model.base_colors import TextureFile, Transfer, Wrap
+from usdstylize.model.objects import Mesh, ObjectData, StageObject, StyleImage, StyleSet
 from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.texels import every_texel, palette_texels
-from usdstylize.options import Method, Options, resolve
 
 Tensor = torch.Tensor
 Chosen = list[tuple[Tensor, Tensor, int]]
@@ -319,7 +323,7 @@ def ours(case: Case, *, terms: Sequence[str] = TERMS[:3], **changes: object) -> 
     with random_networks(case.seed) as chosen:
         made = objective.Objective(style_set(), method, "cpu", weights=None)
     targets = made.targets(views)
-    covered = atlas.covered_texels(assembly.uvs_of(0), case.wrap, SIZE)[None]
+    covered = uv_raster.covered_texels(assembly.uvs_of(0), case.wrap, SIZE)[None]
     if method.palette_everywhere:
         texels = every_texel(subject, covered, "cpu")
     else:

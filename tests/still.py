@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from usdstylize import optimize
-from usdstylize.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
-from usdstylize.options import Method
+from usdstylize import distributed
+from usdstylize.config.options import Method
+from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 
 Work = Callable[[tuple[StageObject, ...]], None]
 
@@ -58,4 +58,4 @@ def without_optimising(
     def opened(spread: Any, style: Any, method: Method, *others: Any) -> Iterator[StillOptimizer]:
         yield StillOptimizer(method, before)
 
-    monkeypatch.setattr(optimize, "opened", opened)
+    monkeypatch.setattr(distributed, "opened", opened)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from usdstylize import atlas
-from usdstylize.base_colors import Wrap
+from usdstylize.imaging import gutters, uv_raster
+from usdstylize.model.base_colors import Wrap
 
 REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")
 CLAMP: tuple[Wrap, Wrap] = ("clamp", "clamp")
@@ -20,7 +20,7 @@ def rectangle(left: float, bottom: float, right: float, top: float) -> np.ndarra
 
 
 def test_bottom_left_in_uv_is_the_last_row_and_first_column() -> None:
-    covered = atlas.covered_texels(rectangle(0.05, 0.05, 0.2, 0.2), REPEAT, 8)
+    covered = uv_raster.covered_texels(rectangle(0.05, 0.05, 0.2, 0.2), REPEAT, 8)
     assert covered[-1, 0]
     assert covered[-2, 1]
     assert not covered[:6].any()
@@ -29,7 +29,7 @@ def test_bottom_left_in_uv_is_the_last_row_and_first_column() -> None:
 
 def test_a_triangle_smaller_than_a_texel_covers_it() -> None:
     sliver = np.array([[[0.50, 0.51], [0.53, 0.51], [0.50, 0.54]]])
-    covered = atlas.covered_texels(sliver, REPEAT, 8)
+    covered = uv_raster.covered_texels(sliver, REPEAT, 8)
     assert covered[3, 4]
     assert covered.sum() <= 4
 
@@ -40,25 +40,25 @@ def test_a_triangle_smaller_than_a_texel_covers_it() -> None:
 )
 def test_what_leaves_the_unit_square_lands_where_the_wrap_mode_puts_it(wrap: Wrap, columns: set[int]) -> None:
     # u from 0.76 to 1.24 on 8 columns: repeat brings 1..1.24 back to columns 0 and 1.
-    covered = atlas.covered_texels(rectangle(0.76, 0.3, 1.24, 0.6), (wrap, wrap), 8)
+    covered = uv_raster.covered_texels(rectangle(0.76, 0.3, 1.24, 0.6), (wrap, wrap), 8)
     assert set(np.flatnonzero(covered.any(axis=0))) == columns
 
 
 def test_clamped_uvs_wholly_outside_show_the_border_texels() -> None:
-    covered = atlas.covered_texels(rectangle(2.0, 0.3, 3.0, 0.6), CLAMP, 8)
+    covered = uv_raster.covered_texels(rectangle(2.0, 0.3, 3.0, 0.6), CLAMP, 8)
     assert set(np.flatnonzero(covered.any(axis=0))) == {7}
     assert not covered[0].any()
     assert not covered[7].any()
     assert covered[4, 7]
-    assert not atlas.covered_texels(rectangle(2.0, 0.3, 3.0, 0.6), ("black", "black"), 8).any()
+    assert not uv_raster.covered_texels(rectangle(2.0, 0.3, 3.0, 0.6), ("black", "black"), 8).any()
 
 
 def test_coverage_is_what_dense_samples_hit_and_no_texel_beyond_a_touch() -> None:
     corners = np.random.default_rng(3).uniform(-0.1, 1.1, (40, 1, 2))
     uvs = corners + np.random.default_rng(4).uniform(-0.2, 0.2, (40, 3, 2))
-    covered = atlas.covered_texels(uvs, ("black", "black"), 64)
+    covered = uv_raster.covered_texels(uvs, ("black", "black"), 64)
     # 16 x 16 samples a texel, by the rays of `rasterize`.
-    dense = (atlas.rasterize(uvs, 1024)[0] >= 0).reshape(64, 16, 64, 16).any(axis=(1, 3))
+    dense = (uv_raster.rasterize(uvs, 1024)[0] >= 0).reshape(64, 16, 64, 16).any(axis=(1, 3))
     assert 0.2 < dense.mean() < 0.8
     assert covered[dense].all()
     # What samples miss is a sliver of a texel, and rare.
@@ -67,21 +67,21 @@ def test_coverage_is_what_dense_samples_hit_and_no_texel_beyond_a_touch() -> Non
 
 def test_tiles_lie_over_each_other_with_the_parity_of_mirroring() -> None:
     piece = rectangle(0.1, 0.1, 0.3, 0.2)
-    home = atlas.covered_texels(piece, REPEAT, 64)
-    np.testing.assert_array_equal(atlas.covered_texels(np.add(piece, (5, -3)), REPEAT, 64), home)
+    home = uv_raster.covered_texels(piece, REPEAT, 64)
+    np.testing.assert_array_equal(uv_raster.covered_texels(np.add(piece, (5, -3)), REPEAT, 64), home)
     mirror: tuple[Wrap, Wrap] = ("mirror", "mirror")
-    np.testing.assert_array_equal(atlas.covered_texels(np.add(piece, (4, -2)), mirror, 64), home)
-    np.testing.assert_array_equal(atlas.covered_texels(np.add(piece, (5, -2)), mirror, 64), home[:, ::-1])
+    np.testing.assert_array_equal(uv_raster.covered_texels(np.add(piece, (4, -2)), mirror, 64), home)
+    np.testing.assert_array_equal(uv_raster.covered_texels(np.add(piece, (5, -2)), mirror, 64), home[:, ::-1])
 
 
 def test_huge_and_degenerate_uvs_take_bounded_memory() -> None:
     """The second alone touches 72 million tiles: a copy of its triangles for each would take 3.5 GB."""
     tracemalloc.start()
     try:
-        assert atlas.covered_texels(rectangle(-1e9, -1e9, 1e9, 1e9), REPEAT, 32).all()
-        assert atlas.covered_texels(np.tile(rectangle(0, 0, 60, 60), (10_000, 1, 1)), REPEAT, 32).all()
-        assert not atlas.covered_texels(np.full((5, 3, 2), 0.5), REPEAT, 32).any()
-        assert not atlas.covered_texels(np.zeros((0, 3, 2)), REPEAT, 32).any()
+        assert uv_raster.covered_texels(rectangle(-1e9, -1e9, 1e9, 1e9), REPEAT, 32).all()
+        assert uv_raster.covered_texels(np.tile(rectangle(0, 0, 60, 60), (10_000, 1, 1)), REPEAT, 32).all()
+        assert not uv_raster.covered_texels(np.full((5, 3, 2), 0.5), REPEAT, 32).any()
+        assert not uv_raster.covered_texels(np.zeros((0, 3, 2)), REPEAT, 32).any()
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -90,7 +90,7 @@ def test_huge_and_degenerate_uvs_take_bounded_memory() -> None:
 
 def test_rasterize_gives_the_first_of_overlapping_triangles_and_its_barycentrics() -> None:
     corners = np.array([[0.1, 0.1], [0.9, 0.2], [0.3, 0.8]])
-    triangles, weights = atlas.rasterize(np.stack([corners + 5, corners, corners[[1, 2, 0]]]), 64)
+    triangles, weights = uv_raster.rasterize(np.stack([corners + 5, corners, corners[[1, 2, 0]]]), 64)
     hit = triangles >= 0
     assert set(triangles[hit]) == {1}
     # The area of the triangle by the shoelace formula, against the share of texels it covers.
@@ -105,7 +105,7 @@ def test_vertex_colors_are_interpolated_and_wrapped() -> None:
     # Red grows with u, green with v; the quad lies one tile to the right.
     uvs = rectangle(1.0, 0.0, 2.0, 1.0)
     colors = np.concatenate([uvs - (1, 0), np.zeros((2, 3, 1))], axis=-1)
-    image, covered = atlas.rasterize_vertex_colors(uvs, colors, 16)
+    image, covered = uv_raster.rasterize_vertex_colors(uvs, colors, 16)
     centers = (np.arange(16) + 0.5) / 16
     assert covered.all()
     np.testing.assert_allclose(image[..., 0], np.broadcast_to(centers, (16, 16)), atol=1e-5)
@@ -117,7 +117,7 @@ def test_dilate_fills_every_gutter_with_the_nearest_texel() -> None:
     valid = np.zeros((9, 9), bool)
     image[4, 1], image[4, 7] = (1, 0, 0), (0, 0, 1)
     valid[4, [1, 7]] = True
-    filled = atlas.dilate(image, valid)
+    filled = gutters.dilate(image, valid)
     assert (filled[:, :4] == (1, 0, 0)).all()
     assert (filled[:, 5:] == (0, 0, 1)).all()
     assert not image[0].any(), "the input must not be written to"
@@ -128,16 +128,16 @@ def test_dilate_reaches_across_a_border_that_repeats_only() -> None:
     valid = np.zeros((4, 10), bool)
     image[:, 2], image[:, 8] = 2, 8
     valid[:, [2, 8]] = True
-    assert atlas.dilate(image, valid)[0, 0, 0] == 2
+    assert gutters.dilate(image, valid)[0, 0, 0] == 2
     # From column 0, column 8 is two away across the border and column 2 two away inside.
-    wrapped = atlas.dilate(image, valid, wrap=("repeat", "clamp"))[0, :, 0]
+    wrapped = gutters.dilate(image, valid, wrap=("repeat", "clamp"))[0, :, 0]
     assert wrapped[9] == 8
     assert wrapped[3] == 2
     valid[:, 2] = False
     image[:, 1], valid[:, 9] = 5, False
     valid[:, 5], image[:, 5] = True, 5
-    assert atlas.dilate(image, valid, wrap=("repeat", "clamp"))[0, 0, 0] == 8
-    assert atlas.dilate(image, valid)[0, 0, 0] == 5
+    assert gutters.dilate(image, valid, wrap=("repeat", "clamp"))[0, 0, 0] == 8
+    assert gutters.dilate(image, valid)[0, 0, 0] == 5
 
 
 def nearest_valid(valid: np.ndarray, wrap: tuple[Wrap, Wrap]) -> tuple[np.ndarray, np.ndarray]:
@@ -164,13 +164,13 @@ def test_every_gutter_texel_is_one_of_its_nearest_valid_ones(
 ) -> None:
     """Against every distance there is, on an image that is like itself in no direction."""
     if by_blocks:  # as on a large image, where what is farther than 16 texels gets a mean
-        monkeypatch.setattr(atlas, "_EXACT_SIDE", 8)
+        monkeypatch.setattr(gutters, "_EXACT_SIDE", 8)
     random = np.random.default_rng(7)
     valid = np.zeros((37, 53), bool)
     valid[4:9, 30:36] = valid[28, 3:20] = valid[20:31, 47] = True
     image = random.permutation(37 * 53).reshape(37, 53, 1).astype(np.float32)
     nearest, distances = nearest_valid(valid, wrap)
-    filled = atlas.dilate(image, valid, wrap)
+    filled = gutters.dilate(image, valid, wrap)
     right = ((filled == image[valid][:, 0]) & nearest).any(axis=-1)
     assert right[(distances <= 16) | (not by_blocks)].all()
     np.testing.assert_array_equal(filled[valid], image[valid])
@@ -181,11 +181,11 @@ def test_what_is_far_on_a_large_image_gets_the_mean_of_the_nearest_block(
     wrap: tuple[Wrap, Wrap], expected: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By hand: from column 60 of 80, column 0 is 20 away across the border, and column 30 is 30 inside."""
-    monkeypatch.setattr(atlas, "_EXACT_SIDE", 64)
+    monkeypatch.setattr(gutters, "_EXACT_SIDE", 64)
     image, valid = np.zeros((16, 80, 1), np.float32), np.zeros((16, 80), bool)
     valid[:, [0, 30]] = True
     image[::2, 0], image[1::2, 0], image[:, 30] = 2, 4, 9
-    filled = atlas.dilate(image, valid, wrap)
+    filled = gutters.dilate(image, valid, wrap)
     assert (filled[:, 60] == expected).all()
     assert (filled[:, 40] == 9).all()
 
@@ -201,7 +201,7 @@ def test_a_large_image_is_filled_exactly_near_what_is_valid_and_wholly(wrap: tup
     distance, nearest = ndimage.distance_transform_edt(~around, return_indices=True)
     inner = (slice(rows, rows + height), slice(columns, columns + width))
     expected = image[nearest[0][inner] % height, nearest[1][inner] % width]
-    filled = atlas.dilate(image, valid, wrap)
+    filled = gutters.dilate(image, valid, wrap)
     near = distance[inner] <= 16
     # Several valid texels may be equally near.
     assert (filled == expected).all(axis=-1)[near].mean() > 0.999
@@ -211,5 +211,5 @@ def test_a_large_image_is_filled_exactly_near_what_is_valid_and_wholly(wrap: tup
 
 def test_dilate_with_nothing_to_copy_changes_nothing() -> None:
     image = np.random.default_rng(0).random((5, 7, 3), np.float32)
-    np.testing.assert_array_equal(atlas.dilate(image, np.zeros((5, 7), bool)), image)
-    np.testing.assert_array_equal(atlas.dilate(image, np.ones((5, 7), bool)), image)
+    np.testing.assert_array_equal(gutters.dilate(image, np.zeros((5, 7), bool)), image)
+    np.testing.assert_array_equal(gutters.dilate(image, np.ones((5, 7), bool)), image)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from usdstylize import atlas
-from usdstylize.base_colors import Wrap
+from usdstylize.imaging import gutters, uv_raster
+from usdstylize.model.base_colors import Wrap
 
 R = 12
 CLAMP: tuple[Wrap, Wrap] = ("clamp", "clamp")
@@ -58,7 +58,7 @@ def test_covered_are_the_squares_that_a_triangle_reaches(wrap: tuple[Wrap, Wrap]
     clear = np.abs(gap) > 1e-4
     assert clear.mean() > 0.95
     assert 0.01 < (gap < 0).mean() < 0.99
-    np.testing.assert_array_equal(atlas.covered_texels(uvs, wrap, R)[clear], gap[clear] < 0)
+    np.testing.assert_array_equal(uv_raster.covered_texels(uvs, wrap, R)[clear], gap[clear] < 0)
 
 
 @pytest.mark.parametrize(
@@ -81,35 +81,35 @@ def test_clamped_uvs_beyond_a_border_show_its_texels(
 ) -> None:
     """v in texels from below; and the same with u and v exchanged."""
     uvs = np.array([[(u, v / R) for u, v in corners]])
-    covered = atlas.covered_texels(uvs, CLAMP, R)[::-1]
+    covered = uv_raster.covered_texels(uvs, CLAMP, R)[::-1]
     assert set(zip(*np.nonzero(covered), strict=True)) == expected
-    turned = atlas.covered_texels(uvs[..., ::-1], CLAMP, R)[::-1]
+    turned = uv_raster.covered_texels(uvs[..., ::-1], CLAMP, R)[::-1]
     np.testing.assert_array_equal(turned, covered.T)
 
 
 def test_triangles_beyond_a_border_count_one_by_one() -> None:
     uvs = np.array([[(1.2, v / R), (1.4, v / R), (1.3, (v + 1.5) / R)] for v in (2.2, 7.1, 7.3)])
-    covered = atlas.covered_texels(uvs, CLAMP, R)[::-1]
+    covered = uv_raster.covered_texels(uvs, CLAMP, R)[::-1]
     assert set(zip(*np.nonzero(covered), strict=True)) == {(v, R - 1) for v in (2, 3, 7, 8)}
 
 
 def test_an_edge_on_the_border_of_a_texel_touches_both() -> None:
     a, b, c, d = (0.25, 0.5), (0.5, 0.5), (0.5, 0.75), (0.25, 0.75)
-    covered = atlas.covered_texels(np.array([[a, b, c], [a, c, d]]), CLAMP, 8)[::-1]
+    covered = uv_raster.covered_texels(np.array([[a, b, c], [a, c, d]]), CLAMP, 8)[::-1]
     assert set(zip(*np.nonzero(covered), strict=True)) == {(v, u) for v in range(3, 7) for u in range(1, 5)}
 
 
 @pytest.mark.parametrize("points", [[0.25, 0.5, 0.875], [0.875, 0.25, 0.5], [0.375, 0.375, 0.75]])
 def test_a_triangle_without_area_covers_nothing(points: list[float]) -> None:
     line = np.array([[(u, 0.25 + u / 2) for u in points]])
-    assert not atlas.covered_texels(line, CLAMP, R).any()
+    assert not uv_raster.covered_texels(line, CLAMP, R).any()
 
 
 def test_each_axis_is_clamped_for_itself() -> None:
     right = np.array([[(1.2, 0.3), (1.4, 0.3), (1.3, 0.4)]])
-    assert set(np.nonzero(atlas.covered_texels(right, ("clamp", "black"), 8))[1]) == {7}
-    assert not atlas.covered_texels(right, ("black", "clamp"), 8).any()
-    assert not atlas.covered_texels(right[..., ::-1], ("clamp", "black"), 8).any()
+    assert set(np.nonzero(uv_raster.covered_texels(right, ("clamp", "black"), 8))[1]) == {7}
+    assert not uv_raster.covered_texels(right, ("black", "clamp"), 8).any()
+    assert not uv_raster.covered_texels(right[..., ::-1], ("clamp", "black"), 8).any()
 
 
 @pytest.mark.parametrize("wrap", [CLAMP, ("mirror", "repeat")])
@@ -117,16 +117,16 @@ def test_coverage_does_not_depend_on_how_much_is_done_at_a_time(
     wrap: tuple[Wrap, Wrap], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uvs = shapes(9, seed=5)
-    whole = atlas.covered_texels(uvs, wrap, 64)
-    monkeypatch.setattr(atlas, "_EDGE_STEPS_AT_ONCE", 50)
-    np.testing.assert_array_equal(atlas.covered_texels(uvs, wrap, 64), whole)
+    whole = uv_raster.covered_texels(uvs, wrap, 64)
+    monkeypatch.setattr(uv_raster, "_EDGE_STEPS_AT_ONCE", 50)
+    np.testing.assert_array_equal(uv_raster.covered_texels(uvs, wrap, 64), whole)
 
 
 def test_rasterized_bands_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     uvs = shapes(9, seed=6)
-    triangles, weights = atlas.rasterize(uvs, 32)
-    monkeypatch.setattr(atlas, "_RAYS_AT_ONCE", 5 * 32)  # the last band has 2 rows
-    again, their_weights = atlas.rasterize(uvs, 32)
+    triangles, weights = uv_raster.rasterize(uvs, 32)
+    monkeypatch.setattr(uv_raster, "_RAYS_AT_ONCE", 5 * 32)  # the last band has 2 rows
+    again, their_weights = uv_raster.rasterize(uvs, 32)
     np.testing.assert_array_equal(again, triangles)
     np.testing.assert_array_equal(their_weights, weights)
 
@@ -134,12 +134,12 @@ def test_rasterized_bands_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch
 def test_a_triangle_over_too_many_tiles_covers_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """It touches 3 x 2 tiles, and of each of them a part."""
     wide = np.array([[(0.1, 0.5), (2.1, 0.5), (0.1, 1.2)]])
-    monkeypatch.setattr(atlas, "_TILE_LIMIT", 6)
-    assert not atlas.covered_texels(wide, REPEAT, 64).all()
-    assert not atlas.covered_texels(wide, CLAMP, 64).all()
-    monkeypatch.setattr(atlas, "_TILE_LIMIT", 5)
-    assert atlas.covered_texels(wide, REPEAT, 64).all()
-    assert not atlas.covered_texels(wide, CLAMP, 64).all(), "what is not tiled touches one tile"
+    monkeypatch.setattr(uv_raster, "_TILE_LIMIT", 6)
+    assert not uv_raster.covered_texels(wide, REPEAT, 64).all()
+    assert not uv_raster.covered_texels(wide, CLAMP, 64).all()
+    monkeypatch.setattr(uv_raster, "_TILE_LIMIT", 5)
+    assert uv_raster.covered_texels(wide, REPEAT, 64).all()
+    assert not uv_raster.covered_texels(wide, CLAMP, 64).all(), "what is not tiled touches one tile"
 
 
 def test_beyond_the_limit_of_copies_only_triangles_of_several_tiles_are_given_up(
@@ -147,20 +147,20 @@ def test_beyond_the_limit_of_copies_only_triangles_of_several_tiles_are_given_up
 ) -> None:
     small = np.array([[(0.1, 0.1), (0.3, 0.1), (0.1, 0.3)]])
     wide = np.array([[(0.1, 0.5), (2.1, 0.5), (0.1, 1.2)]])
-    monkeypatch.setattr(atlas, "_COPY_LIMIT", 7)
-    assert not atlas.covered_texels(np.concatenate([small, wide]), REPEAT, 64).all()
-    monkeypatch.setattr(atlas, "_COPY_LIMIT", 6)
-    assert atlas.covered_texels(np.concatenate([small, wide]), REPEAT, 64).all()
-    assert not atlas.covered_texels(np.concatenate([small] * 7), REPEAT, 64).all()
+    monkeypatch.setattr(uv_raster, "_COPY_LIMIT", 7)
+    assert not uv_raster.covered_texels(np.concatenate([small, wide]), REPEAT, 64).all()
+    monkeypatch.setattr(uv_raster, "_COPY_LIMIT", 6)
+    assert uv_raster.covered_texels(np.concatenate([small, wide]), REPEAT, 64).all()
+    assert not uv_raster.covered_texels(np.concatenate([small] * 7), REPEAT, 64).all()
 
 
 def test_beyond_the_limit_of_edges_everything_is_covered(monkeypatch: pytest.MonkeyPatch) -> None:
     # Edges of 4.4, 4.4 and 4.4 texels along their longer axis: 5 steps each.
     uvs = np.array([[(0.1, 0.1), (5.4, 0.1), (0.1, 5.4)]]) / 12 * [[[1, 1], [0.9, 1], [1, 0.9]]]
-    monkeypatch.setattr(atlas, "_EDGE_STEPS_LIMIT", 100)
-    assert not atlas.covered_texels(uvs, CLAMP, R).all()
-    monkeypatch.setattr(atlas, "_EDGE_STEPS_LIMIT", 5)
-    assert atlas.covered_texels(uvs, CLAMP, R).all()
+    monkeypatch.setattr(uv_raster, "_EDGE_STEPS_LIMIT", 100)
+    assert not uv_raster.covered_texels(uvs, CLAMP, R).all()
+    monkeypatch.setattr(uv_raster, "_EDGE_STEPS_LIMIT", 5)
+    assert uv_raster.covered_texels(uvs, CLAMP, R).all()
 
 
 def test_vertex_colors_of_several_tiles_land_in_one() -> None:
@@ -168,7 +168,7 @@ def test_vertex_colors_of_several_tiles_land_in_one() -> None:
     a, b, c, d = (0.0, 2.0), (2.0, 2.0), (2.0, 3.0), (0.0, 3.0)
     uvs = np.array([[a, b, c], [a, c, d]])
     colors = np.stack([np.where(uvs[..., 0] > 0, 2.0, 0.0), uvs[..., 1] - 2], -1)
-    image, covered = atlas.rasterize_vertex_colors(uvs, colors, 8, ("mirror", "repeat"))
+    image, covered = uv_raster.rasterize_vertex_colors(uvs, colors, 8, ("mirror", "repeat"))
     centers = (np.arange(8) + 0.5) / 8
     u, v = centers, centers[::-1, None]
     # Of copies that overlap the first: the lower triangle's in the first tile, that in the second, the rest.
@@ -176,7 +176,7 @@ def test_vertex_colors_of_several_tiles_land_in_one() -> None:
     assert covered.all()
     np.testing.assert_allclose(image[..., 0], red, atol=1e-5)
     np.testing.assert_allclose(image[..., 1], np.broadcast_to(centers[::-1, None], (8, 8)), atol=1e-5)
-    alone, seen = atlas.rasterize_vertex_colors(uvs[:1] + 0.25, colors[:1], 8, ("clamp", "clamp"))
+    alone, seen = uv_raster.rasterize_vertex_colors(uvs[:1] + 0.25, colors[:1], 8, ("clamp", "clamp"))
     assert not seen.any()
     assert not alone.any()
 
@@ -184,13 +184,13 @@ def test_vertex_colors_of_several_tiles_land_in_one() -> None:
 def test_far_gutters_have_the_mean_of_the_nearest_block_that_holds_something(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(atlas, "_EXACT_SIDE", 8)
+    monkeypatch.setattr(gutters, "_EXACT_SIDE", 8)
     image = np.full((45, 99, 2), 77.0, np.float32)  # what is not valid counts nowhere
     valid = np.zeros((45, 99), bool)
     for row, column, value in ((3, 5, 1.0), (6, 2, 4.0), (7, 7, 7.0), (44, 97, 10.0), (42, 96, 30.0)):
         image[row, column] = value, -value
         valid[row, column] = True
-    filled = atlas.dilate(image, valid)
+    filled = gutters.dilate(image, valid)
     assert filled[40, 4].tolist() == [4, -4]
     assert filled[2, 40].tolist() == [4, -4]
     assert filled[20, 90].tolist() == [20, -20]
@@ -198,7 +198,7 @@ def test_far_gutters_have_the_mean_of_the_nearest_block_that_holds_something(
     assert filled[24, 48, 0] in (4, 20)
     assert filled[7, 23].tolist() == [7, -7], "16 away: exact"
     assert filled[7, 24].tolist() == [4, -4], "17 away: the mean"
-    around = atlas.dilate(image, valid, ("repeat", "clamp"))
+    around = gutters.dilate(image, valid, ("repeat", "clamp"))
     assert around[44, 11].tolist() == [10, -10], "13 away across the border"
     assert filled[24, 2].tolist() == [4, -4]
     assert around[24, 2].tolist() == [20, -20], "two blocks down and one across the border"
@@ -208,5 +208,5 @@ def test_the_udim_tile_of_a_triangle_is_that_of_its_centroid() -> None:
     middles = [(0.5, 0.5), (1.5, 0.5), (9.9, 0.1), (10.1, 0.1), (0.2, 1.5), (3.5, 99.5), (0.2, 100.1)]
     middles += [(-0.1, 0.5), (0.5, -0.1)]
     around = np.array([[(-0.09, -0.03), (0.09, -0.03), (0.0, 0.06)]])
-    tiles = atlas.udim_tiles(np.array(middles)[:, None] + around)
+    tiles = uv_raster.udim_tiles(np.array(middles)[:, None] + around)
     assert tiles.tolist() == [1001, 1002, 1010, -1, 1011, 1994, -1, -1, -1]

@@ -7,9 +7,9 @@ import OpenImageIO as oiio
 import pytest
 from numpy.typing import NDArray
 
-from usdstylize.author.bake import combine, write_baked, write_half
 from usdstylize.errors import OutputError
-from usdstylize.sampling import resample
+from usdstylize.imaging.sampling import resample
+from usdstylize.usd.write.bake import combine, write_baked, write_half
 
 
 def row(*values: float) -> NDArray[np.float32]:

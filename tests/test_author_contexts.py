@@ -7,9 +7,9 @@ import pytest
 from author_results import discover, problems, write_result
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize import author
+from usdstylize.config.options import Options
 from usdstylize.errors import OptionsError
-from usdstylize.options import Options
+from usdstylize.usd import verify, write
 
 LOOK = "/World/StylizedLooks/World__Left"
 
@@ -53,7 +53,7 @@ def test_a_renderers_own_surface_is_left_alone_and_told(tiny_stage: Path) -> Non
     assert shown(result, "ri", "arnold") == ["ri", "arnold"]
     assert "renders unstylised in RenderMan" in remarks(result)
     assert "--block-contexts arnold" in remarks(result)
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     assert inherited(result) == set(problems(tiny_stage))
 
 
@@ -67,7 +67,7 @@ def test_a_blocked_renderer_falls_back_to_the_style_and_original_is_whole(
     result = write_result(tiny_stage, block_contexts=block)
     assert shown(result, "ri", "arnold") == expected
     assert "RenderMan" not in remarks(result)
-    author.select(result, "original")
+    write.select(result, "original")
     assert shown(result, "ri", "arnold") == ["ri", "arnold"]
 
 
@@ -87,7 +87,7 @@ def test_a_material_for_a_renderer_only_stands_on_display_color(tiny_stage: Path
     assert "/World/Right has no displayColor" in skipped.reason
     result = write_result(tiny_stage)
     assert shown(result, "ri", "") == ["ri", "StylizedPlain"]
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     assert inherited(result) == set(problems(tiny_stage))
 
 

@@ -6,7 +6,9 @@ import pytest
 from author_results import bound, hold, write_result
 from instance_stages import LOOKS, QUADS, edit, make_shot, shared
 
-from usdstylize import Options, author, cli, stylize
+from usdstylize import Options, stylize
+from usdstylize.cli import commands
+from usdstylize.usd import write
 
 
 def test_a_hero_leaves_the_others_sharing(tmp_path: Path, style_folder: Path) -> None:
@@ -36,7 +38,7 @@ def test_a_hero_chosen_later_takes_its_own_style(tmp_path: Path) -> None:
     for path in QUADS[1:]:
         assert bound(opened, path) == f"{LOOKS}/World__A2__Geo__Quad", path
     hold(result)
-    assert author.select(result, "original", ["/World/A1"]) == 1
+    assert write.select(result, "original", ["/World/A1"]) == 1
     look = opened.GetPrimAtPath(f"{LOOKS}/World__A2__Geo__Quad")
     assert look.GetVariantSet("style").GetVariantSelection() == "ink"
 
@@ -59,7 +61,7 @@ def test_the_command_line_takes_heroes(
     tmp_path: Path, style_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shot = make_shot(tmp_path)
-    assert cli.run(["inspect", str(shot), "--per-instance", "/World/A1,/World/A2"]) == 0
+    assert commands.run(["inspect", str(shot), "--per-instance", "/World/A1,/World/A2"]) == 0
     shown = capsys.readouterr().out
     assert "/World/A2/Geo/Quad" in shown
     assert "/World/A3/Geo/Quad" in shown

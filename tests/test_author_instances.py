@@ -20,9 +20,10 @@ from instance_stages import (
 )
 from pxr import Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize import Options, author, stylize
-from usdstylize.author.provenance import read_layer
+from usdstylize import Options, stylize
 from usdstylize.errors import MaterialError, OutputError
+from usdstylize.usd import verify, write
+from usdstylize.usd.write.provenance import read_layer
 
 
 def test_instances_stay_instances_of_as_many_prototypes(tmp_path: Path) -> None:
@@ -92,28 +93,28 @@ def test_a_second_style_and_select_by_any_instance(tmp_path: Path) -> None:
         opened = edit(result)
         return str(opened.GetPrimAtPath(f"{LOOKS}/{name}").GetVariantSet("style").GetVariantSelection())
 
-    assert author.select(result, "ink", ["/World/B2/Board"]) == 1
+    assert write.select(result, "ink", ["/World/B2/Board"]) == 1
     assert (shown("World__B1__Board"), shown("World__A1__Geo__Quad")) == ("ink", "gouache")
-    assert author.select(result, "original", ["/World/A3"]) == 1
+    assert write.select(result, "original", ["/World/A3"]) == 1
     assert (shown("World__B1__Board"), shown("World__A1__Geo__Quad")) == ("ink", "original")
-    assert author.select(result, "gouache", ["/World/B2"]) == 2
-    assert author.select(result, "ink", ["/World/B2/Inner/Geo/Quad"]) == 1
+    assert write.select(result, "gouache", ["/World/B2"]) == 2
+    assert write.select(result, "ink", ["/World/B2/Inner/Geo/Quad"]) == 1
     assert (shown("World__B1__Board"), shown("World__A1__Geo__Quad")) == ("gouache", "ink")
-    assert author.select(result, "original") == 2
+    assert write.select(result, "original") == 2
     assert edit(result).GetPrimAtPath("/World/A1").IsInstance()
 
 
 def test_force_and_resume_know_a_prototype_by_any_of_its_instances(tmp_path: Path) -> None:
     shot = make_shot(tmp_path)
     result = write_result(shot, mask=["/World/A3"], seed=1)
-    assert author.existing_styles(result) == {"ink": ["World__A1__Geo__Quad"]}
+    assert write.existing_styles(result) == {"ink": ["World__A1__Geo__Quad"]}
     textures = tmp_path / "shot.style" / "ink" / "World__A1__Geo__Quad" / "TS.exr"
     before = textures.read_bytes()
     with pytest.raises(OutputError, match="already holds the style ink"):
         write_result(shot, mask=["/World/A2/Geo"], seed=2)
     write_result(shot, resume=True, seed=2)
     assert textures.read_bytes() == before
-    assert author.existing_styles(result) == {"ink": ["World__A1__Geo__Quad", "World__B1__Board"]}
+    assert write.existing_styles(result) == {"ink": ["World__A1__Geo__Quad", "World__B1__Board"]}
     write_result(shot, mask=["/World/B2/Inner"], force=True, seed=3)
     assert textures.read_bytes() != before
     assert len(edit(result).GetPrototypes()) == 2
@@ -132,7 +133,7 @@ def test_instances_at_the_root_carry_their_looks_inside(tmp_path: Path) -> None:
     assert bound(opened, "/A2/Geo/Quad") == "/A2/StylizedLooks/A1__Geo__Quad"
     assert bound(opened, "/B1/Inner/Geo/Quad") == "/B1/Inner/StylizedLooks/A1__Geo__Quad"
     hold(result)
-    assert author.select(result, "original", ["/A2"]) == 1
+    assert write.select(result, "original", ["/A2"]) == 1
     sequence = Usd.Stage.CreateNew(str(tmp_path / "sequence.usda"))
     sequence.DefinePrim("/Set/Tiny").GetReferences().AddReference(str(result))
     assert bound(sequence, "/Set/Tiny/Geo/Quad") == "/Set/Tiny/StylizedLooks/A1__Geo__Quad"
@@ -303,7 +304,7 @@ def test_a_package_holds_the_instances(tmp_path: Path) -> None:
     result = write_result(make_shot(tmp_path))
     package = tmp_path / "out" / "shot.usdz"
     package.parent.mkdir()
-    assert [str(problem) for problem in author.write_package(result, package)] == []
+    assert [str(problem) for problem in write.write_package(result, package)] == []
     opened = edit(package)
     for path in QUADS:
         look = bound(opened, path)
@@ -326,5 +327,5 @@ def test_verify_tells_when_instances_have_come_apart(tmp_path: Path) -> None:
     assert layer is not None
     layer.GetPrimAtPath("/World/A2").inheritPathList.ClearEdits()
     layer.Export(str(path))
-    failed = [str(check) for check in author.verify(result).failed]
+    failed = [str(check) for check in verify.verify(result).failed]
     assert any(text.startswith("instances: /World/A2: It does not share") for text in failed)

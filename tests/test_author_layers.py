@@ -12,11 +12,11 @@ from author_results import bound, discover, offsets, problems, texture, write_re
 from conftest import define_material, define_quad, digests, unchanged
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
-from usdstylize import author, stage
-from usdstylize.author.graph import Graph
-from usdstylize.author.live import write_base_color
-from usdstylize.base_colors import PLAIN, ConstantColor
 from usdstylize.errors import MaterialError, TextureError
+from usdstylize.model.base_colors import PLAIN, ConstantColor
+from usdstylize.usd import read, verify, write
+from usdstylize.usd.write.graph import Graph
+from usdstylize.usd.write.live import write_base_color
 
 LOOKS = "/World/StylizedLooks"
 
@@ -99,9 +99,9 @@ def test_a_second_style_is_a_variant_beside_the_first(tiny_stage: Path) -> None:
     variants = opened.GetPrimAtPath(f"{LOOKS}/World__Left").GetVariantSet("style")
     assert sorted(variants.GetVariantNames()) == ["gouache", "ink", "original"]
     assert variants.GetVariantSelection() == "gouache"
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     assert problems(result) == []
-    assert author.existing_styles(result) == {
+    assert write.existing_styles(result) == {
         "ink": ["World__Left", "World__Right"],
         "gouache": ["World__Left", "World__Right"],
     }
@@ -112,11 +112,11 @@ def test_another_mask_adds_objects(tiny_stage: Path) -> None:
     assert bound(edit(result), "/World/Right") == "/World/Looks/Paint"
     left = digests(tiny_stage.parent / "tiny.style/ink/World__Left")
     write_result(tiny_stage, mask=["/World/Right"])
-    assert author.existing_styles(result) == {"ink": ["World__Left", "World__Right"]}
+    assert write.existing_styles(result) == {"ink": ["World__Left", "World__Right"]}
     assert digests(tiny_stage.parent / "tiny.style/ink/World__Left") == left
     written = json.loads((tiny_stage.parent / "tiny.style/ink/run.json").read_text())["written"]
     assert sorted(written) == ["World__Left", "World__Right"]
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_a_reference_to_the_result_carries_the_looks(tiny_stage: Path, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_subsets_get_a_material_each_and_the_mesh_keeps_its_own(tiny_stage: Path
     opened = edit(result)
     assert bound(opened, "/World/Split") == f"{LOOKS}/World__Split"
     assert bound(opened, "/World/Split/half") == f"{LOOKS}/World__Split__half"
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     assert problems(result) == []
 
 
@@ -207,7 +207,7 @@ def test_a_surface_outside_its_material_keeps_its_values(tiny_stage: Path) -> No
     assert plain.GetInput("clearcoat").GetValueProducingAttributes()[0].Get() == 0.25
     untouched = UsdShade.Shader.Get(opened, "/World/Looks/Paint/Surface").GetInput("diffuseColor")
     assert str(untouched.GetConnectedSources()[0][0].source.GetPath()) == "/World/Looks/Paint/Texture"
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_one_network_only_where_asked(tiny_stage: Path) -> None:
@@ -218,7 +218,7 @@ def test_one_network_only_where_asked(tiny_stage: Path) -> None:
         assert bool(look.GetSurfaceOutput("mtlx")) == ("mtlx" in contexts)
         baked = tiny_stage.parent / "tiny.style/ink/World__Left/baked.png"
         assert baked.exists() == ("" in contexts)
-        assert author.verify(result).failed == ()
+        assert verify.verify(result).failed == ()
         assert problems(result) == []
 
 
@@ -233,9 +233,9 @@ def test_without_a_material_original_shows_the_display_color(tiny_stage: Path) -
     UsdGeom.Gprim(right).CreateDisplayColorAttr([Gf.Vec3f(0.2, 0.4, 0.6)])
     source.Save()
     result = write_result(tiny_stage)
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     assert problems(result) == []
-    author.select(result, "original")
+    write.select(result, "original")
     opened = edit(result)
     for name in ("Left", "Right"):
         surface = UsdShade.Material.Get(opened, f"{LOOKS}/World__{name}").ComputeSurfaceSource()[0]
@@ -250,7 +250,7 @@ def test_a_texture_in_a_package_is_read_where_it_is(tiny_stage: Path) -> None:
     layer = Sdf.Layer.FindOrOpen(str(package.with_name("tiny.style.usda")))
     spec = layer.GetAttributeAtPath(f"{LOOKS}/World__Left{{style=ink}}StylizedNetwork/Base.inputs:file")
     assert spec.default.path.startswith("./tiny.usdz[")
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_a_constant_and_an_interface_input_reach_the_live_surface(tiny_stage: Path) -> None:
@@ -280,7 +280,7 @@ def test_an_interface_input_of_a_metal_reaches_the_nodes_that_need_it(tiny_stage
     source.Save()
     result = write_result(tiny_stage)
     assert problems(result) == []
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     opened = edit(result)
     graph = UsdShade.NodeGraph.Get(opened, f"{LOOKS}/World__Left/StylizedNetwork")
     for name in ("metallic", "occlusion", "roughness"):
@@ -298,18 +298,18 @@ def test_what_cannot_be_written_costs_only_its_object(tiny_stage: Path) -> None:
     source.Save()
     contents = discover(tiny_stage)
     left, right = contents.objects
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
-        data = stage.load(contents, left)
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
+        data = read.load(contents, left)
         with pytest.raises(MaterialError, match=r"/World/Looks/Paint .* variant set named `style`"):
             writer.write_object(left, data, texture(offsets()))
         with pytest.raises(TextureError, match="/World/Right holds NaN"):
             writer.write_object(right, data, texture(np.full((4, 4, 3), np.nan, np.float32)))
-        writer.write_object(right, stage.load(contents, right), texture(offsets()))
+        writer.write_object(right, read.load(contents, right), texture(offsets()))
         result = writer.commit({})
-    assert author.existing_styles(result) == {"ink": ["World__Right"]}
+    assert write.existing_styles(result) == {"ink": ["World__Right"]}
     assert bound(edit(result), "/World/Left") == "/World/Looks/Paint"
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_encoded_constant_is_the_srgb_curve(tiny_stage: Path) -> None:
@@ -337,7 +337,7 @@ def test_a_workflow_that_is_none_is_not_taken(
     result = write_result(tiny_stage)
     run = (result.parent / "tiny.style/ink/run.json").read_text()
     assert ("The live network leaves useSpecularWorkflow at its default" in run) == told
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_values_that_the_live_network_freezes_are_told(tiny_stage: Path) -> None:
@@ -369,11 +369,11 @@ def test_an_input_of_another_type_is_told_and_left_at_its_default(
     surface.CreateInput("roughness", getattr(Sdf.ValueTypeNames, type_name)).Set(value)
     source.Save()
     contents = discover(tiny_stage)
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         obj = contents.objects[0]
-        writer.write_object(obj, stage.load(contents, obj), texture(offsets()))
+        writer.write_object(obj, read.load(contents, obj), texture(offsets()))
         result = writer.commit({})
     (remark,) = writer.remarks[obj.name]
     assert remark.startswith("The live network leaves roughness at its default: /World/StylizedLooks/")
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()

@@ -11,8 +11,8 @@ from conftest import define_material, unchanged
 from mtlx_scenes import From, Node, add_mtlx_material, add_nodes, image, set_input, uv
 from pxr import Gf, Sdf, Usd, UsdShade
 
-from usdstylize import author
-from usdstylize import stage as reading
+from usdstylize.usd import read as reading
+from usdstylize.usd import verify, write
 
 LOOK, OURS = "/World/Looks/Glaze", "/World/StylizedLooks/World__Left"
 A = From("A")
@@ -37,7 +37,7 @@ def sound(root: Path, **options: Any) -> Usd.Stage:
     with unchanged(root, root.parent / "textures"):
         result = write_result(root, **options)
     assert problems(result) == []
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     return edit(result)
 
 
@@ -79,7 +79,7 @@ def test_the_same_surface_takes_the_stylised_color(tiny_stage: Path, surface: st
 def test_the_original_variant_is_the_source(tiny_stage: Path) -> None:
     glaze(tiny_stage)
     result = write_result(tiny_stage)
-    author.select(result, "original")
+    write.select(result, "original")
     assert str(fed_by(live(edit(result)), "base_color").GetPath()) == f"{OURS}/A"
 
 
@@ -290,7 +290,7 @@ def test_a_lobe_of_another_type_is_told_and_left_at_its_default(
     stage.Save()
     result = write_result(tiny_stage)
     assert "The preview network" in (tiny_stage.parent / "tiny.style/ink/run.json").read_text()
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 @pytest.mark.parametrize(("mode", "expected"), [(0, (None, None)), (1, (0.25, 0.75)), (2, (0.25, None))])
@@ -313,13 +313,13 @@ def test_a_tampered_graph_of_the_source_is_found(tiny_stage: Path) -> None:
     }
     glaze(tiny_stage, From("Dim"), nodes)
     result = write_result(tiny_stage)
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     opened = edit(result)
     style = Sdf.Layer.FindOrOpen(str(result.with_name("tiny.style.usda")))
     with Usd.EditContext(opened, style):
         UsdShade.Shader.Get(opened, f"{OURS}/Dim").GetInput("in2").Set(0.25)
     style.Save()
-    assert {(check.name, check.subject) for check in author.verify(result).failed} == {
+    assert {(check.name, check.subject) for check in verify.verify(result).failed} == {
         ("live", "/World/Left (ink)")
     }
 
@@ -331,14 +331,14 @@ def test_a_udim_set_gets_the_preview_network_alone(tiny_stage: Path) -> None:
     nodes = {"UV": uv(), "A": image("./textures/tile.<UDIM>.png")}
     glaze(tiny_stage, nodes=nodes, inputs={"specular_roughness": ("float", 0.35)})
     contents = discover(tiny_stage, ["/World/Left"])
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         (obj,) = contents.objects
         style = replace(texture(offsets()), images=(offsets(0), offsets(1)))
         writer.write_object(obj, reading.load(contents, obj), style)
         result = writer.commit({})
     assert problems(result) == []
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     opened = edit(result)
     assert not UsdShade.Material.Get(opened, OURS).GetSurfaceOutput("mtlx").HasConnectedSource()
     assert fed_by(preview(opened), "diffuseColor").GetInput("file").Get().path.endswith("baked.<UDIM>.png")

@@ -15,7 +15,7 @@ from mdl_stages import LOOK, PICTURE, display_color, make_stage
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize import author
+from usdstylize.usd import verify, write
 
 STYLED = "/World/StylizedLooks/World__Quad"
 ADJUSTED: dict[str, Any] = {
@@ -64,10 +64,10 @@ def test_omnipbr_shows_the_bake_as_it_is_and_keeps_the_rest(tmp_path: Path, prev
     assert found["reflection_roughness_constant"] == pytest.approx(0.3)
     assert found["metallic_constant"] == 1.0
     assert shader.GetSourceAssetSubIdentifier("mdl") == "OmniPBR"
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     assert inherited(result) == set(problems(path))
 
-    author.select(result, "original")
+    write.select(result, "original")
     shader = mdl_shown(result, opened)
     assert shader is not None
     assert shader.GetInput("diffuse_texture").Get().path == "./color.png"
@@ -143,7 +143,7 @@ def test_orm_and_normal_maps_are_carried_over(tmp_path: Path) -> None:
     assert node.GetInput("in2").Get() == Gf.Vec3f(-1, 1, -1)
     node = UsdShade.Shader(node.GetInput("in1").GetValueProducingAttributes()[0].GetPrim())
     assert node.GetInput("in2").Get() == Gf.Vec3f(2, -2, 2)
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,8 @@ def test_an_unknown_mdl_is_switched_off_in_the_style_and_named(tmp_path: Path) -
     result = write_result(path)
     assert mdl_shown(result) is None
     assert "OmniSurface.mdl, OmniSurface" in remarks(result)
-    assert author.verify(result).failed == ()
-    author.select(result, "original")
+    assert verify.verify(result).failed == ()
+    write.select(result, "original")
     assert mdl_shown(result) is not None
 
 
@@ -224,7 +224,7 @@ def test_an_unknown_mdl_alone_is_replaced_where_display_color_is_known(tmp_path:
     display_color(path, (0.1, 0.2, 0.3))
     result = write_result(path)
     assert mdl_shown(result) is None
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_an_omnipbr_that_maps_otherwise_than_the_preview_is_switched_off(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from surface_inputs import LOOK, OURS, PICTURES, SIZE, new_stage, write_picture
 
-from usdstylize import author
+from usdstylize.usd import verify
 
 Array = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def stylise(folder: Path, **inputs: Any) -> Usd.Stage:
     second.Set(quad.GetPrimvar("st").Get())
     stage.Save()
     result = write_result(folder / "scene.usda", size=SIZE)
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     # Nobody has OmniPBR.mdl here, of which the validators of the source say the same.
     assert {text.replace(OURS, LOOK) for text in problems(result)} == set(problems(folder / "scene.usda"))
     return Usd.Stage.Open(str(result))

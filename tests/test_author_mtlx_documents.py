@@ -10,7 +10,7 @@ from mtlx_documents import MATERIALS, TEXTURED, make_stage, write_color, write_d
 from PIL import Image
 from pxr import Usd, UsdGeom, UsdShade
 
-from usdstylize import author
+from usdstylize.usd import verify
 
 LOOK = "/World/StylizedLooks/World__Quad"
 
@@ -26,7 +26,7 @@ def test_a_client_without_usdmtlx_shows_the_bake(scene: Path) -> None:
     """usd-core is such a client, when it is asked directly."""
     with unchanged(scene.parent, may_add=True):
         result = write_result(scene)
-        assert author.verify(result).failed == ()
+        assert verify.verify(result).failed == ()
     opened = Usd.Stage.Open(str(result))
     assert not opened.GetPrimAtPath(f"{MATERIALS}/Paint")
     surface = UsdShade.Material.Get(opened, LOOK).ComputeSurfaceSource()[0]
@@ -59,11 +59,11 @@ def test_instances_share_the_style_of_a_document(scene: Path) -> None:
     (found,) = discover(scene.parent / "shot.usda").objects
     assert (found.surface, found.instances) == ("mtlx", ("/Shot/A", "/Shot/B"))
     result = write_result(scene.parent / "shot.usda")
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_the_document_is_a_source_whose_change_is_found(scene: Path) -> None:
     result = write_result(scene)
     write_document(scene.parent / "look.mtlx", TEXTURED.replace('value="0.35"', 'value="0.5"'))
-    failed = author.verify(result).failed
+    failed = verify.verify(result).failed
     assert [Path(check.subject).name for check in failed] == ["look.mtlx"]

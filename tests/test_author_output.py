@@ -18,9 +18,10 @@ from author_results import bound, discover, offsets, problems, texture, write_re
 from conftest import build_tiny_stage, digests, unchanged
 from pxr import Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize import author, stage
-from usdstylize.author import disk, paths
 from usdstylize.errors import MaterialError, OutputError, StageError
+from usdstylize.usd import read, verify, write
+from usdstylize.usd.io import paths
+from usdstylize.usd.write import disk
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def test_names_of_the_output(tiny_stage: Path, output: str | None, names: tuple[
     assert result == root
     assert style.is_file()
     assert (textures / "run.json").is_file()
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_a_style_that_is_there_is_refused_and_force_replaces_it(tiny_stage: Path) -> None:
@@ -75,7 +76,7 @@ def test_a_style_that_is_there_is_refused_and_force_replaces_it(tiny_stage: Path
         write_result(tiny_stage, seed=2)
     assert digests(tiny_stage.parent) == before
     write_result(tiny_stage, seed=2, force=True)
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     after = digests(tiny_stage.parent)
     style = tiny_stage.parent / "tiny.style/ink/World__Left/TS.exr"
     assert after[style] != before[style]
@@ -87,8 +88,8 @@ def test_resume_keeps_what_is_there(tiny_stage: Path) -> None:
     left = digests(tiny_stage.parent / "tiny.style/ink/World__Left")
     write_result(tiny_stage, seed=2, resume=True)
     assert digests(tiny_stage.parent / "tiny.style/ink/World__Left") == left
-    assert author.existing_styles(result) == {"ink": ["World__Left", "World__Right"]}
-    assert author.verify(result).failed == ()
+    assert write.existing_styles(result) == {"ink": ["World__Left", "World__Right"]}
+    assert verify.verify(result).failed == ()
 
 
 def test_the_same_texture_gives_the_same_bytes(tiny_stage: Path) -> None:
@@ -101,10 +102,10 @@ def test_the_same_texture_gives_the_same_bytes(tiny_stage: Path) -> None:
 def test_the_order_in_which_objects_end_does_not_show(tiny_stage: Path) -> None:
     def text(folder: str, *, backwards: bool) -> str:
         contents = discover(tiny_stage)
-        plan = author.plan(contents, "ink", output=tiny_stage.parent / folder, force=False, resume=False)
-        with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        plan = write.plan(contents, "ink", output=tiny_stage.parent / folder, force=False, resume=False)
+        with write.Writer(plan, contents, strength=1.0, network="both") as writer:
             for obj in sorted(contents.objects, key=lambda obj: obj.path, reverse=backwards):
-                writer.write_object(obj, stage.load(contents, obj), texture(offsets()))
+                writer.write_object(obj, read.load(contents, obj), texture(offsets()))
             result = writer.commit({})
         assert problems(result) == []
         layer = Sdf.Layer.OpenAsAnonymous(str(plan.style_layer))
@@ -159,11 +160,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         contents = discover(build_tiny_stage(folder / "shot"))
         (folder / "closed").mkdir(mode=0o555)
         with as_somebody_else(), pytest.raises(OutputError, match=r"closed cannot be written into"):
-            author.plan(contents, "ink", output=folder / "closed/deep", force=False, resume=False)
+            write.plan(contents, "ink", output=folder / "closed/deep", force=False, resume=False)
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(OutputError, match=r"file is a file where a folder is needed"):
-        author.plan(contents, "ink", output=file / "deep", force=False, resume=False)
+        write.plan(contents, "ink", output=file / "deep", force=False, resume=False)
 
 
 def test_search_paths_that_a_result_elsewhere_would_lose_are_refused(
@@ -183,7 +184,7 @@ def test_search_paths_that_a_result_elsewhere_would_lose_are_refused(
     with unchanged(tmp_path), pytest.raises(OutputError, match=r"lib/tiny\.usda.*PXR_AR_DEFAULT_SEARCH_PATH"):
         write_result(shot, output=tmp_path / "elsewhere")
     # A validator objects to such a reference, in the source as in the result; `verify` tells them apart.
-    assert author.verify(write_result(shot)).failed == ()
+    assert verify.verify(write_result(shot)).failed == ()
 
 
 def test_a_package_is_refused_as_output(tiny_stage: Path) -> None:
@@ -201,7 +202,7 @@ def test_a_read_only_folder_is_found_before_anything_is_computed(tmp_path: Path)
         folder.chmod(0o755)
     try:
         with as_somebody_else(), pytest.raises(OutputError, match=r"shot cannot be written into"):
-            author.plan(contents, "ink", output=None, force=False, resume=False)
+            write.plan(contents, "ink", output=None, force=False, resume=False)
     finally:
         root.parent.chmod(0o755)
 
@@ -219,17 +220,17 @@ def test_a_full_disk_leaves_the_earlier_result(tiny_stage: Path, limit: int) -> 
     result = write_result(tiny_stage, seed=1)
     with unchanged(tiny_stage.parent), pytest.raises(OutputError, match="free some space"):
         write_result(tiny_stage, seed=2, force=True, during=full_disk(limit))
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_leaving_without_commit_leaves_no_trace(tiny_stage: Path) -> None:
     contents = discover(tiny_stage)
-    plan = author.plan(contents, "ink", output=tiny_stage.parent / "out", force=False, resume=False)
+    plan = write.plan(contents, "ink", output=tiny_stage.parent / "out", force=False, resume=False)
     obj = contents.objects[0]
 
     def interrupted() -> None:
-        with author.Writer(plan, contents, strength=1.0, network="both") as writer:
-            writer.write_object(obj, stage.load(contents, obj), texture(offsets()))
+        with write.Writer(plan, contents, strength=1.0, network="both") as writer:
+            writer.write_object(obj, read.load(contents, obj), texture(offsets()))
             raise KeyboardInterrupt
 
     with unchanged(tiny_stage.parent), pytest.raises(KeyboardInterrupt):
@@ -252,7 +253,7 @@ def test_a_failure_between_the_renames_takes_them_back(
         patched.setattr(os, "replace", failing)
         with pytest.raises(OutputError, match="Permission denied"):
             write_result(tiny_stage, seed=2, force=True)
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_on_windows_paths_are_anchored_with_slashes_and_another_drive_is_told(
@@ -296,18 +297,18 @@ def test_two_runs_at_once_both_arrive(tiny_stage: Path) -> None:
     contents = discover(tiny_stage)
     writers = []
     for style in ("ink", "gouache"):  # a farm has submitted both together: neither sees the other's result
-        plan = author.plan(contents, style, output=None, force=False, resume=False)
-        writers.append(author.Writer(plan, contents, strength=1.0, network="both"))
+        plan = write.plan(contents, style, output=None, force=False, resume=False)
+        writers.append(write.Writer(plan, contents, strength=1.0, network="both"))
     with writers[0] as first, writers[1] as second:
         for writer in (first, second):
             for obj in contents.objects:
-                writer.write_object(obj, stage.load(contents, obj), texture(offsets()))
+                writer.write_object(obj, read.load(contents, obj), texture(offsets()))
         first.commit({})
         result = second.commit({})
-    assert author.existing_styles(result) == {
+    assert write.existing_styles(result) == {
         style: ["World__Left", "World__Right"] for style in ("ink", "gouache")
     }
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     assert problems(result) == []
 
 
@@ -324,12 +325,12 @@ def test_an_object_that_cannot_be_written_leaves_no_opinion(tiny_stage: Path, fi
     binding.Bind(collection, paint, "A", UsdShade.Tokens.strongerThanDescendants)
     source.Save()
     contents = discover(tiny_stage)
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects if first == "Left" else contents.objects[::-1]:
             fails = obj.path == "/World/Left"
             with pytest.raises(MaterialError, match="cannot be overruled") if fails else nullcontext():
-                writer.write_object(obj, stage.load(contents, obj), texture(offsets()))
+                writer.write_object(obj, read.load(contents, obj), texture(offsets()))
         result = writer.commit({})
     opened = Usd.Stage.Open(str(result))
     assert not opened.GetPrimAtPath("/World/StylizedLooks/World__Left")
@@ -337,7 +338,7 @@ def test_an_object_that_cannot_be_written_leaves_no_opinion(tiny_stage: Path, fi
     style = plan.style_layer.read_text()
     assert "Left" not in style
     assert "Right" in style
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
 
 
 def test_run_json_and_the_layers_tell_where_the_result_comes_from(tiny_stage: Path) -> None:
@@ -370,18 +371,18 @@ def test_select_switches_all_or_some_objects(tiny_stage: Path) -> None:
         return [look.GetVariantSet("style").GetVariantSelection() for look in looks]
 
     assert shown() == ["gouache", "ink"]
-    assert author.select(result, "original") == 2
+    assert write.select(result, "original") == 2
     assert shown() == ["original", "original"]
-    assert author.select(result, "ink", ["/World/Right"]) == 1
+    assert write.select(result, "ink", ["/World/Right"]) == 1
     assert shown() == ["original", "ink"]
-    assert author.select(result, "gouache") == 1
+    assert write.select(result, "gouache") == 1
     assert shown() == ["gouache", "ink"]
     with unchanged(tiny_stage.parent):
         with pytest.raises(StageError, match=r"no style oil; choose from gouache, ink, original"):
-            author.select(result, "oil")
+            write.select(result, "oil")
         with pytest.raises(StageError, match=r"/World/Cow, .* /World/Left, /World/Right"):
-            author.select(result, "ink", ["/World/Cow"])
+            write.select(result, "ink", ["/World/Cow"])
         with pytest.raises(StageError, match="No object at /World/Right holds the style gouache"):
-            author.select(result, "gouache", ["/World/Right"])
+            write.select(result, "gouache", ["/World/Right"])
         with pytest.raises(OutputError, match="is not a result of usdstylize"):
-            author.select(tiny_stage, "ink")
+            write.select(tiny_stage, "ink")

@@ -26,7 +26,7 @@ from surface_inputs import (
     new_stage,
 )
 
-from usdstylize import author
+from usdstylize.usd import verify
 
 Array = NDArray[np.float64]
 
@@ -322,7 +322,7 @@ def test_a_texture_without_a_file_shows_its_fallback(tmp_path: Path) -> None:
         texture.CreateInput("fallback", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(*fallback))
     stage.Save()
     result = write_result(tmp_path / "scene.usda", size=SIZE)
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     opened = Usd.Stage.Open(str(result))
     base = np.array([0.2, 0.5, 0.7]) * BASE.scale[:3] + BASE.bias[:3]
     close(read(live(opened), "diffuseColor"), stylised(tuple(base), 1.0))

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pxr import Usd, UsdShade
 from surface_inputs import BASE, OURS, SIZE, TEXTURES, add_preview_surface, new_stage, write_picture
 
-from usdstylize import author
-from usdstylize.author.bake import write_half
-from usdstylize.objects import Losses, StyleTexture
-from usdstylize.stage import load
+from usdstylize.model.objects import Losses, StyleTexture
+from usdstylize.usd import write
+from usdstylize.usd.read import load
+from usdstylize.usd.write.bake import write_half
 
 Array = NDArray[np.float64]
 
@@ -175,10 +175,10 @@ def test_each_tile_of_a_udim_set_has_its_own_sum(tmp_path: Path) -> None:
     add_preview_surface(stage, {}, base)
     stage.Save()
     contents = discover(tmp_path / "scene.usda")
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     styles = {tile: offsets(tile, (2 * SIZE[0], 2 * SIZE[1])) for tile in codes}
     given = StyleTexture(tuple(styles.values()), 1.0, 1, 0, 0.0, Losses(0.0, 0.0, 0.0, 0.0))
-    with author.Writer(plan, contents, strength=0.35, network="both") as writer:
+    with write.Writer(plan, contents, strength=0.35, network="both") as writer:
         writer.write_object(contents.objects[0], load(contents, contents.objects[0]), given)
         result = writer.commit({})
     hold(result)

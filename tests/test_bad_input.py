@@ -12,9 +12,9 @@ import pytest
 from conftest import QUICK, build_tiny_stage, define_material, define_quad, digests, process, unchanged
 from pxr import Gf, Usd, UsdGeom
 
-from usdstylize import cli
+from usdstylize.cli import commands
+from usdstylize.config.options import Options
 from usdstylize.errors import OptionsError
-from usdstylize.options import Options
 
 
 def refused(
@@ -23,7 +23,7 @@ def refused(
     """The one sentence on stderr of a command that must fail and leave everything below root alone."""
     capfd.readouterr()
     with unchanged(root):
-        found = cli.run([str(argument) for argument in arguments])
+        found = commands.run([str(argument) for argument in arguments])
     out, err = capfd.readouterr()
     lines = err.splitlines()
     assert (found, out) == (code, ""), err
@@ -113,7 +113,7 @@ def test_one_word_where_python_wants_a_tuple_is_refused() -> None:
 def test_json_tells_the_error_on_stdout_too_and_verbose_the_trace(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert cli.run(["inspect", str(tmp_path / "gone.usda"), "--json", "--verbose"]) == 2
+    assert commands.run(["inspect", str(tmp_path / "gone.usda"), "--json", "--verbose"]) == 2
     out, err = capfd.readouterr()
     error = json.loads(out)["error"]
     assert error["type"] == "StageError"
@@ -356,7 +356,7 @@ def test_bad_objects_cost_only_themselves(
     before = digests(tmp_path)
 
     capfd.readouterr()
-    code = cli.run([str(path), "--style-set", str(style_folder), *QUICK, "--mask", "/World", "--json"])
+    code = commands.run([str(path), "--style-set", str(style_folder), *QUICK, "--mask", "/World", "--json"])
     run = json.loads(capfd.readouterr().out)
     assert code == 1
     assert {item["path"]: item["status"] for item in run["objects"]} == {

@@ -21,12 +21,12 @@ from benchmarks.measures import lab, palette_difference, pearson, seam_ratio
 from benchmarks.results import read_result, read_style
 from benchmarks.scores import Scores, judge_cameras, match_distance, quality, style_rows
 from usdstylize import styles
-from usdstylize.author.bake import combine
-from usdstylize.base_colors import Wrap
 from usdstylize.errors import OutputError, WeightsError
 from usdstylize.losses import objective
-from usdstylize.objects import Mesh, ObjectData, StyleImage, StyleSet
+from usdstylize.model.base_colors import Wrap
+from usdstylize.model.objects import Mesh, ObjectData, StyleImage, StyleSet
 from usdstylize.render import EmbreeVisibility, Hits, look_at
+from usdstylize.usd.write.bake import combine
 
 SAMPLES = Path(__file__).parents[1] / "sample_stages"
 REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")

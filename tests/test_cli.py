@@ -29,7 +29,8 @@ from PIL import Image
 from pxr import Usd, UsdShade, UsdValidation
 
 import usdstylize
-from usdstylize import author, cli
+from usdstylize.cli import commands
+from usdstylize.usd import verify
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Outcome:
 def command(capfd: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
     """Run the command line in this process; C++ output is captured too."""
     capfd.readouterr()
-    code = cli.run([str(argument) for argument in arguments])
+    code = commands.run([str(argument) for argument in arguments])
     return Outcome(code, *capfd.readouterr())
 
 
@@ -337,7 +338,7 @@ def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(
     textures = tiny_stage.parent / "tiny.style" / "ink_stripes"
     kept = sorted(path.name for path in textures.iterdir() if path.is_dir())
     assert len(kept) == int(told[1])
-    assert author.verify(root_layer).failed == ()
+    assert verify.verify(root_layer).failed == ()
     first = digests(*(textures / name for name in kept))
 
     outcome = command(capfd, *arguments, "--iterations", "2", "--resume", "--json")

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.cluster import KMeans
 
-from usdstylize.clusters import k_means
+from usdstylize.styles.clusters import k_means
 
 
 def test_clusters_are_as_tight_as_scikit_learns() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from usdstylize.encoders import convolution, image_kernels, kernels
+from usdstylize.kernels import convolution, image_convolution, maps
 
 SHAPES = [(2, 32, 6, 10), (1, 128, 4, 4)]
 
@@ -36,13 +36,13 @@ def test_bias_shortcut_and_batch_norm_before_a_relu(shape):
     scale, shift = random_map((shape[1], 2, 1, 1), 2)[:, :, 0, 0].T.contiguous()
     per_channel = shift.double().view(1, -1, 1, 1)
     found = x.clone()
-    kernels.rectify_(found, shift, None)
+    maps.rectify_(found, shift, None)
     equal(found, (x + per_channel).relu())
     found = x.clone()
-    kernels.rectify_(found, shift, shortcut)
+    maps.rectify_(found, shift, shortcut)
     equal(found, (x.double() + per_channel + shortcut).relu())
     found = x.clone()
-    kernels.affine_rectify_(found, scale, shift)
+    maps.affine_rectify_(found, scale, shift)
     zeros, ones = torch.zeros(shape[1]).double(), torch.ones(shape[1]).double()
     equal(found, F.batch_norm(x.double(), zeros, ones, scale.double(), shift.double(), eps=0).relu())
 
@@ -51,10 +51,10 @@ def test_bias_shortcut_and_batch_norm_before_a_relu(shape):
 def test_the_gradient_through_a_relu_and_of_a_sum_before_it(shape):
     x, given, other = steps(shape, 0), random_map(shape, 1), random_map(shape, 2)
     found = given.clone()
-    kernels.gate_(found, x, None)
+    maps.gate_(found, x, None)
     equal(found, gradient_of(lambda y: y, x, given))
     found = given.clone()
-    kernels.gate_(found, x, other)
+    maps.gate_(found, x, other)
     equal(found, gradient_of(lambda y: y, x, given + other))
 
 
@@ -63,16 +63,16 @@ def test_the_gradient_through_a_relu_and_of_a_sum_before_it(shape):
 def test_pooling_and_its_gradient_through_the_relu_before(shape, kind):
     x = steps(shape, 0)
     layer = F.avg_pool2d if kind == "mean" else F.max_pool2d
-    pooled = kernels.mean_pool(x) if kind == "mean" else kernels.max_pool(x)
+    pooled = maps.mean_pool(x) if kind == "mean" else maps.max_pool(x)
     equal(pooled, layer(x, 2))
     given = random_map((*shape[:2], shape[2] // 2, shape[3] // 2), 1)
     if kind == "mean":
-        found = kernels.mean_pool_gradient(given, x, None)
+        found = maps.mean_pool_gradient(given, x, None)
         plus = random_map(shape, 2)
-        summed = kernels.mean_pool_gradient(given, x, plus.clone())
+        summed = maps.mean_pool_gradient(given, x, plus.clone())
         equal(summed, gradient_of(lambda y: layer(y, 2), x, given) + plus * (x > 0))
     else:
-        found = kernels.max_pool_gradient(given, x)
+        found = maps.max_pool_gradient(given, x)
     equal(found, gradient_of(lambda y: layer(y, 2), x, given))
 
 
@@ -103,16 +103,16 @@ def test_the_convolution_that_sees_the_image_and_the_images_gradient(stride, out
     images = random_map((2, 3, 10, 12), 0)
     weight, bias = random_map((outputs, 3, 3, 3), 1), random_map((outputs, 1, 1, 1), 2).view(-1)
     mean = torch.tensor([0.5, 0.4, 0.3])
-    matrix = torch.zeros(image_kernels.FILLED, outputs)
+    matrix = torch.zeros(image_convolution.FILLED, outputs)
     matrix[:27] = weight.permute(2, 3, 1, 0).reshape(27, outputs)
     leaf = images.double().requires_grad_()
     centered = leaf - mean.double().view(3, 1, 1)
     expected = F.conv2d(centered, weight.double(), bias.double(), stride=stride, padding=1).relu()
-    found = image_kernels.convolve_image(images, matrix, bias, mean, stride=stride)
+    found = image_convolution.convolve_image(images, matrix, bias, mean, stride=stride)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
     given = random_map(tuple(expected.shape), 3)
     (theirs,) = torch.autograd.grad(expected, leaf, given.double())
-    ours = image_kernels.image_gradient(given, found, matrix, torch.float32, stride=stride)
+    ours = image_convolution.image_gradient(given, found, matrix, torch.float32, stride=stride)
     torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-4)
 
 
@@ -124,16 +124,16 @@ def test_a_padding_row_leaves_the_position_it_repeats_alone():
     rows = torch.tensor([6, 1, 6, 6, 0])
     for activated in (None, gate):
         found = flat.clone()
-        kernels.put_rows_(found, rows, added, activated)
+        maps.put_rows_(found, rows, added, activated)
         passed = added if activated is None else added * (gate[rows] > 0)
         equal(found, torch.index_add(flat.double(), 0, rows, passed.double()))
 
 
 def test_a_map_that_does_not_lie_as_a_kernel_reads_it_is_refused():
     with pytest.raises(ValueError, match="not channels_last"):
-        kernels.mean_pool(torch.zeros(1, 64, 4, 4))
+        maps.mean_pool(torch.zeros(1, 64, 4, 4))
     with pytest.raises(ValueError, match="48 channels"):
-        kernels.mean_pool(random_map((1, 48, 4, 4), 0))
+        maps.mean_pool(random_map((1, 48, 4, 4), 0))
     with pytest.raises(ValueError, match="does not lie like"):
         convolution.convolve(
             random_map((1, 32, 4, 4), 0), random_map((64, 32, 1, 1), 1), gate=torch.ones(1, 64, 4, 4)

@@ -12,8 +12,12 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torchvision.models import vgg16
 
-from usdstylize import weights
-from usdstylize.encoders import ClipEmbedding, ClipResNet50, DraftEncoder, Vgg16, load_encoder
+from usdstylize.encoders import weights
+from usdstylize.encoders.clip import ClipResNet50
+from usdstylize.encoders.draft import DraftEncoder
+from usdstylize.encoders.embedding import ClipEmbedding
+from usdstylize.encoders.loading import load_encoder
+from usdstylize.encoders.vgg16 import Vgg16
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 VGG_WEIGHTS = SHARED / "weights" / "vgg16_features_fp16.safetensors"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from usdstylize.encoding import linear_to_srgb, srgb_to_linear
+from usdstylize.imaging.encoding import linear_to_srgb, srgb_to_linear
 
 
 @pytest.mark.parametrize(

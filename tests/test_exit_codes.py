@@ -14,8 +14,11 @@ from PIL import Image
 from pxr import Usd, UsdGeom
 from still import without_optimising
 
-from usdstylize import author, console, weights
+from usdstylize.cli import console
+from usdstylize.encoders import weights
 from usdstylize.errors import MeshError, OutputError, TeamError
+from usdstylize.model import checks
+from usdstylize.usd import verify, write
 
 
 @pytest.fixture
@@ -91,10 +94,10 @@ def test_a_result_that_verify_calls_wrong(
     without_optimising(monkeypatch)
     if resume:
         assert command.stylize() == 0
-    wrong = author.Check("bake", "/World/Left (ink)", False, "differs by 0.01200 at most")
-    fine = author.Check("bake", "/World/Right (ink)", True, "differs by 0.00400 at most")
-    report = author.VerifyReport(command.root_layer, (fine, wrong))
-    monkeypatch.setattr(author, "verify", lambda root_layer: report)
+    wrong = checks.Check("bake", "/World/Left (ink)", False, "differs by 0.01200 at most")
+    fine = checks.Check("bake", "/World/Right (ink)", True, "differs by 0.00400 at most")
+    report = checks.VerifyReport(command.root_layer, (fine, wrong))
+    monkeypatch.setattr(verify, "verify", lambda root_layer: report)
     assert command.stylize(*mode, *resume) == 1
     command.is_right_for(mode)
     sentence = "bake: /World/Left (ink): differs by 0.01200 at most"
@@ -129,7 +132,7 @@ def test_a_problem_of_the_package(command: Command, monkeypatch: pytest.MonkeyPa
     def write_package(root_layer: Path, package: Path) -> None:
         raise OutputError(f"{package} cannot be written; free some space.")
 
-    monkeypatch.setattr(author, "write_package", write_package)
+    monkeypatch.setattr(write, "write_package", write_package)
     assert command.stylize("--package", *mode) == 1
     command.is_right_for(mode)
     assert "tiny.stylized.usdz cannot be written; free some space." in command.err
@@ -229,10 +232,10 @@ def test_what_is_asked_cannot_be_done(
 
 @MODES
 def test_a_mistake_of_our_own(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str]) -> None:
-    def verify(root_layer: Path) -> None:
+    def breaks(root_layer: Path) -> None:
         raise ZeroDivisionError("of our own making")
 
-    monkeypatch.setattr(author, "verify", verify)
+    monkeypatch.setattr(verify, "verify", breaks)
     assert command.run("verify", command.stage, *mode) == 2
     words = "internal error (ZeroDivisionError: of our own making); please report it with what --verbose"
     is_refused(command, mode, "ZeroDivisionError", words)
@@ -248,7 +251,7 @@ def test_what_concerns_every_object_keeps_what_is_done(
     command.is_right_for(mode)
     assert str(error) in command.err
     assert command.run("verify", command.root_layer) == 0
-    assert list(author.existing_styles(command.root_layer).values()) == [["World__Left"]]
+    assert list(write.existing_styles(command.root_layer).values()) == [["World__Left"]]
 
 
 @MODES

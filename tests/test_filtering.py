@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize import render, stage
-from usdstylize.objects import ObjectData
+from usdstylize import render
+from usdstylize.model.objects import ObjectData
+from usdstylize.usd import read
 
 Array = NDArray[np.float64]
 
@@ -93,8 +94,8 @@ def test_what_is_smaller_than_the_style_texture_is_enlarged_as_the_file_holds_it
     define(tmp_path)
     expected = to_encoded(doubled(values))
 
-    contents = stage.discover(tmp_path / "scene.usda")
-    data = stage.load(contents, contents.objects[0], at_least=FINE)
+    contents = read.discover(tmp_path / "scene.usda")
+    data = read.load(contents, contents.objects[0], at_least=FINE)
     assert np.abs(optimised(data) - expected).max() < 2e-5
 
     result = write_result(tmp_path / "scene.usda")
@@ -109,8 +110,8 @@ def test_what_is_seen_from_far_is_averaged_as_the_file_holds_it(tmp_path: Path, 
     define, values, to_encoded = CASES[case]
     write_files(tmp_path)
     define(tmp_path)
-    contents = stage.discover(tmp_path / "scene.usda")
-    data = stage.load(contents, contents.objects[0])
+    contents = read.discover(tmp_path / "scene.usda")
+    data = read.load(contents, contents.objects[0])
     subject = subject_of(data)
     far = subject.flat_view(0, torch.full((1, 2), 0.5), torch.eye(2)[None], torch.zeros(1).long(), 1, 0)
     expected = to_encoded(values.astype(np.float64).mean((0, 1)))

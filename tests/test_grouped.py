@@ -9,8 +9,9 @@ from conftest import define_quad
 from pxr import Kind, Usd, UsdGeom, UsdShade
 from still import without_optimising
 
-from usdstylize import Options, RunResult, author, stage, stylize
+from usdstylize import Options, RunResult, stylize
 from usdstylize.errors import MaterialError, MeshError
+from usdstylize.usd import read, write
 
 OPTIONS = Options(preset="draft", device="cpu", by="model")
 CHAIR = ("/World/Chair/Seat", "/World/Chair/Back")
@@ -52,13 +53,13 @@ def failing(error: Exception, *paths: str) -> Any:
 
 
 def _load(monkeypatch: pytest.MonkeyPatch, error: Exception, *paths: str) -> None:
-    real, fail = stage.load, failing(error, *paths)
+    real, fail = read.load, failing(error, *paths)
 
     def load(contents: Any, obj: Any, *others: Any, **options: Any) -> Any:
         fail(obj.path)
         return real(contents, obj, *others, **options)
 
-    monkeypatch.setattr(stage, "load", load)
+    monkeypatch.setattr(read, "load", load)
 
 
 def test_all_goes_well(ended: Any) -> None:
@@ -76,7 +77,7 @@ def test_a_group_is_kept_whole_or_made_whole(ended: Any, there: tuple[str, ...])
     expected = "kept" if there == CHAIR else "done"
     assert statuses == {"/World/Left": "done", "/World/Right": "done", **dict.fromkeys(CHAIR, expected)}
     assert result.problems == ()
-    assert len(author.existing_styles(result.root_layer)["ink_stripes"]) == 4
+    assert len(write.existing_styles(result.root_layer)["ink_stripes"]) == 4
 
 
 def test_a_group_whose_optimisation_fails_fails_together(ended: Any) -> None:
@@ -129,17 +130,17 @@ def test_the_reason_is_one_sentence(
     if when == "read":
         _load(monkeypatch, error, "/World/Left")
     elif when == "written":
-        real = author.Writer.write_object
+        real = write.Writer.write_object
 
         def write_object(writer: Any, obj: Any, *others: Any, **options: Any) -> None:
             fail(obj.path)
             real(writer, obj, *others, **options)
 
-        monkeypatch.setattr(author.Writer, "write_object", write_object)
+        monkeypatch.setattr(write.Writer, "write_object", write_object)
     result, statuses, reasons = ended(fail if when == "optimised" else lambda path: None)
     assert reasons == {"/World/Left": reason}
     assert list(statuses.values()).count("done") == 3
-    assert author.existing_styles(result.root_layer)["ink_stripes"] == [
+    assert write.existing_styles(result.root_layer)["ink_stripes"] == [
         "World__Chair__Back",
         "World__Chair__Seat",
         "World__Right",

@@ -14,10 +14,11 @@ from PIL import Image
 from pxr import Gf, Kind, Sdf, Usd, UsdGeom, UsdShade
 from udim_stages import TILES, build_udim_stage
 
-from usdstylize import Options, author, inspect, optimize, stage
-from usdstylize.base_colors import TextureFile
-from usdstylize.encoding import linear_to_srgb
-from usdstylize.objects import Losses, StageContents, StyleTexture
+from usdstylize import Options, inspect, optimize
+from usdstylize.imaging.encoding import linear_to_srgb
+from usdstylize.model.base_colors import TextureFile
+from usdstylize.model.objects import Losses, StageContents, StyleTexture
+from usdstylize.usd import read, verify, write
 
 
 def author_groups(
@@ -25,13 +26,13 @@ def author_groups(
 ) -> Path:
     """Write a result in which each look has a T_S of its own, as the optimiser would give them."""
     contents = inspect(root, Options(mask=mask, **options))
-    plan = author.plan(contents, style, output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+    plan = write.plan(contents, style, output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for number, group in enumerate(contents.groups):
             for obj in group:
                 images = tuple(offsets(seed + 10 * number + tile) for tile in range(len(obj.tiles) or 1))
                 texture = StyleTexture(images, 0.9, 7, seed, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
-                writer.write_object(obj, stage.load(contents, obj), texture)
+                writer.write_object(obj, read.load(contents, obj), texture)
         return writer.commit({"seed": seed})
 
 
@@ -47,7 +48,7 @@ def test_a_udim_set_is_one_object_that_reads_every_tile(tmp_path: Path) -> None:
     obj = one(contents)
     assert isinstance(obj.base, TextureFile)
     assert obj.tiles == (1001, 1002, 1012)
-    data = stage.load(contents, obj)
+    data = read.load(contents, obj)
     for base, color in zip(data.bases, TILES.values(), strict=True):
         np.testing.assert_array_equal(base[0, 0], np.array(color, np.float32) / np.float32(255))
     hashed = {Path(found.path).name for found in contents.sources}
@@ -59,7 +60,7 @@ def test_a_udim_result_has_a_bake_per_tile_and_passes_every_check(tmp_path: Path
     with unchanged(root.parent, may_add=True):
         result = author_groups(root)
     assert problems(result) == []
-    report = author.verify(result)
+    report = verify.verify(result)
     assert report.ok, report.failed
     assert [check.subject for check in report.checks if check.name == "bake"] == ["/World/Body (ink)"]
     folder = root.parent / "tiny.style" / "ink" / "World__Body"
@@ -95,15 +96,15 @@ def test_the_number_of_a_tile_may_stand_anywhere_in_its_path(tmp_path: Path, pat
     opened.GetAttributeAtPath("/World/Looks/Tiles/Texture.inputs:file").Set(pattern)
     opened.Save()
     contents = inspect(root)
-    bases = stage.load(contents, contents.objects[0]).bases
+    bases = read.load(contents, contents.objects[0]).bases
     assert [tuple(np.rint(base[0, 0] * 255)) for base in bases] == list(TILES.values())
-    assert author.verify(author_groups(root)).failed == ()
+    assert verify.verify(author_groups(root)).failed == ()
 
 
 def test_a_lost_bake_of_one_tile_is_found(tmp_path: Path) -> None:
     result = author_groups(build_udim_stage(tmp_path / "shot"))
     (result.parent / "tiny.style" / "ink" / "World__Body" / "baked.1002.png").unlink()
-    assert any(check.name in ("bake", "live") for check in author.verify(result).failed)
+    assert any(check.name in ("bake", "live") for check in verify.verify(result).failed)
 
 
 def test_triangles_without_a_tile_are_told_and_a_set_without_tiles_is_refused(tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_shared_materials_give_one_texture_that_all_users_wear(tiny_stage: Path)
     with unchanged(tiny_stage.parent, may_add=True):
         result = author_groups(tiny_stage, share_materials=True)
     assert problems(result) == []
-    report = author.verify(result)
+    report = verify.verify(result)
     assert report.ok, report.failed
     opened = Usd.Stage.Open(str(result))
     shared = "/World/StylizedLooks/World__Left"
@@ -156,18 +157,18 @@ def test_a_primvar_in_a_graph_keeps_meshes_of_other_values_apart(
     opened.Save()
     contents = inspect(tiny_stage, Options(share_materials=True))
     assert len({obj.look or obj.name for obj in contents.objects}) == looks
-    assert author.verify(author_groups(tiny_stage, share_materials=True)).failed == ()
+    assert verify.verify(author_groups(tiny_stage, share_materials=True)).failed == ()
 
 
 def test_a_shared_look_switches_for_all_and_takes_a_second_style(tiny_stage: Path) -> None:
     author_groups(tiny_stage, "ink", share_materials=True)
     result = author_groups(tiny_stage, "gouache", seed=5, share_materials=True)
-    assert author.select(result, "ink", ["/World/Right"]) == 1
+    assert write.select(result, "ink", ["/World/Right"]) == 1
     opened = Usd.Stage.Open(str(result))
     material = opened.GetPrimAtPath(bound(opened, "/World/Right"))
     assert material.GetVariantSet("style").GetVariantSelection() == "ink"
     assert material.GetVariantSet("style").GetVariantNames() == ["gouache", "ink", "original"]
-    assert author.verify(result).ok
+    assert verify.verify(result).ok
 
 
 def test_sharing_does_not_change_under_an_existing_result(tiny_stage: Path) -> None:
@@ -208,7 +209,7 @@ def test_a_component_is_one_group_with_a_look_per_material(tmp_path: Path) -> No
     assert looks["/World/Chair/Legs"] == looks["/World/Lamp/Shade"] == ""
     result = author_groups(root, by="model")
     assert problems(result) == []
-    assert author.verify(result).ok
+    assert verify.verify(result).ok
     opened = Usd.Stage.Open(str(result))
     assert bound(opened, "/World/Chair/Back").endswith("World__Chair__Seat")
     assert bound(opened, "/World/Chair/Legs").endswith("World__Chair__Legs")

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from balls import METHOD
 
-from usdstylize.base_colors import Wrap
+from usdstylize.model.base_colors import Wrap
 from usdstylize.optimize.hierarchy import magnified, magnifiers, size_at
 
 

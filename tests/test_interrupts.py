@@ -8,8 +8,9 @@ from command_line import MODES, Command, add_third, failing
 from conftest import unchanged
 from still import without_optimising
 
-from usdstylize import author, weights
+from usdstylize.encoders import weights
 from usdstylize.errors import MeshError
+from usdstylize.usd import write
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_an_interrupt_keeps_what_is_done(
     assert command.run("verify", command.root_layer) == 0
     without_optimising(monkeypatch)
     assert command.stylize("--resume", *mode) == 0
-    (names,) = author.existing_styles(command.root_layer).values()
+    (names,) = write.existing_styles(command.root_layer).values()
     assert names == ["World__Left", "World__Right", "World__Third"]
 
 
@@ -72,9 +73,9 @@ def test_an_interrupt_while_reading(
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    for module, name in ((author, "verify"), (author, "select"), (weights, "report")):
+    for module, name in ((write, "verify"), (write, "select"), (weights, "report")):
         monkeypatch.setattr(module, name, interrupted)
-    monkeypatch.setattr("usdstylize.stage.discover", interrupted)
+    monkeypatch.setattr("usdstylize.usd.read.discover", interrupted)
     arguments = {
         "stylize": [command.stage, "--style-set", command.style],
         "select": ["select", command.stage, "--style", "original"],

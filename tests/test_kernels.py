@@ -10,10 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from usdstylize.kernels import mips
+from usdstylize.kernels.paint import paint_pixels
+from usdstylize.kernels.rows import content_mean, nearest_mean, smoothed_offsets
+from usdstylize.kernels.search import nearest
 from usdstylize.losses import nnfm_loss, prepare_search, smooth_features, style_keys
-from usdstylize.losses.kernels import content_mean, nearest, nearest_mean, smoothed_offsets
-from usdstylize.render import Taps, Views, mip_kernels, mip_table, paint, shade
-from usdstylize.render.kernels import paint_pixels
+from usdstylize.render import Taps, Views, mip_table, paint, shade
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -284,10 +286,10 @@ def test_a_level_and_its_gradient_are_those_of_the_cpu(height, width, circular):
     half = (max(1, height // 2), max(1, width // 2), 3)
     expected = rows[: half[0] * half[1]].view(half)
     coarse = torch.empty(half)
-    mip_kernels.halve(texture.detach(), coarse, circular)
+    mips.halve(texture.detach(), coarse, circular)
     torch.testing.assert_close(coarse, expected)
     given = torch.rand(half, generator=torch.Generator().manual_seed(6))
     (gradient,) = torch.autograd.grad(expected, texture, given)
     fine = torch.ones(height, width, 3)
-    mip_kernels.spread(given, fine, circular)
+    mips.spread(given, fine, circular)
     torch.testing.assert_close(fine - 1, gradient, rtol=1e-5, atol=1e-6)

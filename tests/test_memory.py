@@ -11,13 +11,13 @@ import torch
 from balls import METHOD, ball, describe, stripes
 
 from usdstylize import render
+from usdstylize.config.options import Method
 from usdstylize.losses.batch import Target
 from usdstylize.losses.objective import Objective
-from usdstylize.objects import StyleTexture
+from usdstylize.model.objects import StyleTexture
 from usdstylize.optimize import Optimizer
 from usdstylize.optimize.memory import Allotment, allot, available_bytes
 from usdstylize.optimize.run import Run
-from usdstylize.options import Method
 from usdstylize.render import View
 
 FOUR = dataclasses.replace(METHOD, batch=4, iterations=6, precision="float32")

@@ -12,10 +12,12 @@ from PIL import Image
 from pxr import Sdf, Usd, UsdShade
 from still import without_optimising
 
-from usdstylize import Options, RunResult, cli, mixing, stylize
+from usdstylize import Options, RunResult, stylize
+from usdstylize.cli import commands
+from usdstylize.config import compatibility
+from usdstylize.config.options import Method
 from usdstylize.errors import MeshError, OutputError
-from usdstylize.options import Method
-from usdstylize.results import Plan
+from usdstylize.model.results import Plan
 
 QUICK = Options(preset="draft", device="cpu")
 LEFT = replace(QUICK, mask=("/World/Left",))
@@ -108,7 +110,7 @@ def recorded(plan: Plan, folder: Path) -> dict[str, Any]:
 
 def differences(before: Plan, now: Plan, staying: tuple[str, ...] = ("World__Left",)) -> list[str]:
     folder = before.root_layer.parent / "tiny.style/ink_stripes"
-    return list(mixing.remarks(now, recorded(before, folder), staying, folder))
+    return list(compatibility.remarks(now, recorded(before, folder), staying, folder))
 
 
 def test_every_setting_is_tried(plan: Plan) -> None:
@@ -197,7 +199,7 @@ def test_what_was_mixed_before_is_still_mixed(plan: Plan) -> None:
 
 def test_a_run_json_that_says_nothing(plan: Plan, tmp_path: Path) -> None:
     for earlier in ({}, {"plan": None}, {"plan": []}):
-        assert mixing.remarks(plan, earlier, ["World__Left"], tmp_path) == ()
+        assert compatibility.remarks(plan, earlier, ["World__Left"], tmp_path) == ()
 
 
 # Whole runs
@@ -265,11 +267,11 @@ def test_what_was_to_be_made_anew_and_was_not_is_named(
 
     without_optimising(monkeypatch, before)
     said = f"{ONE}, with other settings (seed 0 (now 4)); --force makes all anew."
-    code = cli.run([*arguments, "--force"])
+    code = commands.run([*arguments, "--force"])
     assert code == (130 if isinstance(error, KeyboardInterrupt) else 1)
     assert f"Note: {said}\n" in capfd.readouterr().err
     without_optimising(monkeypatch)
-    assert cli.run([*arguments, "--resume"]) == 0
+    assert commands.run([*arguments, "--resume"]) == 0
     assert capfd.readouterr().err.count(f"Note: {said}\n") == 1
     again = run(replace(RESUME, seed=4))
     assert [item.status for item in again.objects] == ["kept", "kept"]

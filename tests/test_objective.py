@@ -8,7 +8,7 @@ import torch
 from balls import METHOD, ball, stripes
 
 from usdstylize import render
-from usdstylize.losses.gradients import go_on
+from usdstylize.losses.backward import go_on
 from usdstylize.losses.objective import Objective
 
 

@@ -8,13 +8,14 @@ import torch
 from balls import METHOD, PALETTE, ball, describe, run, stripes
 
 from usdstylize import optimize, render
-from usdstylize.encoders import ClipEmbedding, ClipResNet50
+from usdstylize.config.options import PRESETS, Options, resolve
+from usdstylize.encoders.clip import ClipResNet50
+from usdstylize.encoders.embedding import ClipEmbedding
 from usdstylize.errors import MeshError, OptionsError
 from usdstylize.losses import nnfm_loss, objective
-from usdstylize.objects import Mesh, ObjectData, StyleImage, StyleSet
+from usdstylize.model.objects import Mesh, ObjectData, StyleImage, StyleSet
 from usdstylize.optimize.hierarchy import magnified, magnifiers
 from usdstylize.optimize.step import Step
-from usdstylize.options import PRESETS, Options, resolve
 
 
 def test_the_same_seed_gives_the_same_texture_and_another_seed_another():

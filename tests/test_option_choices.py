@@ -5,7 +5,7 @@ from typing import Any
 import cyclopts
 import pytest
 
-from usdstylize.cli import app
+from usdstylize.cli.commands import app
 
 CHOICES = {
     "--preset": ("auto", "draft", "standard", "paper"),

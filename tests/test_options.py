@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from usdstylize import Options
+from usdstylize.config.options import PRESETS, resolve
 from usdstylize.errors import OptionsError
-from usdstylize.options import PRESETS, resolve
 
 TINY = math.nextafter(0.0, 1.0)
 BELOW_ONE = math.nextafter(1.0, 0.0)

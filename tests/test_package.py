@@ -12,9 +12,11 @@ from conftest import QUICK, build_tiny_stage, define_material, define_quad, unch
 from PIL import Image
 from pxr import Sdf, Tf, Usd, UsdShade, UsdUtils, UsdValidation
 
-from usdstylize import author, cli
+from usdstylize.cli import commands
 from usdstylize.errors import OutputError
-from usdstylize.stage import read_image
+from usdstylize.model.checks import Check
+from usdstylize.usd import verify, write
+from usdstylize.usd.io.images import read_image
 
 
 def build_package(folder: Path) -> Path:
@@ -37,9 +39,9 @@ def assets(stage: Usd.Stage) -> dict[str, Sdf.AssetPath]:
     return found
 
 
-def pack(result: Path) -> tuple[Path, tuple[author.Check, ...]]:
+def pack(result: Path) -> tuple[Path, tuple[Check, ...]]:
     package = result.with_suffix(".usdz")
-    return package, author.write_package(result, package)
+    return package, write.write_package(result, package)
 
 
 def alone(package: Path, folder: Path) -> Usd.Stage:
@@ -77,7 +79,7 @@ def test_a_package_is_read_in_place(tmp_path: Path) -> None:
     with unchanged(source):
         result = write_result(source)
     assert problems(result) == []
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     layer = Sdf.Layer.FindOrOpen(str(result))
     assert list(layer.subLayerPaths) == ["./tiny.style.usda", "./tiny.usdz"]
     network = assets(Usd.Stage.Open(str(result)))
@@ -187,8 +189,8 @@ def test_only_a_package_of_ours_is_replaced(tiny_stage: Path) -> None:
     UsdUtils.CreateNewUsdzPackage(str(tiny_stage), str(foreign))
     contents = discover(tiny_stage)
 
-    def plan() -> author.OutputPlan:
-        return author.plan(contents, "ink", output=None, force=True, resume=False, package=True)
+    def plan() -> write.OutputPlan:
+        return write.plan(contents, "ink", output=None, force=True, resume=False, package=True)
 
     with (
         unchanged(tiny_stage.parent),
@@ -208,18 +210,18 @@ def test_a_package_that_cannot_be_written_leaves_the_earlier_one(tiny_stage: Pat
     package, _ = pack(result)
     (tiny_stage.parent / "textures/color.png").rename(tiny_stage.parent / "away.png")
     names = sorted(path.name for path in tiny_stage.parent.iterdir())
-    checks = author.write_package(result, package)
+    checks = write.write_package(result, package)
     # What the result itself has lost is not held against its package.
     assert checks == ()
     assert sorted(path.name for path in tiny_stage.parent.iterdir()) == names
     with unchanged(tiny_stage.parent), pytest.raises(OutputError, match="cannot be written"):
-        author.write_package(tiny_stage.with_name("gone.usda"), package)
+        write.write_package(tiny_stage.with_name("gone.usda"), package)
 
 
 def test_the_command_line_writes_and_names_the_package(
     tiny_stage: Path, style_folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    code = cli.run([str(tiny_stage), "--style-set", str(style_folder), *QUICK, "--package", "--json"])
+    code = commands.run([str(tiny_stage), "--style-set", str(style_folder), *QUICK, "--package", "--json"])
     said = json.loads(capfd.readouterr().out)
     assert (code, said["problems"]) == (0, [])
     assert said["package"] == str(tiny_stage.with_name("tiny.stylized.usdz"))

@@ -17,9 +17,10 @@ from benchmarks.paper.subjects import PaperSubject, pack, read_subject
 from benchmarks.paper.tables import caption, markdown
 from benchmarks.scores import Scores
 from usdstylize import Options, inspect, styles
-from usdstylize.encoders import ClipEmbedding, ClipResNet50
+from usdstylize.encoders.clip import ClipResNet50
+from usdstylize.encoders.embedding import ClipEmbedding
 from usdstylize.losses import objective
-from usdstylize.objects import StyleSet
+from usdstylize.model.objects import StyleSet
 
 QUICK = {"resolution": 64, "batch": 1, "view_pool": 2}
 

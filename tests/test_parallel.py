@@ -13,7 +13,7 @@ import pytest
 from balls import METHOD, describe
 from conftest import HANG_SECONDS
 
-from usdstylize.optimize.parallel import at_once_here, side_by_side, threads_of_one
+from usdstylize.optimize.threads import at_once_here, side_by_side, threads_of_one
 
 GROUPS: list[Any] = [(describe(f"World__{number}"),) for number in range(12)]
 

@@ -13,9 +13,12 @@ import torch
 from conftest import unchanged
 from pxr import Usd
 
-from usdstylize import Options, atlas, author, cli, stylize
-from usdstylize.objects import StageObject
-from usdstylize.results import ObjectResult, Silent
+from usdstylize import Options, stylize
+from usdstylize.cli import commands
+from usdstylize.imaging import uv_raster
+from usdstylize.model.objects import StageObject
+from usdstylize.model.results import ObjectResult, Silent
+from usdstylize.usd import verify
 
 QUICK = Options(preset="draft", device="cpu", texture_resolution=64, iterations=2)
 
@@ -29,7 +32,7 @@ def shown(root_layer: Path | None) -> list[str]:
 
 def fail_first(monkeypatch: pytest.MonkeyPatch, problem: object) -> None:
     """``problem`` is called in the middle of the first object's optimisation, then never again."""
-    real, calls = atlas.covered_texels, []
+    real, calls = uv_raster.covered_texels, []
 
     def covered_texels(*arguments: object) -> object:
         calls.append(1)
@@ -37,7 +40,7 @@ def fail_first(monkeypatch: pytest.MonkeyPatch, problem: object) -> None:
             problem()  # type: ignore[operator]
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(atlas, "covered_texels", covered_texels)
+    monkeypatch.setattr(uv_raster, "covered_texels", covered_texels)
 
 
 def test_running_out_of_memory_costs_one_object(
@@ -69,7 +72,9 @@ def test_an_internal_error_costs_one_object_and_verbose_shows_its_trace(
     arguments = ["--preset", "draft", "--device", "cpu", "--texture-resolution", "64", "--iterations", "2"]
     before = logging.getLogger("usdstylize").level
     try:
-        code = cli.run([str(tiny_stage), "--style-set", str(style_folder), *arguments, "--json", "--verbose"])
+        code = commands.run(
+            [str(tiny_stage), "--style-set", str(style_folder), *arguments, "--json", "--verbose"]
+        )
     finally:
         logging.getLogger("usdstylize").setLevel(before)
     objects = {item["status"]: item for item in json.loads(capfd.readouterr().out)["objects"]}
@@ -102,7 +107,7 @@ def test_a_disk_that_fills_up_keeps_what_is_done(
     assert shown(result.root_layer) == ["World__Left"]
     folder = tiny_stage.parent / "tiny.style"
     assert [path.name for path in folder.iterdir()] == ["ink_stripes"], "no staging folder is left"
-    assert author.verify(tiny_stage.with_name("tiny.stylized.usda")).failed == ()
+    assert verify.verify(tiny_stage.with_name("tiny.stylized.usda")).failed == ()
 
 
 def test_an_interrupt_while_verifying_keeps_the_result_and_says_so(
@@ -116,11 +121,11 @@ def test_an_interrupt_while_verifying_keeps_the_result_and_says_so(
 
     arguments = ["--preset", "draft", "--device", "cpu", "--texture-resolution", "64", "--iterations", "2"]
     with monkeypatch.context() as patched:
-        patched.setattr(author, "verify", interrupted)
-        code = cli.run([str(tiny_stage), "--style-set", str(style_folder), *arguments, "--quiet"])
+        patched.setattr(verify, "verify", interrupted)
+        code = commands.run([str(tiny_stage), "--style-set", str(style_folder), *arguments, "--quiet"])
     assert code == 130
     assert "the result is written, but not verified" in capfd.readouterr().err
-    assert author.verify(tiny_stage.with_name("tiny.stylized.usda")).failed == ()
+    assert verify.verify(tiny_stage.with_name("tiny.stylized.usda")).failed == ()
 
 
 def test_resume_of_a_complete_result_tells_where_it_is(result: Path) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from usdstylize.options import PRESETS, Options, resolve
+from usdstylize.config.options import PRESETS, Options, resolve
 
 SUPPLEMENT = {
     # "batch size 8 with learning rate 10^-2"

@@ -11,19 +11,11 @@ import reference_cases
 import torch
 from reference_cases import SIZE, TERMS, Case
 
-from usdstylize import atlas, optimize, render
-from usdstylize.losses import (
-    content,
-    content_loss,
-    gram_loss,
-    gram_matrix,
-    kernels,
-    nnfm,
-    nnfm_loss,
-    objective,
-)
+from usdstylize import optimize, render
+from usdstylize.config.options import PRESETS
+from usdstylize.imaging import gutters
+from usdstylize.losses import content, content_loss, gram_loss, gram_matrix, nnfm, nnfm_loss, objective
 from usdstylize.losses.keys import representatives
-from usdstylize.options import PRESETS
 
 CASES = reference_cases.CASES
 
@@ -112,7 +104,7 @@ def test_iterations_are_adams_along_the_presets_schedule(case: Case, iterations:
     count = 2 * iterations
     monkeypatch.setattr(render, "draw_cameras", lambda method, random: iter(reference_cases.cameras(count)))
     # gutters are no part of the optimisation
-    monkeypatch.setattr(atlas, "dilate", lambda image, valid, wrap: image)
+    monkeypatch.setattr(gutters, "dilate", lambda image, valid, wrap: image)
     method = reference_cases.method_of(case, iterations=iterations, view_pool=0)
     described, data = reference_cases.stage_object(case)
     with reference_cases.random_networks(case.seed) as chosen:
@@ -162,8 +154,8 @@ def test_an_object_smaller_than_a_position_of_a_map_counts_as_much_as_any():
         lambda rows, weights: nnfm_loss(rows, keys, weights=weights),
         lambda rows, weights: content_loss(rows, keys[: len(rows)], weights=weights),
         lambda rows, weights: gram_loss(rows, gram_matrix(keys), weights=weights),
-        lambda rows, weights: kernels.content_mean(rows, keys[: len(rows)], weights=weights),
-        lambda rows, weights: kernels.nearest_mean(
+        lambda rows, weights: rows.content_mean(rows, keys[: len(rows)], weights=weights),
+        lambda rows, weights: rows.nearest_mean(
             rows, keys, torch.tensor([2, 0, 1])[: len(rows)], smooth=False, weights=weights
         ),
     ):

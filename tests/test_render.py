@@ -7,9 +7,10 @@ import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
-from usdstylize import encoding, render
-from usdstylize.objects import Mesh
-from usdstylize.options import PRESETS
+from usdstylize import render
+from usdstylize.config.options import PRESETS
+from usdstylize.imaging import encoding
+from usdstylize.model.objects import Mesh
 from usdstylize.render.cameras import pixel_directions
 from usdstylize.render.texture import Taps
 

@@ -10,7 +10,8 @@ from conftest import unchanged
 from PIL import Image
 from pxr import Sdf, Usd
 
-from usdstylize import Options, RunResult, cli, stylize
+from usdstylize import Options, RunResult, stylize
+from usdstylize.cli import commands
 from usdstylize.errors import OutputError
 
 LEFT = Options(preset="draft", device="cpu", texture_resolution=32, iterations=1, mask=("/World/Left",))
@@ -41,7 +42,7 @@ def test_a_resume_with_other_settings_names_them_now_and_later(
         "1 object stays as an earlier run made it, with other settings "
         "(iterations 1 (now 2), seed 0 (now 4), style images); --force makes all anew."
     )
-    assert cli.run([*arguments, "--dry-run"]) == 0
+    assert commands.run([*arguments, "--dry-run"]) == 0
     shown = capfd.readouterr()
     assert f"Note: {remark}" in shown.out
     assert f"Note: {remark}" in shown.err

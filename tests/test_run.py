@@ -11,11 +11,12 @@ import pytest
 import torch
 from balls import METHOD, ball, describe, run, stripes
 
-from usdstylize import encoding, optimize, render
-from usdstylize.base_colors import TextureFile, Wrap
+from usdstylize import optimize, render
+from usdstylize.imaging import encoding
 from usdstylize.losses import objective
 from usdstylize.losses.batch import Target
-from usdstylize.objects import Losses, Mesh, ObjectData, StyleImage, StyleSet
+from usdstylize.model.base_colors import TextureFile, Wrap
+from usdstylize.model.objects import Losses, Mesh, ObjectData, StyleImage, StyleSet
 from usdstylize.optimize.step import Step
 
 Picture = bytes

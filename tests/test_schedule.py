@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from balls import METHOD, run
 
+from usdstylize.config.options import Options, resolve
 from usdstylize.optimize.schedule import Schedule, exponential
-from usdstylize.options import Options, resolve
 
 
 def ends(schedule: Schedule, loss) -> tuple[int, list[float]]:

@@ -1,4 +1,4 @@
-"""StylizeAPI: known to USD, read from the nearest prim that speaks, followed object by object."""
+"""StylizeAPI: known to USD, stage from the nearest prim that speaks, followed object by object."""
 
 import json
 import os
@@ -17,8 +17,11 @@ from conftest import build_tiny_stage, define_quad
 from PIL import Image
 from pxr import Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
-from usdstylize import Options, cli, inspect, recipes, stage, styles, stylize
-from usdstylize.objects import ObjectSettings, StageObject, StyleSet
+from usdstylize import Options, inspect, styles, stylize
+from usdstylize.cli import commands
+from usdstylize.config import overrides
+from usdstylize.model.objects import ObjectSettings, StageObject, StyleSet
+from usdstylize.usd.io import assets
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 QUICK = Options(preset="draft", device="cpu", texture_resolution=None, iterations=2)
@@ -272,14 +275,14 @@ def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(
     assert run["written"]["World__Left"]["strength"] == 0.5
 
 
-def prepared(root: Path, style_folder: Path, options: Options) -> dict[str, recipes.Recipe]:
+def prepared(root: Path, style_folder: Path, options: Options) -> dict[str, overrides.Recipe]:
     """The recipes that the pipeline works with."""
-    from usdstylize import options as parameters
+    from usdstylize.config import options as parameters
 
     method = parameters.resolve(options, cuda=False)
     style = styles.load(style_folder, primary=None, palette=options.palette, clusters=8, seed=method.seed)
-    run = recipes.Recipe(style, method)
-    return recipes.prepare(inspect(root, options), run, options, stage.read_bytes)[1]
+    run = overrides.Recipe(style, method)
+    return overrides.prepare(inspect(root, options), run, options, assets.read_bytes)[1]
 
 
 def test_the_command_line_wins(tiny_stage: Path, style_folder: Path) -> None:
@@ -363,7 +366,7 @@ def test_a_style_image_that_cannot_be_used_costs_only_its_object(
 ) -> None:
     make(tiny_stage.parent)
     edit(tiny_stage, Left={"styleImages": ["./own.png"]}, Right={"patternScale": 3.0})
-    code = cli.run([str(tiny_stage), "--style-set", str(style_folder), "--preset", "draft", "--dry-run"])
+    code = commands.run([str(tiny_stage), "--style-set", str(style_folder), "--preset", "draft", "--dry-run"])
     shown = capfd.readouterr().out
     assert code == 1
     assert reason in shown

@@ -9,8 +9,10 @@ from author_results import bound, write_result
 from conftest import QUICK, build_tiny_stage, define_material, unchanged
 from pxr import Sdf, Usd, UsdShade
 
-from usdstylize import Options, author, cli, hide_in_session, show_in_session, stylize
+from usdstylize import Options, hide_in_session, show_in_session, stylize
+from usdstylize.cli import commands
 from usdstylize.errors import OutputError
+from usdstylize.usd import write
 
 
 def stubborn(root: Path) -> Path:
@@ -73,9 +75,9 @@ def test_the_command_line_writes_nothing_beside_the_stage(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     arguments = [str(tiny_stage), "--style-set", str(style_folder), *QUICK, "--in-session"]
     with unchanged(tiny_stage.parent):
-        assert cli.run(arguments) == 0
+        assert commands.run(arguments) == 0
         shown = capfd.readouterr().out
-        assert cli.run([*arguments, "--seed", "1", "--json"]) == 0, "a second look replaces the first"
+        assert commands.run([*arguments, "--seed", "1", "--json"]) == 0, "a second look replaces the first"
         said = json.loads(capfd.readouterr().out)
     session = Path(said["session_layer"])
     assert f"--sessionLayer {session}" in shown
@@ -103,7 +105,7 @@ def test_output_says_where_a_look_lies(tiny_stage: Path, style_folder: Path, tmp
     stage = Usd.Stage.Open(str(tiny_stage))
     assert result.root_layer is not None
     show_in_session(stage, result.root_layer)
-    author.select(result.root_layer, "original")
+    write.select(result.root_layer, "original")
     variants = stage.GetPrimAtPath("/World/StylizedLooks/World__Left").GetVariantSet("style")
     assert variants.GetVariantSelection() == "original", "a live look follows `select`"
     shutil.rmtree(tmp_path / "looks")

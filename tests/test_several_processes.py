@@ -22,13 +22,14 @@ from conftest import HANG_SECONDS, build_style_folder, build_tiny_stage, process
 from torch.distributed import TCPStore
 
 from usdstylize import Options
+from usdstylize.config.options import PRESETS
+from usdstylize.distributed import choose_spread, torchrun
+from usdstylize.distributed.workers import Workers
 from usdstylize.errors import OptionsError, WorkerError
 from usdstylize.losses.objective import Objective
-from usdstylize.objects import ObjectData, StyleTexture
-from usdstylize.optimize import Optimizer, choose_spread, torchrun
+from usdstylize.model.objects import ObjectData, StyleTexture
+from usdstylize.optimize import Optimizer
 from usdstylize.optimize.batches import Share
-from usdstylize.optimize.workers import Workers
-from usdstylize.options import PRESETS
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
@@ -41,7 +42,7 @@ SHARED = dataclasses.replace(METHOD, batch=8, view_pool=8, iterations=46, platea
 def in_team(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
     """What ``work`` returns in each of as many processes, which join as those of a torchrun do."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["usdstylize.optimize", "balls"])  # import torch once
+    context.set_forkserver_preload(["usdstylize.distributed", "balls"])  # import torch once
     # As torchrun does: the one who starts them holds the store, at a port that the system gives it.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     answers = context.Queue()

@@ -16,9 +16,10 @@ from conftest import HANG_SECONDS, define_material, define_quad, unchanged
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
-from usdstylize import stage as reading
 from usdstylize.errors import ObjectError, OutputError, StageError, TextureError
-from usdstylize.objects import StageContents
+from usdstylize.model.objects import StageContents
+from usdstylize.usd import read as reading
+from usdstylize.usd.io import images
 
 Edit = Callable[[Usd.Stage], None]
 
@@ -244,7 +245,7 @@ def test_a_truncated_image_is_an_error_of_its_object(tmp_path: Path, suffix: str
     assert image.open(str(file), oiio.ImageSpec(64, 64, 3, "half" if suffix == "exr" else "uint8"))
     assert image.write_image(noise)
     image.close()
-    assert reading.read_image(str(file)).shape == (64, 64, 3)
+    assert images.read_image(str(file)).shape == (64, 64, 3)
 
     def edit(stage: Usd.Stage) -> None:
         UsdShade.Shader(stage.GetPrimAtPath("/World/Looks/Bad/Texture")).GetInput("file").Set(

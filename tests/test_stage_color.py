@@ -14,11 +14,12 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 import usdstylize
-from usdstylize import author
-from usdstylize import stage as reading
-from usdstylize.base_colors import TextureFile
 from usdstylize.errors import StageError
-from usdstylize.objects import ObjectData, StageObject
+from usdstylize.model.base_colors import TextureFile
+from usdstylize.model.objects import ObjectData, StageObject
+from usdstylize.usd import read as reading
+from usdstylize.usd import verify
+from usdstylize.usd.io import images
 
 Array = NDArray[np.float64]
 Edit = Callable[[Usd.Stage], None]
@@ -308,11 +309,11 @@ def test_the_result_holds_t_as_the_optimiser_saw_it(
     monkeypatch.delenv("OCIO")  # the run's own record says which it was
     root = show.rename(tmp_path / "moved") / root.relative_to(show)
     assert str(tmp_path) not in (root.parent / "scene.style/ink/run.json").read_text()
-    report = author.verify(root)
+    report = verify.verify(root)
     assert report.ok, report.failed
     assert {check.name for check in report.checks} >= {"live", "bake"}
     copy = next(root.parent.glob("scene.style/ink/*/T.exr"))
-    np.testing.assert_allclose(reading.read_image(str(copy)), data.bases[0], rtol=5e-4, atol=1e-6)
+    np.testing.assert_allclose(images.read_image(str(copy)), data.bases[0], rtol=5e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("where", ["attribute", "above"])

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
-from usdstylize import stage as reading
-from usdstylize.base_colors import TextureFile
 from usdstylize.errors import TextureError
-from usdstylize.objects import ObjectData, StageObject
+from usdstylize.model.base_colors import TextureFile
+from usdstylize.model.objects import ObjectData, StageObject
+from usdstylize.usd import read as reading
+from usdstylize.usd.io import images
 
 Array = NDArray[Any]
 HEIGHT, WIDTH = 5, 7
@@ -182,7 +183,7 @@ def test_code_values_are_those_that_were_written(tmp_path: Path, name: str) -> N
     if write(path).dtype.kind == "u":
         expected /= np.iinfo(write(path).dtype).max
     with unchanged(path):
-        codes = reading.read_image(str(path))
+        codes = images.read_image(str(path))
     assert codes.dtype == np.float32
     assert codes.shape[:2] == expected.shape[:2]
     assert codes.shape[2] == (1 if name == "jpeg grey" else expected.shape[2])
@@ -372,7 +373,7 @@ def test_a_display_window_that_is_too_large_is_refused_before_it_is_filled(tmp_p
     try:
         reason = why_skipped(write_stage(tmp_path, "T.exr"))
         with pytest.raises(TextureError, match="30000 by 30000"):
-            reading.read_image(str(tmp_path / "T.exr"))
+            images.read_image(str(tmp_path / "T.exr"))
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -401,4 +402,4 @@ def test_a_truncated_file_is_named(tmp_path: Path, suffix: str) -> None:
     for share in (0.02, 0.3) if suffix == "tx" else (0.02, 0.3, 0.9):  # smaller mip levels come last
         path.write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(TextureError, match=f"T.{suffix}"):
-            reading.read_image(str(path))
+            images.read_image(str(path))

@@ -18,10 +18,10 @@ from mtlx_scenes import From, Node, add_mtlx_material
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 from benchmarks.instances import make_stage
-from usdstylize import stage as reading
-from usdstylize.base_colors import ConstantColor
 from usdstylize.errors import StageError
-from usdstylize.objects import StageContents
+from usdstylize.model.base_colors import ConstantColor
+from usdstylize.model.objects import StageContents
+from usdstylize.usd import read as reading
 
 
 def paths(contents: StageContents) -> list[str]:

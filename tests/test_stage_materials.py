@@ -12,9 +12,10 @@ from conftest import define_material, define_quad, unchanged
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
-from usdstylize import stage as reading
-from usdstylize.base_colors import ConstantColor, DisplayColor, TextureFile, UVTransform
-from usdstylize.objects import ObjectData, StageObject
+from usdstylize.model.base_colors import ConstantColor, DisplayColor, TextureFile, UVTransform
+from usdstylize.model.objects import ObjectData, StageObject
+from usdstylize.usd import read as reading
+from usdstylize.usd.io import assets
 
 Edit = Callable[[Usd.Stage], None]
 LOOK = "/World/Looks/Paint"
@@ -276,7 +277,7 @@ def test_a_texture_in_a_package_is_read_and_the_package_hashed(picture: Path, tm
     data = reading.load(contents, contents.objects[0])
     np.testing.assert_array_equal(np.rint(data.encoded_bases[0][0, 0] * 255), [200, 30, 10])
     assert [Path(source.path) for source in contents.sources] == [package]
-    assert contents.sources[0].sha256 == reading.hash_file(str(package))
+    assert contents.sources[0].sha256 == assets.hash_file(str(package))
 
 
 def break_surface(stage: Usd.Stage) -> None:

@@ -24,8 +24,8 @@ from mtlx_scenes import From, Node, image, uv
 from PIL import Image
 from pxr import Gf, Sdf, UsdShade
 
-from usdstylize import stage as reading
-from usdstylize.base_colors import GraphColor
+from usdstylize.model.base_colors import GraphColor
+from usdstylize.usd import read as reading
 
 A, MIX = From("A"), From("Mix")
 LINEAR = decode(CODES / 255)

@@ -10,9 +10,9 @@ from mdl_stages import LOOK, PICTURE, display_color, make_stage
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize import stage as reading
-from usdstylize.base_colors import ConstantColor, TextureFile
-from usdstylize.objects import StageObject
+from usdstylize.model.base_colors import ConstantColor, TextureFile
+from usdstylize.model.objects import StageObject
+from usdstylize.usd import read as reading
 
 
 def decode(code: float) -> float:

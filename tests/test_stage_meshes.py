@@ -10,9 +10,9 @@ from conftest import define_material, define_quad
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize import stage as reading
-from usdstylize.objects import Mesh, ObjectData, StageContents
-from usdstylize.stage.triangulate import triangulate
+from usdstylize.model.objects import Mesh, ObjectData, StageContents
+from usdstylize.usd import read as reading
+from usdstylize.usd.read.triangulate import triangulate
 
 Edit = Callable[[Usd.Stage, UsdGeom.Mesh], None]
 

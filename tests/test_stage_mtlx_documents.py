@@ -10,7 +10,7 @@ from conftest import define_quad, unchanged
 from mtlx_documents import MATERIALS, TEXTURED, make_stage, write_color, write_document
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize.stage.opening import open_stage, quiet
+from usdstylize.usd.io.opening import open_stage, quiet
 
 PAINT = f"{MATERIALS}/Paint"
 

@@ -7,7 +7,7 @@ from instance_stages import add_instances, add_point_instancer, make_asset, make
 from pxr import Sdf
 from test_stage_instances import paths, reasons
 
-from usdstylize import stage as reading
+from usdstylize.usd import read as reading
 
 
 def test_point_instancer_prototypes_are_found_where_they_are(tmp_path: Path) -> None:

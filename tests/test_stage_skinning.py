@@ -9,8 +9,8 @@ from conftest import build_tiny_stage, define_quad
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdSkel
 from skeletons import add_skeleton, animate
 
-from usdstylize import stage as reading
-from usdstylize.objects import ObjectData, StageObject
+from usdstylize.model.objects import ObjectData, StageObject
+from usdstylize.usd import read as reading
 
 BODY = "/Figure/Body"
 REST = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float)

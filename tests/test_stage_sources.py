@@ -10,7 +10,7 @@ from conftest import digests
 from PIL import Image
 from pxr import Sdf, Usd, UsdShade
 
-from usdstylize import author
+from usdstylize.usd import verify
 
 
 def picture(path: Path, value: int) -> None:
@@ -53,7 +53,7 @@ def test_a_texture_that_has_changed_is_told(many_textures: Path, name: str) -> N
     sources = json.loads((many_textures.parent / "tiny.style/ink/run.json").read_text())["sources"]
     assert f"./textures/{name}" in sources
     picture(many_textures.parent / "textures" / name, 3)
-    changed = [check.subject for check in author.verify(result).failed if check.name == "source"]
+    changed = [check.subject for check in verify.verify(result).failed if check.name == "source"]
     assert changed == [str(many_textures.parent / "textures" / name)]
 
 

@@ -10,9 +10,9 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 import usdstylize
-from usdstylize import stage as reading
 from usdstylize.errors import MeshError, OptionsError
-from usdstylize.objects import Mesh
+from usdstylize.model.objects import Mesh
+from usdstylize.usd import read as reading
 
 FACES = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]]
 

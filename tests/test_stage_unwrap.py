@@ -14,11 +14,11 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from usdstylize import atlas
-from usdstylize import stage as reading
-from usdstylize.base_colors import ConstantColor, DisplayColor
-from usdstylize.encoding import srgb_to_linear
-from usdstylize.objects import ObjectData, StageObject
+from usdstylize.imaging import uv_raster
+from usdstylize.imaging.encoding import srgb_to_linear
+from usdstylize.model.base_colors import ConstantColor, DisplayColor
+from usdstylize.model.objects import ObjectData, StageObject
+from usdstylize.usd import read as reading
 
 RED = (0.6, 0.1, 0.05)
 
@@ -95,7 +95,7 @@ def test_polygons_stay_whole_do_not_overlap_and_keep_their_size(tmp_path: Path) 
     areas = uv_areas(uvs)
     assert (areas > 0).all(), "a triangle has no area or is mirrored"
     # Independent of areas: texels under any triangle. Overlap would make them fewer than the areas' sum.
-    shown = (atlas.rasterize(uvs, 1024)[0] >= 0).mean()
+    shown = (uv_raster.rasterize(uvs, 1024)[0] >= 0).mean()
     assert areas.sum() == pytest.approx(shown, rel=0.01)
     assert shown > 0.35, "the atlas is mostly empty"
     corners = data.mesh.points[data.mesh.triangles].astype(np.float64)
@@ -110,7 +110,7 @@ def test_charts_have_gutters(tmp_path: Path) -> None:
     vertices = np.unique(uvs.reshape(-1, 2), axis=0, return_inverse=True)[1].reshape(-1, 3)
     links = coo_array((np.ones(vertices.size), (vertices.ravel(), np.roll(vertices, 1, axis=1).ravel())))
     chart_of_vertex = connected_components(links, directed=False)[1]
-    triangles = atlas.rasterize(uvs, 1024)[0]
+    triangles = uv_raster.rasterize(uvs, 1024)[0]
     charts = np.where(triangles >= 0, chart_of_vertex[vertices[triangles, 0]], -1)
     assert len(np.unique(charts)) > 10
     nearest = min(

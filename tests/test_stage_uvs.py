@@ -8,8 +8,8 @@ from author_results import problems, write_result
 from conftest import build_tiny_stage
 from pxr import Gf, Sdf, Usd, UsdShade
 
-from usdstylize import stage as reading
-from usdstylize.base_colors import UVTransform
+from usdstylize.model.base_colors import UVTransform
+from usdstylize.usd import read as reading
 
 Step = tuple[tuple[float, float], float, tuple[float, float]]
 

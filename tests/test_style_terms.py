@@ -12,7 +12,7 @@ from usdstylize import render
 from usdstylize.losses import gram_loss, gram_matrix, nnfm_loss, style_keys
 from usdstylize.losses.nnfm import prepare_search
 from usdstylize.losses.objective import Objective
-from usdstylize.objects import StyleImage, StyleSet
+from usdstylize.model.objects import StyleImage, StyleSet
 
 Exact = torch.Tensor
 

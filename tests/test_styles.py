@@ -15,7 +15,7 @@ from pxr import Sdf
 
 from usdstylize import styles
 from usdstylize.errors import PaletteError, StyleSetError
-from usdstylize.objects import StyleSet
+from usdstylize.model.objects import StyleSet
 
 
 def load(folder: Path, **changes: Any) -> StyleSet:

@@ -13,9 +13,9 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd
 from udim_stages import TILES, build_udim_stage
 
-from usdstylize import author
-from usdstylize.author import Check
-from usdstylize.objects import StageObject, StyleTexture
+from usdstylize.model.checks import Check
+from usdstylize.model.objects import StageObject, StyleTexture
+from usdstylize.usd import verify
 
 LIVE, BAKE = 0.002, 0.008
 """Largest differences in linear that docs/fidelity.md promises."""
@@ -87,7 +87,7 @@ PLACES = [
 
 
 def failed(result: Path) -> list[Check]:
-    report = author.verify(result)
+    report = verify.verify(result)
     assert {"live", "bake"} & {check.name for check in report.checks}
     return list(report.failed)
 

@@ -16,7 +16,9 @@ from training.bank import Bank
 from training.command import SIZES, architecture_of, main, save_student
 from training.distill import Recipe, distill, map_cosines
 from training.images import ManifestError, load_image, read_manifest
-from usdstylize.encoders import ClipResNet50, DraftEncoder, load_encoder
+from usdstylize.encoders.clip import ClipResNet50
+from usdstylize.encoders.draft import DraftEncoder
+from usdstylize.encoders.loading import load_encoder
 
 FOLDER = Path(usdstylize.encoders.__file__).parent
 WEIGHTS, CARD = FOLDER / "draft_encoder.safetensors", FOLDER / "draft_encoder.md"

@@ -10,9 +10,9 @@ from conftest import unchanged
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from test_stage_subdivision import cube
 
-from usdstylize import author, stage
-from usdstylize.author.bake import write_half
 from usdstylize.errors import OutputError
+from usdstylize.usd import read, verify, write
+from usdstylize.usd.write.bake import write_half
 
 LOOK = "/World/StylizedLooks/World__Left"
 
@@ -21,7 +21,7 @@ LOOK = "/World/StylizedLooks/World__Left"
 def test_a_good_result_has_numbers_within_the_tolerances(tiny_stage: Path, strength: float) -> None:
     result = write_result(tiny_stage, strength=strength)
     with unchanged(tiny_stage.parent):
-        report = author.verify(result)
+        report = verify.verify(result)
     assert report.failed == ()
     names = [check.name for check in report.checks]
     assert {"source", "composition", "validation", "path", "binding", "variants", "live", "bake"} == set(
@@ -37,11 +37,11 @@ def test_scale_bias_and_a_larger_style_agree_too(tiny_stage: Path) -> None:
     image.CreateInput("bias", Sdf.ValueTypeNames.Float4).Set(Gf.Vec4f(0.1, 0, -0.2, 0))
     source.Save()
     contents = discover(tiny_stage)
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     wide = np.random.default_rng(4).uniform(-1, 1, (20, 96, 3)).astype(np.float32)
-    with author.Writer(plan, contents, strength=1.5, network="both") as writer:
+    with write.Writer(plan, contents, strength=1.5, network="both") as writer:
         for obj in contents.objects:
-            writer.write_object(obj, stage.load(contents, obj), texture(wide))
+            writer.write_object(obj, read.load(contents, obj), texture(wide))
         result = writer.commit({})
     assert failures(result) == set()
     baked = oiio.ImageBuf(str(tiny_stage.parent / "tiny.style/ink/World__Left/baked.png")).spec()
@@ -132,10 +132,10 @@ def test_what_the_source_does_wrong_is_not_held_against_the_result(tiny_stage: P
 
 def test_only_results_can_be_verified(tiny_stage: Path) -> None:
     with pytest.raises(OutputError, match="is not a result of usdstylize"):
-        author.verify(tiny_stage)
+        verify.verify(tiny_stage)
     for name in ("missing.usda", "m" * 300 + ".usda"):
         with pytest.raises(OutputError, match="is not a file that can be read"):
-            author.verify(tiny_stage.with_name(name))
+            verify.verify(tiny_stage.with_name(name))
 
 
 def test_what_was_stylised_at_a_frame_is_checked_at_that_frame(tiny_stage: Path) -> None:
@@ -150,11 +150,11 @@ def test_what_was_stylised_at_a_frame_is_checked_at_that_frame(tiny_stage: Path)
     left.CreateVisibilityAttr().Set("invisible", 1)
     left.GetVisibilityAttr().Set("inherited", 40)
     source.Save()
-    contents = stage.discover(tiny_stage, frame=50.0)
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+    contents = read.discover(tiny_stage, frame=50.0)
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects:
-            writer.write_object(obj, stage.load(contents, obj), texture(np.full((8, 8, 3), 0.1, np.float32)))
+            writer.write_object(obj, read.load(contents, obj), texture(np.full((8, 8, 3), 0.1, np.float32)))
         result = writer.commit({})
     assert len(contents.objects) == 2
     assert failures(result) == set()
@@ -170,11 +170,11 @@ def test_what_was_refined_is_checked_as_refined(tmp_path: Path) -> None:
     cage.CreateDisplayColorPrimvar("vertex").Set([Gf.Vec3f(*color) for color in colors])
     cage.CreateFaceVaryingLinearInterpolationAttr("none")
     source.Save()
-    contents = stage.discover(tmp_path / "tiny.usda", refine=2)
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+    contents = read.discover(tmp_path / "tiny.usda", refine=2)
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         (obj,) = contents.objects
-        writer.write_object(obj, stage.load(contents, obj), texture(np.full((8, 8, 3), 0.1, np.float32)))
+        writer.write_object(obj, read.load(contents, obj), texture(np.full((8, 8, 3), 0.1, np.float32)))
         result = writer.commit({})
     assert failures(result) == set()
 
@@ -190,7 +190,7 @@ def test_a_lost_or_damaged_run_json_is_named(tiny_stage: Path) -> None:
     ):
         write_result(tiny_stage, force=True)
     path.unlink()
-    details = [check.detail for check in author.verify(result).failed]
+    details = [check.detail for check in verify.verify(result).failed]
     assert len(details) == 2
     assert all("run.json is missing or says nothing of World__" in detail for detail in details)
 
@@ -203,7 +203,7 @@ def test_damaged_provenance_is_named(tiny_stage: Path) -> None:
     layer.customLayerData = data
     layer.Save()
     with pytest.raises(OutputError, match=r"sourceHashes.*restore it"):
-        author.verify(result)
+        verify.verify(result)
 
 
 def test_faults_of_the_source_are_not_held_against_the_result(tiny_stage: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_network_that_somebody_has_edited_is_told_and_the_others_are_checked(
         absurd = np.full((4, 4, 3), 60000, np.float32)
         write_half(tiny_stage.parent / "tiny.style/ink/World__Left/TS.exr", absurd, color=False)
     layer.Save()
-    report = author.verify(result)
+    report = verify.verify(result)
     assert report.failed
     assert all("Left" in check.subject for check in report.failed)
     assert all("\n" not in str(check) for check in report.failed)

@@ -13,7 +13,7 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from udim_stages import build_udim_stage
 
-from usdstylize import author, stage
+from usdstylize.usd import read, write
 
 LOOK = "/World/StylizedLooks/World__Left"
 INK = f"{LOOK}{{style=ink}}"
@@ -266,12 +266,12 @@ def test_the_binding_of_each_object_that_shares_a_look(tiny_stage: Path, name: s
     paint = UsdShade.Material.Get(source, "/World/Looks/Paint")
     define_quad(source, "/World/Third", paint, x=4.0)
     source.Save()
-    contents = stage.discover(tiny_stage, share_materials=True)
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+    contents = read.discover(tiny_stage, share_materials=True)
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects:
             image = texture(np.zeros((8, 8, 3), np.float32))
-            writer.write_object(obj, stage.load(contents, obj), image)
+            writer.write_object(obj, read.load(contents, obj), image)
         result = writer.commit({})
     assert failures(result) == set()
     opened = Usd.Stage.Open(str(result))
@@ -322,7 +322,7 @@ def test_a_material_that_does_not_say_whose_it_is(written: Path) -> None:
 def test_a_variant_that_is_lost(written: Path, lost: str) -> None:
     write_result(written.with_name("tiny.usda"), "oil", seed=1)
     if lost == "ink":
-        author.select(written, "oil")
+        write.select(written, "oil")
 
     def remove(layer: Sdf.Layer) -> None:
         variants = layer.GetPrimAtPath(LOOK).variantSets["style"]

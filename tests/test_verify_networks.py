@@ -20,8 +20,8 @@ from PIL import Image
 from pxr import Gf, Sdf
 from udim_stages import build_udim_stage
 
-from usdstylize import author
 from usdstylize.errors import OutputError
+from usdstylize.usd import verify, write
 
 LOOK = "/World/StylizedLooks/World__Left"
 INK = f"{LOOK}{{style=ink}}"
@@ -53,7 +53,7 @@ def test_a_network_that_is_lost(written: Path, change: Callable[[Sdf.Layer], Non
 @pytest.mark.parametrize("shown", ["ink", "oil", "original"])
 def test_every_style_counts_whichever_is_shown(written: Path, style: str, shown: str) -> None:
     write_result(written.with_name("tiny.usda"), "oil", seed=1, strength=0.5)
-    author.select(written, shown)
+    write.select(written, shown)
     assert failures(written) == set()
     place = f"{LOOK}{{style={style}}}StylizedNetwork/Clamp.inputs:high"
     edit(written, lambda layer: set_default(layer, place, Gf.Vec3f(0.5)))
@@ -67,7 +67,7 @@ def test_every_style_counts_whichever_is_shown(written: Path, style: str, shown:
 @pytest.mark.parametrize(("network", "other"), [("preview", "live"), ("mtlx", "bake")])
 def test_a_network_that_was_not_asked_for_is_not_missed(tiny_stage: Path, network: str, other: str) -> None:
     result = write_result(tiny_stage, network=network)
-    report = author.verify(result)
+    report = verify.verify(result)
     assert report.failed == ()
     assert other not in {check.name for check in report.checks}
 
@@ -202,4 +202,4 @@ def test_a_root_layer_without_its_style_layer(written: Path) -> None:
     layer.subLayerPaths = list(layer.subLayerPaths)[1:]
     layer.Save()
     with pytest.raises(OutputError, match="has lost its style layer; run again with --force"):
-        author.verify(written)
+        verify.verify(written)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from usdstylize import render
-from usdstylize.base_colors import Transfer, Wrap
-from usdstylize.encoding import linear_to_srgb
-from usdstylize.objects import Mesh
+from usdstylize.config.options import PRESETS
+from usdstylize.imaging.encoding import linear_to_srgb
+from usdstylize.model.base_colors import Transfer, Wrap
+from usdstylize.model.objects import Mesh
 from usdstylize.optimize.texels import palette_texels
-from usdstylize.options import PRESETS
 from usdstylize.render import views as module
 
 METHOD = dataclasses.replace(PRESETS["draft"], resolution=48)

@@ -13,19 +13,21 @@ import torch
 
 import usdstylize
 from benchmarks.visibility import bumpy_sphere
-from usdstylize import progress, render, stage
+from usdstylize import render
+from usdstylize.cli import progress
+from usdstylize.config.options import PRESETS, Options, resolve
 from usdstylize.errors import OptionsError
-from usdstylize.objects import Mesh
-from usdstylize.options import PRESETS, Options, resolve
+from usdstylize.model.objects import Mesh
+from usdstylize.usd import read
 
 SAMPLES = Path(__file__).parents[1] / "sample_stages"
 METHOD = dataclasses.replace(PRESETS["standard"], resolution=64)
 
 
 def still_life_object(name: str) -> tuple[np.ndarray, np.ndarray]:
-    contents = stage.discover(SAMPLES / "still_life.usda")
+    contents = read.discover(SAMPLES / "still_life.usda")
     (obj,) = [found for found in contents.objects if name in found.path]
-    mesh = render.normalize(stage.load(contents, obj).mesh)
+    mesh = render.normalize(read.load(contents, obj).mesh)
     return mesh.points, mesh.triangles
 
 

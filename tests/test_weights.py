@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from usdstylize import weights
+from usdstylize.encoders import weights
 from usdstylize.errors import WeightsError
 
 SHARED = Path(__file__).parents[2] / "shared" / "weights"

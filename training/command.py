@@ -19,7 +19,8 @@ from training.bank import Bank
 from training.card import model_card
 from training.distill import Recipe, distill, map_cosines
 from training.images import ManifestError, Source, load_image, read_manifest
-from usdstylize.encoders import Architecture, DraftEncoder, load_encoder, precision
+from usdstylize.encoders.draft import Architecture, DraftEncoder
+from usdstylize.encoders.loading import load_encoder, precision
 from usdstylize.errors import UsdStylizeError, WeightsError
 
 __all__ = ["SIZES", "app", "architecture_of", "save_student"]

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.bank import Bank
-from usdstylize.encoders import DraftEncoder, Encoder
+from usdstylize.encoders.draft import DraftEncoder
+from usdstylize.encoders.loading import Encoder
 from usdstylize.losses.nnfm import nnfm_loss, style_keys
 
 __all__ = ["Recipe", "distill", "map_cosines"]

@@ -12,7 +12,8 @@ import matplotlib.pyplot as plt
 import torch
 
 from training.command import SIZES
-from usdstylize.encoders import DraftEncoder, precision
+from usdstylize.encoders.draft import DraftEncoder
+from usdstylize.encoders.loading import precision
 
 _LOGS = Path(__file__).parent / "logs" / "sizes"
 _COMPARED = ("small", "medium", "large")

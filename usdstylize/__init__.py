@@ -12,7 +12,8 @@ Errors are UsdStylizeError: InputError where nothing can be done, ObjectError fo
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from usdstylize import schema
+from usdstylize.config import schema
+from usdstylize.config.options import Options
 from usdstylize.errors import (
     InputError,
     MaterialError,
@@ -30,16 +31,15 @@ from usdstylize.errors import (
     WeightsError,
     WorkerError,
 )
-from usdstylize.options import Options
-from usdstylize.results import ObjectResult, Observer, Plan, RunResult
+from usdstylize.model.results import ObjectResult, Observer, Plan, RunResult
 
 if TYPE_CHECKING:
-    from usdstylize.author.checks import VerifyReport
-    from usdstylize.author.select import select
-    from usdstylize.author.session import hide_in_session, show_in_session
-    from usdstylize.author.verify import verify
-    from usdstylize.objects import Skipped, StageContents, StageObject
+    from usdstylize.model.checks import VerifyReport
+    from usdstylize.model.objects import Skipped, StageContents, StageObject
     from usdstylize.pipeline import inspect, stylize
+    from usdstylize.usd.verify.result import verify
+    from usdstylize.usd.write.select import select
+    from usdstylize.usd.write.session import hide_in_session, show_in_session
 
 __all__ = [
     "InputError",
@@ -78,16 +78,16 @@ schema.register()
 
 # torch, open_clip and USD take seconds to import; `--help` and a farm's submitter do without (PEP 562).
 _LAZY = {
-    "Skipped": "objects",
-    "StageContents": "objects",
-    "StageObject": "objects",
-    "VerifyReport": "author",
-    "hide_in_session": "author",
+    "Skipped": "model.objects",
+    "StageContents": "model.objects",
+    "StageObject": "model.objects",
+    "VerifyReport": "model.checks",
+    "hide_in_session": "usd.write",
     "inspect": "pipeline",
-    "select": "author",
-    "show_in_session": "author",
+    "select": "usd.write",
+    "show_in_session": "usd.write",
     "stylize": "pipeline",
-    "verify": "author",
+    "verify": "usd.verify",
 }
 
 

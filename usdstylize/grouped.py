@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from usdstylize import author, stage
+from usdstylize.config.overrides import Recipe
 from usdstylize.errors import InputError, ObjectError
-from usdstylize.objects import Losses, ObjectData, StageContents, StageObject, StyleTexture
-from usdstylize.recipes import Recipe
-from usdstylize.results import ObjectResult, Observer
+from usdstylize.model.objects import Losses, ObjectData, StageContents, StageObject, StyleTexture
+from usdstylize.model.results import ObjectResult, Observer
+from usdstylize.usd import read, write
 
 if TYPE_CHECKING:
-    from usdstylize import optimize
+    from usdstylize import distributed
 
 __all__ = ["stylize_group"]
 
@@ -26,9 +26,9 @@ _log = logging.getLogger(__name__)
 def stylize_group(
     group: tuple[StageObject, ...],
     contents: StageContents,
-    optimizer: "optimize.Optimizes",
+    optimizer: "distributed.Optimizes",
     recipes: dict[str, Recipe],
-    writer: author.Writer,
+    writer: write.Writer,
     observer: Observer,
 ) -> list[ObjectResult]:
     """One result for each object of the group; what is wrong with one costs it alone.
@@ -40,7 +40,7 @@ def stylize_group(
     for obj in group:
         observer.object_started(obj, optimizer.method.iterations)
         with _failures(obj, failed), _USD:
-            data[obj.path] = stage.load(contents, obj, recipes[obj.path].method.texture_resolution)
+            data[obj.path] = read.load(contents, obj, recipes[obj.path].method.texture_resolution)
     loaded = [obj for obj in group if obj.path in data]
     seen = [obj for obj in loaded if not obj.stands_in]
     textures: dict[str, StyleTexture] = {}
@@ -91,7 +91,7 @@ def _failures(obj: StageObject, failed: dict[str, str]) -> Iterator[None]:
         failed[obj.path] = f"{obj.path}: internal error ({what}); please report it with what --verbose shows."
 
 
-def _done(obj: StageObject, texture: StyleTexture, writer: author.Writer) -> ObjectResult:
+def _done(obj: StageObject, texture: StyleTexture, writer: write.Writer) -> ObjectResult:
     return ObjectResult(
         obj.path,
         obj.name,

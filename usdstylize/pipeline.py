@@ -11,16 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usdstylize import author, mixing, stage, styles
+from usdstylize import styles
+from usdstylize.config import compatibility
+from usdstylize.config.options import Options, preset_name, resolve
+from usdstylize.config.overrides import Recipe, own_settings, prepare
 from usdstylize.errors import OutputError, StageError, TeamError
 from usdstylize.grouped import stylize_group
-from usdstylize.objects import Skipped, StageContents, StageObject
-from usdstylize.options import Options, preset_name, resolve
-from usdstylize.recipes import Recipe, own_settings, prepare
-from usdstylize.results import ObjectResult, Observer, Plan, RunResult, Silent, plain
+from usdstylize.model.objects import Skipped, StageContents, StageObject
+from usdstylize.model.results import ObjectResult, Observer, Plan, RunResult, Silent, plain
+from usdstylize.usd import read, verify, write
+from usdstylize.usd.io import assets
 
 if TYPE_CHECKING:
-    from usdstylize import optimize
+    from usdstylize import distributed
 
 __all__ = ["inspect", "stylize"]
 
@@ -35,7 +38,7 @@ def inspect(stage_path: str | Path, options: Options | None = None) -> StageCont
 
 
 def _read(stage_path: str | Path, options: Options, earlier_heroes: Sequence[str] = ()) -> StageContents:
-    return stage.discover(
+    return read.discover(
         Path(stage_path),
         mask=options.mask,
         purposes=options.purposes,
@@ -78,12 +81,12 @@ def stylize(
     if dry_run:
         return RunResult(job.plan, None, (), time.perf_counter() - started)
 
-    from usdstylize import optimize
+    from usdstylize import distributed
 
     style, method = job.everyone.style, job.everyone.method
     with (
-        optimize.opened(job.spread, style, method, job.device, options) as optimizer,
-        author.Writer(
+        distributed.opened(job.spread, style, method, job.device, options) as optimizer,
+        write.Writer(
             job.output,
             job.contents,
             strength=method.strength,
@@ -104,9 +107,9 @@ class _Job:
     contents: StageContents
     everyone: Recipe
     recipes: dict[str, Recipe]
-    output: author.OutputPlan
+    output: write.OutputPlan
     device: str
-    spread: "optimize.Spread"
+    spread: "distributed.Spread"
     plan: Plan
 
 
@@ -117,12 +120,16 @@ def _prepare(stage_path: Path, style_set: Path, options: Options) -> _Job:
     """
     place = options.output
     if options.in_session and place is None:
-        place = author.session_folder(stage_path)
-    contents = _read(stage_path, options, author.existing_heroes(stage_path, place))
+        place = write.session_folder(stage_path)
+    contents = _read(stage_path, options, write.existing_heroes(stage_path, place))
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
 
-    from usdstylize import optimize, render  # torch takes seconds to import; `inspect` does without
+    from usdstylize import (  # torch takes seconds to import; `inspect` does without
+        distributed,
+        optimize,
+        render,
+    )
 
     device = optimize.choose_device(options.device)
     method = resolve(options, cuda=device.startswith("cuda"))
@@ -135,10 +142,10 @@ def _prepare(stage_path: Path, style_set: Path, options: Options) -> _Job:
         seed=method.seed,
     )
     everyone = Recipe(style, method)
-    contents, recipes = prepare(contents, everyone, options, stage.read_bytes)
+    contents, recipes = prepare(contents, everyone, options, assets.read_bytes)
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
-    output = author.plan(
+    output = write.plan(
         contents,
         style.name,
         output=place,
@@ -147,7 +154,7 @@ def _prepare(stage_path: Path, style_set: Path, options: Options) -> _Job:
         resume=options.resume,
         package=options.package,
     )
-    spread = optimize.choose_spread(options, method, device, len(contents.groups))
+    spread = distributed.choose_spread(options, method, device, len(contents.groups))
     plan = _describe(contents, output, everyone, recipes, options, device, str(spread))
     return _Job(contents, everyone, recipes, output, device, spread, plan)
 
@@ -155,8 +162,8 @@ def _prepare(stage_path: Path, style_set: Path, options: Options) -> _Job:
 def _stylize_all(
     job: _Job,
     options: Options,
-    optimizer: "optimize.Optimizes",
-    writer: author.Writer,
+    optimizer: "distributed.Optimizes",
+    writer: write.Writer,
     observer: Observer,
 ) -> tuple[tuple[ObjectResult, ...], bool]:
     """Every object that was begun, in the stage's order, and whether an interrupt ended it early.
@@ -189,7 +196,7 @@ def _stylize_all(
     return tuple(ended[obj.path] for obj in job.contents.objects if obj.path in ended), interrupted
 
 
-def _committed(made: RunResult, output: author.OutputPlan, writer: author.Writer) -> RunResult:
+def _committed(made: RunResult, output: write.OutputPlan, writer: write.Writer) -> RunResult:
     """With the root layer of what was done, or of what was there already; None where there is neither.
 
     What was to be made anew and was not stays as an earlier run made it, which is then remarked.
@@ -198,7 +205,7 @@ def _committed(made: RunResult, output: author.OutputPlan, writer: author.Writer
     if "done" in statuses:
         done = {result.name for result in made.objects if result.status == "done"}
         staying = [name for name in output.existing if name not in done]
-        mixed = mixing.remarks(made.plan, output.earlier_run, staying, output.textures_folder)
+        mixed = compatibility.remarks(made.plan, output.earlier_run, staying, output.textures_folder)
         new = tuple(remark for remark in mixed if remark not in made.plan.remarks)
         made = replace(
             made, root_layer=output.root_layer, plan=replace(made.plan, remarks=mixed), remarks=new
@@ -208,7 +215,7 @@ def _committed(made: RunResult, output: author.OutputPlan, writer: author.Writer
     return replace(made, root_layer=output.root_layer if "kept" in statuses else None)
 
 
-def _verified(made: RunResult, output: author.OutputPlan, options: Options) -> RunResult:
+def _verified(made: RunResult, output: write.OutputPlan, options: Options) -> RunResult:
     """The result once more read from disk: what is wrong with it, and its package where asked for."""
     if made.root_layer is None:
         return made
@@ -216,7 +223,7 @@ def _verified(made: RunResult, output: author.OutputPlan, options: Options) -> R
     package: Path | None = None
     interrupted = made.interrupted
     try:
-        problems += map(str, author.verify(made.root_layer).failed)
+        problems += map(str, verify.verify(made.root_layer).failed)
         package = _packed(made.root_layer, output, problems)
     except KeyboardInterrupt:  # the result is written and stays
         interrupted = True
@@ -231,7 +238,7 @@ def _verified(made: RunResult, output: author.OutputPlan, options: Options) -> R
 
 def _describe(
     contents: StageContents,
-    output: author.OutputPlan,
+    output: write.OutputPlan,
     everyone: Recipe,
     recipes: dict[str, Recipe],
     options: Options,
@@ -267,16 +274,16 @@ def _describe(
         skipped=contents.skipped,
     )
     before = output.earlier_run, output.staying, output.textures_folder
-    mixing.refuse_another_folder(plan, *before)
-    return replace(plan, remarks=mixing.remarks(plan, *before))
+    compatibility.refuse_another_folder(plan, *before)
+    return replace(plan, remarks=compatibility.remarks(plan, *before))
 
 
-def _packed(root_layer: Path, output: author.OutputPlan, problems: list[str]) -> Path | None:
+def _packed(root_layer: Path, output: write.OutputPlan, problems: list[str]) -> Path | None:
     """The result as one file, where that was asked for; what is wrong with it joins ``problems``."""
     if output.package is None:
         return None
     try:
-        problems += map(str, author.write_package(root_layer, output.package))
+        problems += map(str, write.write_package(root_layer, output.package))
     except OutputError as error:  # the result itself is written and whole
         problems.append(str(error))
         return None

@@ -18,10 +18,10 @@ from benchmarks.judge_network import GoogLeNet
 from benchmarks.paper.cells import Run
 from benchmarks.paper.subjects import PaperSubject
 from usdstylize import render
-from usdstylize.encoders import load_encoder
+from usdstylize.config.options import PRESETS
+from usdstylize.encoders.loading import load_encoder
 from usdstylize.losses.objective import cover_crop
-from usdstylize.objects import StyleSet
-from usdstylize.options import PRESETS
+from usdstylize.model.objects import StyleSet
 
 __all__ = ["Adversary"]
 

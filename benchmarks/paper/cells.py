@@ -14,9 +14,9 @@ from benchmarks.judge_network import FeatureNetwork
 from benchmarks.paper.subjects import PaperSubject
 from benchmarks.scores import Scores, judge_all
 from usdstylize import Options, optimize, render
+from usdstylize.config.options import PRESETS, Method, resolve
 from usdstylize.errors import ObjectError, WeightsError
-from usdstylize.objects import StyleSet
-from usdstylize.options import PRESETS, Method, resolve
+from usdstylize.model.objects import StyleSet
 
 __all__ = ["Cell", "Column", "Making", "Run", "picture", "run_row"]
 

@@ -12,11 +12,12 @@ from scipy import ndimage
 from benchmarks.baselines import baselines
 from benchmarks.paper.cells import Run
 from benchmarks.paper.subjects import PaperSubject
-from usdstylize import atlas, render
-from usdstylize.author.bake import resample
-from usdstylize.encoding import encode_base
+from usdstylize import render
+from usdstylize.imaging import gutters, uv_raster
+from usdstylize.imaging.encoding import encode_base
 from usdstylize.losses.objective import cover_crop
-from usdstylize.objects import StyleSet
+from usdstylize.model.objects import StyleSet
+from usdstylize.usd.write.bake import resample
 
 __all__ = ["dither", "mosaic", "overlay", "shuffle", "triplanar"]
 
@@ -104,8 +105,8 @@ def _projected(subject: PaperSubject, style: StyleSet) -> Float32:
     corners = mesh.points[mesh.triangles]
     facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     known = np.concatenate([corners, np.repeat(facing[:, None], 3, axis=1)], axis=2)
-    where, covered = atlas.rasterize_vertex_colors(mesh.uvs, known, _SIZE, subject.object.wrap)
-    where = atlas.dilate(where, covered, subject.object.wrap)
+    where, covered = uv_raster.rasterize_vertex_colors(mesh.uvs, known, _SIZE, subject.object.wrap)
+    where = gutters.dilate(where, covered, subject.object.wrap)
     axis = np.abs(where[..., 3:]).argmax(-1)
     u = np.where(axis == 0, where[..., 2], where[..., 0])
     v = np.where(axis == 1, where[..., 2], where[..., 1])

@@ -16,9 +16,9 @@ from benchmarks.paper.sheets import sheet, style_thumbnail
 from benchmarks.paper.subjects import PaperSubject, read_subject
 from benchmarks.paper.tables import caption, write_tables
 from usdstylize import Options, optimize, styles
+from usdstylize.config.options import PresetName
 from usdstylize.errors import UsdStylizeError, WeightsError
-from usdstylize.objects import StyleSet
-from usdstylize.options import PresetName
+from usdstylize.model.objects import StyleSet
 
 __all__ = ["Experiment", "Settings", "command", "perform", "prepare"]
 

@@ -16,7 +16,7 @@ from benchmarks.baselines import baselines
 from benchmarks.paper.cells import Column, Run
 from benchmarks.paper.experiment import Experiment, command
 from benchmarks.paper.subjects import PaperSubject
-from usdstylize.objects import StyleSet
+from usdstylize.model.objects import StyleSet
 
 __all__ = ["EXPERIMENT", "WITH_PALETTE", "baseline"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.paper.cells import Column
 from benchmarks.paper.experiment import Experiment, command
-from usdstylize.objects import StyleSet
+from usdstylize.model.objects import StyleSet
 
 __all__ = ["EXPERIMENT", "MANUAL"]
 

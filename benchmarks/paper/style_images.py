@@ -12,7 +12,7 @@ from dataclasses import replace
 from benchmarks.paper.cells import Column
 from benchmarks.paper.experiment import Experiment, command
 from benchmarks.paper.subjects import PaperSubject
-from usdstylize.objects import StyleSet
+from usdstylize.model.objects import StyleSet
 
 __all__ = ["EXPERIMENT"]
 

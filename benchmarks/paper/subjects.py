@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from cyclopts import App
 
-from usdstylize.base_colors import ConstantColor, Wrap
 from usdstylize.errors import StageError
-from usdstylize.objects import Mesh, ObjectData, StageObject
+from usdstylize.model.base_colors import ConstantColor, Wrap
+from usdstylize.model.objects import Mesh, ObjectData, StageObject
 
 __all__ = ["PaperSubject", "pack", "read_subject"]
 
@@ -40,13 +40,13 @@ def read_subject(text: str) -> PaperSubject:
     if place.endswith(".npz"):
         return _unpack(Path(place), named)
     path, _, prim = place.rpartition(":")
-    from usdstylize import stage  # needs USD
+    from usdstylize.usd import read  # needs USD
 
-    contents = stage.discover(Path(path), mask=[prim])
+    contents = read.discover(Path(path), mask=[prim])
     if not contents.objects:
         raise StageError(f"{place} holds nothing that can be stylised; name a mesh as STAGE:/PRIM.")
     found = contents.objects[0]
-    return PaperSubject(named or Path(path).stem, found, stage.load(contents, found))
+    return PaperSubject(named or Path(path).stem, found, read.load(contents, found))
 
 
 def pack(subject: PaperSubject, out: Path) -> None:

@@ -20,8 +20,8 @@ import usdstylize
 from benchmarks import pictures
 from tests.storm.storm_python import STORM_PYTHON
 from usdstylize import Options
+from usdstylize.config.options import MethodName, PresetName
 from usdstylize.errors import UsdStylizeError
-from usdstylize.options import MethodName, PresetName
 
 __all__ = ["main", "write_stage"]
 

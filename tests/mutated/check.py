@@ -19,12 +19,14 @@ from mutated import files, shading, structure, values
 from mutated.case import Case, faults
 from mutated.damage import build_result, damage, judged, trials
 from mutated.scenes import build_scenes
-from usdstylize import Options, atlas, author, stage
-from usdstylize.base_colors import DisplayColor, GraphColor, TextureFile
+from usdstylize import Options
 from usdstylize.errors import InputError, ObjectError, OutputError, StageError
-from usdstylize.objects import ObjectData, StageContents, StageObject
-from usdstylize.stage import loading
-from usdstylize.stage.opening import open_stage, quiet
+from usdstylize.imaging import uv_raster
+from usdstylize.model.base_colors import DisplayColor, GraphColor, TextureFile
+from usdstylize.model.objects import ObjectData, StageContents, StageObject
+from usdstylize.usd import read, write
+from usdstylize.usd.io.opening import open_stage, quiet
+from usdstylize.usd.read import loading
 
 __all__ = ["Lab"]
 
@@ -98,7 +100,7 @@ class Lab:
             with quiet():
                 opened = open_stage(scene)
             self._good[scene, options.frame] = {
-                obj.path: _Good(stage.load(contents, obj), *_dependencies(opened, obj, scene.parent))
+                obj.path: _Good(read.load(contents, obj), *_dependencies(opened, obj, scene.parent))
                 for obj in contents.objects
             }
         return self._good[scene, options.frame]
@@ -117,7 +119,7 @@ class Lab:
         loaded: dict[str, tuple[StageObject, ObjectData]] = {}
         for obj in contents.objects:
             try:
-                loaded[obj.path] = obj, stage.load(contents, obj)
+                loaded[obj.path] = obj, read.load(contents, obj)
             except ObjectError as error:
                 yield from _sentence(error)
             except MemoryError:  # as the pipeline does: it costs the object alone
@@ -139,7 +141,7 @@ class Lab:
             if not owners:
                 return  # whoever has the look cannot be read, which costs those that wear it, too
             chosen = loaded[case.choose(owners)]
-            if not atlas.covered_texels(chosen[1].mesh.uvs, chosen[0].wrap, 16).any():
+            if not uv_raster.covered_texels(chosen[1].mesh.uvs, chosen[0].wrap, 16).any():
                 yield f"{chosen[0].path} has UVs that cover nothing"
             yield from _author(
                 case, contents, *chosen, is_untouched=chosen[0].path in untouched, verify=verify
@@ -159,12 +161,12 @@ def _author(
     style = texture(images[0])
     style = type(style)(**{**vars(style), "images": images})
     try:
-        plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+        plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     except OutputError as error:
         yield from _sentence(error)
         return
     try:
-        with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+        with write.Writer(plan, contents, strength=1.0, network="both") as writer:
             writer.write_object(obj, data, style)
             for remark in writer.remarks[obj.name]:
                 yield from _sentence(remark)
@@ -180,7 +182,7 @@ def _author(
     if not Sdf.Layer.FindOrOpen(str(root)):
         yield f"{root} does not open"
     elif verify:
-        yield from (f"verify: {check}" for check in author.verify(root).failed)
+        yield from (f"verify: {check}" for check in verify.verify(root).failed)
 
 
 def _options(rng: np.random.Generator) -> Options:

@@ -10,8 +10,9 @@ from pxr import Sdf, Vt
 
 from mutated.case import Case, faults
 from mutated.files import damaged_layer, strange_image
-from usdstylize import author
 from usdstylize.errors import UsdStylizeError
+from usdstylize.model import checks
+from usdstylize.usd import verify, write
 
 __all__ = ["build_result", "damage", "trials"]
 
@@ -35,13 +36,13 @@ def damage(case: Case) -> None:
 
 def trials(case: Case, source: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
     """What is asked of a damaged result, by name."""
-    yield "verify", lambda: author.verify(case.path)
-    yield "styles", lambda: author.existing_styles(case.path)
-    yield "select", lambda: author.select(case.path, "oil")
-    yield "original", lambda: author.select(case.path, "original", ["/World"])
+    yield "verify", lambda: verify.verify(case.path)
+    yield "styles", lambda: write.existing_styles(case.path)
+    yield "select", lambda: write.select(case.path, "oil")
+    yield "original", lambda: write.select(case.path, "original", ["/World"])
     yield "resume", lambda: write_result(source, "ink", resume=True)
     yield "add", lambda: write_result(source, "gouache")
-    yield "again", lambda: author.verify(case.path)
+    yield "again", lambda: verify.verify(case.path)
 
 
 def _provenance(case: Case) -> None:
@@ -106,5 +107,5 @@ def judged(name: str, trial: Callable[[], Any]) -> Iterator[str]:
     except UsdStylizeError as error:
         yield f"{name}: {error}"
         return
-    if isinstance(outcome, author.VerifyReport):
+    if isinstance(outcome, checks.VerifyReport):
         yield from (f"{name}: {check}" for check in outcome.failed)

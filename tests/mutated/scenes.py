@@ -11,7 +11,7 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdSkel, UsdUtils, Vt
 from skeletons import add_skeleton
 from storm.storm_scenes import Paint, add_material
 
-from usdstylize.stage.opening import quiet
+from usdstylize.usd.io.opening import quiet
 
 __all__ = ["FACES", "build_scenes"]
 

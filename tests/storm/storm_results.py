@@ -11,8 +11,8 @@ import numpy as np
 import OpenImageIO as oiio
 from numpy.typing import NDArray
 
-from usdstylize import author, stage
-from usdstylize.objects import Losses, ObjectData, StageObject, StyleTexture
+from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleTexture
+from usdstylize.usd import read, write
 
 from .storm_python import HANG_SECONDS, STORM_PYTHON
 from .storm_scenes import CAMERA, steps
@@ -83,12 +83,12 @@ def stylize(
     **changes: Any,
 ) -> tuple[Path, StageObject]:
     """Write the result of the one object of a stage; ``base`` and ``changes`` replace what was read."""
-    contents = stage.discover(root, mask=(), purposes=("default", "render"), frame=None)
+    contents = read.discover(root, mask=(), purposes=("default", "render"), frame=None)
     assert [str(skipped) for skipped in contents.skipped if skipped.broken] == []
-    plan = author.plan(contents, name, output=output, force=False, resume=False)
-    with author.Writer(plan, contents, strength=strength, network="both") as writer:
+    plan = write.plan(contents, name, output=output, force=False, resume=False)
+    with write.Writer(plan, contents, strength=strength, network="both") as writer:
         for obj in contents.objects:
-            data = stage.load(contents, obj)
+            data = read.load(contents, obj)
             if base is not None:
                 data = ObjectData(data.mesh, (base.astype(np.float32),))
             texture = StyleTexture((style.astype(np.float32),), 1.0, 1, 0, 0.0, Losses(0, 0, 0, 0))

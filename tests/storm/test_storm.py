@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pxr import Gf, Sdf, UsdGeom, UsdShade
 
 import usdstylize
-from usdstylize.base_colors import DisplayColor
+from usdstylize.model.base_colors import DisplayColor
 
 from .storm_results import (
     SIZE,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pxr import Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize import author
+from usdstylize.usd import write
 
 from .storm_results import (
     SIZE,
@@ -115,7 +115,7 @@ def test_a_second_style_and_a_switch(tmp_path: Path) -> None:
     pictures = render(tmp_path, [common | {"variants": {material(obj): name}} for name in wanted])
     assert_shows(pictures, list(wanted.values()), [0.002] * 3)
     for style in ("ink", "gouache"):
-        author.select(root, style, mask=())
+        write.select(root, style, mask=())
         pictures = render(tmp_path, [dict(common), common | {"preview": True}])
         assert_shows(pictures, [wanted[style]] * 2, [0.002, 0.008])
     removed = render(tmp_path, [common | {"stage": bare.realPath}])

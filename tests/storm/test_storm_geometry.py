@@ -8,8 +8,8 @@ import pytest
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from skeletons import add_skeleton, animate
 
-from usdstylize import stage as reading
-from usdstylize.base_colors import ConstantColor, DisplayColor
+from usdstylize.model.base_colors import ConstantColor, DisplayColor
+from usdstylize.usd import read as reading
 
 from .storm_results import (
     SIZE,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from pxr import UsdShade
 
-from usdstylize import Options, author, inspect, stage
-from usdstylize.objects import Losses, StyleTexture
+from usdstylize import Options, inspect
+from usdstylize.model.objects import Losses, StyleTexture
+from usdstylize.usd import read, write
 
 from .storm_results import SIZE, ZOOM, decode, render
 from .storm_scenes import Paint, add_mesh, bind, make_stage, write_image
@@ -32,12 +33,12 @@ def author_all(root: Path, options: Options) -> Path:
     """Each look and tile gets ``signed`` of its number, in order."""
     contents = inspect(root, options)
     assert [str(skipped) for skipped in contents.skipped] == []
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects:
             images = tuple(signed(number) for number in range(len(obj.tiles) or 1))
             texture = StyleTexture(images, 1.0, 1, 0, 0.0, Losses(0, 0, 0, 0))
-            writer.write_object(obj, stage.load(contents, obj), texture)
+            writer.write_object(obj, read.load(contents, obj), texture)
         return writer.commit({})
 
 

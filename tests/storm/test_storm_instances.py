@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
-from usdstylize import author, stage
-from usdstylize.objects import Losses, StageObject, StyleTexture
+from usdstylize.model.objects import Losses, StageObject, StyleTexture
+from usdstylize.usd import read, write
 
 from .storm_results import SIZE, STYLE, ZOOM, Array, T, decode, noise, render
 from .storm_scenes import CAMERA, Paint, add_material, bind, write_image
@@ -82,14 +82,14 @@ def is_other(obj: StageObject) -> bool:
 
 def stylize(folder: Path, styles: Mapping[str, Array] | None = None, **how: Any) -> Path:
     """T_S by the object's path; else OTHER_STYLE goes with the other texture, STYLE with T."""
-    contents = stage.discover(folder / "shot.usda", **how)
+    contents = read.discover(folder / "shot.usda", **how)
     assert not any(skipped.broken for skipped in contents.skipped)
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects:
             style = (styles or {}).get(obj.path, OTHER_STYLE if is_other(obj) else STYLE)
             texture = StyleTexture((style.astype(np.float32),), 1.0, 1, 0, 0.0, Losses(0, 0, 0, 0))
-            writer.write_object(obj, stage.load(contents, obj), texture)
+            writer.write_object(obj, read.load(contents, obj), texture)
         return writer.commit({})
 
 

@@ -15,7 +15,7 @@ from author_results import problems
 from mtlx_scenes import From, Node, add_mtlx_material, image, uv
 from pxr import Gf
 
-from usdstylize import author
+from usdstylize.usd import verify
 
 from .storm_results import (
     SIZE,
@@ -201,7 +201,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Array]]
         path.parent.mkdir()
         make(path, case)
         root, obj = stylize(path)
-        assert author.verify(root).failed == ()
+        assert verify.verify(root).failed == ()
         assert problems(root) == []
         common = {"stage": str(root), "width": SIZE * ZOOM * case.tiling, "unlit": True}
         dial = f"{material(obj)}.inputs:strength"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pxr import Sdf, UsdUtils
 
-from usdstylize import author
+from usdstylize.usd import write
 
 from . import test_blender as blender
 from .storm_results import SIZE, STYLE, ZOOM, T, decode, render, stylize, texels_in_picture
@@ -27,7 +27,7 @@ def test_a_package_shows_the_sum(source_is_packed: bool, tmp_path: Path) -> None
         assert UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(str(here / "shot.usda")), str(source))
     root, _ = stylize(source)
     package = tmp_path / "result.usdz"
-    assert author.write_package(root, package) == ()
+    assert write.write_package(root, package) == ()
     common = {"stage": str(package), "width": SIZE * ZOOM, "unlit": True}
     live, bake = render(tmp_path, [dict(common), common | {"preview": True}])
     (shown,) = blender.render(tmp_path, [{"stage": str(package), "width": SIZE * ZOOM}])

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from scipy import ndimage
 
-from usdstylize import atlas, author
-from usdstylize import stage as reading
-from usdstylize.objects import Losses, StyleTexture
+from usdstylize.imaging import uv_raster
+from usdstylize.model.objects import Losses, StyleTexture
+from usdstylize.usd import read as reading
+from usdstylize.usd import write
 
 from .storm_results import Array, bilinear, decode, encode, render
 from .storm_scenes import Paint, make_stage, write_image
@@ -74,7 +75,7 @@ def read_picture(path: Path, levels: int) -> tuple[Array, Array]:
     contents = reading.discover(path, refine=levels)
     mesh = reading.load(contents, contents.objects[0]).mesh
     in_picture = mesh.points[mesh.triangles][..., :2] / 2 + 0.5
-    triangles, shares = atlas.rasterize(in_picture, WIDTH)
+    triangles, shares = uv_raster.rasterize(in_picture, WIDTH)
     shown = np.einsum("hwc,hwcu->hwu", shares, mesh.uvs[triangles])
     return shown.astype(np.float64), triangles >= 0
 
@@ -150,9 +151,9 @@ def test_the_style_lies_right_at_every_complexity(tmp_path: Path, refined: int) 
     add_patch(source, **DEFAULTS)  # type: ignore[arg-type]
     source.Save()
     contents = reading.discover(path, refine=refined)
-    plan = author.plan(contents, "ink", output=None, force=False, resume=False)
+    plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     (obj,) = contents.objects
-    with author.Writer(plan, contents, strength=1.0, network="both") as writer:
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         image = SOFT.astype(np.float32)
         texture = StyleTexture((image,), 1.0, 1, 0, 0.0, Losses(0, 0, 0, 0))
         writer.write_object(obj, reading.load(contents, obj), texture)

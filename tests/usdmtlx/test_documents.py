@@ -11,8 +11,8 @@ from conftest import unchanged
 from mtlx_documents import MATERIALS, TEXTURED, make_stage, write_color, write_document
 from pxr import Usd, UsdGeom
 
-from usdstylize import author
-from usdstylize.stage.opening import open_stage, quiet
+from usdstylize.usd import verify
+from usdstylize.usd.io.opening import open_stage, quiet
 
 from .dump_materials import materials
 from .usdmtlx_python import USDMTLX_PYTHON
@@ -204,7 +204,7 @@ def test_the_override_works_where_usdmtlx_composes_the_document(
     source = set(validate_found(path))
     with unchanged(tmp_path, may_add=True):
         result = write_result(path)
-    assert author.verify(result).failed == ()
+    assert verify.verify(result).failed == ()
     look = "/World/StylizedLooks/World__Quad"
     found = peer(result)[0]
     color, _ = behind(found, f"{look}/{surface}")

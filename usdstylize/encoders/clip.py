@@ -16,13 +16,7 @@ from torch import Tensor, nn
 
 from usdstylize.encoders.first import FirstConvolution
 from usdstylize.encoders.frozen import Frozen, FrozenConvolution, exact, fold, scale_and_shift
-from usdstylize.encoders.maps import (
-    affine_rectify_,
-    mean_pool,
-    mean_pool_gradient,
-    put_rows_,
-    take_rows,
-)
+from usdstylize.encoders.maps import affine_rectify_, mean_pool, mean_pool_gradient, put_rows_, take_rows
 from usdstylize.encoders.trunk import Tape, Trunk
 
 __all__ = ["ClipResNet50", "image_tower_state", "random_weights"]

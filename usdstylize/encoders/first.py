@@ -9,7 +9,7 @@ from torch import Tensor
 
 from usdstylize.encoders.frozen import Frozen, exact
 from usdstylize.encoders.maps import gate_
-from usdstylize.fusing import fused
+from usdstylize.kernels.availability import fused
 
 __all__ = ["FirstConvolution"]
 
@@ -79,6 +79,6 @@ class FirstConvolution(Frozen):
         """Triton's, where there is one; float32 is PyTorch's, the reference."""
         if self.weight.dtype != torch.bfloat16 or not fused(x.device):
             return None
-        from usdstylize.encoders import image_kernels
+        from usdstylize.kernels import image_convolution
 
-        return image_kernels if image_kernels.enabled else None
+        return image_convolution if image_convolution.enabled else None

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from usdstylize.encoders.maps import gate_, rectify_
-from usdstylize.fusing import fused
+from usdstylize.kernels.availability import fused
 
 __all__ = ["Frozen", "FrozenConvolution", "exact", "fold", "scale_and_shift"]
 
@@ -134,7 +134,7 @@ def _whole(x: Tensor, weight: Tensor) -> ModuleType | None:
     if not fused(x.device):
         return None
     try:
-        from usdstylize.encoders import convolution
+        from usdstylize.kernels import convolution
     except ImportError:  # a Triton without tensor descriptors
         return None
     return convolution if convolution.suits(x, weight) else None

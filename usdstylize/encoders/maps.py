@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usdstylize.fusing import fused
+from usdstylize.kernels.availability import fused
 
 __all__ = [
     "affine_rectify_",
@@ -32,9 +32,9 @@ def _kernels(x: Tensor) -> ModuleType | None:
     """The Triton kernels for a map on CUDA; None where PyTorch's own must do."""
     if not fused(x.device):
         return None
-    from usdstylize.encoders import kernels
+    from usdstylize.kernels import maps
 
-    return kernels
+    return maps
 
 
 def rectify_(x: Tensor, bias: Tensor, shortcut: Tensor | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from usdstylize.fusing import fused
+from usdstylize.kernels.availability import fused
 from usdstylize.losses.nnfm import weighted_mean
 
 __all__ = ["content_loss"]
@@ -24,7 +24,7 @@ def content_loss(
     counts all alike. total: as for `nnfm_loss`.
     """
     if fused(rows.device):
-        from usdstylize.losses import kernels  # needs Triton
+        from usdstylize.kernels import rows as kernels  # needs Triton
 
         return kernels.content_mean(rows, targets, weights=weights, total=total)
     squared: Tensor = _MeanSquare.apply(rows, targets)  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usdstylize.fusing import fused
+from usdstylize.kernels.availability import fused
 
 __all__ = [
     "SearchKeys",
@@ -141,15 +141,16 @@ def _fused_loss(
     weights: Tensor | None,
     total: Tensor | None,
 ) -> Tensor:
-    from usdstylize.losses import kernels  # needs Triton
+    from usdstylize.kernels import rows as row_kernels  # needs Triton
+    from usdstylize.kernels import search as search_kernels
 
     with torch.no_grad():
         if search.centre is not None:
-            queries = kernels.smoothed_offsets(rows, search.centre, search.keys.dtype)
+            queries = row_kernels.smoothed_offsets(rows, search.centre, search.keys.dtype)
         else:
             queries = (smooth_features(rows) if smooth else rows).to(search.keys.dtype)
-        index = kernels.nearest(queries, search.keys, search.bias)
-    return kernels.nearest_mean(rows, keys, index, smooth=smooth, weights=weights, total=total)
+        index = search_kernels.nearest(queries, search.keys, search.bias)
+    return row_kernels.nearest_mean(rows, keys, index, smooth=smooth, weights=weights, total=total)
 
 
 class _NearestDistance(torch.autograd.Function):

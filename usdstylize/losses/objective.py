@@ -11,18 +11,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usdstylize.encoders import Encoder, load_embedding, load_encoder, precision
-from usdstylize.fusing import fused
+from usdstylize.config.options import EncoderName, Method
+from usdstylize.encoders.loading import Encoder, load_embedding, load_encoder, precision
+from usdstylize.kernels.availability import fused
+from usdstylize.losses.backward import go_on
 from usdstylize.losses.batch import Batch, Target, Texels, join_positions, positions_of, totals_of
 from usdstylize.losses.content import content_loss
-from usdstylize.losses.gradients import go_on
 from usdstylize.losses.gram import gram_loss, gram_matrix
 from usdstylize.losses.keys import representatives
 from usdstylize.losses.nnfm import nnfm_loss, prepare_search, style_keys
 from usdstylize.losses.palette import palette_loss
 from usdstylize.losses.streams import forked
-from usdstylize.objects import StyleSet
-from usdstylize.options import EncoderName, Method
+from usdstylize.model.objects import StyleSet
 from usdstylize.render import View, Views, join, paint
 
 __all__ = ["Objective", "cover_crop", "whole"]

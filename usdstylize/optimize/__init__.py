@@ -8,6 +8,5 @@ T_S is by then, `memory` what fits. `spread` says which processes do it: `worker
 
 from usdstylize.optimize.devices import choose_device
 from usdstylize.optimize.optimizer import Optimizer
-from usdstylize.optimize.spread import Optimizes, Spread, choose_spread, opened
 
-__all__ = ["Optimizer", "Optimizes", "Spread", "choose_device", "choose_spread", "opened"]
+__all__ = ["Optimizer", "choose_device"]

@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from usdstylize.config.options import Method
 from usdstylize.losses.batch import Target
-from usdstylize.options import Method
 
 __all__ = ["Batches", "Share"]
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from usdstylize.base_colors import Wrap
-from usdstylize.options import Method
+from usdstylize.config.options import Method
+from usdstylize.model.base_colors import Wrap
 
 __all__ = ["magnified", "magnifiers", "size_at"]
 

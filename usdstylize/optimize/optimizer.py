@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from usdstylize import atlas, render
+from usdstylize import render
+from usdstylize.config.options import Method
+from usdstylize.imaging import uv_raster
 from usdstylize.losses.objective import Objective
-from usdstylize.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
+from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize.devices import computing, memory_errors
-from usdstylize.optimize.looks import Scene
 from usdstylize.optimize.memory import (
     Allotment,
     allot,
@@ -24,11 +25,11 @@ from usdstylize.optimize.memory import (
     keep_to,
     tensor_bytes,
 )
-from usdstylize.optimize.parallel import at_once_here, side_by_side, threads_of_one
+from usdstylize.optimize.process_group import ALONE, Team
 from usdstylize.optimize.run import Run
 from usdstylize.optimize.stopwatch import Stopwatch
-from usdstylize.optimize.team import ALONE, Team
-from usdstylize.options import Method
+from usdstylize.optimize.threads import at_once_here, side_by_side, threads_of_one
+from usdstylize.optimize.viewpoints import Scene
 
 __all__ = ["Optimizer"]
 
@@ -153,7 +154,7 @@ class Optimizer:
         assembly = render.assemble(objects, data)
         mesh = assembly.mesh
         covered = [
-            atlas.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
+            uv_raster.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
             for number, sheet in enumerate(assembly.sheets)
         ]
         return Scene(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from usdstylize.objects import Losses
+from usdstylize.model.objects import Losses
 
 __all__ = ["Reports"]
 

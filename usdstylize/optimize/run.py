@@ -10,23 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from usdstylize import atlas
+from usdstylize.config.options import Method
 from usdstylize.errors import MeshError
+from usdstylize.imaging import gutters
 from usdstylize.losses.batch import Target
 from usdstylize.losses.objective import Objective
-from usdstylize.objects import Losses, StyleTexture
+from usdstylize.model.objects import Losses, StyleTexture
 from usdstylize.optimize.batches import Batches
 from usdstylize.optimize.hierarchy import size_at
-from usdstylize.optimize.looks import Scene
 from usdstylize.optimize.memory import Allotment
+from usdstylize.optimize.process_group import Team
 from usdstylize.optimize.reports import Reports
 from usdstylize.optimize.schedule import Schedule, exponential
-from usdstylize.optimize.sights import Sights
 from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.stopwatch import Stopwatch
-from usdstylize.optimize.team import Team
+from usdstylize.optimize.targets import Sights
 from usdstylize.optimize.texels import every_texel, palette_texels
-from usdstylize.options import Method
+from usdstylize.optimize.viewpoints import Scene
 
 __all__ = ["Run"]
 
@@ -134,7 +134,7 @@ class Run:
             path = scene.first.path
             raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
         images = [
-            atlas.dilate(image, texels_seen, sheet.wrap)
+            gutters.dilate(image, texels_seen, sheet.wrap)
             for image, texels_seen, sheet in zip(
                 self._step.texture.detach().cpu().numpy(), valid, scene.assembly.sheets, strict=True
             )

@@ -7,12 +7,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from usdstylize.config.options import Method
+from usdstylize.losses.backward import go_on
 from usdstylize.losses.batch import Batch, Target, Texels
-from usdstylize.losses.gradients import go_on
 from usdstylize.losses.objective import Objective
 from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.hierarchy import magnified, magnifiers
-from usdstylize.options import Method
 from usdstylize.render import Subject
 
 __all__ = ["Step"]

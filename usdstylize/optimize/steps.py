@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from usdstylize.fusing import fused
+from usdstylize.kernels.availability import fused
 from usdstylize.losses.batch import Target, Texels
 from usdstylize.losses.objective import Objective
 from usdstylize.optimize.step import Step
@@ -27,7 +27,7 @@ def new_step(
     """The fastest `Step` of the device. ``pool`` holds all batches' views by slot, where they are known."""
     if not fused(subject.device):
         return Step(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
-    from usdstylize.optimize.recorded import RecordedStep
+    from usdstylize.optimize.cuda_graph_step import RecordedStep
 
     step = RecordedStep(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
     step.expect(pool)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize.options import Method
+from usdstylize.config.options import Method
 
 __all__ = ["Camera", "draw_cameras", "look_at", "pixel_directions", "pixel_projections"]
 

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usdstylize.base_colors import Transfer
-from usdstylize.encoding import LUMINANCE
-from usdstylize.options import Method
+from usdstylize.config.options import Method
+from usdstylize.imaging.encoding import LUMINANCE
+from usdstylize.model.base_colors import Transfer
 
 __all__ = ["decode_srgb", "encode_base", "encode_srgb", "phong", "shade"]
 
@@ -29,7 +29,7 @@ def encode_srgb(linear: Tensor) -> Tensor:
 
 
 def encode_base(values: Tensor, transfer: Transfer) -> Tensor:
-    """`usdstylize.encoding.encode_base` of a tensor (P, 3)."""
+    """`usdstylize.imaging.encoding.encode_base` of a tensor (P, 3)."""
     if transfer.is_plain:
         return values
     linear = decode_srgb(values.abs()).copysign(values) if transfer.encoding == "srgb" else values

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize import atlas
-from usdstylize.base_colors import PLAIN, Transfer, Wrap
 from usdstylize.errors import MeshError
-from usdstylize.objects import Mesh, ObjectData, StageObject
+from usdstylize.imaging import uv_raster
+from usdstylize.model.base_colors import PLAIN, Transfer, Wrap
+from usdstylize.model.objects import Mesh, ObjectData, StageObject
 
 __all__ = ["Assembly", "Sheet", "assemble", "normalize", "one_sheet"]
 
@@ -93,7 +93,7 @@ def one_sheet(mesh: Mesh, base: Float32, wrap: tuple[Wrap, Wrap], transfer: Tran
 
 def _on_tiles(mesh: Mesh, tiles: Sequence[int], path: str) -> tuple[Mesh, Int64]:
     """The triangles on the given tiles, their UVs moved to 0..1, and the place of each one's tile."""
-    tile = atlas.udim_tiles(mesh.uvs)
+    tile = uv_raster.udim_tiles(mesh.uvs)
     kept = np.isin(tile, tiles)
     if not kept.any():
         raise MeshError(

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usdstylize.base_colors import Wrap
-from usdstylize.fusing import fused
+from usdstylize.kernels.availability import fused
+from usdstylize.model.base_colors import Wrap
 
 __all__ = ["Taps", "find_taps", "level_rows", "level_sizes", "mip_table", "sample"]
 
@@ -87,10 +87,10 @@ class _TentTable(torch.autograd.Function):
         levels = [level.view(*size, 3) for level, size in zip(torch.split(table, areas), sizes, strict=True)]
         levels[0].copy_(texture)
         if fused(texture.device):
-            from usdstylize.render import mip_kernels
+            from usdstylize.kernels import mips
 
             for fine, coarse in pairwise(levels):
-                mip_kernels.halve(fine, coarse, ctx.circular)
+                mips.halve(fine, coarse, ctx.circular)
             return table
         for fine, coarse in pairwise(levels):
             if coarse.shape[0] < fine.shape[0]:
@@ -126,12 +126,12 @@ def _tent_gradient(
     gradient: Tensor, areas: list[int], sizes: list[tuple[int, int]], circular: tuple[bool, bool]
 ) -> Tensor:
     """`_TentTable.backward` on a GPU."""
-    from usdstylize.render import mip_kernels
+    from usdstylize.kernels import mips
 
     table = gradient.clone(memory_format=torch.contiguous_format)
     levels = [level.view(*size, 3) for level, size in zip(torch.split(table, areas), sizes, strict=True)]
     for fine, coarse in reversed(list(pairwise(levels))):
-        mip_kernels.spread(coarse, fine, circular)
+        mips.spread(coarse, fine, circular)
     return levels[0]
 
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usdstylize.base_colors import Wrap
-from usdstylize.fusing import fused
-from usdstylize.options import Method
+from usdstylize.config.options import Method
+from usdstylize.kernels.availability import fused
+from usdstylize.model.base_colors import Wrap
 from usdstylize.render.cameras import Camera, pixel_directions
 from usdstylize.render.shading import encode_base, phong, shade
 from usdstylize.render.sheets import Assembly
@@ -304,7 +304,7 @@ def paint(views: Views, style_table: Tensor | None, background: Tensor) -> Tenso
     sRGB-encoded, behind the object in every view.
     """
     if fused(views.base.device):
-        from usdstylize.render.kernels import paint_pixels  # needs Triton
+        from usdstylize.kernels.paint import paint_pixels  # needs Triton
 
         return paint_pixels(
             style_table,

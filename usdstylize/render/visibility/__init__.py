@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from usdstylize.config.options import EngineName
 from usdstylize.errors import OptionsError
-from usdstylize.options import EngineName
 from usdstylize.render.visibility.embree import EmbreeVisibility, available_cores
 from usdstylize.render.visibility.nvdiffrast import NvdiffrastVisibility, has_nvdiffrast
 from usdstylize.render.visibility.protocol import Hits, Visibility

@@ -1,0 +1,329 @@
+"""The command line: `Options` from its arguments, exit codes, and what goes to which stream.
+
+0: all done. 1: some objects failed, or `verify` found something. 2: a usage error, or nothing
+could be done. 130: interrupted.
+"""
+
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError
+
+from usdstylize.cli import console, progress
+from usdstylize.config.options import Options, Unit
+from usdstylize.encoders import weights
+from usdstylize.errors import UsdStylizeError
+
+__all__ = ["run"]
+
+ALL_DONE, SOME_FAILED, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
+READER_GONE = 141
+"""As a shell reports SIGPIPE."""
+
+
+def _words(_type: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """``/A,/B`` and repeated options, as in usdrecord."""
+    words = tuple(word for token in tokens for word in token.value.replace(",", " ").split())
+    if not words:  # an empty shell variable must not mean the whole stage
+        raise ValueError("it is empty; name something, or leave the option out.")
+    return words
+
+
+def _range(_type: Any, tokens: Sequence[Token]) -> tuple[float, float]:
+    """``2,4``, or ``3`` for both ends."""
+    text = tokens[-1].value
+    try:
+        ends = [float(word) for word in text.replace(",", " ").split()]
+        near, far = ends * 2 if len(ends) == 1 else ends
+    except ValueError:
+        raise ValueError(f'"{text}" is neither a number nor two numbers such as 2,4.') from None
+    return near, far
+
+
+def _sizes(_type: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """``128,256,512``."""
+    text = ",".join(token.value for token in tokens)
+    try:
+        return tuple(int(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        raise ValueError(f'"{text}" is no list of whole numbers such as 128,256,512.') from None
+
+
+def _shown_default(value: Any) -> str | None:
+    """No word where "as the preset says", no list and no flag is the default."""
+    if value is None or value is False or value == ():
+        return None
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+Words = Annotated[tuple[str, ...], Parameter(converter=_words, n_tokens=1, metavar="A,B")]
+
+
+@dataclass(frozen=True)
+class CommandLineOptions(Options):
+    """`Options` as the command line spells them: only what differs from plain values is said here."""
+
+    output: Annotated[Path | None, Parameter(alias="-o")] = Options.output
+    mask: Words = Options.mask
+    per_instance: Words = Options.per_instance
+    purposes: Words = Options.purposes
+    camera_distance: Annotated[
+        tuple[float, float] | None, Parameter(converter=_range, n_tokens=1, metavar="NEAR,FAR")
+    ] = Options.camera_distance
+    texture_hierarchy: Annotated[
+        tuple[int, ...], Parameter(converter=_sizes, n_tokens=1, metavar="A,B,C")
+    ] = Options.texture_hierarchy
+    block_contexts: Words = Options.block_contexts
+
+
+@Parameter(name="*", group="Messages")
+@dataclass(frozen=True)
+class Flags:
+    """What every verb takes."""
+
+    json: bool = False
+    """Print the result as JSON on stdout, and nothing else there."""
+    quiet: bool = False
+    """Print errors only, and the path of the result."""
+    verbose: bool = False
+    """Show the stack trace of an error."""
+
+
+app = App(
+    name="usdstylize",
+    version=lambda: version("usdstylize"),
+    default_parameter=Parameter(negative=(), show_default=_shown_default),
+    suppress_keyboard_interrupt=False,  # it would exit by itself, and say nothing
+)
+
+
+def run(tokens: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. ``tokens`` is ``sys.argv[1:]`` if not given."""
+    tokens = sys.argv[1:] if tokens is None else list(tokens)
+    if "--verbose" in tokens:
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("usdstylize").setLevel(logging.DEBUG)
+    try:
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except KeyboardInterrupt:
+        console.note("usdstylize: interrupted; nothing was written.")
+        return INTERRUPTED
+    except BrokenPipeError:  # `| head` has seen enough; Python must not try to flush the rest at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    except CycloptsError as error:
+        return _refuse(tokens, error, f"{_usage_error(error)}; see `usdstylize --help`.")
+    except UsdStylizeError as error:
+        return _refuse(tokens, error, str(error))
+    except Exception as error:  # our own mistake; a farm still gets a sentence and an exit code
+        what = f"{type(error).__name__}: {error}"
+        return _refuse(tokens, error, f"internal error ({what}); please report it with what --verbose shows.")
+    return code if isinstance(code, int) else ALL_DONE  # --help and --version return nothing
+
+
+def _usage_error(error: CycloptsError) -> str:
+    """Cyclopts' own words, as one sentence without its full stop."""
+    if isinstance(error, UnusedCliTokensError):
+        return f"{' '.join(error.unused_tokens or ())} is more than this command takes"
+    return re.sub(r"\. Did you mean (.*)\?$", r" (did you mean \1?)", str(error).strip()).rstrip(".")
+
+
+def _refuse(tokens: Sequence[str], error: Exception, text: str) -> int:
+    # The arguments may be what is wrong, so the flags are looked for in the bare tokens.
+    if "--verbose" in tokens:
+        traceback.print_exception(error)
+    if "--json" in tokens:
+        console.show_json({"error": {"type": type(error).__name__, "message": text}})
+    console.note(f"usdstylize: {text}")
+    return NOTHING_DONE
+
+
+@app.default
+def stylize(
+    stage: Path,
+    /,
+    *,
+    style_set: Path,
+    options: Annotated[CommandLineOptions, Parameter(name="*")] = CommandLineOptions(),
+    dry_run: bool = False,
+    flags: Flags = Flags(),
+) -> int:
+    """Carry the style of concept art onto the textures of a USD stage, as layers beside it.
+
+    The stage and its textures are only read. Exit codes: 0 all done, 1 some objects failed or the
+    written result is not right, 2 nothing could be done, 130 interrupted.
+
+    Parameters
+    ----------
+    stage
+        The stage to stylise (.usd, .usda, .usdc, .usdz).
+    style_set
+        Folder of concept art (or one image); its name becomes the variant's.
+    dry_run
+        Say what would be done, and write nothing.
+    """
+    from usdstylize.pipeline import stylize as run_pipeline  # a second or more: torch
+
+    with progress.observe(options, quiet=flags.quiet) as observer:
+        result = run_pipeline(stage, style_set, options, observer=observer, dry_run=dry_run)
+    if flags.json:
+        console.show_json(result.to_dict())
+    elif dry_run:
+        console.show_plan(result.plan)
+    elif not flags.quiet:
+        console.show_run(result)
+    elif result.root_layer is not None:
+        print(result.session_layer or result.root_layer)
+    finished = [obj for obj in result.objects if obj.status != "failed"]
+    for remark in () if flags.quiet else result.remarks:
+        console.note(f"Note: {remark}")
+    for problem in result.problems:
+        console.note(f"usdstylize: the written result is not right: {problem}")
+    if result.interrupted:
+        kept = f"{len(finished)} of {len(result.plan.objects)} objects are kept, --resume does the others"
+        if len(result.objects) == len(result.plan.objects):
+            kept = "the result is written, but not verified; `usdstylize verify` does that"
+        console.note(f"usdstylize: interrupted; {kept if result.root_layer else 'nothing was written'}.")
+        return INTERRUPTED
+    broken = [item for item in result.plan.skipped if item.broken]
+    if flags.quiet:
+        reasons = [(item.path, item.reason) for item in result.failed]
+        for path, reason in [*reasons, *((item.path, item.reason) for item in broken)]:
+            console.note(f"usdstylize: {path}: {reason}")
+    if not dry_run and not finished:
+        return NOTHING_DONE
+    return SOME_FAILED if result.failed or broken or result.problems else ALL_DONE
+
+
+@app.command
+def inspect(
+    stage: Path,
+    /,
+    *,
+    mask: Words = Options.mask,
+    per_instance: Words = Options.per_instance,
+    purposes: Words = Options.purposes,
+    frame: float | None = Options.frame,
+    by: Unit = Options.by,
+    share_materials: bool = Options.share_materials,
+    ocio: Path | None = Options.ocio,
+    flags: Flags = Flags(),
+) -> int:
+    """List what of a stage would be stylised, and what would not and why.
+
+    Parameters
+    ----------
+    mask
+        List only what lies at or under these prim paths.
+    per_instance
+        Instances, by prim path, to list as objects of their own.
+    purposes
+        Imageable purposes to list, of default, render, proxy.
+    frame
+        Time code to read at; the stage's start when not given.
+    by
+        Group the objects as a run with the same option would.
+    share_materials
+        Group the objects as a run with the same option would.
+    ocio
+        OCIO configuration for textures in colour spaces that USD does not know; else $OCIO.
+    """
+    from usdstylize.pipeline import inspect as read
+
+    options = Options(
+        mask=mask,
+        per_instance=per_instance,
+        purposes=purposes,
+        frame=frame,
+        by=by,
+        share_materials=share_materials,
+        ocio=ocio,
+    )
+    contents = read(stage, options)
+    if flags.json:
+        console.show_json(asdict(contents))
+    else:
+        console.show_contents(contents)
+    return ALL_DONE
+
+
+@app.command
+def verify(result: Path, /, *, flags: Flags = Flags()) -> int:
+    """Check a stylised stage: sources unchanged, valid USD, every path and binding, T + T_S = bake.
+
+    Parameters
+    ----------
+    result
+        The ``.stylized.usda`` that a run wrote. The exit code is 1 where a check fails.
+    """
+    from usdstylize.usd import verify
+
+    report = verify.verify(result)
+    if flags.json:
+        console.show_json(asdict(report) | {"ok": report.ok})
+    elif not flags.quiet:
+        console.show_verification(report)
+    for check in report.failed:
+        console.note(f"usdstylize: {check}")
+    return ALL_DONE if report.ok else SOME_FAILED
+
+
+@app.command
+def select(result: Path, /, *, style: str, mask: Words = (), flags: Flags = Flags()) -> int:
+    """Show another style of a stylised stage, or its original look.
+
+    Parameters
+    ----------
+    result
+        The ``.stylized.usda`` that a run wrote; its selections are changed in place.
+    style
+        A style that the result holds, or ``original``.
+    mask
+        Only what lies at or under these prim paths.
+    """
+    from usdstylize.usd import write
+
+    changed = write.select(result, style, mask)
+    if flags.json:
+        console.show_json({"root_layer": result, "style": style, "objects": changed})
+    elif not flags.quiet:
+        print(f"{result}: {style} is now shown on {console.count(changed, 'object')}.")
+    return ALL_DONE
+
+
+@app.command(name="weights")
+def network_weights(
+    *,
+    fetch: bool = False,
+    folder: Annotated[Path | None, Parameter(name="--weights")] = Options.weights,
+    flags: Flags = Flags(),
+) -> int:
+    """List the network weights: which preset needs which, where they are or were looked for.
+
+    The exit code is 1 where a file was found that holds the wrong bytes.
+
+    Parameters
+    ----------
+    fetch
+        Download what is missing: from the folder of --weights, or from every place that is searched.
+    folder
+        Folder searched first.
+    """
+    if fetch:
+        for name in weights.NETWORKS:
+            with progress.download(name, quiet=flags.quiet) as received:
+                weights.fetch(name, folder, received)
+    statuses = weights.report(folder)
+    if flags.json:
+        console.show_json([asdict(status) for status in statuses])
+    elif not flags.quiet:
+        console.show_weights(statuses)
+    return SOME_FAILED if any(status.state == "refused" for status in statuses) else ALL_DONE

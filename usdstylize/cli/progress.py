@@ -1,0 +1,166 @@
+"""What the command line tells on stderr while it works: bars on a terminal, lines in a log."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from usdstylize.cli.console import count, note, seconds, terminal
+from usdstylize.config.options import Options
+from usdstylize.encoders import weights
+from usdstylize.model.objects import Losses, StageObject
+from usdstylize.model.results import ObjectResult, Observer, Plan, Silent
+
+__all__ = ["BarProgress", "LineProgress", "download", "observe"]
+
+
+@contextmanager
+def observe(options: Options, *, quiet: bool) -> Iterator[Observer]:
+    """The observer that fits: bars on a terminal, a line per object in a log, nothing when quiet."""
+    if quiet:
+        yield Silent()
+    elif sys.stderr.isatty():
+        with _bars() as bars:
+            yield BarProgress(options, bars)
+    else:
+        yield LineProgress(options)
+
+
+class LineProgress:
+    """A line when an object starts and when it ends."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._total = 0
+        self._started = 0
+        self._ended = 0
+
+    def planned(self, plan: Plan) -> None:
+        self._total = len(plan.objects)
+        for line in _announcement(plan, self._options):
+            note(line)
+
+    def object_started(self, obj: StageObject, iterations: int) -> None:
+        self._started += 1
+        note(f"[{self._started}/{self._total}] {obj.path}: {iterations} iterations")
+
+    def iteration(self, obj: StageObject, number: int, losses: Losses) -> None: ...
+
+    def object_ended(self, result: ObjectResult) -> None:
+        self._ended += 1
+        note(f"[{self._ended}/{self._total} done] {result.path}: {_outcome(result)}")
+
+
+class BarProgress:
+    """A bar over all objects with the time left, and one for each object at hand with its losses."""
+
+    def __init__(self, options: Options, bars: Progress) -> None:
+        self._options = options
+        self._bars = bars
+        self._iterations = 1
+        self._overall = bars.add_task("All objects", total=None, visible=False, losses="")
+        self._current: dict[str, TaskID] = {}
+        self._done: dict[str, int] = {}
+
+    def planned(self, plan: Plan) -> None:
+        for line in _announcement(plan, self._options):
+            self._bars.console.print(line, soft_wrap=True)
+        self._iterations = int(plan.settings["iterations"])
+        # Counted in iterations, so that the time left of the whole is known within the first object.
+        self._bars.update(self._overall, total=len(plan.objects) * self._iterations)
+
+    def object_started(self, obj: StageObject, iterations: int) -> None:
+        self._bars.update(self._overall, visible=True)
+        self._current[obj.path] = self._bars.add_task(obj.path, total=iterations, losses="")
+
+    def iteration(self, obj: StageObject, number: int, losses: Losses) -> None:
+        text = f"style {losses.nnfm:.3f}  content {losses.content:.3f}  palette {losses.palette:.4f}"
+        self._bars.update(self._current[obj.path], completed=number, losses=text)
+        self._count(obj.path, number)
+
+    def object_ended(self, result: ObjectResult) -> None:
+        if result.path in self._current:
+            self._bars.refresh()  # its last losses, which no timer may have shown yet
+            self._bars.remove_task(self._current.pop(result.path))
+        self._count(result.path, self._iterations)
+        self._bars.console.print(f"{result.path}: {_outcome(result)}", soft_wrap=True)
+
+    def _count(self, path: str, iterations: int) -> None:
+        self._done[path] = iterations
+        self._bars.update(self._overall, completed=sum(self._done.values()))
+
+
+@contextmanager
+def download(name: str, *, quiet: bool) -> Iterator[weights.Progress]:
+    """What `weights.fetch` reports to: a bar on a terminal, a line in a log; nothing before a byte came."""
+    title = f"Fetching the weights of {name}"
+    if quiet:
+        yield lambda received, total: None
+    elif not sys.stderr.isatty():
+        announced: list[str] = []
+
+        def announce(received: int, total: int | None) -> None:
+            if not announced:
+                announced.append(title)
+                note(f"{title} ...")
+
+        yield announce
+    else:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=terminal(sys.stderr)) as bars:
+            task = bars.add_task(title, total=None, visible=False)
+            yield lambda received, total: bars.update(task, completed=received, total=total, visible=True)
+
+
+def _announcement(plan: Plan, options: Options) -> Iterator[str]:
+    """Preset, device and encoder in one line; what will be done in another."""
+    where = f"{plan.device}, {plan.spread}" if plan.spread else plan.device
+    chosen = f"preset {plan.preset} on {where} (encoder {plan.settings['encoder']})"
+    if options.preset != "auto":
+        yield f"Using {chosen}."
+    elif plan.preset == "standard":
+        yield f"CUDA GPU found: {chosen}."
+    else:
+        why = "On the CPU as asked" if options.device == "cpu" else "No CUDA GPU"
+        yield f"{why}: {chosen}; --preset standard for the full quality, far slower without a GPU."
+    if plan.settings["visibility"] == "nvdiffrast":
+        yield "Note: visible surfaces by nvdiffrast, whose licence forbids commercial use."
+    for remark in plan.remarks:
+        yield f"Note: {remark}"
+    left_out = f", {len(plan.skipped)} left out" if plan.skipped else ""
+    yield (
+        f"{plan.stage.name}: {count(len(plan.objects), 'object')} to stylise with {plan.style} "
+        f"({count(len(plan.style_images), 'image')}, palette {' '.join(plan.palette)}){left_out}."
+    )
+
+
+def _outcome(result: ObjectResult) -> str:
+    if result.status == "failed":
+        return f"failed: {result.reason}"
+    if result.status == "kept":
+        return "kept, it was done before"
+    coverage = "" if result.coverage is None else f", coverage {result.coverage:.0%}"
+    return f"done in {seconds(result.seconds)}{coverage}"
+
+
+def _bars() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}", markup=False),
+        console=terminal(sys.stderr),
+        transient=True,
+    )

@@ -1,0 +1,86 @@
+"""What one process asks of another: to optimise these objects, with that style and method."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from usdstylize.config.options import Method
+from usdstylize.encoders import weights as network_weights
+from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
+from usdstylize.optimize.devices import choose_device
+from usdstylize.optimize.optimizer import Optimizer
+from usdstylize.optimize.process_group import ALONE, Team
+
+__all__ = ["Bench", "Job", "check_weights"]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One group of objects, with all that it takes to optimise them.
+
+    styles: new to the one who is asked, by the number that ``style`` and later jobs call them by.
+    """
+
+    objects: Sequence[StageObject]
+    data: Sequence[ObjectData]
+    method: Method
+    style: int
+    styles: dict[int, StyleSet]
+    device: str
+    weights: Path | None
+    memory_limit: float | None
+
+    @classmethod
+    def of(
+        cls,
+        style: StyleSet,
+        objects: Sequence[StageObject],
+        data: Sequence[ObjectData],
+        method: Method,
+        device: str,
+        weights: Path | None,
+        memory_limit: float | None,
+    ) -> "Job":
+        """``style`` is to be the same instance for the same style, and to live as long as jobs are given."""
+        number = id(style)
+        return cls(objects, data, method, number, {number: style}, device, weights, memory_limit)
+
+    def new_to(self, told: dict[int, StyleSet]) -> "Job":
+        """This without the styles that were ``told`` before, which from now on includes its own."""
+        new = {number: style for number, style in self.styles.items() if number not in told}
+        told.update(new)
+        return replace(self, styles=new)
+
+
+def check_weights(method: Method, folder: Path | None) -> None:
+    """Raises WeightsError where the method's networks have none: before any process is asked."""
+    for name in (method.encoder, method.content_encoder):
+        network_weights.locate(name, folder)
+
+
+class Bench:
+    """Where jobs are done in the process that is asked: networks stay loaded from one to the next."""
+
+    def __init__(self, team: Team = ALONE) -> None:
+        self._team = team
+        self._styles: dict[int, StyleSet] = {}
+        self._optimizer: Optimizer | None = None
+
+    def do(
+        self, job: Job, on_iteration: Callable[[int, Losses], None] = lambda number, losses: None
+    ) -> tuple[StyleTexture, ...]:
+        """As `Optimizer.optimize`, whose errors it raises; WeightsError and OptionsError, too."""
+        self._styles.update(job.styles)
+        style = self._styles[job.style]
+        with self._team.agreed():
+            if self._optimizer is None:
+                self._optimizer = Optimizer(
+                    style,
+                    job.method,
+                    choose_device(job.device),  # here, too, there must be such a one
+                    weights=job.weights,
+                    memory_limit=job.memory_limit,
+                    team=self._team,
+                )
+            restyled = self._optimizer.restyled(style, job.method)
+        return restyled.optimize(job.objects, job.data, on_iteration=on_iteration)

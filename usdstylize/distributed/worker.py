@@ -1,0 +1,53 @@
+"""``python -m usdstylize.distributed.worker``: does the jobs that come in on stdin, one after the other.
+
+Jobs and answers are pickles. For each job there is any number of (number, Losses), and at last a
+tuple of StyleTextures or an exception. It ends with its stdin, that is, with who started it.
+"""
+
+import os
+import pickle
+import signal
+import sys
+from typing import Any
+
+import torch
+
+from usdstylize.distributed.jobs import Bench
+from usdstylize.model.objects import Losses
+from usdstylize.optimize.process_group import sendable
+
+
+def main() -> None:
+    """threads of PyTorch, 0 for its own choice, are the first argument."""
+    # Ctrl-C reaches every process of a terminal; this one is told by the one that started it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    if threads := int(sys.argv[1]):
+        torch.set_num_threads(threads)
+
+    def answer(value: Any) -> None:
+        pickle.dump(value, answers, protocol=pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+
+    def told(number: int, losses: Losses) -> None:
+        answer((number, losses))
+
+    bench = Bench()
+    try:
+        while True:
+            job = pickle.load(sys.stdin.buffer)
+            try:
+                result: Any = list(bench.do(job, told))
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                result = sendable(error)
+            answer(result)
+    except (EOFError, BrokenPipeError):
+        # Not by way of the interpreter's end, which would flush into what is closed.
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Images as NumPy arrays: sRGB, sampling, the UV rasteriser, gutters."""

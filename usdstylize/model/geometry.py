@@ -1,0 +1,48 @@
+"""One mesh as arrays, before any of its faces are chosen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Geometry", "spread_to_corners"]
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """All faces of one mesh, before any are chosen.
+
+    points: (P, 3) float64, metres, world space, +Y up.
+    counts: (N,) corners per face; point_of_corner: (C,) the point of each face corner.
+    drawn: (N,) bool, False for holes and for faces of fewer than 3 corners.
+    flipped: the winding must be reversed to be counter-clockwise seen from outside.
+    normals: (C, 3) float64, a unit normal per face corner, pointing outside.
+    """
+
+    points: Float64
+    counts: Int64
+    point_of_corner: Int64
+    drawn: NDArray[np.bool_]
+    flipped: bool
+    normals: Float64
+    notes: tuple[str, ...]
+
+    def spread(self, interpolation: str, values: Float64) -> Float64 | None:
+        """Values of a primvar to (C, …), one per face corner; None where the length does not fit."""
+        return spread_to_corners(interpolation, values, len(self.points), self.counts, self.point_of_corner)
+
+
+def spread_to_corners(
+    interpolation: str, values: Float64, point_count: int, counts: Int64, point_of_corner: Int64
+) -> Float64 | None:
+    """Values of a primvar to (C, …), one per face corner; None where the length does not fit."""
+    if interpolation in ("vertex", "varying"):
+        return values[point_of_corner] if len(values) == point_count else None
+    if interpolation == "faceVarying":
+        return values if len(values) == len(point_of_corner) else None
+    if interpolation == "uniform":
+        return np.repeat(values, counts, axis=0) if len(values) == len(counts) else None
+    return np.repeat(values, len(point_of_corner), axis=0) if len(values) == 1 else None

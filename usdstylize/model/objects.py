@@ -1,0 +1,312 @@
+"""What passes between the rooms: NumPy arrays in small frozen dataclasses.
+
+Conventions that hold for every array in the package:
+
+- *sRGB-encoded* values are those of an 8-bit sRGB image divided by 255; *linear* is linear
+  Rec.709. A name without either word is not a colour.
+- Images are float32 of shape ``(height, width, 3)``; row 0 is the **top** of the picture.
+- UVs are USD's: ``(0, 0)`` is the **bottom left** corner of the texture.
+- Points are metres, world space at the chosen frame, turned so that **+Y is up** whatever
+  the stage's ``upAxis``.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usdstylize.imaging.encoding import encode_base
+from usdstylize.model.base_colors import (
+    PLAIN,
+    BaseColor,
+    GraphColor,
+    TextureFile,
+    Transfer,
+    UVTransform,
+    Wrap,
+)
+
+__all__ = [
+    "FileHash",
+    "Losses",
+    "Mesh",
+    "NewUVs",
+    "ObjectData",
+    "ObjectSettings",
+    "Prototype",
+    "Skipped",
+    "StageContents",
+    "StageObject",
+    "StyleImage",
+    "StyleSet",
+    "StyleTexture",
+    "Surface",
+]
+
+Surface = Literal["preview", "mtlx", "mdl", "none"]
+"""What a source surface is: a UsdPreviewSurface, a MaterialX or an MDL shader, or nothing but
+displayColor."""
+
+Float32 = NDArray[np.float32]
+Int32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles of one object, ready to render.
+
+    points: (V, 3) float32, metres, world space, +Y up.
+    triangles: (F, 3) int32 indices into ``points``, counter-clockwise seen from outside.
+    normals: (F, 3, 3) float32, a unit normal per triangle corner, same space as ``points``.
+    uvs: (F, 3, 2) float32, per triangle corner, in the texture's space: any UsdTransform2d
+        is already applied; (0, 0) is the bottom left; values outside 0..1 are kept.
+    """
+
+    points: Float32
+    triangles: Int32
+    normals: Float32
+    uvs: Float32
+
+
+@dataclass(frozen=True)
+class ObjectSettings:
+    """What the stage itself asks for an object (StylizeAPI, nearest ancestor wins).
+
+    None and empty mean: as the run says. The command line wins over all of it.
+    """
+
+    style_images: tuple[Path, ...] = ()
+    """Concept art of its own, resolved; the first is the primary image."""
+    palette: tuple[tuple[float, float, float], ...] = ()
+    """sRGB-encoded 0..1."""
+    strength: float | None = None
+    pattern_scale: float | None = None
+    """Multiplies the camera distance: 2 makes patterns twice as large."""
+    texture_resolution: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class StageObject:
+    """One thing to stylise: a mesh, or one material subset of it, with its material.
+
+    Light: it describes, and holds no arrays. ``stage.load`` reads the arrays when their turn
+    comes, so that a stage of hundreds of objects never sits in memory at once.
+    """
+
+    path: str
+    """The prim that gets the new binding: a Mesh, or a GeomSubset."""
+    mesh_path: str
+    name: str
+    """Unique in the stage, made from ``path`` alone, safe as a prim name and a folder name."""
+    material_path: str | None
+    """The material bound today for the first purpose in use; None where there is none."""
+    surface: Surface
+    surface_path: str | None
+    """The surface shader prim whose base colour was traced."""
+    base: BaseColor
+    uv_primvar: str
+    """Primvar name without ``primvars:``."""
+    uv_transform: UVTransform | None
+    """Where it has a ``then``, what follows is applied to what it gives."""
+    triangle_count: int
+    notes: tuple[str, ...] = ()
+    """Remarks that a TD wants to read in ``inspect``, one sentence each."""
+    group: str = ""
+    """Objects of one group stand together before the cameras and share one optimisation; empty
+    where the object stands alone."""
+    look: str = ""
+    """Name of the object whose style texture and new material this one wears, too; empty where
+    it has its own. Both are of one group."""
+    stands_in: bool = False
+    """It is a proxy of the object whose look it wears, and not before the cameras with it."""
+    instances: tuple[str, ...] = ()
+    """The instance prims, outermost and in stage order, that share the prototype which holds
+    this object; ``path`` lies in the first of them. Empty outside of instances."""
+    prototype: str = ""
+    """`Prototype.name` of the innermost prototype that holds it; empty outside of instances."""
+    settings: ObjectSettings = ObjectSettings()
+    unwrapped: bool = False
+    """The mesh has no UVs: ``uv_primvar`` is a new one that the style layer brings along, with the
+    values of ``ObjectData.new_uvs``."""
+
+    @property
+    def wrap(self) -> tuple[Wrap, Wrap]:
+        """How T, and so T_S, continues beyond 0..1 in s and t; repeat where T is no file."""
+        if isinstance(self.base, TextureFile | GraphColor):
+            return self.base.wrap_s, self.base.wrap_t
+        return "repeat", "repeat"
+
+    @property
+    def wears_another_look(self) -> bool:
+        """Whether its style texture and material are another object's."""
+        return bool(self.look) and self.look != self.name
+
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """The UDIM tiles of T; empty where it is no UDIM set."""
+        return self.base.tiles if isinstance(self.base, TextureFile) else ()
+
+
+@dataclass(frozen=True, eq=False)
+class NewUVs:
+    """A faceVarying primvar for a mesh that has no UVs.
+
+    values: (N, 2) float32, 0..1, (0, 0) is the bottom left. indices: (C,) int32, a value for
+    every face corner of the whole mesh, face by face.
+    """
+
+    values: Float32
+    indices: Int32
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectData:
+    """The arrays of one StageObject.
+
+    bases: the original texture's values as viewers filter them, each (H, W, 3) float32, row 0 is
+        the top: code values, or linear Rec.709. One per UDIM tile, in the order of
+        ``TextureFile.tiles``; else a single one. 1 × 1 for a constant.
+    transfer: what makes T, sRGB-encoded, of them once they are filtered.
+    """
+
+    mesh: Mesh
+    bases: tuple[Float32, ...]
+    transfer: Transfer = PLAIN
+    new_uvs: NewUVs | None = None
+    """Where ``StageObject.unwrapped``: what the style layer must hold."""
+    repaired: tuple[str, ...] = ()
+    """What in the texture had to be repaired, a sentence each; viewers then need a copy of it."""
+
+    @property
+    def encoded_bases(self) -> tuple[Float32, ...]:
+        """T at its own texels, each (H, W, 3) float32, sRGB-encoded, row 0 is the top."""
+        return tuple(encode_base(base, self.transfer) for base in self.bases)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A prim that is not stylised, and why, in one sentence."""
+
+    path: str
+    reason: str
+    broken: bool = False
+    """The asset is at fault (no UVs, NaN points, a lost texture), so the run exits with 1; False
+    for what is merely out of scope (inactive, invisible, another purpose, not a mesh)."""
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """What scene-graph instances share in one look: opinions are written once for all of them.
+
+    Instances of one prototype that wear different materials from outside are several of these.
+    """
+
+    name: str
+    """Of the class prim that carries its opinions; unlike that of another stage's prototype."""
+    path: str
+    """The first instance, in which its objects have their paths; an instance proxy where it
+    stands in another prototype."""
+    instances: tuple[str, ...]
+    """Every instance, ``path`` the first: prims of the stage, or instance proxies under the
+    ``path`` of the prototype that they stand in."""
+
+
+@dataclass(frozen=True)
+class FileHash:
+    """A file the result depends on. ``sha256`` is hexadecimal, of the file's bytes."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StageContents:
+    """What a stage holds for us: objects to stylise, prims left out with the reason, sources."""
+
+    path: Path
+    """The root layer, absolute."""
+    frame: float | None
+    objects: tuple[StageObject, ...]
+    skipped: tuple[Skipped, ...]
+    sources: tuple[FileHash, ...]
+    """Every layer and texture file that the composed stage and the objects read."""
+    prototypes: tuple[Prototype, ...] = ()
+    """All that were looked at, a containing one before its parts."""
+    heroes: tuple[str, ...] = ()
+    """Instances that are to be none, outermost first: the result clears their `instanceable`."""
+    posed: bool = False
+    """Skinned meshes are read as posed at ``frame``, not in their bind pose."""
+    ocio: str = ""
+    """The OCIO configuration that was given, absolute; empty where none was."""
+    refine: int = 0
+    """Levels by which Catmull-Clark surfaces are refined; 0 reads their cages."""
+
+    @property
+    def groups(self) -> tuple[tuple[StageObject, ...], ...]:
+        """The objects, those of one group together, in stage order of each group's first."""
+        found: dict[str, list[StageObject]] = {}
+        for obj in self.objects:
+            found.setdefault(obj.group or obj.name, []).append(obj)
+        return tuple(map(tuple, found.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class StyleImage:
+    """pixels: (H, W, 3) float32, sRGB-encoded 0..1, row 0 is the top."""
+
+    path: Path
+    pixels: Float32
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class StyleSet:
+    """The concept art of one style. ``images[0]`` is the primary image.
+
+    palette: (Q, 3) float32, sRGB-encoded 0..1, most frequent colour first.
+    """
+
+    name: str
+    """A valid USD identifier, made from the folder's name; the variant's name."""
+    images: tuple[StyleImage, ...]
+    palette: Float32
+
+    @property
+    def primary(self) -> StyleImage:
+        """Stands behind the object in NNFM renders, and yields the palette."""
+        return self.images[0]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One iteration's loss terms, unweighted, and their weighted sum (paper, Eq. 1)."""
+
+    nnfm: float
+    content: float
+    palette: float
+    total: float
+
+
+@dataclass(frozen=True, eq=False)
+class StyleTexture:
+    """The optimised T_S of one object.
+
+    images: each (H, W, 3) float32, signed offsets to be added to sRGB-encoded T; row 0 is the
+        top; gutters are filled. One per UDIM tile as in ``ObjectData.bases``, else a single one.
+    """
+
+    images: tuple[Float32, ...]
+    coverage: float
+    """Share of the object's own texels (those its UVs cover) that some camera saw, 0..1."""
+    iterations: int
+    seed: int
+    seconds: float
+    losses: Losses
+    """The means over the last iterations."""
+    stages: dict[str, float] = field(default_factory=dict)
+    """Seconds spent in visibility, shading, encoder, matching, backward, …"""
+    remarks: tuple[str, ...] = ()
+    """What a TD should know of how it was made, one sentence each."""

@@ -1,0 +1,53 @@
+"""What an optimisation looks at: renders from random cameras, or windows of the flat texture."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usdstylize import render
+from usdstylize.config.options import Method
+from usdstylize.model.objects import StageObject
+
+__all__ = ["Look", "Scene"]
+
+Look = render.Camera | render.Window
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A group of objects, ready to be looked at.
+
+    first: gives the group its path, its name and its random numbers. covered: (S, R, R) bool, per
+    sheet the texels that the UVs cover.
+    """
+
+    first: StageObject
+    method: Method
+    assembly: render.Assembly
+    subject: render.Subject
+    visibility: render.Visibility
+    covered: NDArray[np.bool_]
+
+    def random(self, *purpose: int) -> np.random.Generator:
+        """The name is part of the seed: neither order nor mask changes an object's result."""
+        return np.random.default_rng([self.method.seed, zlib.crc32(self.first.name.encode()), *purpose])
+
+    def draw(self, random: np.random.Generator) -> Iterator[Look]:
+        """Endless random looks."""
+        if self.method.direct_texture:
+            return render.draw_windows(list(self.covered), self.method.resolution, random)
+        return render.draw_cameras(self.method, random)
+
+    def views(self, looks: Sequence[Look]) -> list[render.View]:
+        """The view of each, in the slot that is its place in the list."""
+        cameras = [look for look in looks if isinstance(look, render.Camera)]
+        if cameras:
+            return render.trace_views(self.subject, self.visibility, cameras, self.method)
+        windows = [look for look in looks if isinstance(look, render.Window)]
+        return [
+            render.flat_view(self.subject, self.covered[window.sheet], window, self.method.resolution, slot)
+            for slot, window in enumerate(windows)
+        ]

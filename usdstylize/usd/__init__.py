@@ -1,0 +1,1 @@
+"""Everything that knows USD: the only room that imports pxr."""

@@ -1,0 +1,1 @@
+"""Files of a stage: opening layers, assets, images, colour spaces, UDIM tiles, .mtlx documents."""

@@ -1,0 +1,255 @@
+"""What a stage holds for us, found and checked without keeping any array."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pxr import Sdf, Tf, Usd
+
+from usdstylize.config.options import Unit
+from usdstylize.errors import InputError, MeshError, ObjectError, StageError, one_line
+from usdstylize.model.base_colors import TextureFile
+from usdstylize.model.geometry import Geometry
+from usdstylize.model.objects import Mesh, Skipped, StageContents, StageObject
+from usdstylize.usd.io.colorspaces import use_ocio
+from usdstylize.usd.io.mtlx_layers import why_empty
+from usdstylize.usd.io.opening import first_sentence, open_stage, quiet, read_time
+from usdstylize.usd.io.udim import lost_triangles
+from usdstylize.usd.read.bindings import FaceSet, face_sets
+from usdstylize.usd.read.geometry import build_mesh, read_geometry
+from usdstylize.usd.read.grouping import group_objects
+from usdstylize.usd.read.heroes import make_heroes
+from usdstylize.usd.read.looks import trace_look
+from usdstylize.usd.read.names import object_name
+from usdstylize.usd.read.population import Candidate, mask_paths, survey
+from usdstylize.usd.read.posing import is_deformed, is_posed, pose
+from usdstylize.usd.read.proxies import share_proxies
+from usdstylize.usd.read.settings import StageSettings
+from usdstylize.usd.read.sources import sources
+from usdstylize.usd.read.uvs import choose_uvs
+
+__all__ = ["discover"]
+
+_POSED = "It is skinned or blended and is read as posed at the frame."
+_UNPOSED = "It is skinned or blended and is read in its bind pose; --frame poses it, but for instances."
+
+_log = logging.getLogger(__name__)
+
+
+def discover(
+    stage_path: Path,
+    *,
+    mask: Sequence[str] = (),
+    purposes: Sequence[str] = ("default", "render"),
+    frame: float | None = None,
+    refine: int = 0,
+    by: Unit = "object",
+    share_materials: bool = False,
+    heroes: Sequence[str] = (),
+    earlier_heroes: Sequence[str] = (),
+    ocio: Path | None = None,
+) -> StageContents:
+    """Finds what can be stylised at or under ``mask``, and says why the rest cannot.
+
+    Everything an object needs is read and checked once, so that a bad one is known before any
+    time is spent. ``frame`` defaults to the stage's start, with skinned meshes in their bind pose;
+    guides are never looked at. ``by`` and
+    ``share_materials`` say which objects are optimised together (see `group_objects`).
+    ``refine`` is the number of levels by which `load` refines Catmull-Clark surfaces.
+    What instances share is found once, in the first of them, also where the mask names another;
+    ``heroes`` are instances that are read as if they were none, with objects of their own; those
+    of an earlier result, ``earlier_heroes``, need not be there any more. ``ocio`` is the
+    configuration for colour spaces that USD does not know, before the stage's own and $OCIO.
+    Raises StageError where the stage does not open, the mask or ``heroes`` name no such prim, or
+    ``ocio`` is no configuration.
+    """
+    path = Path(stage_path).absolute()
+    with quiet(), _told(path):
+        stage = open_stage(path)
+        alone = make_heroes(stage, heroes, earlier_heroes)
+        if ocio is not None:
+            use_ocio(stage, ocio)
+        time = read_time(stage, frame)
+        if frame is not None:
+            pose(stage, time)
+        paths = mask_paths(stage, mask)
+        skipped = _composition_errors(stage, paths)
+        settings = StageSettings()
+        kept: dict[str, int] = {}
+        objects: list[StageObject] = []
+        population = survey(stage, paths, [p for p in purposes if p != "guide"], time)
+        for found in population.candidates:
+            for result in _examine(found, time, settings):
+                if isinstance(result, str):
+                    kept[result] = kept.get(result, 0) + 1
+                elif isinstance(result, Skipped):
+                    skipped.append(result)
+                else:
+                    objects.append(result)
+        skipped += [_disabled(prim, count) for prim, count in kept.items()]
+        return StageContents(
+            path=path,
+            frame=None if time.IsEarliestTime() else time.GetValue(),
+            objects=group_objects(
+                stage, share_proxies(stage, objects), by=by, share_materials=share_materials
+            ),
+            skipped=(*_lost_by_a_link(path, skipped), *skipped, *population.skipped),
+            sources=sources(stage, objects, time),
+            prototypes=tuple(population.prototypes),
+            heroes=alone,
+            posed=frame is not None,
+            ocio=os.path.abspath(ocio) if ocio is not None else "",
+            refine=refine,
+        )
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What USD stumbles over and no single prim could be blamed for, as a StageError."""
+    try:
+        yield
+    except Tf.ErrorException as error:
+        raise StageError(f"Stage {path} cannot be read ({first_sentence(error)}); repair it.") from error
+
+
+def _examine(
+    found: Candidate, time: Usd.TimeCode, settings: StageSettings
+) -> list[StageObject | Skipped | str]:
+    """The mesh and its material subsets, each as an object or with the reason why not.
+
+    Or the path of the prim that says so, where StylizeAPI keeps it as it is.
+    """
+    mesh = found.mesh
+    prim = mesh.GetPrim()
+    try:
+        geometry = read_geometry(prim, time)
+        sets = face_sets(mesh, time)
+    except InputError:
+        raise
+    except Exception as error:
+        return [Skipped(str(prim.GetPath()), _reason(prim.GetPath(), error), broken=True)]
+    results: list[StageObject | Skipped | str] = []
+    for face_set in sets:
+        path = face_set.prim.GetPath()
+        if not any(path.HasPrefix(root) for root in found.mask):
+            continue
+        try:
+            keeper = settings.disabled_by(face_set.prim)
+            if keeper is not None:
+                results.append(keeper)
+                continue
+            obj = _describe(prim, face_set, geometry, time)
+            notes = (*obj.notes, *settings.remarks(face_set.prim))
+            obj = replace(obj, settings=settings.read(face_set.prim), notes=notes)
+        except InputError:
+            raise
+        except Exception as error:
+            results.append(Skipped(str(path), _reason(path, error), broken=True))
+        else:
+            results.append(_shared(obj, found) if found.prototype else obj)
+    return results
+
+
+def _reason(path: Sdf.Path, error: Exception) -> str:
+    """Why a prim is left out, in a sentence; a mistake of our own must not cost the others either."""
+    if isinstance(error, ObjectError):
+        return str(error)
+    if isinstance(error, Tf.ErrorException):
+        return one_line(f"{path} cannot be read ({first_sentence(error)}).")
+    if isinstance(error, MemoryError):
+        return f"{path} needs more memory than there is; export a smaller one."
+    _log.debug("%s failed", path, exc_info=error)
+    what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(". ")
+    return f"{path}: internal error ({what}); please report it with what --verbose shows."
+
+
+def _shared(obj: StageObject, found: Candidate) -> StageObject:
+    others = len(found.instances) - 1
+    notes = obj.notes
+    if others:
+        notes += (
+            f"{found.instances[0]} shares it with {others} other instance{'s' * (others > 1)}, which change "
+            "together; name one with --per-instance to stylise it alone.",
+        )
+    return replace(obj, instances=found.instances, prototype=found.prototype, notes=notes)
+
+
+def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.TimeCode) -> StageObject:
+    if face_set.error:
+        raise face_set.error
+    path = str(face_set.prim.GetPath())
+    look = trace_look(face_set.prim, time)
+    uvs = choose_uvs(mesh, face_set, look, time, geometry)
+    label = f"{face_set.prim.GetTypeName()} {path}"
+    arrays, _ = build_mesh(geometry, face_set.faces, uvs.of_corners, label)
+    notes = [*look.notes, *geometry.notes, *uvs.notes]
+    if is_deformed(mesh):
+        notes.append(_POSED if is_posed(mesh) else _UNPOSED)
+    if uvs.transform and uvs.transform.then:
+        notes.append("Its chain of UsdTransform2d shears, which some viewers show only by the live network.")
+    if isinstance(uvs.base, TextureFile) and uvs.base.tiles:
+        notes += _udim_notes(path, arrays, uvs.base)
+    black = isinstance(uvs.base, TextureFile) and "black" in (uvs.base.wrap_s, uvs.base.wrap_t)
+    if black and (arrays.uvs.min() < 0 or arrays.uvs.max() > 1):
+        notes.append("Its UVs leave 0..1, where the texture's wrap mode is black.")
+    return StageObject(
+        path=path,
+        mesh_path=str(mesh.GetPath()),
+        name=object_name(path),
+        material_path=look.material_path,
+        surface=look.surface,
+        surface_path=look.surface_path,
+        base=uvs.base,
+        uv_primvar=uvs.primvar,
+        uv_transform=uvs.transform,
+        triangle_count=len(arrays.triangles),
+        notes=tuple(notes),
+        unwrapped=uvs.unwrapped,
+    )
+
+
+def _udim_notes(path: str, mesh: Mesh, texture: TextureFile) -> list[str]:
+    """Raises MeshError where no triangle lies on a tile that has a file."""
+    lost = lost_triangles(mesh, texture)
+    if lost == len(mesh.triangles):
+        raise MeshError(
+            f"{path} has no UVs on any tile of its UDIM texture {texture.asset_path}; "
+            "fix its UVs or restore the tiles."
+        )
+    notes = ["It reads a UDIM set, so it gets a bake per tile and no live network, which Storm cannot draw."]
+    if lost:
+        notes.append(f"{lost} of its triangles lie on UDIM tiles that have no file, and stay as they are.")
+    return notes
+
+
+def _disabled(prim: str, count: int) -> Skipped:
+    what = "it stays" if count == 1 else f"the {count} objects that it holds stay"
+    return Skipped(prim, f"{prim} has stylize:enabled = false, so {what} as in the source.")
+
+
+def _lost_by_a_link(stage: Path, skipped: Sequence[Skipped]) -> list[Skipped]:
+    """USD looks for ``./`` paths beside a link, not beside the file that it leads to."""
+    target = Path(os.path.realpath(stage))
+    if not stage.is_symlink() or target.parent == Path(os.path.realpath(stage.parent)):
+        return []
+    if not any(item.broken for item in skipped):
+        return []
+    reason = f"{stage} is a link, and USD looks for files beside it: if they lie beside {target}, open that."
+    return [Skipped("/", reason, broken=True)]
+
+
+def _composition_errors(stage: Usd.Stage, mask: Sequence[Sdf.Path]) -> list[Skipped]:
+    """What could not be composed at, above or under the mask, a sentence each."""
+    found = []
+    for error in stage.GetCompositionErrors():
+        path = error.rootSite.path
+        if any(path.HasPrefix(root) or root.HasPrefix(path) for root in mask):
+            message = " ".join(str(error).split()).rstrip(" .")
+            why = why_empty(message)
+            message += f"; {why}" if why else ""
+            reason = one_line(f"{path} does not compose fully: {message}.")
+            found.append(Skipped(str(path), reason, broken=True))
+    return found

@@ -1,0 +1,157 @@
+"""Instances by what they share: one prototype, and one look from outside."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pxr import Sdf, Tf, Usd, UsdGeom, UsdShade
+
+from usdstylize.usd.read.walk import ALL_DEFINED
+from usdstylize.usd.shading.contexts import only_for_renderers
+from usdstylize.usd.shading.inputs import shader_id
+from usdstylize.usd.shading.mdl import is_omnipbr, mdl_surface
+
+__all__ = ["Occurrence", "by_look"]
+
+_PURPOSES = (UsdShade.Tokens.preview, UsdShade.Tokens.full)
+
+
+@dataclass(frozen=True, eq=False)
+class Occurrence:
+    """One place where a prototype stands.
+
+    prim: an instance of the stage, or an instance proxy within another prototype's first instance.
+    outermost: the instances of the stage that show it, in stage order, the one that holds
+        ``prim`` first.
+    """
+
+    prim: Usd.Prim
+    outermost: tuple[str, ...]
+
+
+def by_look(occurrences: Sequence[Occurrence], time: Usd.TimeCode) -> list[list[Occurrence]]:
+    """The occurrences of one prototype, those together that look the same.
+
+    Bindings, primvars and settings (StylizeAPI) on an instance or above reach into it, and may
+    differ from instance to instance though the prototype is one. Order is kept, within and between.
+    """
+    wearers = _wearers(occurrences[0].prim)
+    readable = _primvars_read(occurrences[0].prim, wearers)
+    chains: dict[Sdf.Path, tuple[Any, ...]] = {}
+    outside: dict[tuple[Any, ...], list[int]] = {}
+    for number, occurrence in enumerate(occurrences):
+        outside.setdefault(_chain(occurrence.prim, readable, time, chains), []).append(number)
+    same: dict[tuple[Any, ...], list[int]] = {}
+    for signature, numbers in outside.items():
+        by_collection = any(":collection:" in entry[0] for entry in signature)
+        if len(outside) == 1 and not by_collection:
+            return [list(occurrences)]
+        # A collection holds some paths and not others, so each instance has to be asked.
+        for asked in [[number] for number in numbers] if by_collection else [numbers]:
+            worn = _worn(occurrences[asked[0]].prim, wearers)
+            values = tuple(entry for entry in signature if not entry[0].startswith("material:"))
+            same.setdefault((worn, values), []).extend(asked)
+    return [[occurrences[number] for number in sorted(numbers)] for numbers in same.values()]
+
+
+def _chain(
+    prim: Usd.Prim, readable: frozenset[str], time: Usd.TimeCode, known: dict[Sdf.Path, tuple[Any, ...]]
+) -> tuple[Any, ...]:
+    """Bindings and primvars on the prim and above, nearest first."""
+    if not prim or prim.IsPseudoRoot():
+        return ()
+    path = prim.GetPath()
+    if path not in known:
+        above = _chain(prim.GetParent(), readable, time, known)
+        known[path] = (*_entries(prim, readable, time), *above)
+    return known[path]
+
+
+def _entries(prim: Usd.Prim, readable: frozenset[str], time: Usd.TimeCode) -> Iterator[tuple[Any, ...]]:
+    for item in prim.GetAuthoredPropertiesInNamespace("material"):
+        if item.GetName().startswith("material:binding") and isinstance(item, Usd.Relationship):
+            strength = UsdShade.MaterialBindingAPI.GetMaterialBindingStrength(item)
+            yield item.GetName(), tuple(map(str, item.GetTargets())), str(strength)
+    for item in prim.GetAuthoredPropertiesInNamespace("stylize"):
+        if isinstance(item, Usd.Attribute):
+            yield item.GetName(), str(item.Get(time)), ""
+    for name in readable:
+        attribute = prim.GetAttribute(name)
+        if attribute and attribute.HasAuthoredValue():
+            yield name, str(attribute.Get(time)), ""
+
+
+def _wearers(instance: Usd.Prim) -> list[Sdf.Path]:
+    """Meshes and subsets below an instance, as paths relative to it."""
+    found = Usd.PrimRange(instance, ALL_DEFINED)
+    return [
+        prim.GetPath().MakeRelativePath(instance.GetPath())
+        for prim in found
+        if prim.IsA(UsdGeom.Gprim) or prim.IsA(UsdGeom.Subset)
+    ]
+
+
+def _primvars_read(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> frozenset[str]:
+    """Names of the primvars that the materials of an instance read, or that are its colour."""
+    materials: dict[Sdf.Path, UsdShade.Material] = {}
+    names = set()
+    for relative in wearers:
+        worn = [_bound(instance.GetPrimAtPath(relative), purpose)[0] for purpose in _PURPOSES]
+        if not all(worn):
+            names.add("displayColor")
+        materials |= {material.GetPath(): material for material in worn if material}
+    for material in materials.values():
+        mdl = mdl_surface(material)
+        # What no viewport can read shows displayColor.
+        if only_for_renderers(material) or (mdl is not None and not is_omnipbr(mdl)):
+            names.add("displayColor")
+        for prim in Usd.PrimRange(material.GetPrim(), ALL_DEFINED):
+            if prim.IsA(UsdShade.Shader):
+                names |= _named(UsdShade.Shader(prim))
+    return frozenset(f"primvars:{name}" for name in names)
+
+
+def _named(shader: UsdShade.Shader) -> set[str]:
+    """The primvars that a shader reads."""
+    if shader_id(shader).startswith("ND_geomcolor"):
+        return {"displayColor"}
+    found = set()
+    for key in ("varname", "geomprop"):
+        item = shader.GetInput(key)
+        for attribute in item.GetValueProducingAttributes() if item else ():
+            value = attribute.Get()
+            if isinstance(value, str) and value:
+                found.add(value.removeprefix("primvars:"))
+    return found
+
+
+def _worn(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> tuple[str, ...]:
+    """The materials of an instance's meshes and subsets; those of its own by their relative path.
+
+    With each, the binding that forces it on the instance from outside, since another opinion
+    overrules it there.
+    """
+    here = instance.GetPath()
+    found = []
+    for relative in wearers:
+        for purpose in _PURPOSES:
+            material, relationship = _bound(instance.GetPrimAtPath(relative), purpose)
+            found.append(_relative(material.GetPath(), here))
+            if relationship and not relationship.GetPrim().GetPath().GetParentPath().HasPrefix(here):
+                strength = UsdShade.MaterialBindingAPI.GetMaterialBindingStrength(relationship)
+                if strength == UsdShade.Tokens.strongerThanDescendants:
+                    found.append(_relative(relationship.GetPath(), here))
+    return tuple(found)
+
+
+def _bound(prim: Usd.Prim, purpose: str) -> tuple[UsdShade.Material, Usd.Relationship]:
+    """Nothing where USD stumbles over the binding, which is told when the prim itself is looked at."""
+    try:
+        found = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)
+    except Tf.ErrorException:
+        return UsdShade.Material(), Usd.Relationship()
+    return found[0], found[1]
+
+
+def _relative(path: Sdf.Path, here: Sdf.Path) -> str:
+    return str(path.MakeRelativePath(here) if path.HasPrefix(here) else path)

@@ -1,0 +1,1 @@
+"""Shading networks as USD describes them: inputs, nodes, textures, MaterialX evaluation, MDL."""

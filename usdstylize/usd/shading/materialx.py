@@ -1,0 +1,277 @@
+"""The base colour of a MaterialX surface: one image, one value, a primvar, or what a graph makes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pxr import Usd, UsdShade
+
+from usdstylize.errors import MaterialError, TextureError
+from usdstylize.model.base_colors import BaseColor, ConstantColor, GraphColor, TextureFile, UVTransform, Wrap
+from usdstylize.usd.io.images import finest, read_header, read_image
+from usdstylize.usd.io.primvars import find_primvar
+from usdstylize.usd.io.udim import read_tile_headers, tile_files
+from usdstylize.usd.shading.evaluate import ImageRead, evaluate
+from usdstylize.usd.shading.graph_inputs import Grid, Primvars, Survey
+from usdstylize.usd.shading.inputs import frozen, input_value, producer, producing_shader, shader_id
+from usdstylize.usd.shading.nodes import knows_color_space
+from usdstylize.usd.shading.placement import Placement, as_transform, placed
+
+__all__ = [
+    "BASE_INPUTS",
+    "PLAIN_SPACES",
+    "BaseInput",
+    "TracedColor",
+    "constant_primvars",
+    "evaluate_graph",
+    "surface_of",
+    "trace_color",
+]
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class BaseInput:
+    """Where a kind of surface takes its base colour."""
+
+    name: str
+    default: tuple[float, float, float]
+    weight: str | None = None
+    """The input that scales the colour, which stays on the surface; None where there is none."""
+
+
+BASE_INPUTS = {
+    "ND_standard_surface_surfaceshader": BaseInput("base_color", (0.8, 0.8, 0.8), "base"),
+    "ND_standard_surface_surfaceshader_100": BaseInput("base_color", (1.0, 1.0, 1.0), "base"),
+    "ND_open_pbr_surface_surfaceshader": BaseInput("base_color", (0.8, 0.8, 0.8), "base_weight"),
+    "ND_gltf_pbr_surfaceshader": BaseInput("base_color", (1.0, 1.0, 1.0)),
+    "ND_UsdPreviewSurface_surfaceshader": BaseInput("diffuseColor", (0.18, 0.18, 0.18)),
+}
+"""The MaterialX surfaces that can be stylised, by their ids."""
+
+_LARGEST, _SMALLEST = 4096, 256
+"""Texels on a side of a graph that is more than its images: the limits of what they ask for."""
+PLAIN_SPACES = {"srgb_texture": "srgb"} | dict.fromkeys(("", "lin_rec709", "none", "raw", "data"), "linear")
+"""MaterialX's colour spaces that a UsdUVTexture can have, and how it is encoded then."""
+
+
+@dataclass(frozen=True)
+class TracedColor:
+    """A base colour and the texture coordinates that it lives in."""
+
+    base: BaseColor | str
+    """A name is that of a primvar that gives the colour, alone."""
+    uv_primvar: str | None = None
+    uv_transform: UVTransform | None = None
+    notes: tuple[str, ...] = ()
+
+
+def surface_of(material: UsdShade.Material) -> UsdShade.Shader | None:
+    """The MaterialX surface that viewports show for a material; None where they show another."""
+    output = material.GetSurfaceOutput("mtlx")
+    context = "mtlx" if output and output.HasConnectedSource() else ""
+    surface, _, _ = material.ComputeSurfaceSource(context)
+    return surface if surface and (context or shader_id(surface).startswith("ND_")) else None
+
+
+def constant_primvars(prim: Usd.Prim, time: Usd.TimeCode) -> Primvars:
+    """Reads the primvars of a mesh or subset that have one value for the whole of it."""
+
+    def read(name: str, components: int, node: str) -> Float32 | None:
+        primvar = find_primvar(prim, name)
+        if primvar is None:
+            return None
+        values = np.asarray(primvar.ComputeFlattened(time))
+        if primvar.GetInterpolation() != "constant" or values.reshape(-1).shape != (components,):
+            raise MaterialError(
+                f"The base colour comes through {node}, which reads primvars:{name} of {prim.GetPath()}, no "
+                f"constant of {components} numbers, of which no texture can be made; bake it into an image."
+            )
+        return values.reshape(-1).astype(np.float32)
+
+    return read
+
+
+def trace_color(surface: UsdShade.Shader, time: Usd.TimeCode, primvars: Primvars) -> TracedColor:
+    """The base colour of a MaterialX surface that `BASE_INPUTS` names.
+
+    primvars: the constant value of a primvar of the object.
+    Raises MaterialError for a graph that cannot be evaluated in texture space, TextureError for a
+    file that does not resolve or open.
+    """
+    item = BASE_INPUTS[shader_id(surface)]
+    notes = frozen(surface, item.name)
+    attribute = producer(surface, item.name)
+    if attribute is None:
+        return TracedColor(ConstantColor(item.default), notes=notes)
+    node = producing_shader(attribute)
+    if node is not None:
+        name = _color_primvar(node, attribute, time)
+        if name is not None:
+            return TracedColor(name, notes=notes)
+    survey = Survey(primvars)
+    value = _three(evaluate(attribute, survey, time))
+    if not survey.images and not survey.positions:
+        if not np.isfinite(value).all():
+            raise MaterialError(f"{attribute.GetPath()} comes to no finite colour; mend its graph.")
+        red, green, blue = (float(max(channel, 0.0)) for channel in value)
+        return TracedColor(ConstantColor((red, green, blue)), notes=notes)
+    notes += _space_notes(survey.images)
+    placements = [*(read.placement for read in survey.images), *survey.positions]
+    primvar = _uvs_of_all(surface, placements)
+    if node is not None and len(survey.images) == 1 and _hands_on_its_image(node):
+        read = survey.images[0]
+        if read.color_space in PLAIN_SPACES:
+            return TracedColor(_texture_file(read), primvar, as_transform(read.placement), notes)
+    for read in survey.images:
+        if read.tiles:
+            raise TextureError(
+                f"Texture {read.asset_path} of {read.node} is a UDIM set in a graph that changes it; "
+                "connect it to the surface directly, or put it into one tile."
+            )
+    shared = all(placement.equals(placements[0]) for placement in placements)
+    frame = placements[0] if shared else placed(primvar)
+    wrap = _wrap(survey, frame)
+    if wrap is None:
+        notes += (
+            f"The graph of {attribute.GetPath()} does not repeat with its UVs, so it is read in 0..1 and "
+            "clamped beyond.",
+        )
+    headers = [read_header(read.resolved_path) for read in survey.images]
+    base = GraphColor(
+        attribute=str(attribute.GetPath()),
+        files=tuple(dict.fromkeys(read.resolved_path for read in survey.images)),
+        wrap_s=(wrap or ("clamp", "clamp"))[0],
+        wrap_t=(wrap or ("clamp", "clamp"))[1],
+        size=_size(survey, [header.size for header in headers], frame),
+        bit_depth=finest(header.bit_depth for header in headers),
+        encoding="linear"
+        if all(PLAIN_SPACES.get(read.color_space) == "linear" for read in survey.images)
+        else "srgb",
+        primvars=tuple(sorted(survey.primvars.items())),
+    )
+    return TracedColor(base, primvar, as_transform(frame), notes)
+
+
+def _uvs_of_all(surface: UsdShade.Shader, placements: list[Placement]) -> str:
+    """The primvar that they all read. Raises MaterialError where one texture cannot stand for them."""
+    primvar = placements[0].primvar
+    for placement in placements:
+        if placement.primvar != primvar:
+            raise MaterialError(
+                f"The base colour of {surface.GetPath()} reads the UVs {primvar} and {placement.primvar}, of "
+                "which one texture cannot be made; bake it into an image."
+            )
+        if abs(np.linalg.det(placement.matrix)) < 1e-12:
+            raise MaterialError(
+                f"The base colour of {surface.GetPath()} squeezes its texture coordinates to a line; "
+                "mend its scale."
+            )
+    return primvar
+
+
+def evaluate_graph(
+    attribute: Usd.Attribute,
+    size: tuple[int, int],
+    time: Usd.TimeCode,
+    *,
+    uv_primvar: str,
+    uv_transform: UVTransform | None,
+    primvars: Primvars = lambda name, components, node: None,
+    given: Mapping[str, Float32] = MappingProxyType({}),
+) -> Float32:
+    """A colour on a texture of ``size`` (width, height) texels, (H, W, 3) float32, linear Rec.709.
+
+    The texture covers 0..1 of the primvar after the transform. ``given`` holds (H, W, 3)
+    values that are known already, by the path of their attribute. Raises MaterialError for a node
+    that cannot be evaluated, TextureError for a file that cannot be read.
+    """
+    grid = Grid(size, placed(uv_primvar, uv_transform), read_image, primvars)
+    result = np.empty((size[1], size[0], 3), dtype=np.float32)
+    for rows in grid.bands():
+        known = {path: value[rows] for path, value in given.items()}
+        result[rows] = np.nan_to_num(_three(evaluate(attribute, grid, time, known)), nan=0.0)
+    return result
+
+
+def _three(value: Float32) -> Float32:
+    return value[..., :3] if value.shape[-1] >= 3 else np.repeat(value[..., :1], 3, axis=-1)
+
+
+def _color_primvar(node: UsdShade.Shader, attribute: Usd.Attribute, time: Usd.TimeCode) -> str | None:
+    """The primvar that alone is the colour; None where the node is another."""
+    identifier = shader_id(node)
+    if identifier.startswith("ND_geomcolor_color"):
+        return "displayColor"
+    if identifier in ("ND_geompropvalue_color3", "ND_geompropvalue_color4"):
+        return str(input_value(node, "geomprop", time, "")).removeprefix("primvars:") or None
+    return None
+
+
+def _hands_on_its_image(node: UsdShade.Shader) -> bool:
+    """Whether the node's colour is that of its file and nothing else."""
+    return shader_id(node) in (
+        "ND_image_color3",
+        "ND_image_color4",
+        "ND_tiledimage_color3",
+        "ND_tiledimage_color4",
+    )
+
+
+def _texture_file(read: ImageRead) -> TextureFile:
+    files = tile_files(read.resolved_path, read.tiles) if read.tiles else [read.resolved_path]
+    header = read_tile_headers(files)
+    return TextureFile(
+        asset_path=read.asset_path,
+        resolved_path=read.resolved_path,
+        encoding="srgb" if PLAIN_SPACES[read.color_space] == "srgb" else "linear",
+        wrap_s=read.wrap[0],
+        wrap_t=read.wrap[1],
+        size=header.size,
+        bit_depth=header.bit_depth,
+        tiles=read.tiles,
+    )
+
+
+def _space_notes(images: list[ImageRead]) -> tuple[str, ...]:
+    return tuple(
+        f"{read.node} has the colour space {read.color_space} on its file, which MaterialX does not know; "
+        "its codes are taken as linear."
+        for read in images
+        if not knows_color_space(read.color_space)
+    )
+
+
+def _wrap(survey: Survey, frame: Placement) -> tuple[Wrap, Wrap] | None:
+    """How the whole graph continues beyond 0..1 of the frame; None where no wrap mode says it."""
+    if survey.positions:
+        return None
+    first = survey.images[0]
+    if all(read.placement.equals(frame) and read.wrap == first.wrap for read in survey.images):
+        # Outside of a black border, a graph may be anything but black.
+        return None if "black" in first.wrap else first.wrap
+    for read in survey.images:
+        steps = read.placement.relative_to(frame).matrix
+        period = 2 if "mirror" in read.wrap else 1
+        if not set(read.wrap) <= {"repeat", "mirror"} or not np.allclose(
+            steps / period, np.round(steps / period), atol=1e-6
+        ):
+            return None
+    return "repeat", "repeat"
+
+
+def _size(survey: Survey, sizes: list[tuple[int, int]], frame: Placement) -> tuple[int, int]:
+    """Texels enough for every image at the scale at which it is read."""
+    found: list[Any] = [(_SMALLEST, _SMALLEST)] if survey.positions or not sizes else []
+    for read, size in zip(survey.images, sizes, strict=True):
+        matrix = np.abs(read.placement.relative_to(frame).matrix)
+        if read.placement.equals(frame):
+            found.append(size)
+        else:
+            found.append(np.minimum(np.ceil(matrix.T @ size - 1e-6), _LARGEST))
+    width, height = np.max(np.array(found), axis=0)
+    return int(max(width, 1)), int(max(height, 1))

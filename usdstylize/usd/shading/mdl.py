@@ -1,0 +1,217 @@
+"""OmniPBR, the MDL material that Omniverse gives everything: its base colour and its UVs.
+
+What it computes is documented by its parameters and by MDL's open `base` module: the albedo map
+times `albedo_brightness` plus `albedo_add`, mixed towards its luminance by `albedo_desaturation`,
+times `diffuse_tint`, all in linear; without a map, `diffuse_color_constant` times `diffuse_tint`.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+import numpy as np
+from pxr import Sdf, Usd, UsdShade
+
+from usdstylize.errors import MaterialError, TextureError
+from usdstylize.model.base_colors import ConstantColor, TextureFile, UVTransform
+from usdstylize.usd.io.images import read_header
+from usdstylize.usd.io.primvars import find_primvar, transform_uvs, uv_primvars
+from usdstylize.usd.io.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
+from usdstylize.usd.shading.inputs import frozen, input_value, numbers, producer
+from usdstylize.usd.shading.textures import encoding_of
+
+__all__ = ["MdlLook", "is_omnipbr", "map_space", "mdl_name", "mdl_surface", "same_mapping", "trace_omnipbr"]
+
+_KNOWN = {"OmniPBR", "OmniPBR_Opacity", "OmniPBR_ClearCoat", "OmniPBR_ClearCoat_Opacity"}
+_COLOR_SPACES: dict[str, Literal["raw", "sRGB", "auto"]] = {
+    "": "auto",
+    "auto": "auto",
+    "sRGB": "sRGB",
+    "srgb_texture": "sRGB",
+    "srgb_rec709_scene": "sRGB",
+    "raw": "raw",
+    "data": "raw",
+    "lin_rec709": "raw",
+    "lin_rec709_scene": "raw",
+}
+_ALBEDO = (
+    "diffuse_texture",
+    "diffuse_color_constant",
+    "diffuse_tint",
+    "albedo_brightness",
+    "albedo_add",
+    "albedo_desaturation",
+)
+
+
+@dataclass(frozen=True)
+class MdlLook:
+    """The base colour of an OmniPBR, and where its textures lie."""
+
+    base: TextureFile | ConstantColor
+    uv_primvar: str | None
+    """None where the mesh's first UVs are read."""
+    uv_transform: UVTransform | None
+    notes: tuple[str, ...]
+
+
+def mdl_surface(material: UsdShade.Material) -> UsdShade.Shader | None:
+    """The MDL shader on outputs:mdl:surface, or on outputs:surface itself; None where there is none."""
+    for context in ("mdl", ""):
+        output = material.GetSurfaceOutput(context)
+        for attribute in output.GetValueProducingAttributes() if output else ():
+            shader = UsdShade.Shader(attribute.GetPrim())
+            if shader and UsdShade.Output.IsOutput(attribute) and "mdl" in shader.GetSourceTypes():
+                return shader
+    return None
+
+
+def mdl_name(shader: UsdShade.Shader) -> str:
+    """The MDL module and material that a shader names, for messages."""
+    asset, material = shader.GetSourceAsset("mdl"), shader.GetSourceAssetSubIdentifier("mdl")
+    module = PurePosixPath(asset.path).name if asset else "no module"
+    return f"{module}, {material}" if material else module
+
+
+def is_omnipbr(shader: UsdShade.Shader) -> bool:
+    """Whether the shader is an OmniPBR (or its opacity and clear coat kin), whose albedo is the same."""
+    asset = shader.GetSourceAsset("mdl")
+    module = PurePosixPath(asset.path).stem if asset else ""
+    material = str(shader.GetSourceAssetSubIdentifier("mdl") or module)
+    return module in _KNOWN and material in _KNOWN
+
+
+def trace_omnipbr(prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode) -> MdlLook:
+    """What an OmniPBR shows as base colour on a mesh or subset.
+
+    Raises MaterialError for what no texture can hold, TextureError where the map cannot be read.
+    """
+    path = shader.GetPath()
+    tint = _color(shader, "diffuse_tint", time, 1.0)
+    notes = [remark for name in _ALBEDO for remark in frozen(shader, name)]
+    asset = input_value(shader, "diffuse_texture", time)
+    if not isinstance(asset, Sdf.AssetPath) or not asset.path:
+        constant = _color(shader, "diffuse_color_constant", time, 0.2)
+        red, green, blue = (max(0.0, c * t) for c, t in zip(constant, tint, strict=True))
+        # Its other textures may be projected; the style's own lies on the mesh's UVs then.
+        projected = input_value(shader, "project_uvw", time, False) is True
+        mapping = (None, None) if projected else _uv_mapping(prim, shader, time)
+        return MdlLook(ConstantColor((red, green, blue)), *mapping, tuple(notes))
+    tiles: tuple[int, ...] = ()
+    resolved = asset.resolvedPath
+    if is_udim(asset.path):
+        resolved, tiles = resolve_tiles(producer(shader, "diffuse_texture"), asset.path, time)
+    if not resolved:
+        raise TextureError(
+            f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
+        )
+    header = read_header(resolved) if not tiles else read_tile_headers(tile_files(resolved, tiles))
+    space = _authored_space(shader, "diffuse_texture")
+    if space not in _COLOR_SPACES:
+        notes.append(f"{path} reads its diffuse_texture as {space}, which is unknown; auto is used.")
+    word = map_space(shader, "diffuse_texture")
+    encoding = encoding_of(word, header)
+    if word == "auto" and encoding == "linear" and "uint" in header.bit_depth:
+        notes.append(
+            f"{path} leaves the colour space of its diffuse_texture to auto, which makes a "
+            f"{header.bit_depth} image of {header.channels} channels linear; author sRGB if it is not."
+        )
+    notes += [f"{asset.path} {remark}." for remark in header.remarks]
+    if header.unlike:
+        notes.append(
+            f"{asset.path} is {header.unlike}, so the live network reads a copy of it in half floats."
+        )
+    brightness = _number(shader, "albedo_brightness", time, 1.0)
+    add = _number(shader, "albedo_add", time, 0.0)
+    primvar, transform = _uv_mapping(prim, shader, time)
+    base = TextureFile(
+        asset_path=asset.path,
+        resolved_path=resolved,
+        needs_copy=bool(header.unlike),
+        encoding=encoding,
+        wrap_s="repeat",
+        wrap_t="repeat",
+        size=header.size,
+        bit_depth=header.bit_depth,
+        desaturation=min(1.0, max(0.0, _number(shader, "albedo_desaturation", time, 0.0))),
+        scale=(brightness * tint[0], brightness * tint[1], brightness * tint[2]),
+        bias=(add * tint[0], add * tint[1], add * tint[2]),
+        tiles=tiles,
+    )
+    return MdlLook(base, primvar, transform, tuple(notes))
+
+
+def _uv_mapping(
+    prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode
+) -> tuple[str | None, UVTransform | None]:
+    """The primvar that an OmniPBR's textures read (None for the mesh's first), and its transform.
+
+    Raises MaterialError where they are projected in space, or the UV set is not on the mesh.
+    """
+    path = shader.GetPath()
+    if input_value(shader, "project_uvw", time, False) is True:
+        raise MaterialError(
+            f"MDL shader {path} projects its textures in space (project_uvw), which has no UVs to paint on; "
+            "switch that off, or bake it."
+        )
+    index = int(_number(shader, "uv_space_index", time, 0))
+    primvar = None
+    if index:
+        names = (f"st_{index}", f"st{index}")
+        primvar = next((name for name in names if find_primvar(prim, name) is not None), None)
+        if primvar is None:
+            raise MaterialError(
+                f"MDL shader {path} reads UV set {index}, but {prim.GetPath()} has no "
+                f"primvars:{names[0]}; author it, or set uv_space_index to 0."
+            )
+    scale = numbers(shader, "texture_scale", time, (1.0, 1.0))
+    move = numbers(shader, "texture_translate", time, (0.0, 0.0))
+    angle = _number(shader, "texture_rotate", time, 0.0)
+    if scale == (1.0, 1.0) and move == (0.0, 0.0) and angle == 0.0:
+        return primvar, None
+    # base::rotation_translation_scale: scaled, moved, then turned clockwise about (0.5, 0.5).
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    x, y = move[0] - 0.5, move[1] - 0.5
+    transform = UVTransform(
+        scale=(scale[0], scale[1]),
+        rotation=-angle,
+        translation=(cos * x + sin * y + 0.5, -sin * x + cos * y + 0.5),
+    )
+    return primvar, transform
+
+
+def same_mapping(
+    prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode, primvar: str, transform: UVTransform | None
+) -> bool:
+    """Whether an OmniPBR's textures lie where a texture of these UVs does.
+
+    Raises MaterialError as `trace_omnipbr` does.
+    """
+    own, own_transform = _uv_mapping(prim, shader, time)
+    corners = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
+    apart = np.abs(transform_uvs(corners, own_transform) - transform_uvs(corners, transform)).max()
+    return primvar in ([own] if own else uv_primvars(prim)[:1]) and bool(apart < 1e-5)
+
+
+def map_space(shader: UsdShade.Shader, name: str) -> Literal["raw", "sRGB", "auto"]:
+    """How the map ``name`` is read: auto where its color space is unknown or not authored."""
+    return _COLOR_SPACES.get(_authored_space(shader, name), "auto")
+
+
+def _authored_space(shader: UsdShade.Shader, name: str) -> str:
+    """Of the attribute that holds the value, or of the shader's own input."""
+    attribute = producer(shader, name)
+    authored = attribute.GetColorSpace() if attribute is not None else ""
+    return str(authored or shader.GetInput(name).GetAttr().GetColorSpace())
+
+
+def _number(shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default: float) -> float:
+    return numbers(shader, name, time, (default,))[0]
+
+
+def _color(
+    shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default: float
+) -> tuple[float, float, float]:
+    red, green, blue = numbers(shader, name, time, (default,) * 3)
+    return red, green, blue

@@ -1,0 +1,165 @@
+"""Is what viewers compute what was optimised? Live network and bake against clamp(T + strength · T_S)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pxr import Sdf, Usd, UsdShade
+
+from usdstylize.errors import MaterialError
+from usdstylize.imaging.encoding import srgb_to_linear
+from usdstylize.model.checks import Check
+from usdstylize.model.objects import StageContents, StageObject
+from usdstylize.usd import read as reading
+from usdstylize.usd.io import images
+from usdstylize.usd.verify.bake import misplaced
+from usdstylize.usd.verify.guards import as_written, is_there
+from usdstylize.usd.verify.network import live_color
+from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
+from usdstylize.usd.verify.shared import left_behind
+from usdstylize.usd.write.bake import bake_wrap, combine
+from usdstylize.usd.write.material import VARIANT_SET
+from usdstylize.usd.write.provenance import Provenance
+
+__all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "check_shown"]
+
+LIVE_TOLERANCE = 0.002
+"""Largest difference of the live network from clamp(T + strength · T_S), linear."""
+BAKE_TOLERANCE = 0.008
+"""The same for the bake, which is rounded to 8 bits."""
+
+_SHOWN_BY = {"both": ("live", "bake"), "preview": ("bake",), "mtlx": ("live",)}
+"""By the networks that were written: what there is to compare."""
+
+
+def check_shown(
+    stage: Usd.Stage,
+    materials: list[tuple[str, Sdf.PrimSpec]],
+    provenance: Provenance,
+    style_path: Path,
+    heroes: Sequence[str],
+) -> list[Check]:
+    """For each object and style: is what viewers compute what was optimised?"""
+    checks: list[Check] = []
+    owners = tuple(owner for owner, _ in materials if is_there(stage, owner))
+    textures = style_path.parent / style_path.name.removesuffix(".usda")
+    read: dict[Reading, StageContents] = {}
+    for owner, spec in materials:
+        for style, record in provenance.styles.items():
+            if spec.name not in record.objects:
+                continue
+            subject = f"{owner} ({style})"
+            with as_written(checks, "live", subject), np.errstate(all="ignore"):
+                facts = facts_of(textures / style, spec.name)
+                asked = reading_of(facts, textures / style)
+                if asked not in read:
+                    read[asked] = asked.discover(provenance.source, owners, heroes)
+                contents = read[asked]
+                obj = _source_object(contents, owner)
+                for place in left_behind(stage, contents, obj):
+                    detail = f"It does not share the style of {owner} in {style}; run again with --force."
+                    checks.append(Check("instances", place, False, detail))
+                strength, folder = float(facts["strength"]), textures / style / spec.name
+                checks += _compare(stage, contents, obj, spec.path, style, strength, folder, subject)
+                checks += _lost(checks, subject, facts)
+    return checks
+
+
+def _lost(checks: Sequence[Check], subject: str, facts: Mapping[str, Any]) -> list[Check]:
+    """A failed check for each network that the object was given, and that nothing was compared with."""
+    compared = {check.name for check in checks if check.subject == subject}
+    return [
+        Check(name, subject, False, "Its material has lost this network; run again with --force.")
+        for name in _SHOWN_BY.get(facts.get("network", ""), ())
+        if name not in compared
+    ]
+
+
+def _source_object(contents: StageContents, path: str) -> StageObject:
+    for found in contents.objects:
+        if found.path == path:
+            return found
+    for skipped in contents.skipped:
+        if skipped.path == path:
+            raise MaterialError(skipped.reason)
+    raise MaterialError(f"{path} is not on the source stage any more; run again.")
+
+
+def _compare(
+    stage: Usd.Stage,
+    contents: StageContents,
+    obj: StageObject,
+    material: Sdf.Path,
+    style: str,
+    strength: float,
+    folder: Path,
+    subject: str,
+) -> Iterator[Check]:
+    """``folder`` holds the object's TS.exr."""
+    references = []
+    names = [f"TS.{tile}.exr" for tile in obj.tiles] or ["TS.exr"]
+    offsets = [images.read_image(str(folder / name)) for name in names]
+    data = reading.load(contents, obj, at_least=max(offsets[0].shape[:2]))
+    for base, offset in zip(data.bases, offsets, strict=True):
+        total = combine(base, offset, strength, bake_wrap(obj), data.transfer)
+        references.append(srgb_to_linear(total))
+    size = (references[0].shape[1], references[0].shape[0])
+
+    def difference(*shown_images: Any) -> float:
+        pairs = zip(shown_images, references, strict=True)
+        return max(float(np.abs(image - reference).max()) for image, reference in pairs)
+
+    session = stage.GetSessionLayer()
+    try:
+        with Usd.EditContext(stage, session):
+            stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET).SetVariantSelection(style)
+            shown = UsdShade.Material.Get(stage, material)
+            dial = shown.GetInput("strength")
+            if dial:
+                # An artist may have turned the dial since: the bake cannot follow, the check must.
+                dial.Set(strength)
+        live = shown.GetSurfaceOutput("mtlx")
+        if live and live.HasConnectedSource():
+            time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
+            prim = stage.GetPrimAtPath(obj.path)
+            error = difference(live_color(shown, obj, prim, data.bases[0], size, time))
+            yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
+        texture = _baked_texture(shown)
+        if texture is not None:
+            found: list[Check] = []
+            with as_written(found, "bake", subject):
+                error = difference(*_read_baked(texture, obj.tiles))
+                found.append(
+                    Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
+                )
+                found += [Check("bake", subject, False, detail) for detail in misplaced(texture, obj)]
+            yield from found
+    finally:
+        session.Clear()
+
+
+def _baked_texture(material: UsdShade.Material) -> UsdShade.Shader | None:
+    surface = material.ComputeSurfaceSource()[0]
+    item = surface.GetInput("diffuseColor") if surface else None
+    for attribute in item.GetValueProducingAttributes() if item else ():
+        if attribute.GetPrim().GetName().startswith("StylizedBake"):
+            return UsdShade.Shader(attribute.GetPrim())
+    return None
+
+
+def _read_color(path: str) -> Any:
+    codes = images.read_image(path)
+    return np.repeat(codes[..., :1], 3, axis=-1) if codes.shape[-1] < 3 else codes[..., :3]
+
+
+def _read_baked(texture: UsdShade.Shader, tiles: Sequence[int]) -> Iterator[Any]:
+    """What a UsdUVTexture of the bake hands on, linear, for each of its tiles."""
+    file, is_encoded = texture.GetInput("file").Get(), texture.GetInput("sourceColorSpace").Get() == "sRGB"
+    layer = texture.GetInput("file").GetAttr().GetPropertyStack()[0].layer
+    found = UsdShade.UdimUtils.ResolveUdimTilePaths(file.path, layer) if tiles else []
+    if [number for _, number in found] != [str(tile) for tile in tiles]:
+        raise MaterialError(f"{file.path} has not the tiles of the source's texture; run again with --force.")
+    for path in [path for path, _ in found] or [file.resolvedPath or file.path]:
+        codes = _read_color(path)
+        yield srgb_to_linear(codes) if is_encoded else codes

@@ -1,0 +1,58 @@
+"""A result's source, read once more as the run that made the result read it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from usdstylize.errors import OutputError
+from usdstylize.model.objects import StageContents
+from usdstylize.usd import read
+from usdstylize.usd.write.provenance import read_run
+
+__all__ = ["Reading", "facts_of", "reading_of"]
+
+_ALL_PURPOSES = ("default", "render", "proxy")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What decided how an object was read; the same for most of a result."""
+
+    frame: float | None
+    """As given with --frame; None for the stage's start, in the bind pose."""
+    refine: int
+    ocio: Path | None
+
+    def discover(self, source: Path, mask: Sequence[str], heroes: Sequence[str]) -> StageContents:
+        """The stage ``source``, its proxies too. heroes: the instances that the result makes none."""
+        return read.discover(
+            source,
+            mask=mask,
+            purposes=_ALL_PURPOSES,
+            frame=self.frame,
+            refine=self.refine,
+            earlier_heroes=heroes,
+            ocio=self.ocio,
+        )
+
+
+def facts_of(textures: Path, name: str) -> dict[str, Any]:
+    """What the run.json in a style's folder says of an object. Raises OutputError where it says nothing."""
+    written = read_run(textures).get("written", {})
+    if name not in written:
+        raise OutputError(
+            f"{textures / 'run.json'} is missing or says nothing of {name}; run again with --force."
+        )
+    return dict(written[name])
+
+
+def reading_of(facts: Mapping[str, Any], textures: Path) -> Reading:
+    """How the object with these facts was read. textures: run.json's folder, from which it names files."""
+    ocio = facts.get("ocio") or (facts["base"].get("color_space") or {}).get("ocio")
+    return Reading(
+        frame=facts.get("frame") if facts.get("posed", True) else None,
+        refine=facts.get("refine", 0),
+        ocio=Path(os.path.normpath(textures / ocio)) if ocio else None,
+    )

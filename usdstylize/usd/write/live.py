@@ -1,0 +1,111 @@
+"""The live network: ToLinear(clamp(T + strength · T_S, 0, 1)) in MaterialX nodes."""
+
+import numpy as np
+from pxr import Gf, Sdf
+
+from usdstylize.errors import MaterialError
+from usdstylize.imaging.encoding import LUMINANCE, linear_to_srgb
+from usdstylize.model.base_colors import ConstantColor, Transfer
+from usdstylize.model.objects import StageObject
+from usdstylize.usd.write.graph import Graph
+
+__all__ = ["write_base_color", "write_stylized_color"]
+
+_KNEE = 0.0031308
+
+
+def write_base_color(
+    graph: Graph,
+    source: StageObject,
+    base_file: str | None,
+    transfer: Transfer,
+    style_file: str,
+    strength: Sdf.Path,
+) -> Sdf.Path:
+    """Write the nodes of the stylised base colour; returns its output, linear Rec.709.
+
+    base_file: as the layer must name it; None for a constant. transfer: what makes T of its values.
+    style_file: TS.exr as the layer must name it.
+    strength: the float input that scales T_S.
+    Raises MaterialError where there is neither a constant nor a file.
+    """
+    coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
+    base = _encoded_base(graph, source, base_file, transfer, coordinates)
+    return _stylized(graph, source, base, style_file, strength)
+
+
+def write_stylized_color(
+    graph: Graph, source: StageObject, base: Sdf.Path, style_file: str, strength: Sdf.Path
+) -> Sdf.Path:
+    """As `write_base_color`, of any base colour that the source's own graph gives.
+
+    base: what hands it on, linear Rec.709, reachable inside ``graph``.
+    """
+    return _stylized(graph, source, _encode(graph, base), style_file, strength)
+
+
+def _stylized(
+    graph: Graph, source: StageObject, base: Sdf.Path | Gf.Vec3f, style_file: str, strength: Sdf.Path
+) -> Sdf.Path:
+    coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
+    style = graph.image("Style", "color3", style_file, coordinates, source.wrap)
+    offset = graph.binary("Offset", "multiply", "color3", style, strength, by_float=True)
+    if isinstance(base, Gf.Vec3f):
+        total = graph.binary("Sum", "add", "color3", offset, base)
+    else:
+        total = graph.binary("Sum", "add", "color3", base, offset)
+    limits = {"in": ("color3", total), "low": ("color3", Gf.Vec3f(0)), "high": ("color3", Gf.Vec3f(1))}
+    clamped = graph.node("Clamp", "ND_clamp_color3", limits, "color3")
+    return _decode(graph, "ToLinear", clamped)
+
+
+def _encoded_base(
+    graph: Graph, source: StageObject, file: str | None, transfer: Transfer, coordinates: Sdf.Path
+) -> Sdf.Path | Gf.Vec3f:
+    """T, sRGB-encoded: an output, or a value. The nodes do what `encoding.encode_base` does."""
+    base = source.base
+    if isinstance(base, ConstantColor):
+        return Gf.Vec3f(*(float(value) for value in linear_to_srgb(np.maximum(base.linear, 0.0))))
+    if file is None:
+        raise MaterialError(
+            f"{source.path} has no file of its base colour for a live network; give --network preview."
+        )
+    value = graph.image("Base", "color3", file, coordinates, source.wrap)
+    if transfer.is_plain:
+        return value
+    if transfer.encoding == "srgb":
+        value = _decode(graph, "BaseToLinear", value)
+    if transfer.desaturation:
+        shares = {"in": ("color3", value), "lumacoeffs": ("color3", Gf.Vec3f(*LUMINANCE))}
+        grey = graph.node("BaseLuminance", "ND_luminance_color3", shares, "color3")
+        mixed = {"fg": ("color3", grey), "bg": ("color3", value), "mix": ("float", transfer.desaturation)}
+        value = graph.node("BaseDesaturate", "ND_mix_color3", mixed, "color3")
+    if transfer.scale != Transfer.scale:
+        value = graph.binary("BaseScale", "multiply", "color3", value, Gf.Vec3f(*transfer.scale))
+    if transfer.bias != Transfer.bias:
+        value = graph.binary("BaseBias", "add", "color3", value, Gf.Vec3f(*transfer.bias))
+    return _encode(graph, value)
+
+
+def _decode(graph: Graph, name: str, value: Sdf.Path) -> Sdf.Path:
+    return graph.node(name, "ND_srgb_texture_to_lin_rec709_color3", {"in": ("color3", value)}, "color3")
+
+
+def _encode(graph: Graph, value: Sdf.Path) -> Sdf.Path:
+    """sRGB-encoded ``max(value, 0)`` without a branch.
+
+    With k the knee: 1.055 · max(x, k)^(1/2.4) − 0.055 is the curve above k and a constant
+    below, 12.92 · (min(x, k) − k) is the straight part below k and nothing above; their sum is
+    the curve everywhere, continuous to 1e-7.
+    """
+
+    def step(name: str, operation: str, left: Sdf.Path, right: float) -> Sdf.Path:
+        return graph.binary(name, operation, "color3", left, right, by_float=True)
+
+    above = step("EncodeAbove", "max", value, _KNEE)
+    curve = step("EncodePower", "power", above, 1 / 2.4)
+    curve = step("EncodeScale", "multiply", curve, 1.055)
+    below = step("EncodeBelow", "min", step("EncodePositive", "max", value, 0.0), _KNEE)
+    straight = step("EncodeStraight", "multiply", below, 12.92)
+    total = graph.binary("EncodeJoin", "add", "color3", curve, straight)
+    return step("EncodeOffset", "add", total, -0.055 - 12.92 * _KNEE)

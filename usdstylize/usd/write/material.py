@@ -1,0 +1,173 @@
+"""One new Material per object: the source's by reference, with a variant per style."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pxr import Sdf, Usd, UsdShade
+
+from usdstylize.config.options import Network
+from usdstylize.errors import MaterialError
+from usdstylize.model.objects import StageObject
+from usdstylize.usd.shading.surface_inputs import SourceInput
+from usdstylize.usd.write.contexts import ALL, settle_contexts
+from usdstylize.usd.write.graph import Graph
+from usdstylize.usd.write.live import write_base_color
+from usdstylize.usd.write.lobes import read_lobes
+from usdstylize.usd.write.mdl import write_mdl
+from usdstylize.usd.write.mtlx import write_mtlx
+from usdstylize.usd.write.preview import display_color, plain_surface, write_preview
+from usdstylize.usd.write.specs import add_input, add_output, free_name, prim_spec
+from usdstylize.usd.write.surface import write_surface
+from usdstylize.usd.write.textures import Textures
+
+__all__ = [
+    "ORIGINAL",
+    "SCOPE",
+    "VARIANT_SET",
+    "check_material",
+    "material_path",
+    "write_material",
+]
+
+VARIANT_SET = "style"
+ORIGINAL = "original"
+SCOPE = "StylizedLooks"
+
+_PLAIN = "StylizedPlain"
+_Types = Sdf.ValueTypeNames
+
+
+def material_path(source: StageObject) -> Sdf.Path:
+    """Where the object's new Material lies: under its root prim, so that a reference carries it.
+
+    A root prim that is an instance cannot hold it; the class that the instances inherit does.
+    """
+    root = Sdf.Path(source.path).GetPrefixes()[0]
+    if str(root) in source.instances:
+        root = Sdf.Path.absoluteRootPath.AppendChild(source.prototype)
+    return root.AppendChild(SCOPE).AppendChild(source.name)
+
+
+def check_material(stage: Usd.Stage, source: StageObject) -> None:
+    """Refuse what cannot work. ``stage`` is the source's. Raises MaterialError."""
+    target = material_path(source)
+    for taken in filter(None, (target, source.prototype and Sdf.Path(f"/{source.prototype}"))):
+        if stage.GetPrimAtPath(taken):
+            raise MaterialError(
+                f"{source.path} cannot get its material, because the stage itself has a prim at {taken}; "
+                "rename that."
+            )
+    if source.material_path is None:
+        return
+    material = stage.GetPrimAtPath(source.material_path)
+    if VARIANT_SET in material.GetVariantSets().GetNames():
+        raise MaterialError(
+            f"The material {source.material_path} of {source.path} has a variant set named `{VARIANT_SET}` "
+            "already, which its stylised version needs; stylise the unstylised asset, or rename the set."
+        )
+
+
+def write_material(
+    layer: Sdf.Layer,
+    stage: Usd.Stage,
+    source: StageObject,
+    style_name: str,
+    textures: Textures,
+    *,
+    network: Network,
+    block_contexts: Sequence[str],
+    time: Usd.TimeCode,
+    folder: Path,
+) -> list[str]:
+    """Write or extend the object's Material in the style layer; returns remarks for the artist.
+
+    stage: composed without the style layer's materials being needed, that is the source's.
+    block_contexts: render contexts whose own surfaces are switched off, "all" for every one.
+    folder: the style layer's, for paths of the other textures.
+    """
+    path = material_path(source)
+    variant = _variant(layer, path, source, style_name)
+    material = UsdShade.Material.Get(stage, source.material_path) if source.material_path else None
+    lobes = read_lobes(stage, material, source, textures, time, folder, live=network != "preview")
+    remarks = list(lobes.remarks)
+    if textures.baked is not None:
+        remarks += write_preview(layer, variant, source, lobes, textures, folder)
+    if network != "preview":
+        dial = add_input(variant, "strength", _Types.Float, textures.strength)
+        dial.documentation = "How much of the style shows in the live MaterialX network; the bake is fixed."
+        dial.customData = {"range": {"min": 0.0, "max": 2.0}}
+        if source.surface == "mtlx":
+            write_mtlx(layer, variant, source, stage, textures.style, time)
+        else:
+            remarks += _write_live(layer, variant, path, source, material, lobes.inputs, textures, folder)
+    if material:
+        remarks += _settle_others(layer, variant, material, source, textures, network, block_contexts, time)
+    return remarks
+
+
+def _variant(layer: Sdf.Layer, path: Sdf.Path, source: StageObject, style_name: str) -> Sdf.PrimSpec:
+    """The style's own variant, empty, in the object's Material, which then shows it."""
+    prim_spec(layer, path.GetParentPath(), "Scope", Sdf.SpecifierDef)
+    spec = prim_spec(layer, path, "Material", Sdf.SpecifierDef)
+    noted = spec.customData.get("usdstylize")
+    spec.customData["usdstylize"] = {**(noted if isinstance(noted, dict) else {}), "object": source.path}
+    if source.material_path is not None:
+        spec.referenceList.prependedItems = [Sdf.Reference("", Sdf.Path(source.material_path))]
+    spec.variantSetNameList.prependedItems = [VARIANT_SET]
+    spec.variantSelections[VARIANT_SET] = style_name
+    original = path.AppendVariantSelection(VARIANT_SET, ORIGINAL)
+    if layer.GetPrimAtPath(original) is None:
+        variant = prim_spec(layer, original)
+        if source.surface_path is None:
+            plain = plain_surface(layer, original, display_color(layer, original))
+            add_output(variant, "surface", _Types.Token, plain.output("surface"))
+    variant_set = spec.variantSets[VARIANT_SET]
+    if style_name in variant_set.variants:
+        variant_set.RemoveVariant(variant_set.variants[style_name])
+    return prim_spec(layer, path.AppendVariantSelection(VARIANT_SET, style_name))
+
+
+def _write_live(
+    layer: Sdf.Layer,
+    variant: Sdf.PrimSpec,
+    path: Sdf.Path,
+    source: StageObject,
+    material: UsdShade.Material | None,
+    inputs: Mapping[str, SourceInput],
+    textures: Textures,
+    folder: Path,
+) -> list[str]:
+    """A network and a surface of our own, of a source that is no MaterialX; returns remarks."""
+    taken = {child.GetName() for child in material.GetPrim().GetAllChildren()} if material else set()
+    graph = Graph(layer, variant.path.AppendChild(free_name("StylizedNetwork", taken)))
+    inner = add_input(graph.spec, "strength", _Types.Float, path.AppendProperty("inputs:strength"))
+    inside = inner.path.StripAllVariantSelections()
+    color = write_base_color(graph, source, textures.base, textures.transfer, textures.style, inside)
+    place = variant.path.AppendChild(free_name("StylizedSurface", taken))
+    shader, remarks = write_surface(graph, place, path, inputs, color, folder)
+    add_output(variant, "mtlx:surface", _Types.Token, shader.output())
+    return remarks
+
+
+def _settle_others(
+    layer: Sdf.Layer,
+    variant: Sdf.PrimSpec,
+    material: UsdShade.Material,
+    source: StageObject,
+    textures: Textures,
+    network: Network,
+    block_contexts: Sequence[str],
+    time: Usd.TimeCode,
+) -> list[str]:
+    """The surfaces of the source that are neither preview nor live network; returns remarks."""
+    remarks: list[str] = []
+    mdl = False
+    if "mdl" not in block_contexts and ALL not in block_contexts:
+        mdl, remarks = write_mdl(
+            layer, variant, material, source, textures.baked, textures.baked_is_linear, time
+        )
+    shown = {"mtlx": network != "preview", "mdl": mdl}
+    ours = {context for context, shows in shown.items() if shows}
+    return remarks + settle_contexts(
+        variant, material, block=block_contexts, ours=ours, always=shown.keys() - ours
+    )

@@ -1,0 +1,109 @@
+"""The stylise graph put between a MaterialX surface's base colour and that surface.
+
+The surface stays the source's own, by reference: every other input of it stays live.
+"""
+
+from typing import Any
+
+import numpy as np
+from pxr import Gf, Sdf, Usd, UsdShade
+
+from usdstylize.model.objects import StageObject
+from usdstylize.usd.shading.inputs import producer, shader_id
+from usdstylize.usd.shading.materialx import BASE_INPUTS
+from usdstylize.usd.shading.nodes import color_to_linear
+from usdstylize.usd.write.external_surfaces import copy_inputs, moved
+from usdstylize.usd.write.graph import TYPES, Graph
+from usdstylize.usd.write.live import write_stylized_color
+from usdstylize.usd.write.specs import add_input, add_output, add_shader, below, free_name, prim_spec
+
+__all__ = ["STYLIZED_GRAPH", "write_mtlx"]
+
+STYLIZED_GRAPH = "StylizedNetwork"
+"""Name of the NodeGraph, with a number behind it where the source has such a prim itself."""
+_SURFACE = "StylizedSurface"
+_DIAL = "stylizedStrength"
+"""The strength's name on NodeGraphs of the source that it has to pass."""
+
+
+def write_mtlx(
+    layer: Sdf.Layer,
+    variant: Sdf.PrimSpec,
+    source: StageObject,
+    stage: Usd.Stage,
+    style_file: str,
+    time: Usd.TimeCode,
+) -> None:
+    """Write the live network of an object whose surface is a MaterialX one, into its style variant.
+
+    variant: of our Material, which references the source's and has ``inputs:strength``.
+    stage: the source's. style_file: TS.exr as the layer must name it.
+    """
+    material = UsdShade.Material.Get(stage, source.material_path)
+    surface = UsdShade.Shader.Get(stage, source.surface_path)
+    own, ours = material.GetPath(), variant.path.StripAllVariantSelections()
+    inside = surface.GetPath().HasPrefix(own)
+    name = BASE_INPUTS[shader_id(surface)].name
+    item = surface.GetInput(name)
+    kind = item.GetTypeName() if item else TYPES["color3"]
+    target = (
+        below(variant.path, surface.GetPath().MakeRelativePath(own))
+        if inside
+        else variant.path.AppendChild(free_name(_SURFACE, _children(material.GetPrim())))
+    )
+    container = target.GetParentPath()
+    siblings = surface.GetPrim().GetParent() if inside else material.GetPrim()
+    graph = Graph(layer, container.AppendChild(free_name(STYLIZED_GRAPH, _children(siblings))))
+    strength = add_input(graph.spec, "strength", TYPES["float"], _dial(layer, variant.path, container))
+    base = add_input(graph.spec, "base", kind, _base(surface, name, own, ours, time))
+    color = write_stylized_color(graph, source, _scene(base), style_file, _scene(strength))
+    color = add_output(graph.spec, "base", TYPES["color3"], color)
+    if inside:
+        add_input(prim_spec(layer, target), name, kind, color)
+        output = material.GetSurfaceOutput("mtlx")
+        if not output or not output.HasConnectedSource():
+            # It is on the universal output, which the preview network takes.
+            add_output(variant, "mtlx:surface", TYPES["token"], _out(surface, target, own))
+        return
+    copy = add_shader(layer, target, shader_id(surface), ("out", TYPES["token"]), {})
+    copy_inputs(copy.spec, surface, but=name, own=own, ours=ours)
+    add_input(copy.spec, name, kind, color)
+    add_output(variant, "mtlx:surface", TYPES["token"], copy.output())
+
+
+def _base(surface: UsdShade.Shader, name: str, own: Sdf.Path, ours: Sdf.Path, time: Usd.TimeCode) -> Any:
+    """What the source connects to its base colour, in our material; or the value that it has."""
+    item = surface.GetInput(name)
+    # An interface without a value, as usdMtlx has them, would be black to a graph of ours.
+    unset = producer(surface, name) is None
+    connections = item.GetAttr().GetConnections() if item and not unset else []
+    if connections:
+        return moved(connections[0], own, ours)
+    value = item.Get(time) if item and not unset else None
+    if value is None:
+        return Gf.Vec3f(*BASE_INPUTS[shader_id(surface)].default)
+    # The colour space of the surface's own input does not come along.
+    linear = color_to_linear(np.array(value, np.float32), str(item.GetAttr().GetColorSpace()))
+    return type(value)(*(float(component) for component in linear))
+
+
+def _dial(layer: Sdf.Layer, variant: Sdf.Path, container: Sdf.Path) -> Sdf.Path:
+    """The strength as it can be reached inside ``container``, through every NodeGraph on the way."""
+    dial = variant.StripAllVariantSelections().AppendProperty("inputs:strength")
+    for graph in container.GetPrefixes():
+        if len(graph.GetPrefixes()) > len(variant.GetPrefixes()):
+            dial = _scene(add_input(prim_spec(layer, graph), _DIAL, TYPES["float"], dial))
+    return dial
+
+
+def _out(surface: UsdShade.Shader, target: Sdf.Path, own: Sdf.Path) -> Sdf.Path:
+    outputs = [output.GetFullName() for output in surface.GetOutputs()]
+    return target.StripAllVariantSelections().AppendProperty(outputs[0] if outputs else "outputs:out")
+
+
+def _scene(spec: Sdf.AttributeSpec) -> Sdf.Path:
+    return spec.path.StripAllVariantSelections()
+
+
+def _children(prim: Usd.Prim) -> set[str]:
+    return {child.GetName() for child in prim.GetAllChildren()}

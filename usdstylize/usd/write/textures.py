@@ -1,0 +1,119 @@
+"""The texture files of one object: T_S, the bake, and T where no client reads the source's as we do."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usdstylize.config.options import Network
+from usdstylize.imaging.encoding import srgb_to_linear
+from usdstylize.model.base_colors import PLAIN, DisplayColor, GraphColor, TextureFile, Transfer
+from usdstylize.model.objects import ObjectData, StageObject, StyleTexture
+from usdstylize.usd.io.images import read_alpha
+from usdstylize.usd.io.paths import anchored
+from usdstylize.usd.write.bake import as_half, bake_wrap, combine, write_baked, write_half
+
+__all__ = ["Textures", "possible_network", "write_textures"]
+
+
+@dataclass(frozen=True)
+class Textures:
+    """Files of one object as the style layer must name them (relative, anchored)."""
+
+    style: str
+    base: str | None
+    """What ``transfer`` makes T of, once it is filtered; None for a constant."""
+    baked: str | None
+    """None where no preview is written."""
+    baked_is_linear: bool
+    strength: float
+    """What the bake is made with, and where the dial stands at first."""
+    transfer: Transfer = PLAIN
+    """Of the values that viewers read from ``base``."""
+    base_is_copy: bool = False
+    """``base`` is a file of ours, not the source's."""
+
+    @property
+    def written(self) -> list[str]:
+        """The files that are ours, as the style layer names them."""
+        own = self.base if self.base_is_copy else None
+        return [path for path in (self.style, own, self.baked) if path]
+
+
+def write_textures(
+    folder: Path,
+    final: Path,
+    layer_folder: Path,
+    obj: StageObject,
+    data: ObjectData,
+    texture: StyleTexture,
+    *,
+    strength: float,
+    network: Network,
+) -> Textures:
+    """Write TS.exr, and T.exr and the bake where they are needed; one of each per UDIM tile.
+
+    folder: is made for them; nothing of it remains after an error. final: where the folder will
+    lie when it is in place. layer_folder: the style layer's, which the names are relative to.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    network = possible_network(obj, network)
+    tiles = [f".{tile}" for tile in obj.tiles] or [""]
+    all_tiles = ".<UDIM>" if obj.tiles else ""
+    try:
+        for tile, image in zip(tiles, texture.images, strict=True):
+            write_half(folder / f"TS{tile}.exr", image, color=False)
+        base = None
+        own = _needs_copy(obj, data) and network != "preview"
+        if own:
+            write_half(folder / "T.exr", _with_alpha(obj, data.bases[0]), color=False)
+            base = anchored(final / "T.exr", layer_folder)
+        elif isinstance(obj.base, TextureFile):
+            base = anchored(obj.base.resolved_path, layer_folder)
+        baked, is_linear = None, _is_float(obj)
+        if network != "mtlx":
+            for tile, image, original in zip(tiles, texture.images, data.bases, strict=True):
+                # The file holds half floats, so the bake is made from what a viewer will read.
+                stored = as_half(image).astype(np.float32)
+                encoded = combine(original, stored, strength, bake_wrap(obj), data.transfer)
+                if is_linear:
+                    write_half(folder / f"baked{tile}.exr", srgb_to_linear(encoded), color=True)
+                else:
+                    write_baked(folder / f"baked{tile}.png", encoded)
+            name = f"baked{all_tiles}{'.exr' if is_linear else '.png'}"
+            baked = anchored(final / name, layer_folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    style = anchored(final / f"TS{all_tiles}.exr", layer_folder)
+    return Textures(style, base, baked, is_linear, strength, data.transfer, base_is_copy=own)
+
+
+def possible_network(obj: StageObject, asked: Network) -> Network:
+    """Storm drops a prim whose MaterialX network reads a UDIM set, so that gets the bake alone."""
+    return "preview" if obj.tiles else asked
+
+
+def _needs_copy(obj: StageObject, data: ObjectData) -> bool:
+    """Whether the live network reads our own copy of T's values: no file says the same to viewers.
+
+    Before a MaterialX surface, it takes what the source's own graph gives.
+    """
+    if obj.surface == "mtlx":
+        return False
+    if isinstance(obj.base, TextureFile):
+        return obj.base.needs_copy or bool(data.repaired)
+    return isinstance(obj.base, DisplayColor)
+
+
+def _with_alpha(obj: StageObject, base: NDArray[np.float32]) -> NDArray[np.float32]:
+    """T's values with the alpha of its file, (H, W, 3 or 4): the source's opacity may read it."""
+    alpha = read_alpha(obj.base.resolved_path) if isinstance(obj.base, TextureFile) else None
+    return base if alpha is None else np.concatenate([base, alpha[..., None]], axis=-1)
+
+
+def _is_float(obj: StageObject) -> bool:
+    return isinstance(obj.base, TextureFile | GraphColor) and obj.base.bit_depth in ("half", "float")
