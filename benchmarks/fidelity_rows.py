@@ -28,7 +28,7 @@ ROWS = (
     Row(
         "references, payloads, sublayers, variants",
         (f"{_COMPOSED}test_sublayers_variants*", f"{_NVIDIA}[still_life]"),
-        ("test_stage_instances.py",),
+        ("test_read_instances.py",),
     ),
     Row(
         "layer placement",
@@ -38,7 +38,7 @@ ROWS = (
             f"{_NVIDIA}[two_styles]",
             f"{_NVIDIA}[stronger_ancestor]",
         ),
-        ("test_author_layers.py", "test_session.py"),
+        ("test_write_layers.py", "test_session.py"),
     ),
     Row(
         "GeomSubsets",
@@ -52,7 +52,7 @@ ROWS = (
     Row(
         "instances",
         ("storm/test_storm_instances.py::*", f"{_BLENDER}_instances", f"{_NVIDIA}[instance*]"),
-        ("test_stage_instances.py", "test_author_instances.py"),
+        ("test_read_instances.py", "test_write_instances.py"),
     ),
     Row(
         "materials shared by many objects",
@@ -87,7 +87,7 @@ ROWS = (
     Row(
         "no UVs",
         ("storm/test_storm_geometry.py::test_a_display_color*", f"{_NVIDIA}[unwrapped]"),
-        ("test_stage_unwrap.py",),
+        ("test_read_unwrap.py",),
     ),
     Row(
         "UDIM", ("storm/test_storm_groups.py::test_each_tile*", f"{_BLENDER}_each_tile*", f"{_NVIDIA}[udim]")
@@ -100,7 +100,7 @@ ROWS = (
             _NETWORKS,
             f"{_BLENDER}_the_bake[*texture*]",
         ),
-        ("test_stage_images.py", "test_stage_color.py", "test_author_textures.py"),
+        ("test_read_images.py", "test_read_color.py", "test_write_textures.py"),
         three_js=("sRGB texture", "raw texture with scale and bias", "grey texture"),
     ),
     Row("usdz", (f"{_NVIDIA}[usdz]", "storm/test_storm_package.py::*"), ("test_package.py",)),
@@ -108,28 +108,28 @@ ROWS = (
         "MaterialX materials",
         ("storm/test_storm_materialx.py::*", "usdmtlx/test_usdmtlx.py::*"),
         (
-            "test_stage_materialx.py",
-            "test_stage_materialx_graphs.py",
-            "test_author_materialx.py",
-            "test_author_mtlx_surfaces.py",
+            "test_read_materialx.py",
+            "test_read_materialx_graphs.py",
+            "test_write_materialx.py",
+            "test_write_mtlx_surfaces.py",
         ),
     ),
     Row(
         "the other inputs",
         ("storm/test_storm_inputs.py::*", "storm/test_storm.py::test_strength_zero_is_lit*", _NETWORKS),
-        ("test_author_surfaces.py",),
+        ("test_write_surfaces.py",),
     ),
     Row(
         "`.mtlx` references",
         ("storm/test_storm_documents.py::*", "usdmtlx/test_documents.py::*"),
-        ("test_stage_mtlx_documents.py", "test_author_mtlx_documents.py"),
+        ("test_read_mtlx_documents.py", "test_write_mtlx_documents.py"),
     ),
     Row(
         "MDL (OmniPBR)",
         ("storm/test_storm_mdl.py::*", "usdmtlx/test_mdl.py::*"),
-        ("test_stage_mdl.py", "test_author_mdl.py", "test_author_mdl_surfaces.py"),
+        ("test_read_mdl.py", "test_write_mdl.py", "test_write_mdl_surfaces.py"),
     ),
-    Row("other networks", (f"{_NVIDIA}[*_renderers]",), ("test_author_contexts.py",)),
+    Row("other networks", (f"{_NVIDIA}[*_renderers]",), ("test_write_contexts.py",)),
     Row(
         "displayColor, constant colour",
         (
@@ -144,22 +144,22 @@ ROWS = (
     Row(
         "deforming and skinned meshes",
         ("storm/test_storm_geometry.py::test_the_texture_of_a_skinned*", f"{_NVIDIA}[skinned]"),
-        ("test_stage_skinning.py",),
+        ("test_read_skinning.py",),
     ),
     Row(
         "subdivision surfaces",
         ("storm/test_storm_subdivision.py::*", f"{_NVIDIA}[subdivided]"),
-        ("test_stage_subdivision.py",),
+        ("test_read_subdivision.py",),
     ),
     Row(
         "purposes, visibility, kind",
         ("storm/test_storm_purposes.py::*", f"{_NVIDIA}[purposes]"),
-        ("test_stage_instances.py", "test_groups.py"),
+        ("test_read_instances.py", "test_groups.py"),
     ),
     Row("`StylizeAPI`", (f"{_NVIDIA}[stylize_api]",), ("test_schema.py",)),
     Row(
         "metadata",
         (f"{_COMPOSED}test_sublayers_variants*", f"{_NVIDIA}[metadata]"),
-        ("test_author_metadata.py", "test_author_output.py"),
+        ("test_write_metadata.py", "test_write_output.py"),
     ),
 )

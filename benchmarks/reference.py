@@ -2,7 +2,8 @@
 
     python -m benchmarks.reference
 
-The cases are those of tests/test_reference.py: random weights, a tiny scene, two views at 32². Exit code 1
+The cases are those of tests/reference/test_reference.py: random weights, a tiny scene, two views at 32².
+Exit code 1
 where a value or a gradient in float32 is farther than the goal. Prints Markdown, for docs/paper.md.
 """
 

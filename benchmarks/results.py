@@ -15,7 +15,7 @@ from usdstylize.usd.io import images
 from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
 from usdstylize.usd.write.instancing import heroes_of
 from usdstylize.usd.write.provenance import read_layer, read_provenance, read_run
-from usdstylize.usd.write.select import find_style_layer
+from usdstylize.usd.write.selection import find_style_layer
 
 __all__ = ["StylizedObject", "read_result", "read_style", "textures_folder"]
 

@@ -100,7 +100,7 @@ def lead() -> int:
     data, style = make_data(settings.triangles), make_style(settings.resolution)
     method = settings.method(settings.iterations)
     with patch.object(leader, "check_weights", lambda method, folder: None):
-        optimizer = leader.Leader(team, style, method, settings.device)
+        optimizer = leader.RankZero(team, style, method, settings.device)
     seconds = []
     for iterations in (8, settings.iterations // 4, settings.iterations):  # the first one warms up
         started = time.perf_counter()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from conftest import define_quad, unchanged
+from encoded import encoded_bases
 from mtlx_scenes import From, Node, add_mtlx_material, image, uv
 from PIL import Image
 from pxr import Usd, UsdGeom
@@ -74,4 +75,4 @@ def decode(code: Any) -> Any:
 
 
 def linear_of(data: ObjectData) -> Any:
-    return decode(data.encoded_bases[0].astype(np.float64))
+    return decode(encoded_bases(data)[0].astype(np.float64))

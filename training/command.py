@@ -17,7 +17,7 @@ from torch import Tensor
 
 from training.bank import Bank
 from training.card import model_card
-from training.distill import Recipe, distill, map_cosines
+from training.distill import RunSettings, distill, map_cosines
 from training.images import ManifestError, Source, load_image, read_manifest
 from usdstylize.encoders.draft import Architecture, DraftEncoder
 from usdstylize.encoders.loading import load_encoder, precision
@@ -44,9 +44,9 @@ def main(
     weights: Path | None = None,
     size: Literal["small", "medium", "large"] = "large",
     start_from: Path | None = None,
-    steps: int = Recipe.steps,
-    learning_rate: float = Recipe.learning_rate,
-    seed: int = Recipe.seed,
+    steps: int = RunSettings.steps,
+    learning_rate: float = RunSettings.learning_rate,
+    seed: int = RunSettings.seed,
     device: str = "cuda" if torch.cuda.is_available() else "cpu",
 ) -> int:
     """Train a student and write it with its card and its log; the exit code is 2 where nothing can be done.
@@ -69,7 +69,7 @@ def main(
         The greatest, after the warm-up.
     """
     started = time.perf_counter()
-    recipe = Recipe(steps=steps, learning_rate=learning_rate, seed=seed)
+    recipe = RunSettings(steps=steps, learning_rate=learning_rate, seed=seed)
     progress: list[dict[str, object]] = []
 
     def told(step: int, loss: float, cosines: list[float]) -> None:

@@ -14,14 +14,14 @@ from usdstylize.encoders.draft import DraftEncoder
 from usdstylize.encoders.loading import Encoder
 from usdstylize.losses.nnfm import nnfm_loss, style_keys
 
-__all__ = ["Recipe", "distill", "map_cosines"]
+__all__ = ["RunSettings", "distill", "map_cosines"]
 
 
 _KEEP_EVERY = 1000
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RunSettings:
     """How long and how fast."""
 
     steps: int = 26_000
@@ -37,7 +37,7 @@ def distill(
     teacher: Encoder,
     student: DraftEncoder,
     bank: Bank,
-    recipe: Recipe,
+    recipe: RunSettings,
     *,
     device: str,
     told: Callable[[int, float, list[float]], None] = lambda step, loss, cosines: None,

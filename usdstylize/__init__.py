@@ -22,10 +22,10 @@ from usdstylize.errors import (
     OptionsError,
     OutputError,
     PaletteError,
+    ProcessGroupError,
     SettingsError,
     StageError,
     StyleSetError,
-    TeamError,
     TextureError,
     UsdStylizeError,
     WeightsError,
@@ -37,9 +37,8 @@ if TYPE_CHECKING:
     from usdstylize.model.checks import VerifyReport
     from usdstylize.model.objects import Skipped, StageContents, StageObject
     from usdstylize.pipeline import inspect, stylize
-    from usdstylize.usd.verify.result import verify
-    from usdstylize.usd.write.select import select
-    from usdstylize.usd.write.session import hide_in_session, show_in_session
+    from usdstylize.usd.verify import verify
+    from usdstylize.usd.write import hide_in_session, select, show_in_session
 
 __all__ = [
     "InputError",
@@ -53,6 +52,7 @@ __all__ = [
     "OutputError",
     "PaletteError",
     "Plan",
+    "ProcessGroupError",
     "RunResult",
     "SettingsError",
     "Skipped",
@@ -60,7 +60,6 @@ __all__ = [
     "StageError",
     "StageObject",
     "StyleSetError",
-    "TeamError",
     "TextureError",
     "UsdStylizeError",
     "VerifyReport",

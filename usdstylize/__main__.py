@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from usdstylize.cli.commands import run
+from usdstylize.cli import run
 
 
 def main() -> None:
@@ -16,9 +16,9 @@ def main() -> None:
     # A farm ends a task with SIGTERM: it keeps what is done, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_RANK" in os.environ:  # torchrun started it
-        from usdstylize.distributed import torchrun
+        from usdstylize.distributed import run_in_torchrun
 
-        sys.exit(torchrun.run(run))
+        sys.exit(run_in_torchrun(run))
     sys.exit(run())
 
 

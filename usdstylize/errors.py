@@ -10,7 +10,7 @@ Every message is one sentence that names the prim or file, says what is wrong an
     │   ├── PaletteError       a palette does not parse
     │   ├── WeightsError       network weights are missing, corrupt, or not the ones expected
     │   ├── OutputError        the result exists already, or cannot be written
-    │   └── TeamError          a process that works on every object is lost
+    │   └── ProcessGroupError          a process that works on every object is lost
     └── ObjectError            one object cannot be stylised; it costs only itself (exit 1)
         ├── MeshError          no UVs, NaN points, indices out of range, zero area
         ├── MaterialError      no base colour can be traced
@@ -27,10 +27,10 @@ __all__ = [
     "OptionsError",
     "OutputError",
     "PaletteError",
+    "ProcessGroupError",
     "SettingsError",
     "StageError",
     "StyleSetError",
-    "TeamError",
     "TextureError",
     "UsdStylizeError",
     "WeightsError",
@@ -81,7 +81,7 @@ class OutputError(InputError):
     """The result exists already, or cannot be written."""
 
 
-class TeamError(InputError):
+class ProcessGroupError(InputError):
     """One of the processes that work on every object together is lost."""
 
 

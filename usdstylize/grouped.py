@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from usdstylize.config.overrides import Recipe
+from usdstylize.config.overrides import RunSettings
 from usdstylize.errors import InputError, ObjectError
 from usdstylize.model.objects import Losses, ObjectData, StageContents, StageObject, StyleTexture
 from usdstylize.model.results import ObjectResult, Observer
@@ -27,7 +27,7 @@ def stylize_group(
     group: tuple[StageObject, ...],
     contents: StageContents,
     optimizer: "distributed.Optimizes",
-    recipes: dict[str, Recipe],
+    settings_of: dict[str, RunSettings],
     writer: write.Writer,
     observer: Observer,
 ) -> list[ObjectResult]:
@@ -40,7 +40,7 @@ def stylize_group(
     for obj in group:
         observer.object_started(obj, optimizer.method.iterations)
         with _failures(obj, failed), _USD:
-            data[obj.path] = read.load(contents, obj, recipes[obj.path].method.texture_resolution)
+            data[obj.path] = read.load(contents, obj, settings_of[obj.path].method.texture_resolution)
     loaded = [obj for obj in group if obj.path in data]
     seen = [obj for obj in loaded if not obj.stands_in]
     textures: dict[str, StyleTexture] = {}
@@ -51,7 +51,7 @@ def stylize_group(
                 observer.iteration(obj, number, losses)
 
         with _failures(seen[0], failed):
-            restyled = optimizer.restyled(recipes[group[0].path].style, recipes[group[0].path].method)
+            restyled = optimizer.restyled(settings_of[group[0].path].style, settings_of[group[0].path].method)
             optimised = restyled.optimize(seen, [data[obj.path] for obj in seen], on_iteration=told)
             by_name = {obj.name: texture for obj, texture in zip(seen, optimised, strict=True)}
             found = ((obj, obj.look if obj.stands_in else obj.name) for obj in loaded)
@@ -59,7 +59,7 @@ def stylize_group(
     for obj in loaded:
         if obj.path in textures:
             with _failures(obj, failed), _USD:
-                strength = recipes[obj.path].method.strength
+                strength = settings_of[obj.path].method.strength
                 writer.write_object(obj, data[obj.path], textures[obj.path], strength=strength)
     together = failed.get(seen[0].path, "") if seen else ""
     for obj in loaded:

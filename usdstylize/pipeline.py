@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from usdstylize import styles
 from usdstylize.config import compatibility
 from usdstylize.config.options import Options, preset_name, resolve
-from usdstylize.config.overrides import Recipe, own_settings, prepare
-from usdstylize.errors import OutputError, StageError, TeamError
+from usdstylize.config.overrides import RunSettings, own_settings, prepare
+from usdstylize.errors import OutputError, ProcessGroupError, StageError
 from usdstylize.grouped import stylize_group
 from usdstylize.model.objects import Skipped, StageContents, StageObject
 from usdstylize.model.results import ObjectResult, Observer, Plan, RunResult, Silent, plain
@@ -83,9 +83,9 @@ def stylize(
 
     from usdstylize import distributed
 
-    style, method = job.everyone.style, job.everyone.method
+    style, method = job.defaults.style, job.defaults.method
     with (
-        distributed.opened(job.spread, style, method, job.device, options) as optimizer,
+        distributed.opened(job.parallelism, style, method, job.device, options) as optimizer,
         write.Writer(
             job.output,
             job.contents,
@@ -105,11 +105,11 @@ class _Job:
     """All that is known before anything is computed or written."""
 
     contents: StageContents
-    everyone: Recipe
-    recipes: dict[str, Recipe]
+    defaults: RunSettings
+    settings_of: dict[str, RunSettings]
     output: write.OutputPlan
     device: str
-    spread: "distributed.Spread"
+    parallelism: "distributed.Parallelism"
     plan: Plan
 
 
@@ -141,8 +141,8 @@ def _prepare(stage_path: Path, style_set: Path, options: Options) -> _Job:
         clusters=method.palette_clusters,
         seed=method.seed,
     )
-    everyone = Recipe(style, method)
-    contents, recipes = prepare(contents, everyone, options, assets.read_bytes)
+    defaults = RunSettings(style, method)
+    contents, settings_of = prepare(contents, defaults, options, assets.read_bytes)
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
     output = write.plan(
@@ -154,9 +154,9 @@ def _prepare(stage_path: Path, style_set: Path, options: Options) -> _Job:
         resume=options.resume,
         package=options.package,
     )
-    spread = distributed.choose_spread(options, method, device, len(contents.groups))
-    plan = _describe(contents, output, everyone, recipes, options, device, str(spread))
-    return _Job(contents, everyone, recipes, output, device, spread, plan)
+    parallelism = distributed.choose_parallelism(options, method, device, len(contents.groups))
+    plan = _describe(contents, output, defaults, settings_of, options, device, str(parallelism))
+    return _Job(contents, defaults, settings_of, output, device, parallelism, plan)
 
 
 def _stylize_all(
@@ -168,7 +168,7 @@ def _stylize_all(
 ) -> tuple[tuple[ObjectResult, ...], bool]:
     """Every object that was begun, in the stage's order, and whether an interrupt ended it early.
 
-    Raises OutputError or TeamError where no object is done and none can be.
+    Raises OutputError or ProcessGroupError where no object is done and none can be.
     """
     ended: dict[str, ObjectResult] = {}
 
@@ -176,7 +176,7 @@ def _stylize_all(
         if options.resume and all(obj.name in job.output.existing for obj in group):
             results = [ObjectResult(obj.path, obj.name, "kept") for obj in group]
         else:
-            results = stylize_group(group, job.contents, optimizer, job.recipes, writer, observer)
+            results = stylize_group(group, job.contents, optimizer, job.settings_of, writer, observer)
         for result in results:
             ended[result.path] = result
             observer.object_ended(result)
@@ -186,7 +186,10 @@ def _stylize_all(
         optimizer.each(job.contents.groups, work)
     except KeyboardInterrupt:
         interrupted = True
-    except (OutputError, TeamError) as error:  # it concerns every object, but hours of work may be done
+    except (
+        OutputError,
+        ProcessGroupError,
+    ) as error:  # it concerns every object, but hours of work may be done
         if not any(result.status == "done" for result in ended.values()):
             raise
         for obj in job.contents.objects:
@@ -239,15 +242,15 @@ def _verified(made: RunResult, output: write.OutputPlan, options: Options) -> Ru
 def _describe(
     contents: StageContents,
     output: write.OutputPlan,
-    everyone: Recipe,
-    recipes: dict[str, Recipe],
+    defaults: RunSettings,
+    settings_of: dict[str, RunSettings],
     options: Options,
     device: str,
-    spread: str,
+    parallelism: str,
 ) -> Plan:
     """What will be done, with every setting resolved. Raises OutputError where styles would be mixed."""
-    style, method = everyone.style, everyone.method
-    own = {path: own_settings(recipe, everyone) for path, recipe in recipes.items()}
+    style, method = defaults.style, defaults.method
+    own = {path: own_settings(own, defaults) for path, own in settings_of.items()}
     plan = Plan(
         stage=contents.path,
         root_layer=output.root_layer,
@@ -257,7 +260,7 @@ def _describe(
         palette=styles.hex_colors(style.palette),
         preset=preset_name(options, cuda=device.startswith("cuda")),
         device=device,
-        spread=spread,
+        parallelism=parallelism,
         settings={
             **plain(vars(method)),
             "by": options.by,

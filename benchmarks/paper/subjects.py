@@ -14,6 +14,7 @@ import numpy as np
 from cyclopts import App
 
 from usdstylize.errors import StageError
+from usdstylize.imaging.encoding import encode_base
 from usdstylize.model.base_colors import ConstantColor, Wrap
 from usdstylize.model.objects import Mesh, ObjectData, StageObject
 
@@ -52,6 +53,7 @@ def read_subject(text: str) -> PaperSubject:
 def pack(subject: PaperSubject, out: Path) -> None:
     """Write the arrays of a subject, and what of its description the optimisation reads."""
     mesh, obj = subject.data.mesh, subject.object
+    base = encode_base(subject.data.bases[0], subject.data.transfer)
     about = {"name": subject.name, "path": obj.path, "object": obj.name, "wrap": list(obj.wrap)}
     arrays: dict[str, Any] = {
         "points": mesh.points,
@@ -59,7 +61,7 @@ def pack(subject: PaperSubject, out: Path) -> None:
         "normals": mesh.normals.astype(np.float16),
         "uvs": mesh.uvs,
         # T comes from 8-bit files in all of the paper's subjects
-        "base": np.rint(subject.data.encoded_bases[0] * 255).clip(0, 255).astype(np.uint8),
+        "base": np.rint(base * 255).clip(0, 255).astype(np.uint8),
         "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
     }
     np.savez_compressed(out, **arrays)

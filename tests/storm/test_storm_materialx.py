@@ -1,7 +1,7 @@
 """MaterialX materials in Storm: the stylise graph stands before the source's own surface.
 
 live network = bake = clamp(T + strength · T_S): max abs in linear 0.002 live, 0.008 baked. At
-strength 0 the lit picture is the source's, whatever other lobes it has.
+strength 0 the lit picture is the source's, whatever other inputs it has.
 """
 
 from collections.abc import Mapping

@@ -8,11 +8,11 @@ from author_results import write_result
 from conftest import build_style_folder, build_tiny_stage, define_quad
 from instance_stages import add_point_instancer, make_asset, make_shot, new_stage
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
-from test_author_metadata import make_show
 from test_groups import author_groups, build_udim_stage
+from test_read_skinning import figure
+from test_read_subdivision import cube
 from test_schema import QUICK, edit
-from test_stage_skinning import figure
-from test_stage_subdivision import cube
+from test_write_metadata import make_show
 
 from usdstylize import stylize
 

@@ -91,7 +91,7 @@ def test_every_kind_of_network_is_valid_materialx(tiny_stage: Path) -> None:
 
 
 def test_the_style_before_a_materialx_surface_is_valid_materialx(tiny_stage: Path) -> None:
-    """Each kind of surface with other lobes, in a material and in a NodeGraph of one."""
+    """Each kind of surface with other inputs, in a material and in a NodeGraph of one."""
     source = Usd.Stage.Open(str(tiny_stage))
     nodes = {
         "UV": uv(),

@@ -80,7 +80,7 @@ def show_plan(plan: Plan) -> None:
         "style": f"{plan.style} ({', '.join(path.name for path in plan.style_images)})",
         "palette": ", ".join(plan.palette),
         "preset": plan.preset,
-        "device": f"{plan.device}, {plan.spread}" if plan.spread else plan.device,
+        "device": f"{plan.device}, {plan.parallelism}" if plan.parallelism else plan.device,
         **plan.settings,
     }
     for name, value in rows.items():

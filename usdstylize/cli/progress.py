@@ -124,7 +124,7 @@ def download(name: str, *, quiet: bool) -> Iterator[weights.Progress]:
 
 def _announcement(plan: Plan, options: Options) -> Iterator[str]:
     """Preset, device and encoder in one line; what will be done in another."""
-    where = f"{plan.device}, {plan.spread}" if plan.spread else plan.device
+    where = f"{plan.device}, {plan.parallelism}" if plan.parallelism else plan.device
     chosen = f"preset {plan.preset} on {where} (encoder {plan.settings['encoder']})"
     if options.preset != "auto":
         yield f"Using {chosen}."

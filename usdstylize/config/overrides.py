@@ -17,11 +17,11 @@ from usdstylize.errors import ObjectError, SettingsError, StyleSetError
 from usdstylize.model.objects import ObjectSettings, Skipped, StageContents, StageObject, StyleSet
 from usdstylize.model.results import plain
 
-__all__ = ["Recipe", "own_settings", "prepare"]
+__all__ = ["RunSettings", "own_settings", "prepare"]
 
 
 @dataclass(frozen=True, eq=False)
-class Recipe:
+class RunSettings:
     """One object's style and method. Objects that ask for the same style share the instance."""
 
     style: StyleSet
@@ -30,54 +30,54 @@ class Recipe:
 
 def prepare(
     contents: StageContents,
-    run: Recipe,
+    defaults: RunSettings,
     options: Options,
     read: Callable[[Path], bytes],
-) -> tuple[StageContents, dict[str, Recipe]]:
-    """The recipe of every object, by its path.
+) -> tuple[StageContents, dict[str, RunSettings]]:
+    """The settings of every object, by its path.
 
     An object whose settings cannot be followed is moved to ``skipped`` as broken, and has none.
     read: the bytes of a style image that the stage names, which may lie in a package.
     """
     known: dict[Any, StyleSet] = {}
-    recipes: dict[str, Recipe] = {}
+    settings: dict[str, RunSettings] = {}
     paths = {obj.name: obj.path for obj in contents.objects}
     skipped = list(contents.skipped)
     for obj in contents.objects:
         if obj.wears_another_look:
-            if paths.get(obj.look) in recipes:
-                recipes[obj.path] = recipes[paths[obj.look]]
+            if paths.get(obj.look) in settings:
+                settings[obj.path] = settings[paths[obj.look]]
             else:
                 reason = f"{obj.path} wears the look of {obj.look}, which asks for what cannot be done."
                 skipped.append(Skipped(obj.path, reason, broken=True))
             continue
         try:
-            method = _method(obj, run.method, options)
-            style = _style(obj.settings, run, method, options, read, known)
-            recipes[obj.path] = Recipe(style, method)
+            method = _method(obj, defaults.method, options)
+            style = _style(obj.settings, defaults, method, options, read, known)
+            settings[obj.path] = RunSettings(style, method)
         except (ObjectError, StyleSetError) as error:
             reason = f"{obj.path} asks for what cannot be done: {error}"
             skipped.append(Skipped(obj.path, reason, broken=True))
-    objects = tuple(obj for obj in contents.objects if obj.path in recipes)
-    return replace(contents, objects=objects, skipped=tuple(skipped)), recipes
+    objects = tuple(obj for obj in contents.objects if obj.path in settings)
+    return replace(contents, objects=objects, skipped=tuple(skipped)), settings
 
 
-def own_settings(recipe: Recipe, run: Recipe) -> dict[str, Any]:
-    """In which settings an object's recipe differs from the run's, as plain values but for paths."""
-    own: dict[str, Any] = {
-        name: plain(value) for name, value in vars(recipe.method).items() if value != vars(run.method)[name]
+def own_settings(own: RunSettings, defaults: RunSettings) -> dict[str, Any]:
+    """In which settings an object differs from the run's defaults, as plain values but for paths."""
+    differing: dict[str, Any] = {
+        name: plain(value) for name, value in vars(own.method).items() if value != vars(defaults.method)[name]
     }
-    if recipe.style.images != run.style.images:
-        own["style_images"] = [image.path for image in recipe.style.images]
-        own["style_hashes"] = [image.sha256 for image in recipe.style.images]
-    if not np.array_equal(recipe.style.palette, run.style.palette):
-        own["palette"] = list(styles.hex_colors(recipe.style.palette))
-    return own
+    if own.style.images != defaults.style.images:
+        differing["style_images"] = [image.path for image in own.style.images]
+        differing["style_hashes"] = [image.sha256 for image in own.style.images]
+    if not np.array_equal(own.style.palette, defaults.style.palette):
+        differing["palette"] = list(styles.hex_colors(own.style.palette))
+    return differing
 
 
 def _style(
     settings: ObjectSettings,
-    run: Recipe,
+    defaults: RunSettings,
     method: Method,
     options: Options,
     read: Callable[[Path], bytes],
@@ -87,12 +87,12 @@ def _style(
     given = settings.palette if options.palette is None else ()
     key = (settings.style_images, given, method.seed if settings.style_images else 0)
     if not settings.style_images and not given:
-        return run.style
+        return defaults.style
     if key not in known:
-        palette = np.array(given, np.float32) if given else run.style.palette
+        palette = np.array(given, np.float32) if given else defaults.style.palette
         if settings.style_images:
             known[key] = styles.from_files(
-                run.style.name,
+                defaults.style.name,
                 settings.style_images,
                 palette=palette if given or options.palette is not None else None,
                 clusters=method.palette_clusters,
@@ -100,7 +100,7 @@ def _style(
                 read=read,
             )
         else:
-            known[key] = replace(run.style, palette=palette)
+            known[key] = replace(defaults.style, palette=palette)
     return known[key]
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 from usdstylize.config.options import Method
 from usdstylize.encoders import weights as network_weights
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
-from usdstylize.optimize.devices import choose_device
-from usdstylize.optimize.optimizer import Optimizer
-from usdstylize.optimize.process_group import ALONE, Team
+from usdstylize.optimize import ALONE, Optimizer, ProcessGroup, choose_device
 
 __all__ = ["Bench", "Job", "check_weights"]
 
@@ -61,8 +59,8 @@ def check_weights(method: Method, folder: Path | None) -> None:
 class Bench:
     """Where jobs are done in the process that is asked: networks stay loaded from one to the next."""
 
-    def __init__(self, team: Team = ALONE) -> None:
-        self._team = team
+    def __init__(self, process_group: ProcessGroup = ALONE) -> None:
+        self._process_group = process_group
         self._styles: dict[int, StyleSet] = {}
         self._optimizer: Optimizer | None = None
 
@@ -72,7 +70,7 @@ class Bench:
         """As `Optimizer.optimize`, whose errors it raises; WeightsError and OptionsError, too."""
         self._styles.update(job.styles)
         style = self._styles[job.style]
-        with self._team.agreed():
+        with self._process_group.agreed():
             if self._optimizer is None:
                 self._optimizer = Optimizer(
                     style,
@@ -80,7 +78,7 @@ class Bench:
                     choose_device(job.device),  # here, too, there must be such a one
                     weights=job.weights,
                     memory_limit=job.memory_limit,
-                    team=self._team,
+                    process_group=self._process_group,
                 )
             restyled = self._optimizer.restyled(style, job.method)
         return restyled.optimize(job.objects, job.data, on_iteration=on_iteration)

@@ -1,4 +1,4 @@
-"""Over how many processes a run is spread: one, one for each of several GPUs, or torchrun's."""
+"""Over how many processes a run spreads: one, one for each of several GPUs, or torchrun's."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -8,14 +8,13 @@ from typing import Protocol, Self
 
 from usdstylize.config.options import Method, Options
 from usdstylize.distributed import torchrun
-from usdstylize.distributed.leader import Leader
+from usdstylize.distributed.rank_zero import RankZero
 from usdstylize.distributed.workers import Workers
 from usdstylize.errors import OptionsError
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
-from usdstylize.optimize.devices import alike_gpus
-from usdstylize.optimize.optimizer import Optimizer
+from usdstylize.optimize import Optimizer, alike_gpus
 
-__all__ = ["Optimizes", "Spread", "choose_spread", "opened"]
+__all__ = ["Optimizes", "Parallelism", "choose_parallelism", "opened"]
 
 
 class Optimizes(Protocol):
@@ -41,7 +40,7 @@ class Optimizes(Protocol):
 
 
 @dataclass(frozen=True)
-class Spread:
+class Parallelism:
     """processes: that optimise. together: whether all work on each object, or on one object each."""
 
     processes: int = 1
@@ -54,14 +53,14 @@ class Spread:
         return f"{self.processes} processes, " + ("all on each object" if self.together else "an object each")
 
 
-def choose_spread(options: Options, method: Method, device: str, groups: int) -> Spread:
+def choose_parallelism(options: Options, method: Method, device: str, groups: int) -> Parallelism:
     """As torchrun and ``--gpus`` ask, else over all GPUs that are the same; groups: of objects.
 
     Raises OptionsError where there are not so many, or a batch cannot be shared.
     """
-    team = torchrun.current()
-    if team is not None:
-        count = team.share.count
+    process_group = torchrun.current()
+    if process_group is not None:
+        count = process_group.share.count
         if options.gpus is not None:
             raise OptionsError(
                 "--gpus gives each GPU objects of its own, torchrun a share of each object; leave one out."
@@ -72,31 +71,33 @@ def choose_spread(options: Options, method: Method, device: str, groups: int) ->
                 f"{method.batch} views an iteration cannot be shared by {count} processes; give "
                 f"--batch {fitting}, or another --nproc-per-node."
             )
-        return Spread(count, together=True)
+        return Parallelism(count, together=True)
     cuda = device.startswith("cuda")
     if options.gpus is None:
-        return Spread(min(alike_gpus(), groups) if cuda and groups > 1 else 1)
+        return Parallelism(min(alike_gpus(), groups) if cuda and groups > 1 else 1)
     if cuda and options.gpus > (present := alike_gpus()):
         raise OptionsError(
             f"--gpus {options.gpus} asks for more than the {present} here that are the same as the first."
         )
-    return Spread(min(options.gpus, groups))
+    return Parallelism(min(options.gpus, groups))
 
 
 @contextmanager
 def opened(
-    spread: Spread, style: StyleSet, method: Method, device: str, options: Options
+    parallelism: Parallelism, style: StyleSet, method: Method, device: str, options: Options
 ) -> Iterator[Optimizes]:
     """What optimises a run's objects, until it is left.
 
     Raises WeightsError where the method's networks have no weights.
     """
     weights, limit = options.weights, options.memory_limit
-    team = torchrun.current()
-    if team is not None:
-        yield Leader(team, style, method, device, weights=weights, memory_limit=limit)
-    elif spread.processes > 1:
-        with Workers(spread.processes, style, method, device, weights=weights, memory_limit=limit) as workers:
+    process_group = torchrun.current()
+    if process_group is not None:
+        yield RankZero(process_group, style, method, device, weights=weights, memory_limit=limit)
+    elif parallelism.processes > 1:
+        with Workers(
+            parallelism.processes, style, method, device, weights=weights, memory_limit=limit
+        ) as workers:
             yield workers
     else:
         yield Optimizer(style, method, device, weights=weights, memory_limit=limit)

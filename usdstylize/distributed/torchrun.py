@@ -20,12 +20,10 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from usdstylize.distributed.jobs import Bench, Job
-from usdstylize.errors import TeamError
-from usdstylize.optimize.batches import Share
-from usdstylize.optimize.devices import gpu_name
-from usdstylize.optimize.process_group import Team, sendable
+from usdstylize.errors import ProcessGroupError
+from usdstylize.optimize import ProcessGroup, Share, gpu_name, sendable
 
-__all__ = ["TorchTeam", "current", "run"]
+__all__ = ["TorchProcessGroup", "current", "run"]
 
 _JOINING = timedelta(minutes=5)
 _IDLE = timedelta(days=7)
@@ -38,7 +36,7 @@ _POLL_SECONDS = 0.5
 _log = logging.getLogger(__name__)
 
 
-class TorchTeam(Team):
+class TorchProcessGroup(ProcessGroup):
     """The processes that torchrun started."""
 
     def __init__(self) -> None:
@@ -130,31 +128,31 @@ def _losses_told() -> Iterator[None]:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         _log.debug("a collective operation failed", exc_info=True)
-        raise TeamError(
+        raise ProcessGroupError(
             "A process that torchrun started is lost; see what it said, and give --resume to do what is left."
         ) from error
 
 
-_team: TorchTeam | None = None
+_process_group: TorchProcessGroup | None = None
 
 
-def current() -> TorchTeam | None:
-    """The team that this process leads, if it does."""
-    return _team
+def current() -> TorchProcessGroup | None:
+    """The process_group that this process leads, if it does."""
+    return _process_group
 
 
 def run(command: Callable[[], int]) -> int:
     """In a process that torchrun started: the first runs the command, the others do its jobs."""
-    global _team
+    global _process_group
     if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
         # Each process sees its own GPU alone: then no library takes another by mistake.
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu_name(int(os.environ["LOCAL_RANK"]))
-    team = TorchTeam()
-    if team.share.index:
-        team.follow()
-    _team = team
+    process_group = TorchProcessGroup()
+    if process_group.share.index:
+        process_group.follow()
+    _process_group = process_group
     try:
         return command()
     finally:
-        _team = None
-        team.end()
+        _process_group = None
+        process_group.end()

@@ -14,7 +14,7 @@ import torch
 
 from usdstylize.distributed.jobs import Bench
 from usdstylize.model.objects import Losses
-from usdstylize.optimize.process_group import sendable
+from usdstylize.optimize import sendable
 
 
 def main() -> None:

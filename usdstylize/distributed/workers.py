@@ -18,8 +18,7 @@ from usdstylize.config.options import Method
 from usdstylize.distributed.jobs import Job, check_weights
 from usdstylize.errors import WorkerError
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
-from usdstylize.optimize.devices import gpu_name
-from usdstylize.optimize.threads import side_by_side, threads_of_one
+from usdstylize.optimize import gpu_name, side_by_side, threads_of_one
 
 __all__ = ["Workers"]
 

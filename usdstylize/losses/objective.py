@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from usdstylize.config.options import EncoderName, Method
-from usdstylize.encoders.loading import Encoder, load_embedding, load_encoder, precision
+from usdstylize.encoders import Encoder, load_embedding, load_encoder, precision
 from usdstylize.kernels.availability import fused
-from usdstylize.losses.backward import go_on
 from usdstylize.losses.batch import Batch, Target, Texels, join_positions, positions_of, totals_of
 from usdstylize.losses.content import content_loss
+from usdstylize.losses.gradients import backward
 from usdstylize.losses.gram import gram_loss, gram_matrix
 from usdstylize.losses.keys import representatives
 from usdstylize.losses.nnfm import nnfm_loss, prepare_search, style_keys
@@ -175,7 +175,7 @@ class Objective:
             rows = self._rows(self._style_encoder, pictures, batch)
             style, content = self._style_term(rows, batch, totals), self._content_term(rows, batch, totals)
             (self.method.nnfm_weight * style + self.method.content_weight * content).backward()  # type: ignore[no-untyped-call]
-            go_on(painted, _gradient(pictures))
+            backward(painted, _gradient(pictures))
             return style.detach(), content.detach()
 
         def style_of(pictures: Tensor) -> Tensor:
@@ -189,7 +189,7 @@ class Objective:
             with beside():
                 style, of_style = _with_gradient(style_of, painted, self.method.nnfm_weight)
             content, of_content = _with_gradient(content_of, painted, self.method.content_weight)
-        go_on(painted, of_style.add_(of_content))
+        backward(painted, of_style.add_(of_content))
         return style, content
 
     def _for_content(self, pictures: Tensor, views: Views) -> Tensor:

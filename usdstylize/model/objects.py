@@ -17,7 +17,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize.imaging.encoding import encode_base
 from usdstylize.model.base_colors import (
     PLAIN,
     BaseColor,
@@ -179,11 +178,6 @@ class ObjectData:
     """Where ``StageObject.unwrapped``: what the style layer must hold."""
     repaired: tuple[str, ...] = ()
     """What in the texture had to be repaired, a sentence each; viewers then need a copy of it."""
-
-    @property
-    def encoded_bases(self) -> tuple[Float32, ...]:
-        """T at its own texels, each (H, W, 3) float32, sRGB-encoded, row 0 is the top."""
-        return tuple(encode_base(base, self.transfer) for base in self.bases)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Plan:
     """``#rrggbb``, sRGB-encoded."""
     preset: str
     device: str
-    spread: str
+    parallelism: str
     """Over how many processes, in words; empty for one."""
     settings: dict[str, Any]
     own_settings: dict[str, dict[str, Any]]

@@ -1,12 +1,26 @@
 """The optimisation of one object, or of a group: random views, three losses, Adam on T_S.
 
-Paper §3, supplement §1. `optimizer` tells it; `batches` draws the views, `step` is one iteration,
-`looks` what they show, `texels` which texels count, `schedule` how far it has come, `hierarchy` how large
-T_S is by then, `memory` what fits. `spread` says which processes do it: `workers` have an object each, a
-`team` shares each object's views.
+Paper §3, supplement §1. `optimizer` is the way in; `batches` draws viewpoints, `viewpoints` and `targets`
+turn them into what the losses compare, `step` is one iteration, `texels` says which texels count, `schedule`
+how far it has come, `hierarchy` how large T_S is by then, `memory` what fits. `threads` optimises several
+objects at a time, a `process_group` shares the views of each.
 """
 
-from usdstylize.optimize.devices import choose_device
+from usdstylize.optimize.batches import Share
+from usdstylize.optimize.devices import alike_gpus, choose_device, gpu_name
 from usdstylize.optimize.optimizer import Optimizer
+from usdstylize.optimize.process_group import ALONE, ProcessGroup, sendable
+from usdstylize.optimize.threads import side_by_side, threads_of_one
 
-__all__ = ["Optimizer", "choose_device"]
+__all__ = [
+    "ALONE",
+    "Optimizer",
+    "ProcessGroup",
+    "Share",
+    "alike_gpus",
+    "choose_device",
+    "gpu_name",
+    "sendable",
+    "side_by_side",
+    "threads_of_one",
+]

@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from usdstylize.config.options import Method
-from usdstylize.losses.batch import Target
+from usdstylize.losses import Target
 
 __all__ = ["Batches", "Share"]
 
-Look = TypeVar("Look")
+Viewpoint = TypeVar("Viewpoint")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Share:
     count: int = 1
 
 
-class Batches(Generic[Look]):
+class Batches(Generic[Viewpoint]):
     """Endless batches, each a view for every slot that is this process's share.
 
     A slot has views of its own in the pool, so that a process holds its share of the pool alone,
@@ -34,17 +34,17 @@ class Batches(Generic[Look]):
         self,
         method: Method,
         random: np.random.Generator,
-        looks: Iterator[Look],
-        targets: Callable[[Sequence[Look]], list[Target]],
+        viewpoints: Iterator[Viewpoint],
+        targets: Callable[[Sequence[Viewpoint]], list[Target]],
         share: Share = Share(),
     ) -> None:
-        """looks: endless random cameras, or windows of the flat texture.
+        """viewpoints: endless random cameras, or windows of the flat texture.
 
         targets: what turns one batch of them into targets, each in the slot that is its place in the list.
         """
         self._method = method
         self._random = random
-        self._looks = looks
+        self._looks = viewpoints
         self._targets = targets
         self._share = share
         # No more views than the iterations ask for.
@@ -63,5 +63,5 @@ class Batches(Generic[Look]):
                 yield [self.pool[order[number]][slot] for slot, order in enumerate(own)]
 
     def _draw(self) -> list[Target]:
-        looks = list(islice(self._looks, self._method.batch))
-        return self._targets(looks[self._share.index :: self._share.count])
+        viewpoints = list(islice(self._looks, self._method.batch))
+        return self._targets(viewpoints[self._share.index :: self._share.count])

@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from usdstylize.losses.batch import Batch, Target
-from usdstylize.optimize.static_batch import Room, Size
+from usdstylize.losses import Batch, Target
+from usdstylize.optimize.static_batch import Size, StaticBatch
 from usdstylize.optimize.step import Step
 
-__all__ = ["RecordedStep"]
+__all__ = ["CudaGraphStep"]
 
-_ROOM = 1.25
+_SLACK = 1.25
 """How much larger than a batch its room is made, where later batches are not known yet."""
 
 
-class RecordedStep(Step):
+class CudaGraphStep(Step):
     """The same as `Step` on a CUDA device, in the one stream that is current for all its calls.
 
     What is recorded has fixed shapes: each batch is copied into a room that holds the largest.
@@ -23,7 +23,7 @@ class RecordedStep(Step):
     """
 
     _size: Size | None = None
-    _room: Room | None = None
+    _batch_place: StaticBatch | None = None
     _graphs: dict[str, torch.cuda.CUDAGraph] | None = None
 
     def expect(self, pool: Sequence[Sequence[Target]]) -> None:
@@ -33,10 +33,10 @@ class RecordedStep(Step):
 
     def _prepare(self, targets: Sequence[Target]) -> None:
         size = Size.of_any([targets], self._views_at_once or len(targets))
-        if self._room is None or not self._room.size.holds(size):
+        if self._batch_place is None or not self._batch_place.size.holds(size):
             if self._size is None or not self._size.holds(size):
-                self._size = size.wider(_ROOM)
-            self._room = Room(self._size, targets[0], self._objective.content_strides)
+                self._size = size.wider(_SLACK)
+            self._batch_place = StaticBatch(self._size, targets[0], self._objective.content_strides)
             self._graphs = None  # this time as it is, which prepares what may not be recorded
         elif self._graphs is None:
             # What is recorded has memory of its own. What the iteration before has left would lie
@@ -46,9 +46,9 @@ class RecordedStep(Step):
             self._memory = torch.cuda.graph_pool_handle()
 
     def _join(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> Batch:
-        assert self._room is not None
-        self._room.take(targets, totals)
-        return self._room.batch(share=totals is not None)
+        assert self._batch_place is not None
+        self._batch_place.take(targets, totals)
+        return self._batch_place.batch(share=totals is not None)
 
     def _do(self, piece: Callable[[], None]) -> None:
         if self._graphs is None:
@@ -68,4 +68,4 @@ class RecordedStep(Step):
     def grow(self, size: int) -> None:
         if size != self._style.shape[1]:
             super().grow(size)
-            self._room = None  # so that all is recorded anew, after one iteration as it is
+            self._batch_place = None  # so that all is recorded anew, after one iteration as it is

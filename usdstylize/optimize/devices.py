@@ -1,4 +1,4 @@
-"""Where to compute, and what its lack of memory looks like."""
+"""Where to compute, and what its lack of memory viewpoints like."""
 
 import os
 from collections.abc import Iterator

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from usdstylize.config.options import Method
-from usdstylize.losses.batch import Target
-from usdstylize.losses.objective import Objective
+from usdstylize.losses import Objective, Target
 
 __all__ = ["Allotment", "allot", "available_bytes", "bytes_for_view", "keep_to", "moved", "tensor_bytes"]
 

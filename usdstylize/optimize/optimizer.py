@@ -14,7 +14,7 @@ import torch
 from usdstylize import render
 from usdstylize.config.options import Method
 from usdstylize.imaging import uv_raster
-from usdstylize.losses.objective import Objective
+from usdstylize.losses import Objective
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize.devices import computing, memory_errors
 from usdstylize.optimize.memory import (
@@ -25,7 +25,7 @@ from usdstylize.optimize.memory import (
     keep_to,
     tensor_bytes,
 )
-from usdstylize.optimize.process_group import ALONE, Team
+from usdstylize.optimize.process_group import ALONE, ProcessGroup
 from usdstylize.optimize.run import Run
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.threads import at_once_here, side_by_side, threads_of_one
@@ -50,9 +50,9 @@ class Optimizer:
         *,
         weights: Path | None = None,
         memory_limit: float | None = None,
-        team: Team = ALONE,
+        process_group: ProcessGroup = ALONE,
     ) -> None:
-        """memory_limit: GiB, see `available_bytes`. team: who shares every batch, its size a divisor.
+        """memory_limit: GiB, see `available_bytes`. process_group: who shares every batch.
 
         Raises WeightsError where the method's networks have no weights.
         """
@@ -60,8 +60,8 @@ class Optimizer:
         self._device = device
         self._memory_limit = memory_limit
         keep_to(memory_limit, device)
-        self._team = team
-        self._at_once = at_once_here(method, device) if team.share.count == 1 else 1
+        self._process_group = process_group
+        self._at_once = at_once_here(method, device) if process_group.share.count == 1 else 1
         self._objective = Objective(style, method, device, weights=weights)
         self._objectives = {_key(style, method): self._objective}
         self._lock = threading.Lock()
@@ -114,18 +114,18 @@ class Optimizer:
     ) -> tuple[StyleTexture, ...]:
         """The style texture of each object of one group, which stand together before the cameras.
 
-        The same for the same seed, objects and device. Objects of one look get the same texture.
+        The same for the same seed, objects and device. Objects of one viewpoint get the same texture.
 
         Raises MeshError where no camera sees the objects or the losses are not finite, and
         MemoryError where the device's or the machine's memory is too small.
         """
         with computing(self._device):
-            self._team.use(self._device)
+            self._process_group.use(self._device)
             clock = Stopwatch()
-            with self._team.agreed():
+            with self._process_group.agreed():
                 scene = self._set_up(objects, data)
                 allotment = self._allotted(scene)
-            views_at_once = min(map(int, self._team.gathered([allotment.views_at_once])))
+            views_at_once = min(map(int, self._process_group.gathered([allotment.views_at_once])))
             allotment = replace(allotment, views_at_once=views_at_once)
             clock.lap("setup")
             while True:
@@ -146,7 +146,7 @@ class Optimizer:
         clock: Stopwatch,
         on_iteration: Callable[[int, Losses], None],
     ) -> tuple[StyleTexture, ...]:
-        run = Run(self._objective, self.method, self._device, self._team, scene, allotment, clock)
+        run = Run(self._objective, self.method, self._device, self._process_group, scene, allotment, clock)
         return run.textures(*run.iterate(self._stop.is_set, on_iteration))
 
     def _set_up(self, objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Scene:
@@ -178,7 +178,7 @@ class Optimizer:
         return allot(
             available_bytes(self._device, self._memory_limit, self._at_once),
             self.method,
-            share=self.method.batch // self._team.share.count,
+            share=self.method.batch // self._process_group.share.count,
             sheets=len(scene.assembly.sheets),
             measure=measure,
         )

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from usdstylize.optimize.batches import Share
 
-__all__ = ["ALONE", "Team", "sendable"]
+__all__ = ["ALONE", "ProcessGroup", "sendable"]
 
 
-class Team:
-    """One process alone, which shares nothing; `TorchTeam` is several."""
+class ProcessGroup:
+    """One process alone, which shares nothing; `TorchProcessGroup` is several."""
 
     share = Share()
 
@@ -45,7 +45,7 @@ class Team:
         self.settle(error)
 
 
-ALONE = Team()
+ALONE = ProcessGroup()
 
 
 def sendable(error: Exception) -> Exception:

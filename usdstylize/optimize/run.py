@@ -13,18 +13,17 @@ from torch import Tensor
 from usdstylize.config.options import Method
 from usdstylize.errors import MeshError
 from usdstylize.imaging import gutters
-from usdstylize.losses.batch import Target
-from usdstylize.losses.objective import Objective
+from usdstylize.losses import Objective, Target
 from usdstylize.model.objects import Losses, StyleTexture
 from usdstylize.optimize.batches import Batches
 from usdstylize.optimize.hierarchy import size_at
 from usdstylize.optimize.memory import Allotment
-from usdstylize.optimize.process_group import Team
+from usdstylize.optimize.process_group import ProcessGroup
 from usdstylize.optimize.reports import Reports
 from usdstylize.optimize.schedule import Schedule, exponential
 from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.stopwatch import Stopwatch
-from usdstylize.optimize.targets import Sights
+from usdstylize.optimize.targets import Targets
 from usdstylize.optimize.texels import every_texel, palette_texels
 from usdstylize.optimize.viewpoints import Scene
 
@@ -35,7 +34,7 @@ _HELD_OUT = 8
 _TELL_EVERY = 5
 """Iterations between two reports."""
 _AGREE_EVERY = 20
-"""Iterations between two looks at whether another process has failed."""
+"""Iterations between two viewpoints at whether another process has failed."""
 
 
 class Run:
@@ -49,26 +48,33 @@ class Run:
         objective: Objective,
         method: Method,
         device: str,
-        team: Team,
+        process_group: ProcessGroup,
         scene: Scene,
         allotment: Allotment,
         clock: Stopwatch,
     ) -> None:
         """Draws the views. Raises MeshError where none of them sees the objects."""
         self._objective, self._method, self._device = objective, method, device
-        self._team, self._scene, self._allotment, self._clock = team, scene, allotment, clock
-        self._share = method.batch // team.share.count
+        self._process_group, self._scene, self._allotment, self._clock = (
+            process_group,
+            scene,
+            allotment,
+            clock,
+        )
+        self._share = method.batch // process_group.share.count
         # Nothing that holds views may hold this run: then all memory is free as soon as it ends.
-        self._sights = Sights(objective, scene, allotment, device, clock)
+        self._targets = Targets(objective, scene, allotment, device, clock)
         random = scene.random()
-        with team.agreed():
-            self._batches = Batches(method, random, scene.draw(random), self._sights.pooled, team.share)
+        with process_group.agreed():
+            self._batches = Batches(
+                method, random, scene.draw(random), self._targets.pooled, process_group.share
+            )
             endless = iter(self._batches)
             self._upcoming = chain([next(endless)], endless)
-        levels = team.gathered(self._sights.levels)
+        levels = process_group.gathered(self._targets.levels)
         if not levels:
             raise MeshError(f"{scene.first.path}: it is invisible from every side; check its geometry.")
-        with team.agreed():
+        with process_group.agreed():
             self._step = new_step(
                 objective,
                 scene.subject,
@@ -79,7 +85,7 @@ class Run:
                 size_at(method, 1),
                 self._batches.pool,
                 views_at_once=0 if allotment.views_at_once == method.batch else allotment.views_at_once,
-                reduce=team.reduce,
+                reduce=process_group.reduce,
             )
             self._others = self._held_out() if method.plateau else []
 
@@ -90,7 +96,7 @@ class Run:
 
         Raises MeshError where the losses are not finite, KeyboardInterrupt once ``stopped`` says so.
         """
-        method, team, step = self._method, self._team, self._step
+        method, process_group, step = self._method, self._process_group, self._step
         schedule = Schedule(method.iterations, plateau=method.plateau)
         recent: deque[Tensor] = deque(maxlen=10)
         reports = Reports(on_iteration)
@@ -99,20 +105,20 @@ class Run:
             number += 1
             if stopped():
                 raise KeyboardInterrupt
-            batch = step.held(lambda: self._sights.at_hand(next(self._upcoming))) or []
+            batch = step.held(lambda: self._targets.at_hand(next(self._upcoming))) or []
             step.held(partial(step.grow, size_at(method, number)))
             progress = schedule.progress(number)
             palette_weight = exponential(method.palette_weight, progress)
             recent.append(step(batch, exponential(method.learning_rate, progress), palette_weight))
             if schedule.waits:
-                schedule.look(number, self._loss_of_others)
+                schedule.viewpoint(number, self._loss_of_others)
             if number % _TELL_EVERY == 0 or number == schedule.last:
                 reports.add(number, recent[-1])
             if (number % _AGREE_EVERY == 0 or number == schedule.last) and step.any_failed():
-                team.settle(step.failure)
+                process_group.settle(step.failure)
             self._clock.lap("iterations")
         reports.close()
-        self._sights.seen.join(team.reduce)
+        self._targets.seen.join(process_group.reduce)
         if step.failure is not None:
             raise step.failure
         losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
@@ -122,14 +128,14 @@ class Run:
         return number, losses
 
     def textures(self, iterations: int, losses: Losses) -> tuple[StyleTexture, ...]:
-        """T_S of each object, its gutters filled; none but from the first process of a team.
+        """T_S of each object, its gutters filled; none but from the first process of a process_group.
 
         Raises MeshError where no camera sees any of the objects' texels.
         """
         scene, clock = self._scene, self._clock
-        if self._team.share.index:
+        if self._process_group.share.index:
             return ()
-        valid = scene.covered & self._sights.seen.texels()
+        valid = scene.covered & self._targets.seen.texels()
         if not valid.any():
             path = scene.first.path
             raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
@@ -160,11 +166,11 @@ class Run:
 
     def _held_out(self) -> list[Target]:
         """Views that no batch holds, which tell when the loss has stopped falling; this process's share."""
-        looks = list(islice(self._scene.draw(self._scene.random(1)), _HELD_OUT))
-        share = self._team.share
-        return self._sights.apart(looks[share.index :: share.count])
+        viewpoints = list(islice(self._scene.draw(self._scene.random(1)), _HELD_OUT))
+        share = self._process_group.share
+        return self._targets.apart(viewpoints[share.index :: share.count])
 
     def _loss_of_others(self) -> float:
-        weight = self._method.palette_weight[0] if self._team.share.index == 0 else 0.0
+        weight = self._method.palette_weight[0] if self._process_group.share.index == 0 else 0.0
         # Summed exactly: the same for any number of processes.
-        return math.fsum(self._team.gathered(self._step.losses(self._others, weight)))
+        return math.fsum(self._process_group.gathered(self._step.losses(self._others, weight)))

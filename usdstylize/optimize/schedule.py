@@ -5,9 +5,9 @@ from collections.abc import Callable
 __all__ = ["CHECK_EVERY", "Schedule", "exponential"]
 
 CHECK_EVERY = 20
-"""Iterations between two looks at the held-out views."""
+"""Iterations between two viewpoints at the held-out views."""
 _FLAT = 0.01
-"""Of all that was gained, what a look must add for the first rate to go on paying."""
+"""Of all that was gained, what a viewpoint must add for the first rate to go on paying."""
 _PATIENCE = 2
 """Looks in a row that add less."""
 _COOLING = 0.75
@@ -45,7 +45,7 @@ class Schedule:
         start = self._cooling_from or 1
         return (number - start) / max(1, self.last - start)
 
-    def look(self, number: int, loss: Callable[[], float]) -> None:
+    def viewpoint(self, number: int, loss: Callable[[], float]) -> None:
         """The held-out views' loss after iteration ``number``; the first and every `CHECK_EVERY`th count."""
         if self._cooling_from is not None or (number > 1 and number % CHECK_EVERY):
             return

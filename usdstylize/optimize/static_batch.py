@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from usdstylize.losses.batch import Batch, Positions, Target
+from usdstylize.losses import Batch, Positions, Target
 from usdstylize.render import Taps, Views, in_slot
 
-__all__ = ["Room", "Size"]
+__all__ = ["Size", "StaticBatch"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Size:
         return Size(self.views, int(self.pixels * factor), positions)
 
 
-class Room:
+class StaticBatch:
     """A batch whose tensors stay where they are."""
 
     def __init__(self, size: Size, like: Target, content_strides: Sequence[int]) -> None:

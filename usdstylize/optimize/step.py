@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 from usdstylize.config.options import Method
-from usdstylize.losses.backward import go_on
-from usdstylize.losses.batch import Batch, Target, Texels
-from usdstylize.losses.objective import Objective
+from usdstylize.losses import Batch, Objective, Target, Texels, backward
 from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.hierarchy import magnified, magnifiers
 from usdstylize.render import Subject
@@ -70,7 +68,7 @@ class Step:
         self._adam = Adam(self._style)
 
     def grow(self, size: int) -> None:
-        """Let T_S have size² texels from now on, with the look it has."""
+        """Let T_S have size² texels from now on, with the viewpoint it has."""
         if size != self._style.shape[1]:
             old = self._style.detach()
             self._begin(magnified(old, magnifiers(old, size, self._subject.wraps)).clone())
@@ -195,7 +193,7 @@ class Step:
         (self._palette_weight * palette).backward()  # type: ignore[no-untyped-call]
         self._style.grad = None
         assert self._leaf.grad is not None
-        go_on(self._table, self._leaf.grad)
+        backward(self._table, self._leaf.grad)
         self._adam.step(self._rate)
         nnfm, content = self._terms.unbind()
         total = self._method.nnfm_weight * nnfm + self._method.content_weight * content

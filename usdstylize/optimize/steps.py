@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from usdstylize.kernels.availability import fused
-from usdstylize.losses.batch import Target, Texels
-from usdstylize.losses.objective import Objective
+from usdstylize.losses import Objective, Target, Texels
 from usdstylize.optimize.step import Step
 from usdstylize.render import Subject
 
@@ -27,8 +26,8 @@ def new_step(
     """The fastest `Step` of the device. ``pool`` holds all batches' views by slot, where they are known."""
     if not fused(subject.device):
         return Step(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
-    from usdstylize.optimize.cuda_graph_step import RecordedStep
+    from usdstylize.optimize.cuda_graph_step import CudaGraphStep
 
-    step = RecordedStep(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
+    step = CudaGraphStep(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
     step.expect(pool)
     return step

@@ -1,19 +1,18 @@
-"""From looks to what the losses need of them."""
+"""From viewpoints to what the losses need of them."""
 
 from collections.abc import Sequence
 
 from usdstylize import render
-from usdstylize.losses.batch import Target
-from usdstylize.losses.objective import Objective
+from usdstylize.losses import Objective, Target
 from usdstylize.optimize.memory import Allotment, moved
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.texels import Seen
-from usdstylize.optimize.viewpoints import Look, Scene
+from usdstylize.optimize.viewpoints import Scene, Viewpoint
 
-__all__ = ["Sights"]
+__all__ = ["Targets"]
 
 
-class Sights:
+class Targets:
     """Looks at a scene, and keeps in mind which texels were seen, and from how far.
 
     levels: the mip level of every view that the batches hold and that shows something.
@@ -28,9 +27,9 @@ class Sights:
         self.seen = Seen(len(scene.assembly.sheets), scene.method.texture_resolution, device)
         self.levels: list[float] = []
 
-    def pooled(self, looks: Sequence[Look]) -> list[Target]:
+    def pooled(self, viewpoints: Sequence[Viewpoint]) -> list[Target]:
         """A batch of views, where the pool lies."""
-        views = self._scene.views(looks)
+        views = self._scene.views(viewpoints)
         self.levels.extend(view.level for view in views if len(view.pixels))
         self.seen.add(views)
         self._clock.lap("visibility")
@@ -42,9 +41,9 @@ class Sights:
         """A batch of the pool, where it is computed with."""
         return moved(batch, self._device) if self._on_host else batch
 
-    def apart(self, looks: Sequence[Look]) -> list[Target]:
+    def apart(self, viewpoints: Sequence[Viewpoint]) -> list[Target]:
         """Views that no batch holds; they do not count as seen."""
-        return self._targets(self._scene.views(looks))
+        return self._targets(self._scene.views(viewpoints))
 
     def _targets(self, views: Sequence[render.View]) -> list[Target]:
         """As many views at a time as in an iteration, so that it fits as that does."""

@@ -1,4 +1,4 @@
-"""Which texels count: those that the palette loss looks at, and those that some camera has seen."""
+"""Which texels count: those that the palette loss viewpoints at, and those that some camera has seen."""
 
 from collections.abc import Callable, Iterable
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from usdstylize import render
-from usdstylize.losses.batch import Texels
+from usdstylize.losses import Texels
 
 __all__ = ["Seen", "every_texel", "palette_texels"]
 

@@ -1,4 +1,4 @@
-"""What an optimisation looks at: renders from random cameras, or windows of the flat texture."""
+"""What an optimisation viewpoints at: renders from random cameras, or windows of the flat texture."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -11,9 +11,9 @@ from usdstylize import render
 from usdstylize.config.options import Method
 from usdstylize.model.objects import StageObject
 
-__all__ = ["Look", "Scene"]
+__all__ = ["Scene", "Viewpoint"]
 
-Look = render.Camera | render.Window
+Viewpoint = render.Camera | render.Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,18 +35,18 @@ class Scene:
         """The name is part of the seed: neither order nor mask changes an object's result."""
         return np.random.default_rng([self.method.seed, zlib.crc32(self.first.name.encode()), *purpose])
 
-    def draw(self, random: np.random.Generator) -> Iterator[Look]:
-        """Endless random looks."""
+    def draw(self, random: np.random.Generator) -> Iterator[Viewpoint]:
+        """Endless random viewpoints."""
         if self.method.direct_texture:
             return render.draw_windows(list(self.covered), self.method.resolution, random)
         return render.draw_cameras(self.method, random)
 
-    def views(self, looks: Sequence[Look]) -> list[render.View]:
+    def views(self, viewpoints: Sequence[Viewpoint]) -> list[render.View]:
         """The view of each, in the slot that is its place in the list."""
-        cameras = [look for look in looks if isinstance(look, render.Camera)]
+        cameras = [viewpoint for viewpoint in viewpoints if isinstance(viewpoint, render.Camera)]
         if cameras:
             return render.trace_views(self.subject, self.visibility, cameras, self.method)
-        windows = [look for look in looks if isinstance(look, render.Window)]
+        windows = [viewpoint for viewpoint in viewpoints if isinstance(viewpoint, render.Window)]
         return [
             render.flat_view(self.subject, self.covered[window.sheet], window, self.method.resolution, slot)
             for slot, window in enumerate(windows)

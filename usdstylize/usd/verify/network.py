@@ -10,9 +10,7 @@ from usdstylize.model.base_colors import DisplayColor
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.inputs import input_value, shader_id
 from usdstylize.usd.shading.materialx import BASE_INPUTS, constant_primvars, evaluate_graph
-from usdstylize.usd.write.graph import ADDRESS_MODES
-from usdstylize.usd.write.mtlx import STYLIZED_GRAPH
-from usdstylize.usd.write.surface import DIFFUSE_SHARE, SURFACE_ID
+from usdstylize.usd.write import ADDRESS_MODES, DIFFUSE_SHARE, STYLIZED_GRAPH, SURFACE_ID
 
 __all__ = ["live_color"]
 
@@ -37,7 +35,7 @@ def live_color(
     attributes = item.GetValueProducingAttributes() if item else []
     for attribute in attributes:
         if attribute.GetPrim().GetName() == DIFFUSE_SHARE:
-            # The colour before it is shared out between the lobes.
+            # The colour before it is shared out between the inputs.
             attributes = UsdShade.Shader(attribute.GetPrim()).GetInput("in1").GetValueProducingAttributes()
     if not attributes:
         raise MaterialError(

@@ -18,9 +18,7 @@ from usdstylize.usd.verify.guards import as_written, is_there
 from usdstylize.usd.verify.network import live_color
 from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
 from usdstylize.usd.verify.shared import left_behind
-from usdstylize.usd.write.bake import bake_wrap, combine
-from usdstylize.usd.write.material import VARIANT_SET
-from usdstylize.usd.write.provenance import Provenance
+from usdstylize.usd.write import VARIANT_SET, Provenance, bake_wrap, combine
 
 __all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "check_shown"]
 

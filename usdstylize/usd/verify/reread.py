@@ -9,7 +9,7 @@ from typing import Any
 from usdstylize.errors import OutputError
 from usdstylize.model.objects import StageContents
 from usdstylize.usd import read
-from usdstylize.usd.write.provenance import read_run
+from usdstylize.usd.write import read_run
 
 __all__ = ["Reading", "facts_of", "reading_of"]
 

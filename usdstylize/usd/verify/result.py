@@ -16,12 +16,18 @@ from usdstylize.usd.verify.guards import as_written, is_there
 from usdstylize.usd.verify.numeric import check_shown
 from usdstylize.usd.verify.reread import facts_of
 from usdstylize.usd.verify.shared import SharedChecks
-from usdstylize.usd.write.binding import BINDING_PURPOSES
-from usdstylize.usd.write.instancing import heroes_of
-from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET
-from usdstylize.usd.write.provenance import Provenance, read_layer, read_provenance
-from usdstylize.usd.write.select import find_style_layer, stylized_materials
-from usdstylize.usd.write.sharing import users
+from usdstylize.usd.write import (
+    BINDING_PURPOSES,
+    ORIGINAL,
+    VARIANT_SET,
+    Provenance,
+    find_style_layer,
+    heroes_of,
+    read_layer,
+    read_provenance,
+    stylized_materials,
+    users,
+)
 
 __all__ = ["verify"]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pxr import Sdf, Usd
 
 from usdstylize.model.objects import StageContents, StageObject
-from usdstylize.usd.read.sharing import Occurrence, by_look
-from usdstylize.usd.write.instancing import places_of
+from usdstylize.usd.read import Occurrence, by_look
+from usdstylize.usd.write import places_of
 
 __all__ = ["SharedChecks", "left_behind"]
 

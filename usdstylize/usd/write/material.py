@@ -8,16 +8,16 @@ from pxr import Sdf, Usd, UsdShade
 from usdstylize.config.options import Network
 from usdstylize.errors import MaterialError
 from usdstylize.model.objects import StageObject
-from usdstylize.usd.shading.surface_inputs import SourceInput
+from usdstylize.usd.shading.source_inputs import SourceInput
 from usdstylize.usd.write.contexts import ALL, settle_contexts
 from usdstylize.usd.write.graph import Graph
 from usdstylize.usd.write.live import write_base_color
-from usdstylize.usd.write.lobes import read_lobes
 from usdstylize.usd.write.mdl import write_mdl
 from usdstylize.usd.write.mtlx import write_mtlx
 from usdstylize.usd.write.preview import display_color, plain_surface, write_preview
 from usdstylize.usd.write.specs import add_input, add_output, free_name, prim_spec
 from usdstylize.usd.write.surface import write_surface
+from usdstylize.usd.write.surface_inputs import read_surface_inputs
 from usdstylize.usd.write.textures import Textures
 
 __all__ = [
@@ -88,10 +88,10 @@ def write_material(
     path = material_path(source)
     variant = _variant(layer, path, source, style_name)
     material = UsdShade.Material.Get(stage, source.material_path) if source.material_path else None
-    lobes = read_lobes(stage, material, source, textures, time, folder, live=network != "preview")
-    remarks = list(lobes.remarks)
+    inputs = read_surface_inputs(stage, material, source, textures, time, folder, live=network != "preview")
+    remarks = list(inputs.remarks)
     if textures.baked is not None:
-        remarks += write_preview(layer, variant, source, lobes, textures, folder)
+        remarks += write_preview(layer, variant, source, inputs, textures, folder)
     if network != "preview":
         dial = add_input(variant, "strength", _Types.Float, textures.strength)
         dial.documentation = "How much of the style shows in the live MaterialX network; the bake is fixed."
@@ -99,7 +99,7 @@ def write_material(
         if source.surface == "mtlx":
             write_mtlx(layer, variant, source, stage, textures.style, time)
         else:
-            remarks += _write_live(layer, variant, path, source, material, lobes.inputs, textures, folder)
+            remarks += _write_live(layer, variant, path, source, material, inputs.inputs, textures, folder)
     if material:
         remarks += _settle_others(layer, variant, material, source, textures, network, block_contexts, time)
     return remarks

@@ -16,7 +16,7 @@ from usdstylize.usd.io.images import read_header
 from usdstylize.usd.io.udim import is_udim, resolve_tiles, tile_files
 from usdstylize.usd.shading.inputs import input_value, numbers, producer
 from usdstylize.usd.shading.mdl import is_omnipbr, map_space, mdl_name, mdl_surface, same_mapping
-from usdstylize.usd.shading.surface_inputs import Constant, SourceInput, Texture, Untraced
+from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture, Untraced
 from usdstylize.usd.write.specs import below, prim_spec
 
 __all__ = ["read_omnipbr", "write_mdl"]

@@ -17,7 +17,7 @@ from usdstylize.usd.shading.evaluate import ImageRead, evaluate
 from usdstylize.usd.shading.inputs import producer, producing_shader, shader_id
 from usdstylize.usd.shading.materialx import BASE_INPUTS, PLAIN_SPACES
 from usdstylize.usd.shading.placement import Placement, as_transform
-from usdstylize.usd.shading.surface_inputs import Constant, SourceInput, Texture, Untraced
+from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture, Untraced
 
 __all__ = ["read_mtlx_inputs"]
 

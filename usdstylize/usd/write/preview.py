@@ -9,10 +9,10 @@ from pxr import Gf, Sdf
 from usdstylize.model.base_colors import UVTransform
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.io.paths import anchored
-from usdstylize.usd.shading.surface_inputs import Constant, SourceInput, Texture
+from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture
 from usdstylize.usd.write.external_surfaces import copy_inputs
-from usdstylize.usd.write.lobes import Lobes
 from usdstylize.usd.write.specs import Node, add_input, add_output, add_shader, below, free_name, prim_spec
+from usdstylize.usd.write.surface_inputs import SurfaceInputs
 from usdstylize.usd.write.textures import Textures
 
 __all__ = ["display_color", "plain_surface", "write_preview"]
@@ -72,7 +72,7 @@ def write_preview(
     layer: Sdf.Layer,
     variant: Sdf.PrimSpec,
     source: StageObject,
-    lobes: Lobes,
+    inputs: SurfaceInputs,
     textures: Textures,
     folder: Path,
 ) -> list[str]:
@@ -81,20 +81,20 @@ def write_preview(
     Beside it, because a connection may not leave the container (NodeGraph) of a shader. Without
     a surface, ours takes the inputs. Returns remarks.
     """
-    surface, own = lobes.surface, Sdf.Path(source.material_path) if source.material_path else None
+    surface, own = inputs.surface, Sdf.Path(source.material_path) if source.material_path else None
     if surface is not None and own is not None and surface.GetPath().HasPrefix(own):
         target = below(variant.path, surface.GetPath().MakeRelativePath(own))
         siblings = {child.GetName() for child in surface.GetPrim().GetParent().GetAllChildren()}
-        baked = _baked_texture(layer, target.GetParentPath(), source, textures, siblings, lobes.weight)
+        baked = _baked_texture(layer, target.GetParentPath(), source, textures, siblings, inputs.weight)
         over = prim_spec(layer, target)
         diffuse = surface.GetInput("diffuseColor")
         add_input(over, "diffuseColor", diffuse.GetTypeName() if diffuse else _Types.Color3f, baked)
         return []
-    baked = _baked_texture(layer, variant.path, source, textures, set(), lobes.weight)
+    baked = _baked_texture(layer, variant.path, source, textures, set(), inputs.weight)
     plain = plain_surface(layer, variant.path, baked)
     add_output(variant, "surface", _Types.Token, plain.output("surface"))
     if surface is None or own is None:
-        return _write_inputs(layer, variant.path, plain, lobes.inputs, folder)
+        return _write_inputs(layer, variant.path, plain, inputs.inputs, folder)
     ours = variant.path.StripAllVariantSelections()
     copy_inputs(plain.spec, surface, but="diffuseColor", own=own, ours=ours)
     return []

@@ -9,7 +9,7 @@ from pxr import Usd
 
 from usdstylize.errors import OutputError
 from usdstylize.usd.write.provenance import read_layer, read_provenance
-from usdstylize.usd.write.select import find_style_layer
+from usdstylize.usd.write.selection import find_style_layer
 
 __all__ = ["hide_in_session", "session_folder", "show_in_session"]
 

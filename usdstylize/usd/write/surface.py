@@ -10,7 +10,7 @@ from typing import Any
 
 from pxr import Gf, Sdf
 
-from usdstylize.usd.shading.surface_inputs import Constant, InterfaceInput, SourceInput, Untraced
+from usdstylize.usd.shading.source_inputs import Constant, InterfaceInput, SourceInput, Untraced
 from usdstylize.usd.write.graph import TYPES, Graph
 from usdstylize.usd.write.specs import Node, add_input, add_output, add_shader
 from usdstylize.usd.write.values import constant, write_value
@@ -115,7 +115,7 @@ def _is_specular(inputs: Mapping[str, SourceInput]) -> bool:
 def _specular_workflow(
     graph: Graph, values: Mapping[str, Any], occlusion: Any, *, specular: bool
 ) -> dict[str, Any]:
-    """The inputs that say the same in the specular workflow, whose two lobes take any colour.
+    """The inputs that say the same in the specular workflow, whose two inputs take any colour.
 
     UsdPreviewSurface darkens the light of every lobe by occlusion: here it darkens their colours.
     """

@@ -7,7 +7,7 @@ import numpy as np
 from pxr import Gf, Sdf
 
 from usdstylize.usd.io.paths import anchored
-from usdstylize.usd.shading.surface_inputs import (
+from usdstylize.usd.shading.source_inputs import (
     Constant,
     InterfaceInput,
     Primvar,

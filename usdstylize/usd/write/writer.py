@@ -27,7 +27,7 @@ from usdstylize.usd.write.disk import ASIDE, is_running, told, undone_on_error
 from usdstylize.usd.write.instancing import inherit_classes, layer_path, shown_path
 from usdstylize.usd.write.layers import new_root_layer, new_style_layer, save, temporary_name
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET, check_material, material_path, write_material
-from usdstylize.usd.write.plan import OutputPlan
+from usdstylize.usd.write.output_plan import OutputPlan
 from usdstylize.usd.write.provenance import (
     Provenance,
     read_layer,

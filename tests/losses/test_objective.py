@@ -1,0 +1,42 @@
+"""The whole loss and its gradient."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from balls import METHOD, ball, stripes
+
+from usdstylize import render
+from usdstylize.losses.gradients import backward
+from usdstylize.losses.objective import Objective
+
+
+@pytest.mark.parametrize("content_on_background", [True, False])
+def test_one_network_after_the_other_gives_the_gradient_of_the_sum(content_on_background):
+    method = dataclasses.replace(
+        METHOD, content_on_background=content_on_background, content_weight=2.0, precision="float32"
+    )
+    data = ball()
+    mesh = render.normalize(data.mesh)
+    subject = render.Subject(render.one_sheet(mesh, data.bases[0], ("repeat", "clamp")), (64, 64), "cpu")
+    engine = render.EmbreeVisibility(mesh.points, mesh.triangles, "cpu")
+    cameras = [camera for camera, _ in zip(render.draw_cameras(method, np.random.default_rng(2)), range(2))]  # noqa: B905
+    objective = Objective(stripes(), method, "cpu", weights=None)
+    batch = objective.join(objective.targets(render.trace_views(subject, engine, cameras, method)))
+    texture = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0)) * 0.4 - 0.2
+    ours = subject.style_table(texture).requires_grad_()
+    found = objective.backward(batch, ours)
+    table = ours.detach().requires_grad_()
+    terms = objective.terms(batch, table)
+    (method.nnfm_weight * terms[0] + method.content_weight * terms[1]).backward()
+    torch.testing.assert_close(torch.stack(found), torch.stack(terms).detach())
+    torch.testing.assert_close(ours.grad, table.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_going_on_from_the_middle_is_pytorchs_own_backward():
+    values = torch.arange(4.0, requires_grad=True)
+    middle, gradient = values.square(), torch.tensor([1.0, -2.0, 0.5, 3.0])
+    backward(middle, gradient)
+    (expected,) = torch.autograd.grad(values.square(), values, gradient)
+    torch.testing.assert_close(values.grad, expected)
