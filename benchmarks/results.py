@@ -14,6 +14,7 @@ from usdstylize.usd import read
 from usdstylize.usd.io import images
 from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
 from usdstylize.usd.write.instancing import heroes_of
+from usdstylize.usd.write.layout import ResultLayout
 from usdstylize.usd.write.provenance import read_layer, read_provenance, read_run
 from usdstylize.usd.write.selection import find_style_layer
 
@@ -66,11 +67,11 @@ def read_result(root_layer: Path, style: StyleSet, mask: str = "/") -> Iterator[
             f"{root_layer} is not a result of usdstylize in the style {style.name}; give the .stylized.usda "
             "that a run has written."
         )
-    folder = textures_folder(root_layer, style.name)
+    files = ResultLayout.of_style_layer(style_layer).style(style.name)
     readings: dict[Reading, dict[str, float]] = {}
     for name in provenance.styles[style.name].objects:
-        facts = facts_of(folder, name)
-        readings.setdefault(reading_of(facts, folder), {})[name] = facts["strength"]
+        facts = facts_of(files, name)
+        readings.setdefault(reading_of(facts, files), {})[name] = facts["strength"]
     for reading, strengths in readings.items():
         contents = reading.discover(provenance.source, () if mask == "/" else (mask,), heroes_of(layer))
         for found in contents.objects:
@@ -80,7 +81,8 @@ def read_result(root_layer: Path, style: StyleSet, mask: str = "/") -> Iterator[
                 raise OutputError(
                     f"{found.path} has a UDIM set, which cannot be judged; leave it out by --mask."
                 )
-            texture = images.read_image(str(folder / (found.look or found.name) / "TS.exr"))
+            look = found.look or found.name
+            texture = images.read_image(str(files.object(look) / files.style_texture(look)))
             texture *= np.float32(strengths[found.name])
             yield StylizedObject(found, read.load(contents, found), texture)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdShade, UsdValidation
 
+from usdstylize import Options, inspect
 from usdstylize.model.objects import Losses, StageContents, StageObject, StyleTexture
 from usdstylize.usd import read, verify, write
 
@@ -121,3 +122,18 @@ def edit(result: Path, change: Callable[[Sdf.Layer], Any]) -> None:
 
 def set_default(layer: Sdf.Layer, path: str, value: Any) -> None:
     layer.GetAttributeAtPath(path).default = value
+
+
+def author_groups(
+    root: Path, style: str = "ink", seed: int = 0, mask: tuple[str, ...] = (), **options: object
+) -> Path:
+    """Write a result in which each look has a T_S of its own, as the optimiser would give them."""
+    contents = inspect(root, Options(mask=mask, **options))
+    plan = write.plan(contents, style, output=None, force=False, resume=False)
+    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
+        for number, group in enumerate(contents.groups):
+            for obj in group:
+                images = tuple(offsets(seed + 10 * number + tile) for tile in range(len(obj.tiles) or 1))
+                texture = StyleTexture(images, 0.9, 7, seed, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
+                writer.write_object(obj, read.load(contents, obj), texture)
+        return writer.commit({"seed": seed})

@@ -8,6 +8,8 @@ from conftest import define_material, define_quad
 from PIL import Image
 from pxr import Sdf, Usd, UsdGeom, UsdShade
 
+from usdstylize.model.objects import StageContents
+
 LOOKS = "/World/StylizedLooks"
 QUADS = ["/World/A1/Geo/Quad", "/World/A2/Geo/Quad", "/World/A3/Geo/Quad",
          "/World/B1/Inner/Geo/Quad", "/World/B2/Inner/Geo/Quad"]  # fmt: skip
@@ -102,3 +104,11 @@ def shared(opened: Usd.Stage) -> list[list[str]]:
         for prototype in opened.GetPrototypes()
     ]
     return sorted(filter(None, found))
+
+
+def paths(contents: StageContents) -> list[str]:
+    return [found.path for found in contents.objects]
+
+
+def reasons(contents: StageContents) -> dict[str, str]:
+    return {skipped.path: skipped.reason for skipped in contents.skipped}

@@ -1,10 +1,12 @@
 """Skeletons of one joint, for meshes that move with it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from pxr import Gf, Usd, UsdGeom, UsdSkel
+from conftest import build_tiny_stage, define_quad
+from pxr import Gf, Usd, UsdGeom, UsdShade, UsdSkel
 
-__all__ = ["add_skeleton", "animate"]
+__all__ = ["BODY", "add_skeleton", "animate", "figure"]
 
 JOINT = "Hip"
 
@@ -36,3 +38,30 @@ def animate(
         translations.Set([Gf.Vec3f(*move)], frame)
     UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets([animation.GetPath()])
     return animation
+
+
+BODY = "/Figure/Body"
+
+
+def figure(folder: Path, *, uvs: bool = True) -> Path:
+    """A unit quad on a joint that rises by 9 from frame 1 to 10; its last corner smiles by 2 to the front."""
+    path = build_tiny_stage(folder / "shot")
+    stage = Usd.Stage.Open(str(path))
+    stage.SetStartTimeCode(1)
+    stage.SetEndTimeCode(10)
+    UsdSkel.Root.Define(stage, "/Figure")
+    paint = UsdShade.Material.Get(stage, "/World/Looks/Paint")
+    quad = define_quad(stage, BODY, paint, uvs=uvs)
+    skeleton = add_skeleton(stage, "/Figure/Skeleton", quad)
+    animation = animate(skeleton, "/Figure/Animation", {1: (0, 0, 0), 10: (0, 9, 0)})
+    animation.CreateBlendShapesAttr(["smile"])
+    animation.CreateBlendShapeWeightsAttr().Set([0.0], 1)
+    animation.GetBlendShapeWeightsAttr().Set([1.0], 10)
+    smile = UsdSkel.BlendShape.Define(stage, f"{BODY}/Smile")
+    smile.CreateOffsetsAttr([Gf.Vec3f(0, 0, 2)])
+    smile.CreatePointIndicesAttr([3])
+    binding = UsdSkel.BindingAPI(quad)
+    binding.CreateBlendShapesAttr(["smile"])
+    binding.CreateBlendShapeTargetsRel().SetTargets([smile.GetPath()])
+    stage.Save()
+    return path

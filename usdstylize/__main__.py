@@ -2,9 +2,9 @@
 
 import io
 import os
-import signal
 import sys
 
+from usdstylize import interrupts
 from usdstylize.cli import run
 
 
@@ -13,8 +13,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A log that is no UTF-8 must not end a run over a prim's name; stderr is like that already.
         sys.stdout.reconfigure(errors="backslashreplace")
-    # A farm ends a task with SIGTERM: it keeps what is done, as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A farm ends a task with SIGTERM, a closed ssh session with SIGHUP: what is done is kept, as by Ctrl-C.
+    interrupts.install()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "LOCAL_RANK" in os.environ:  # torchrun started it
         from usdstylize.distributed import run_in_torchrun
 

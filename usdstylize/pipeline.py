@@ -1,31 +1,37 @@
 """The whole product: read the stage and the style, optimise each object, write layers, verify.
 
-stage.usda ─▶ stage.discover ─▶ StageObject ─▶ stage.load ─┐
-                                                           ├─▶ optimize ─▶ author.Writer ─▶ layers
-concept/ ───▶ styles.load ────▶ StyleSet ──────────────────┘
+stage.usda ─▶ read.discover ─▶ StageObject ─▶ read.load ─┐
+                                                         ├─▶ optimize ─▶ write.Writer ─▶ layers ─▶ verify
+concept/ ───▶ styles.load ───▶ StyleSet ─────────────────┘
 """
 
+import logging
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usdstylize import styles
+from usdstylize import interrupts
 from usdstylize.config import compatibility
-from usdstylize.config.options import Options, preset_name, resolve
-from usdstylize.config.overrides import RunSettings, own_settings, prepare
-from usdstylize.errors import OutputError, ProcessGroupError, StageError
-from usdstylize.grouped import stylize_group
-from usdstylize.model.objects import Skipped, StageContents, StageObject
-from usdstylize.model.results import ObjectResult, Observer, Plan, RunResult, Silent, plain
+from usdstylize.config.options import Options
+from usdstylize.errors import InputError, ObjectError, OutputError, ProcessGroupError
+from usdstylize.model.objects import Losses, ObjectData, StageContents, StageObject, StyleTexture
+from usdstylize.model.results import ObjectResult, Observer, RunResult, Silent
+from usdstylize.planning import Job, plan_run, read_stage
 from usdstylize.usd import read, verify, write
-from usdstylize.usd.io import assets
 
 if TYPE_CHECKING:
     from usdstylize import distributed
 
 __all__ = ["inspect", "stylize"]
+
+_USD = threading.Lock()
+"""Objects are optimised side by side, but read and written one at a time."""
+
+_log = logging.getLogger(__name__)
 
 
 def inspect(stage_path: str | Path, options: Options | None = None) -> StageContents:
@@ -34,22 +40,8 @@ def inspect(stage_path: str | Path, options: Options | None = None) -> StageCont
     Raises StageError where the stage or ``options.ocio`` cannot be read, or ``options.mask`` or
     ``per_instance`` names no such prim.
     """
-    return _read(stage_path, options or Options())
-
-
-def _read(stage_path: str | Path, options: Options, earlier_heroes: Sequence[str] = ()) -> StageContents:
-    return read.discover(
-        Path(stage_path),
-        mask=options.mask,
-        purposes=options.purposes,
-        frame=options.frame,
-        refine=options.refine,
-        by=options.by,
-        share_materials=options.share_materials,
-        heroes=options.per_instance,
-        earlier_heroes=earlier_heroes,
-        ocio=options.ocio,
-    )
+    with interrupts.cooperative():
+        return read_stage(Path(stage_path), options or Options())
 
 
 def stylize(
@@ -63,9 +55,9 @@ def stylize(
     """Stylise every textured object of a stage by a folder of concept art.
 
     Writes ``<stage>.stylized.usda`` and its style layer and textures beside the stage, or at
-    ``options.output``; the source is only read. An object that cannot be done costs only
-    itself and is told in the result. An interrupt (Ctrl-C) and a disk that fills up keep the
-    objects that are done.
+    ``options.output``; the source is only read. An object that cannot be done costs only itself:
+    the result says why. An interrupt (Ctrl-C) and a disk that fills up keep the objects that are
+    done; so does a kill: the same call then goes on from there.
 
     Raises InputError (StageError, StyleSetError, WeightsError, OutputError, …) where nothing
     can be done at all, before anything is written.
@@ -76,91 +68,36 @@ def stylize(
     """
     started = time.perf_counter()
     options, observer = options or Options(), observer or Silent()
-    job = _prepare(Path(stage_path), Path(style_set), options)
-    observer.planned(job.plan)
-    if dry_run:
-        return RunResult(job.plan, None, (), time.perf_counter() - started)
+    with interrupts.cooperative():
+        job = plan_run(Path(stage_path), Path(style_set), options)
+        observer.planned(job.plan)
+        if dry_run:
+            return RunResult(job.plan, None, (), time.perf_counter() - started)
 
-    from usdstylize import distributed
+        from usdstylize import distributed
 
-    style, method = job.defaults.style, job.defaults.method
-    with (
-        distributed.opened(job.parallelism, style, method, job.device, options) as optimizer,
-        write.Writer(
-            job.output,
-            job.contents,
-            strength=method.strength,
-            network=options.network,
-            block_contexts=options.block_contexts,
-        ) as writer,
-    ):
-        results, interrupted = _stylize_all(job, options, optimizer, writer, observer)
-        made = RunResult(job.plan, None, results, time.perf_counter() - started, interrupted)
-        made = _committed(made, job.output, writer)
-    return replace(_verified(made, job.output, options), seconds=time.perf_counter() - started)
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """All that is known before anything is computed or written."""
-
-    contents: StageContents
-    defaults: RunSettings
-    settings_of: dict[str, RunSettings]
-    output: write.OutputPlan
-    device: str
-    parallelism: "distributed.Parallelism"
-    plan: Plan
-
-
-def _prepare(stage_path: Path, style_set: Path, options: Options) -> _Job:
-    """Read the stage and the style, settle every object's settings, plan the output; write nothing.
-
-    Raises InputError where nothing can be done at all.
-    """
-    place = options.output
-    if options.in_session and place is None:
-        place = write.session_folder(stage_path)
-    contents = _read(stage_path, options, write.existing_heroes(stage_path, place))
-    if not contents.objects:
-        raise StageError(_nothing_to_do(contents))
-
-    from usdstylize import (  # torch takes seconds to import; `inspect` does without
-        distributed,
-        optimize,
-        render,
-    )
-
-    device = optimize.choose_device(options.device)
-    method = resolve(options, cuda=device.startswith("cuda"))
-    render.check_visibility(method.visibility, device)
-    style = styles.load(
-        style_set,
-        primary=options.primary_image,
-        palette=options.palette,
-        clusters=method.palette_clusters,
-        seed=method.seed,
-    )
-    defaults = RunSettings(style, method)
-    contents, settings_of = prepare(contents, defaults, options, assets.read_bytes)
-    if not contents.objects:
-        raise StageError(_nothing_to_do(contents))
-    output = write.plan(
-        contents,
-        style.name,
-        output=place,
-        # A look in the cache is there to be looked at again with other settings.
-        force=options.force or (options.in_session and not options.resume),
-        resume=options.resume,
-        package=options.package,
-    )
-    parallelism = distributed.choose_parallelism(options, method, device, len(contents.groups))
-    plan = _describe(contents, output, defaults, settings_of, options, device, str(parallelism))
-    return _Job(contents, defaults, settings_of, output, device, parallelism, plan)
+        style, method = job.defaults.style, job.defaults.method
+        with (
+            distributed.opened(job.parallelism, style, method, job.device, options) as optimizer,
+            write.Writer(
+                job.output,
+                job.contents,
+                strength=method.strength,
+                network=options.network,
+                block_contexts=options.block_contexts,
+                fingerprints=job.fingerprints,
+                finished=job.finished,
+            ) as writer,
+        ):
+            results, interrupted = _stylize_all(job, options, optimizer, writer, observer)
+            made = RunResult(job.plan, None, results, time.perf_counter() - started, interrupted)
+            made = _committed(made, job, writer)
+        made = _verified(made, job.output, options)
+    return replace(made, seconds=time.perf_counter() - started)
 
 
 def _stylize_all(
-    job: _Job,
+    job: Job,
     options: Options,
     optimizer: "distributed.Optimizes",
     writer: write.Writer,
@@ -171,12 +108,14 @@ def _stylize_all(
     Raises OutputError or ProcessGroupError where no object is done and none can be.
     """
     ended: dict[str, ObjectResult] = {}
+    kept = writer.finished | (set(job.output.existing) if options.resume else set())
 
     def work(group: tuple[StageObject, ...]) -> None:
-        if options.resume and all(obj.name in job.output.existing for obj in group):
+        interrupts.check()
+        if all(obj.name in kept for obj in group):
             results = [ObjectResult(obj.path, obj.name, "kept") for obj in group]
         else:
-            results = stylize_group(group, job.contents, optimizer, job.settings_of, writer, observer)
+            results = _stylize_group(group, job, optimizer, writer, observer)
         for result in results:
             ended[result.path] = result
             observer.object_ended(result)
@@ -186,11 +125,9 @@ def _stylize_all(
         optimizer.each(job.contents.groups, work)
     except KeyboardInterrupt:
         interrupted = True
-    except (
-        OutputError,
-        ProcessGroupError,
-    ) as error:  # it concerns every object, but hours of work may be done
-        if not any(result.status == "done" for result in ended.values()):
+        interrupts.consume()
+    except (OutputError, ProcessGroupError) as error:  # it concerns every object, but some may be done
+        if not writer.finished:
             raise
         for obj in job.contents.objects:
             if obj.path not in ended:
@@ -199,23 +136,121 @@ def _stylize_all(
     return tuple(ended[obj.path] for obj in job.contents.objects if obj.path in ended), interrupted
 
 
-def _committed(made: RunResult, output: write.OutputPlan, writer: write.Writer) -> RunResult:
+def _stylize_group(
+    group: tuple[StageObject, ...],
+    job: Job,
+    optimizer: "distributed.Optimizes",
+    writer: write.Writer,
+    observer: Observer,
+) -> list[ObjectResult]:
+    """Load each object of the group, optimise them together, write each; one result for each.
+
+    What is wrong with one costs it alone. Raises OutputError for what concerns every object: a full disk.
+    """
+    failed: dict[str, str] = {}
+    data: dict[str, ObjectData] = {}
+    for obj in group:
+        observer.object_started(obj, optimizer.method.iterations)
+        with _failures(obj, failed), _USD:
+            resolution = job.settings_of[obj.path].method.texture_resolution
+            data[obj.path] = read.load(job.contents, obj, resolution)
+    loaded = [obj for obj in group if obj.path in data]
+    textures = _optimised(group, loaded, data, job, optimizer, observer, failed)
+    for obj in loaded:
+        if obj.path in textures:
+            with _failures(obj, failed), _USD:
+                strength = job.settings_of[obj.path].method.strength
+                writer.write_object(obj, data[obj.path], textures[obj.path], strength=strength)
+    return [
+        _done(obj, textures[obj.path], writer)
+        if obj.path in textures and obj.path not in failed
+        else ObjectResult(obj.path, obj.name, "failed", reason=failed[obj.path])
+        for obj in group
+    ]
+
+
+def _optimised(
+    group: tuple[StageObject, ...],
+    loaded: list[StageObject],
+    data: dict[str, ObjectData],
+    job: Job,
+    optimizer: "distributed.Optimizes",
+    observer: Observer,
+    failed: dict[str, str],
+) -> dict[str, StyleTexture]:
+    """The style texture of each object by its path; a reason in ``failed`` for each that gets none."""
+
+    def on_iteration(number: int, losses: Losses) -> None:
+        for obj in loaded:
+            observer.iteration(obj, number, losses)
+
+    seen = [obj for obj in loaded if not obj.stands_in]
+    if not seen:
+        for obj in loaded:
+            failed[obj.path] = f"{obj.path} stands in for {obj.look}, which could not be read."
+        return {}
+    settings = job.settings_of[group[0].path]
+    textures: dict[str, StyleTexture] = {}
+    with _failures(seen[0], failed):
+        own = optimizer.restyled(settings.style, settings.method)
+        optimised = own.optimize(seen, [data[obj.path] for obj in seen], on_iteration=on_iteration)
+        by_name = {obj.name: texture for obj, texture in zip(seen, optimised, strict=True)}
+        wanted = ((obj, obj.look if obj.stands_in else obj.name) for obj in loaded)
+        textures = {obj.path: by_name[name] for obj, name in wanted if name in by_name}
+    for obj in loaded:
+        if obj.path not in textures:
+            failed.setdefault(obj.path, failed.get(seen[0].path, ""))
+    return textures
+
+
+@contextmanager
+def _failures(obj: StageObject, failed: dict[str, str]) -> Iterator[None]:
+    """An object's own troubles end here, as its reason in ``failed``."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ObjectError as error:
+        failed[obj.path] = str(error)
+    except MemoryError:
+        remedy = "lower --texture-resolution or scale its texture down"
+        failed[obj.path] = f"{obj.path} needs more memory than there is; {remedy}."
+    except Exception as error:  # our own mistake, which must not cost the objects that are done
+        _log.debug("%s failed", obj.path, exc_info=True)
+        what = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(". ")
+        failed[obj.path] = f"{obj.path}: internal error ({what}); please report it with what --verbose shows."
+
+
+def _done(obj: StageObject, texture: StyleTexture, writer: write.Writer) -> ObjectResult:
+    return ObjectResult(
+        obj.path,
+        obj.name,
+        "done",
+        seconds=texture.seconds,
+        iterations=texture.iterations,
+        coverage=texture.coverage,
+        losses=texture.losses,
+        stages=texture.stages,
+        remarks=(*writer.remarks[obj.name], *texture.remarks),
+    )
+
+
+def _committed(made: RunResult, job: Job, writer: write.Writer) -> RunResult:
     """With the root layer of what was done, or of what was there already; None where there is neither.
 
     What was to be made anew and was not stays as an earlier run made it, which is then remarked.
     """
-    statuses = {result.status for result in made.objects}
-    if "done" in statuses:
-        done = {result.name for result in made.objects if result.status == "done"}
-        staying = [name for name in output.existing if name not in done]
-        mixed = compatibility.remarks(made.plan, output.earlier_run, staying, output.textures_folder)
-        new = tuple(remark for remark in mixed if remark not in made.plan.remarks)
-        made = replace(
-            made, root_layer=output.root_layer, plan=replace(made.plan, remarks=mixed), remarks=new
-        )
+    output = job.output
+    if not writer.finished:
+        is_there = any(result.status == "kept" for result in made.objects)
+        return replace(made, root_layer=output.root_layer if is_there else None)
+    staying = [name for name in output.existing if name not in writer.finished]
+    mixed = compatibility.remarks(made.plan, output.earlier_run, staying, output.textures_folder)
+    new = tuple(remark for remark in mixed if remark not in made.plan.remarks)
+    made = replace(made, root_layer=output.root_layer, plan=replace(made.plan, remarks=mixed), remarks=new)
+    with interrupts.postponed():
         writer.commit(made.to_dict(folder=output.textures_folder))
-        return made
-    return replace(made, root_layer=output.root_layer if "kept" in statuses else None)
+    return made
 
 
 def _verified(made: RunResult, output: write.OutputPlan, options: Options) -> RunResult:
@@ -226,9 +261,13 @@ def _verified(made: RunResult, output: write.OutputPlan, options: Options) -> Ru
     package: Path | None = None
     interrupted = made.interrupted
     try:
+        interrupts.check()
         problems += map(str, verify.verify(made.root_layer).failed)
+        interrupts.check()
         package = _packed(made.root_layer, output, problems)
+        interrupts.check()
     except KeyboardInterrupt:  # the result is written and stays
+        interrupts.consume()
         interrupted = True
     return replace(
         made,
@@ -237,48 +276,6 @@ def _verified(made: RunResult, output: write.OutputPlan, options: Options) -> Ru
         package=package,
         problems=tuple(problems),
     )
-
-
-def _describe(
-    contents: StageContents,
-    output: write.OutputPlan,
-    defaults: RunSettings,
-    settings_of: dict[str, RunSettings],
-    options: Options,
-    device: str,
-    parallelism: str,
-) -> Plan:
-    """What will be done, with every setting resolved. Raises OutputError where styles would be mixed."""
-    style, method = defaults.style, defaults.method
-    own = {path: own_settings(own, defaults) for path, own in settings_of.items()}
-    plan = Plan(
-        stage=contents.path,
-        root_layer=output.root_layer,
-        style=style.name,
-        style_images=tuple(image.path for image in style.images),
-        style_hashes=tuple(image.sha256 for image in style.images),
-        palette=styles.hex_colors(style.palette),
-        preset=preset_name(options, cuda=device.startswith("cuda")),
-        device=device,
-        parallelism=parallelism,
-        settings={
-            **plain(vars(method)),
-            "by": options.by,
-            "share_materials": options.share_materials,
-            "frame": contents.frame,
-            "posed": contents.posed,
-            "refine": contents.refine,
-            "network": options.network,
-            "block_contexts": list(options.block_contexts),
-            "ocio": contents.ocio or None,
-        },
-        own_settings={path: differing for path, differing in own.items() if differing},
-        objects=contents.objects,
-        skipped=contents.skipped,
-    )
-    before = output.earlier_run, output.staying, output.textures_folder
-    compatibility.refuse_another_folder(plan, *before)
-    return replace(plan, remarks=compatibility.remarks(plan, *before))
 
 
 def _packed(root_layer: Path, output: write.OutputPlan, problems: list[str]) -> Path | None:
@@ -291,10 +288,3 @@ def _packed(root_layer: Path, output: write.OutputPlan, problems: list[str]) -> 
         problems.append(str(error))
         return None
     return output.package
-
-
-def _nothing_to_do(contents: StageContents) -> str:
-    """Why no object is left, naming the first reasons."""
-    first: tuple[Skipped, ...] = contents.skipped[:3]
-    reasons = " ".join(f"{s.path}: {s.reason}" for s in first) or "it holds no mesh."
-    return f"{contents.path.name} holds nothing that can be stylised: {reasons}"

@@ -32,6 +32,8 @@ import usdstylize
 from usdstylize.cli import commands
 from usdstylize.usd import verify
 
+BAKE = "ink_stripes/World__Left/World__Left.ink_stripes.baked.png"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -217,7 +219,11 @@ def test_a_run_writes_the_files_of_the_design_and_binds_the_style(finished: Path
         "tiny.stylized.usda",
         "tiny.style.usda",
         f"{folder}/run.json",
-        *(f"{folder}/World__{name}/{file}" for name in ("Left", "Right") for file in ("TS.exr", "baked.png")),
+        *(
+            f"{folder}/World__{name}/World__{name}.ink_stripes.{file}"
+            for name in ("Left", "Right")
+            for file in ("TS.exr", "baked.png")
+        ),
     }
     assert looks(shot / "tiny.stylized.usda") == {"Left": "ink_stripes", "Right": "ink_stripes"}
     stage = Usd.Stage.Open(str(shot / "tiny.stylized.usda"))
@@ -240,7 +246,12 @@ def test_verify_passes_on_a_fresh_result_wherever_it_was_moved(
 
 
 @pytest.mark.parametrize(
-    "damaged", ["tiny.usda", "textures/color.png", "tiny.style/ink_stripes/World__Left/baked.png"]
+    "damaged",
+    [
+        "tiny.usda",
+        "textures/color.png",
+        "tiny.style/ink_stripes/World__Left/World__Left.ink_stripes.baked.png",
+    ],
 )
 @pytest.mark.parametrize("quiet", [[], ["--quiet"]])
 def test_verify_fails_and_names_what_was_changed(
@@ -311,7 +322,7 @@ def test_the_example_of_the_python_api_runs(tmp_path: Path, monkeypatch: pytest.
     assert looks(tmp_path / "shot" / "stage.stylized.usda")["Left"] == "gouache"
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])  # Ctrl-C, and a farm's way
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(
     capfd: pytest.CaptureFixture[str], tiny_stage: Path, style_folder: Path, ending: signal.Signals
 ) -> None:
@@ -327,7 +338,7 @@ def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(
         read_until(running, "done in", "iteration 5")
         running.send_signal(ending)
         err = running.stderr.read()
-        assert running.wait() == 130
+        assert running.wait() == 128 + ending
     told = re.search(
         r"^usdstylize: interrupted; (\d) of 8 objects are kept, --resume does the others\.$",
         err,

@@ -331,7 +331,7 @@ def test_verify(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[st
     assert command.err == ""
     assert (command.out == "") == (mode == ["--quiet"])
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(
-        command.stage.parent / "tiny.style/ink_stripes/World__Left/baked.png"
+        command.stage.parent / "tiny.style/ink_stripes/World__Left/World__Left.ink_stripes.baked.png"
     )
     assert command.run("verify", command.root_layer, *mode) == 1
     assert re.fullmatch(

@@ -91,7 +91,9 @@ def test_an_interrupt_does_not_hide_that_what_is_kept_is_wrong(
 ) -> None:
     without_optimising(monkeypatch)
     assert command.stylize("--mask", "/World/Left") == 0
-    (command.stage.parent / "tiny.style/ink_stripes/World__Left/baked.png").write_bytes(b"no picture")
+    (
+        command.stage.parent / "tiny.style/ink_stripes/World__Left/World__Left.ink_stripes.baked.png"
+    ).write_bytes(b"no picture")
     without_optimising(monkeypatch, failing("/World/Right", KeyboardInterrupt()))
     assert command.stylize("--resume", *mode) == 130
     assert "the written result is not right: bake: /World/Left (ink_stripes): " in command.err

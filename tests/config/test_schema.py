@@ -16,6 +16,7 @@ from author_results import problems
 from conftest import build_tiny_stage, define_quad
 from PIL import Image
 from pxr import Sdf, Usd, UsdGeom, UsdShade, UsdUtils
+from stylize_api import QUICK, _Types, edit, say
 
 from usdstylize import Options, inspect, styles, stylize
 from usdstylize.cli import commands
@@ -24,17 +25,6 @@ from usdstylize.model.objects import ObjectSettings, StageObject, StyleSet
 from usdstylize.usd.io import assets
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
-QUICK = Options(preset="draft", device="cpu", texture_resolution=None, iterations=2)
-_Types = Sdf.ValueTypeNames
-TYPES = {
-    "enabled": _Types.Bool,
-    "styleImages": _Types.AssetArray,
-    "palette": _Types.Color3fArray,
-    "strength": _Types.Float,
-    "patternScale": _Types.Float,
-    "textureResolution": _Types.Int,
-    "seed": _Types.Int,
-}
 
 ASK = """
 from pxr import Usd, UsdValidation
@@ -53,22 +43,6 @@ ANSWER = (
     "True {'stylize:enabled': True, 'stylize:palette': None, 'stylize:patternScale': 1.0, 'stylize:seed': 0, "
     "'stylize:strength': 1.0, 'stylize:styleImages': None, 'stylize:textureResolution': None} []\n"
 )
-
-
-def say(prim: Usd.Prim, **properties: Any) -> None:
-    """Apply the schema and author its properties."""
-    prim.AddAppliedSchema("StylizeAPI")
-    for name, value in properties.items():
-        prim.CreateAttribute(f"stylize:{name}", TYPES[name], False, Sdf.VariabilityUniform).Set(value)
-
-
-def edit(root: Path, **said: dict[str, Any]) -> Path:
-    """Author properties on prims of the tiny stage, named by their last name."""
-    opened = Usd.Stage.Open(str(root))
-    for name, properties in said.items():
-        say(opened.GetPrimAtPath("/World" if name == "World" else f"/World/{name}"), **properties)
-    opened.Save()
-    return root
 
 
 def objects(root: Path) -> dict[str, StageObject]:
@@ -231,7 +205,7 @@ def own_style(folder: Path) -> Path:
 
 
 def textures(root: Path, name: str) -> bytes:
-    return next(root.parent.glob(f"{root.stem}.style/*/{name}/TS.exr")).read_bytes()
+    return next(root.parent.glob(f"{root.stem}.style/*/{name}/*.TS.exr")).read_bytes()
 
 
 def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(

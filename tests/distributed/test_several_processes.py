@@ -150,7 +150,7 @@ def test_an_interrupt_of_torchrun_keeps_what_is_done(tmp_path: Path) -> None:
         told = run.stderr.read()
     assert "1 of 2 objects are kept" in told
     assert "rank1" not in told, "the others end in silence"
-    assert {path.parent.name for path in stage.parent.rglob("TS.exr")} == {"World__Left"}
+    assert {path.parent.name for path in stage.parent.rglob("*.TS.exr")} == {"World__Left"}
 
 
 class Deadly:
@@ -208,10 +208,10 @@ def test_how_a_run_is_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     method = dataclasses.replace(PRESETS["standard"], batch=8)
     assert str(choose_parallelism(Options(), method, "cpu", 5)) == ""
     assert choose_parallelism(Options(gpus=4), method, "cpu", 3).processes == 3, "none without an object"
-    monkeypatch.setattr(torchrun, "_team", SimpleNamespace(share=Share(0, 3)))
+    monkeypatch.setattr(torchrun, "_process_group", SimpleNamespace(share=Share(0, 3)))
     with pytest.raises(OptionsError, match="--batch 24"):
         choose_parallelism(Options(), method, "cpu", 5)
-    monkeypatch.setattr(torchrun, "_team", SimpleNamespace(share=Share(0, 4)))
+    monkeypatch.setattr(torchrun, "_process_group", SimpleNamespace(share=Share(0, 4)))
     assert choose_parallelism(Options(), method, "cpu", 5).together
     with pytest.raises(OptionsError, match="leave one out"):
         choose_parallelism(Options(gpus=2), method, "cpu", 5)

@@ -9,6 +9,7 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from real_weights import VGG_WEIGHTS, needs_vgg
 from safetensors.torch import load_file, save_file
 from torchvision.models import vgg16
 
@@ -18,12 +19,6 @@ from usdstylize.encoders.draft import DraftEncoder
 from usdstylize.encoders.embedding import ClipEmbedding
 from usdstylize.encoders.loading import load_encoder
 from usdstylize.encoders.vgg16 import Vgg16
-
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-VGG_WEIGHTS = SHARED / "weights" / "vgg16_features_fp16.safetensors"
-needs_vgg = pytest.mark.skipif(
-    not VGG_WEIGHTS.is_file(), reason="needs the real VGG16 weights, vgg16_features_fp16.safetensors"
-)
 
 
 def pictures(size: int = 96) -> torch.Tensor:

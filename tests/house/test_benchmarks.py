@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from pxr import Gf, Usd, UsdGeom
-from test_read_skinning import BODY, figure
+from skeletons import BODY, figure
 from torch import Tensor
 
 import usdstylize
@@ -257,7 +257,13 @@ def test_a_result_is_read_as_its_bake_shows_it(tiny_stage: Path, style_folder: P
     for item in found.values():
         assert np.abs(item.style_texture).max() > 1e-3
         shown = combine(item.data.bases[0], item.style_texture, 1.0, item.object.wrap, item.data.transfer)
-        bake = tiny_stage.parent / "tiny.style" / style.name / item.object.name / "baked.png"
+        bake = (
+            tiny_stage.parent
+            / "tiny.style"
+            / style.name
+            / item.object.name
+            / f"{item.object.name}.{style.name}.baked.png"
+        )
         with Image.open(bake) as image:
             np.testing.assert_allclose(shown, np.asarray(image) / 255, atol=0.51 / 255)
 

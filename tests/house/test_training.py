@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_encoders import VGG_WEIGHTS, needs_vgg
+from real_weights import VGG_WEIGHTS, needs_vgg
 
 import usdstylize.encoders
 from training.bank import Bank

@@ -27,6 +27,7 @@ from usdstylize.model.objects import ObjectData, StageContents, StageObject
 from usdstylize.usd import read, write
 from usdstylize.usd.io.opening import open_stage, quiet
 from usdstylize.usd.read import loading
+from usdstylize.usd.verify import verify as check_result
 
 __all__ = ["Lab"]
 
@@ -72,7 +73,7 @@ class Lab:
             with small_primvar_images():
                 options = _options(rng)
                 problems = list(
-                    self._check(case, options, self._read_good(scene, options), verify=seed % 16 == 0)
+                    self._check(case, options, self._read_good(scene, options), verified=seed % 16 == 0)
                 )
         return f"{scene.name}: " + "; ".join(case.notes), problems
 
@@ -105,7 +106,9 @@ class Lab:
             }
         return self._good[scene, options.frame]
 
-    def _check(self, case: Case, options: Options, good: dict[str, _Good], *, verify: bool) -> Iterator[str]:
+    def _check(
+        self, case: Case, options: Options, good: dict[str, _Good], *, verified: bool
+    ) -> Iterator[str]:
         untouched = {path for path, known in good.items() if not _is_touched(case, known)}
         try:
             contents = usdstylize.inspect(case.path, options)
@@ -144,7 +147,7 @@ class Lab:
             if not uv_raster.covered_texels(chosen[1].mesh.uvs, chosen[0].wrap, 16).any():
                 yield f"{chosen[0].path} has UVs that cover nothing"
             yield from _author(
-                case, contents, *chosen, is_untouched=chosen[0].path in untouched, verify=verify
+                case, contents, *chosen, is_untouched=chosen[0].path in untouched, verified=verified
             )
 
 
@@ -155,7 +158,7 @@ def _author(
     data: ObjectData,
     *,
     is_untouched: bool,
-    verify: bool,
+    verified: bool,
 ) -> Iterator[str]:
     images = tuple(offsets(1, (4, 4)) for _ in data.bases)
     style = texture(images[0])
@@ -181,8 +184,8 @@ def _author(
         return
     if not Sdf.Layer.FindOrOpen(str(root)):
         yield f"{root} does not open"
-    elif verify:
-        yield from (f"verify: {check}" for check in verify.verify(root).failed)
+    elif verified:
+        yield from (f"verify: {check}" for check in check_result(root).failed)
 
 
 def _options(rng: np.random.Generator) -> Options:

@@ -220,7 +220,7 @@ def test_the_engine_is_an_option_and_in_the_record(tiny_stage, style_folder, tmp
         own = dataclasses.replace(options, visibility=engine, output=tmp_path / engine)
         result = usdstylize.stylize(tiny_stage, style_folder, own)
         assert result.plan.settings["visibility"] == engine
-        files = sorted((tmp_path / engine).rglob("TS.exr"))
+        files = sorted((tmp_path / engine).rglob("*.TS.exr"))
         textures[engine] = np.stack([oiio.ImageBuf(str(file)).get_pixels(oiio.FLOAT) for file in files])
     assert np.abs(textures["embree"]).max() > 0.03
     assert (np.abs(textures["z-buffer"] - textures["embree"]) < 2e-3).mean() > 0.97

@@ -5,19 +5,16 @@ no matter here. Where its importer cannot show a thing of the source, a test sho
 source itself.
 """
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import OpenImageIO as oiio
 import pytest
 from pxr import Gf, UsdGeom, UsdShade
 
 from usdstylize import Options
 
-from .storm_python import HANG_SECONDS, STORM_PYTHON
+from .blender_results import render
 from .storm_results import SIZE, STYLE, ZOOM, Array, T, decode, encode, fold, stylize, texels_in_picture
 from .storm_scenes import Paint, add_material, add_mesh, bind, make_stage, write_image
 from .test_storm import TRANSFORM, encoded_base
@@ -68,17 +65,6 @@ NOT_SHOWN = {
 }
 """What Blender's importer gets wrong in any stage: its image node has one wrap mode for both axes, and
 of the UVs that are no texCoord it reads float2 only."""
-
-
-def render(folder: Path, jobs: list[dict[str, Any]]) -> list[Array]:
-    """(H, W, 3) linear pictures of the jobs."""
-    for number, job in enumerate(jobs):
-        job |= {"out": str(folder / f"blender{number}.exr"), "camera": "Camera"}
-    (folder / "blender.json").write_text(json.dumps(jobs))
-    command = [str(STORM_PYTHON), str(Path(__file__).with_name("blender.py")), str(folder / "blender.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return [oiio.ImageBuf(job["out"]).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64) for job in jobs]
 
 
 def references(name: str, case: Case) -> tuple[Any, Array, Array]:

@@ -233,7 +233,7 @@ def test_a_stylised_sample_shows_the_texture_that_was_optimised(tmp_path: Path) 
     result = usdstylize.stylize(source, gouache, options)
     assert result.root_layer is not None
     name = result.objects[0].name
-    written = result.root_layer.parent / "uv_test.style" / "gouache" / name / "TS.exr"
+    written = result.root_layer.parent / "uv_test.style" / "gouache" / name / f"{name}.gouache.TS.exr"
     style = oiio.ImageBuf(str(written)).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64)
     assert np.abs(style).mean() > 0.05
     hold_sample(tmp_path, source, result.root_layer, name, base, style)

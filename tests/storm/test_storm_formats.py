@@ -198,7 +198,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Array,
             (here / f"T.{suffix}").unlink()
             root = here / "case.usdz"
         result, _ = stylize(root)
-        copied = bool(list(here.glob("case.style/ink/*/T.exr")))
+        copied = bool(list(here.glob("case.style/ink/*/*.T.exr")))
         common = {"stage": str(result), "width": SIZE * ZOOM, "unlit": True}
         jobs += [dict(common), common | {"preview": True}]
         found.append((expected, copied))
@@ -234,7 +234,7 @@ def test_a_jpeg_stays_live_and_is_off_by_the_decoders_alone(tmp_path: Path, qual
     picture.save(tmp_path / "T.jpg", quality=quality)
     make_stage(tmp_path / "jpeg.usda", Paint("./T.jpg")).Save()
     root, _ = stylize(tmp_path / "jpeg.usda")
-    assert not list(root.parent.glob("jpeg.style/ink/*/T.exr"))
+    assert not list(root.parent.glob("jpeg.style/ink/*/*.T.exr"))
     common = {"stage": str(root), "width": SIZE * ZOOM, "unlit": True}
     live, bake, source = render(
         tmp_path,

@@ -8,7 +8,7 @@ from pxr import Sdf, UsdUtils
 
 from usdstylize.usd import write
 
-from . import test_blender as blender
+from . import blender_results as blender
 from .storm_results import SIZE, STYLE, ZOOM, T, decode, render, stylize, texels_in_picture
 from .storm_scenes import Paint, make_stage, write_image
 

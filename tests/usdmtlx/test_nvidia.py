@@ -4,15 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from author_results import write_result
+from author_results import author_groups, write_result
 from conftest import build_style_folder, build_tiny_stage, define_quad
 from instance_stages import add_point_instancer, make_asset, make_shot, new_stage
+from meshes import cube
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
-from test_groups import author_groups, build_udim_stage
-from test_read_skinning import figure
-from test_read_subdivision import cube
-from test_schema import QUICK, edit
-from test_write_metadata import make_show
+from shows import make_show
+from skeletons import figure
+from stylize_api import QUICK, edit
+from udim_stages import build_udim_stage
 
 from usdstylize import stylize
 

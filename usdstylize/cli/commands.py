@@ -1,7 +1,7 @@
 """The command line: `Options` from its arguments, exit codes, and what goes to which stream.
 
 0: all done. 1: some objects failed, or `verify` found something. 2: a usage error, or nothing
-could be done. 130: interrupted.
+could be done. 130, 143, 129: interrupted by Ctrl-C, SIGTERM, SIGHUP.
 """
 
 import logging
@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError
 
+from usdstylize import interrupts
 from usdstylize.cli import console, progress
 from usdstylize.config.options import Options, Unit
 from usdstylize.encoders import weights
@@ -24,7 +25,9 @@ from usdstylize.errors import UsdStylizeError
 
 __all__ = ["run"]
 
-ALL_DONE, SOME_FAILED, NOTHING_DONE, INTERRUPTED = 0, 1, 2, 130
+ALL_DONE, SOME_FAILED, NOTHING_DONE = 0, 1, 2
+SIGNALLED = 128
+"""Plus the number of the signal, as a shell reports it: 130 for Ctrl-C, 143 for SIGTERM."""
 READER_GONE = 141
 """As a shell reports SIGPIPE."""
 
@@ -115,7 +118,7 @@ def run(tokens: Sequence[str] | None = None) -> int:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except KeyboardInterrupt:
         console.note("usdstylize: interrupted; nothing was written.")
-        return INTERRUPTED
+        return SIGNALLED + interrupts.last_signal()
     except BrokenPipeError:  # `| head` has seen enough; Python must not try to flush the rest at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
@@ -159,7 +162,7 @@ def stylize(
     """Carry the style of concept art onto the textures of a USD stage, as layers beside it.
 
     The stage and its textures are only read. Exit codes: 0 all done, 1 some objects failed or the
-    written result is not right, 2 nothing could be done, 130 interrupted.
+    written result is not right, 2 nothing could be done, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).
 
     Parameters
     ----------
@@ -192,7 +195,7 @@ def stylize(
         if len(result.objects) == len(result.plan.objects):
             kept = "the result is written, but not verified; `usdstylize verify` does that"
         console.note(f"usdstylize: interrupted; {kept if result.root_layer else 'nothing was written'}.")
-        return INTERRUPTED
+        return SIGNALLED + interrupts.last_signal()
     broken = [item for item in result.plan.skipped if item.broken]
     if flags.quiet:
         reasons = [(item.path, item.reason) for item in result.failed]

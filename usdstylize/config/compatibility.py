@@ -1,5 +1,7 @@
 """Objects of one style, made by several runs: what differs between those runs is told."""
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -8,9 +10,10 @@ from typing import Any
 
 from usdstylize.errors import OutputError
 from usdstylize.model.base_colors import TextureFile
+from usdstylize.model.objects import StageContents
 from usdstylize.model.results import Plan, in_words, plain
 
-__all__ = ["refuse_another_folder", "remarks"]
+__all__ = ["fingerprints", "refuse_another_folder", "remarks"]
 
 _OF_NO_EFFECT = frozenset({"objects_at_once"})
 
@@ -37,6 +40,28 @@ def remarks(plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], fold
         )
         said.append(f"{stay}, with other settings ({different}); --force makes all anew.")
     return tuple(dict.fromkeys(said))
+
+
+def fingerprints(plan: Plan, contents: StageContents) -> dict[str, str]:
+    """By object name, a hexadecimal sha256 of all that decides the object's result.
+
+    That is every file of the stage, the style, every setting that has an effect, the device, and the objects
+    that stand before the cameras together: two runs with equal fingerprints make equal results.
+    """
+    settings = {name: value for name, value in plan.settings.items() if name not in _OF_NO_EFFECT}
+    run = {
+        "settings": plain(settings),
+        "style": (plan.style, plan.style_hashes, plan.palette),
+        "device": plan.device,
+        "sources": sorted(source.sha256 for source in contents.sources),
+    }
+    found = {}
+    for group in contents.groups:
+        together = [(obj.path, _asked(plan.own_settings.get(obj.path))) for obj in group]
+        for obj in group:
+            text = json.dumps([obj.name, together, run], sort_keys=True, default=str)
+            found[obj.name] = hashlib.sha256(text.encode()).hexdigest()
+    return found
 
 
 def refuse_another_folder(

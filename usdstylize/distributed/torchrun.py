@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from usdstylize import interrupts
 from usdstylize.distributed.jobs import Bench, Job
 from usdstylize.errors import ProcessGroupError
 from usdstylize.optimize import ProcessGroup, Share, gpu_name, sendable
@@ -84,7 +85,7 @@ class TorchProcessGroup(ProcessGroup):
     def follow(self) -> None:
         """Do jobs until the first process ends, and end then; for the others."""
         # A signal reaches all processes; the first one still needs these to come to its next step.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in interrupts.SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         threading.Thread(target=self._end_with_the_first, daemon=True).start()
         bench = Bench(self)

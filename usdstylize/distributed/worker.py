@@ -19,8 +19,10 @@ from usdstylize.optimize import sendable
 
 def main() -> None:
     """threads of PyTorch, 0 for its own choice, are the first argument."""
-    # Ctrl-C reaches every process of a terminal; this one is told by the one that started it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and the end of a session reach every process of a terminal; this one ends with its stdin.
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     if threads := int(sys.argv[1]):

@@ -47,7 +47,7 @@ class ObjectResult:
     path: str
     name: str
     status: Status
-    """``kept`` is what `--resume` found already done."""
+    """``kept`` is what an earlier run has done already."""
     reason: str | None = None
     """Why it failed, in one sentence."""
     seconds: float = 0.0

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from usdstylize import render
+from usdstylize import interrupts, render
 from usdstylize.config.options import Method
 from usdstylize.imaging import uv_raster
 from usdstylize.losses import Objective
@@ -147,7 +147,11 @@ class Optimizer:
         on_iteration: Callable[[int, Losses], None],
     ) -> tuple[StyleTexture, ...]:
         run = Run(self._objective, self.method, self._device, self._process_group, scene, allotment, clock)
-        return run.textures(*run.iterate(self._stop.is_set, on_iteration))
+        return run.textures(*run.iterate(self._stops, on_iteration))
+
+    def _stops(self) -> bool:
+        """Whether another object has ended the run, or a signal does: read between iterations."""
+        return self._stop.is_set() or interrupts.requested()
 
     def _set_up(self, objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Scene:
         method, device, size = self.method, self._device, self.method.texture_resolution

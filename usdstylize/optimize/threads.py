@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
-from usdstylize import render
+from usdstylize import interrupts, render
 from usdstylize.config.options import Method
 from usdstylize.model.objects import StageObject
 
 __all__ = ["at_once_here", "side_by_side", "threads_of_one"]
 
 _SIGNAL_SECONDS = 0.5
-"""A signal that comes right before the main thread waits, or to another thread, does not end the wait."""
+"""A signal sets a request, and does not end the wait."""
 
 
 def at_once_here(method: Method, device: str) -> int:
@@ -50,6 +50,7 @@ def side_by_side(
         while pending:
             # As they end, not in order: what one object raises must not wait for a longer one.
             ended, pending = wait(pending, _SIGNAL_SECONDS, FIRST_COMPLETED)
+            interrupts.check()
             for future in ended:
                 future.result()
     except BaseException:

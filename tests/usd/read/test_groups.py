@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from author_results import bound, offsets, problems
+from author_results import author_groups, bound, offsets, problems
 from balls import METHOD, PALETTE, ball, describe, stripes
 from conftest import build_tiny_stage, define_material, define_quad, unchanged
 from mtlx_scenes import From, Node, add_mtlx_material, image, uv
@@ -17,23 +17,8 @@ from udim_stages import TILES, build_udim_stage
 from usdstylize import Options, inspect, optimize
 from usdstylize.imaging.encoding import linear_to_srgb
 from usdstylize.model.base_colors import TextureFile
-from usdstylize.model.objects import Losses, StageContents, StyleTexture
+from usdstylize.model.objects import StageContents
 from usdstylize.usd import read, verify, write
-
-
-def author_groups(
-    root: Path, style: str = "ink", seed: int = 0, mask: tuple[str, ...] = (), **options: object
-) -> Path:
-    """Write a result in which each look has a T_S of its own, as the optimiser would give them."""
-    contents = inspect(root, Options(mask=mask, **options))
-    plan = write.plan(contents, style, output=None, force=False, resume=False)
-    with write.Writer(plan, contents, strength=1.0, network="both") as writer:
-        for number, group in enumerate(contents.groups):
-            for obj in group:
-                images = tuple(offsets(seed + 10 * number + tile) for tile in range(len(obj.tiles) or 1))
-                texture = StyleTexture(images, 0.9, 7, seed, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
-                writer.write_object(obj, read.load(contents, obj), texture)
-        return writer.commit({"seed": seed})
 
 
 def one(contents: StageContents):
@@ -71,7 +56,7 @@ def test_a_udim_result_has_a_bake_per_tile_and_passes_every_check(tmp_path: Path
         expected = np.clip(
             np.array(color) / 255 + offsets(number).astype(np.float16).astype(np.float32), 0.0, 1.0
         )
-        written = np.asarray(Image.open(folder / f"baked.{tile}.png"))
+        written = np.asarray(Image.open(folder / f"World__Body.ink.baked.{tile}.png"))
         np.testing.assert_allclose(written / 255, expected, atol=0.5 / 255 + 1e-3)
     opened = Usd.Stage.Open(str(result))
     material = UsdShade.Material(opened.GetPrimAtPath("/World/StylizedLooks/World__Body"))
@@ -82,7 +67,9 @@ def test_a_udim_result_has_a_bake_per_tile_and_passes_every_check(tmp_path: Path
         for prim in Usd.PrimRange(material.GetPrim())
         if prim.GetName() == "StylizedBake"
     )
-    assert texture.GetInput("file").Get().path == "./tiny.style/ink/World__Body/baked.<UDIM>.png"
+    assert (
+        texture.GetInput("file").Get().path == "./tiny.style/ink/World__Body/World__Body.ink.baked.<UDIM>.png"
+    )
 
 
 @pytest.mark.parametrize("pattern", ["./textures/<UDIM>/T.png", "./textures/<UDIM>_T_1001.png"])
@@ -103,7 +90,7 @@ def test_the_number_of_a_tile_may_stand_anywhere_in_its_path(tmp_path: Path, pat
 
 def test_a_lost_bake_of_one_tile_is_found(tmp_path: Path) -> None:
     result = author_groups(build_udim_stage(tmp_path / "shot"))
-    (result.parent / "tiny.style" / "ink" / "World__Body" / "baked.1002.png").unlink()
+    (result.parent / "tiny.style" / "ink" / "World__Body" / "World__Body.ink.baked.1002.png").unlink()
     assert any(check.name in ("bake", "live") for check in verify.verify(result).failed)
 
 

@@ -13,6 +13,8 @@ from instance_stages import (
     make_shot,
     make_two_looks,
     new_stage,
+    paths,
+    reasons,
 )
 from mtlx_scenes import From, Node, add_mtlx_material
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
@@ -20,16 +22,7 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from benchmarks.instances import make_stage
 from usdstylize.errors import StageError
 from usdstylize.model.base_colors import ConstantColor
-from usdstylize.model.objects import StageContents
 from usdstylize.usd import read as reading
-
-
-def paths(contents: StageContents) -> list[str]:
-    return [found.path for found in contents.objects]
-
-
-def reasons(contents: StageContents) -> dict[str, str]:
-    return {skipped.path: skipped.reason for skipped in contents.skipped}
 
 
 def test_each_prototype_is_found_once_in_its_first_instance(tmp_path: Path) -> None:

@@ -3,9 +3,16 @@
 from pathlib import Path
 
 from conftest import define_material, define_quad
-from instance_stages import add_instances, add_point_instancer, make_asset, make_outer, new_stage
+from instance_stages import (
+    add_instances,
+    add_point_instancer,
+    make_asset,
+    make_outer,
+    new_stage,
+    paths,
+    reasons,
+)
 from pxr import Sdf
-from test_read_instances import paths, reasons
 
 from usdstylize.usd import read as reading
 

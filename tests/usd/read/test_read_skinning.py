@@ -5,39 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from author_results import problems, write_result
-from conftest import build_tiny_stage, define_quad
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdSkel
-from skeletons import add_skeleton, animate
+from conftest import build_tiny_stage
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel
+from skeletons import BODY, figure
 
 from usdstylize.model.objects import ObjectData, StageObject
 from usdstylize.usd import read as reading
 
-BODY = "/Figure/Body"
 REST = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float)
-
-
-def figure(folder: Path, *, uvs: bool = True) -> Path:
-    """A unit quad on a joint that rises by 9 from frame 1 to 10; its last corner smiles by 2 to the front."""
-    path = build_tiny_stage(folder / "shot")
-    stage = Usd.Stage.Open(str(path))
-    stage.SetStartTimeCode(1)
-    stage.SetEndTimeCode(10)
-    UsdSkel.Root.Define(stage, "/Figure")
-    paint = UsdShade.Material.Get(stage, "/World/Looks/Paint")
-    quad = define_quad(stage, BODY, paint, uvs=uvs)
-    skeleton = add_skeleton(stage, "/Figure/Skeleton", quad)
-    animation = animate(skeleton, "/Figure/Animation", {1: (0, 0, 0), 10: (0, 9, 0)})
-    animation.CreateBlendShapesAttr(["smile"])
-    animation.CreateBlendShapeWeightsAttr().Set([0.0], 1)
-    animation.GetBlendShapeWeightsAttr().Set([1.0], 10)
-    smile = UsdSkel.BlendShape.Define(stage, f"{BODY}/Smile")
-    smile.CreateOffsetsAttr([Gf.Vec3f(0, 0, 2)])
-    smile.CreatePointIndicesAttr([3])
-    binding = UsdSkel.BindingAPI(quad)
-    binding.CreateBlendShapesAttr(["smile"])
-    binding.CreateBlendShapeTargetsRel().SetTargets([smile.GetPath()])
-    stage.Save()
-    return path
 
 
 def body(path: Path, frame: float | None) -> tuple[StageObject, ObjectData]:

@@ -313,7 +313,7 @@ def test_the_result_holds_t_as_the_optimiser_saw_it(
     report = verify.verify(root)
     assert report.ok, report.failed
     assert {check.name for check in report.checks} >= {"live", "bake"}
-    copy = next(root.parent.glob("scene.style/ink/*/T.exr"))
+    copy = next(root.parent.glob("scene.style/ink/*/*.T.exr"))
     np.testing.assert_allclose(images.read_image(str(copy)), data.bases[0], rtol=5e-4, atol=1e-6)
 
 

@@ -127,7 +127,7 @@ def test_a_bake_of_8_bits_off_by_more_than_it_may_be(
 ) -> None:
     """One texel of it, by one code and by two."""
     result = write_result(build(tmp_path / "shot"), made=at_the_ends)
-    path = result.parent / f"tiny.style/ink/World__{name}/baked.png"
+    path = result.parent / f"tiny.style/ink/World__{name}/World__{name}.ink.baked.png"
     add_to_texel(path, (3, 4), channel, sign / 255)
     assert failed(result) == []
     add_to_texel(path, (3, 4), channel, sign / 255)
@@ -138,7 +138,7 @@ def test_a_bake_of_8_bits_off_by_more_than_it_may_be(
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_every_tile_of_a_bake_counts(tmp_path: Path, tile: int, channel: int) -> None:
     result = write_result(udim(tmp_path / "shot"), made=at_the_ends)
-    path = result.parent / f"tiny.style/ink/World__Body/baked.{tile}.png"
+    path = result.parent / f"tiny.style/ink/World__Body/World__Body.ink.baked.{tile}.png"
     add_to_texel(path, (7, 0), channel, 1 / 255)
     assert failed(result) == []
     add_to_texel(path, (7, 0), channel, 1 / 255)
@@ -152,7 +152,7 @@ def test_a_bake_of_half_floats_off_by_more_than_it_may_be(
 ) -> None:
     """It holds linear values."""
     result = write_result(half_floats(tmp_path / "shot"), made=at_the_ends)
-    path = result.parent / "tiny.style/ink/World__Right/baked.exr"
+    path = result.parent / "tiny.style/ink/World__Right/World__Right.ink.baked.exr"
     add_to_texel(path, place, channel, 0.7 * BAKE)
     assert failed(result) == []
     add_to_texel(path, place, channel, 0.8 * BAKE)

@@ -7,12 +7,14 @@ import OpenImageIO as oiio
 import pytest
 from author_results import discover, failures, style_layer, texture, write_result
 from conftest import unchanged
+from meshes import cube
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
-from test_read_subdivision import cube
 
 from usdstylize.errors import OutputError
 from usdstylize.usd import read, verify, write
 from usdstylize.usd.write.bake import write_half
+
+LEFT = "tiny.style/ink/World__Left"
 
 LOOK = "/World/StylizedLooks/World__Left"
 
@@ -44,7 +46,9 @@ def test_scale_bias_and_a_larger_style_agree_too(tiny_stage: Path) -> None:
             writer.write_object(obj, read.load(contents, obj), texture(wide))
         result = writer.commit({})
     assert failures(result) == set()
-    baked = oiio.ImageBuf(str(tiny_stage.parent / "tiny.style/ink/World__Left/baked.png")).spec()
+    baked = oiio.ImageBuf(
+        str(tiny_stage.parent / "tiny.style/ink/World__Left/World__Left.ink.baked.png")
+    ).spec()
     assert (baked.width, baked.height) == (96, 32)
 
 
@@ -66,16 +70,16 @@ def test_a_changed_bake_and_a_changed_style_texture_are_found(tiny_stage: Path) 
     result = write_result(tiny_stage)
     folder = tiny_stage.parent / "tiny.style/ink"
     left, right = folder / "World__Left", folder / "World__Right"
-    image = oiio.ImageBuf(str(left / "baked.png"))
+    image = oiio.ImageBuf(str(left / "World__Left.ink.baked.png"))
     image.setpixel(3, 5, [1.0, 0.0, 1.0])
-    image.write(str(left / "baked.png"))
-    write_half(right / "TS.exr", np.full((16, 16, 3), 0.1, np.float32), color=False)
+    image.write(str(left / "World__Left.ink.baked.png"))
+    write_half(right / "World__Right.ink.TS.exr", np.full((16, 16, 3), 0.1, np.float32), color=False)
     assert failures(result) == {("bake", "/World/Left (ink)"), ("bake", "/World/Right (ink)")}
 
 
 def test_a_missing_texture_is_found(tiny_stage: Path) -> None:
     result = write_result(tiny_stage)
-    (tiny_stage.parent / "tiny.style/ink/World__Left/TS.exr").unlink()
+    (tiny_stage.parent / LEFT / "World__Left.ink.TS.exr").unlink()
     found = failures(result)
     assert ("path", f"{LOOK}{{style=ink}}StylizedNetwork/Style.inputs:file") in found
     assert ("live", "/World/Left (ink)") in found
@@ -241,7 +245,7 @@ def test_a_network_that_somebody_has_edited_is_told_and_the_others_are_checked(
                 image.RemoveProperty(attribute)
     else:
         absurd = np.full((4, 4, 3), 60000, np.float32)
-        write_half(tiny_stage.parent / "tiny.style/ink/World__Left/TS.exr", absurd, color=False)
+        write_half(tiny_stage.parent / LEFT / "World__Left.ink.TS.exr", absurd, color=False)
     layer.Save()
     report = verify.verify(result)
     assert report.failed

@@ -214,7 +214,7 @@ def test_a_path_that_is_anchored(written: Path, path: str) -> None:
 def test_tiles_are_found_by_their_pattern_and_missed_by_it(tmp_path: Path) -> None:
     result = write_result(build_udim_stage(tmp_path / "shot"), made=zero_offsets)
     assert failures(result) == set()
-    for path in (tmp_path / "shot/tiny.style/ink/World__Body").glob("baked.*.png"):
+    for path in (tmp_path / "shot/tiny.style/ink/World__Body").glob("*.baked.*.png"):
         path.unlink()
     place = "/World/StylizedLooks/World__Body{style=ink}StylizedBake.inputs:file"
     assert ("path", place) in failures(result)

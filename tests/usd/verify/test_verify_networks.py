@@ -58,9 +58,10 @@ def test_every_style_counts_whichever_is_shown(written: Path, style: str, shown:
     place = f"{LOOK}{{style={style}}}StylizedNetwork/Clamp.inputs:high"
     edit(written, lambda layer: set_default(layer, place, Gf.Vec3f(0.5)))
     folder = written.parent / f"tiny.style/{style}"
-    (folder / "World__Left/baked.png").write_bytes((folder / "World__Right/baked.png").read_bytes())
+    left, right = (folder / f"World__{side}/World__{side}.{style}.baked.png" for side in ("Left", "Right"))
+    left.write_bytes(right.read_bytes())
     assert failures(written) == {("live", f"/World/Left ({style})")}, "both have the same T_S"
-    Image.new("RGB", (32, 32)).save(folder / "World__Left/baked.png")
+    Image.new("RGB", (32, 32)).save(left)
     assert failures(written) == {(name, f"/World/Left ({style})") for name in ("live", "bake")}
 
 
@@ -145,23 +146,28 @@ def test_a_bake_that_lies_elsewhere_on_the_mesh(
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 32), (64, 64)])
 def test_a_bake_of_another_size(written: Path, size: tuple[int, int]) -> None:
-    path = written.parent / "tiny.style/ink/World__Left/baked.png"
+    path = written.parent / "tiny.style/ink/World__Left/World__Left.ink.baked.png"
     with Image.open(path) as picture:
         picture.resize(size).save(path)
     assert failures(written) == {BAKE}
 
 
 def test_a_bake_that_is_gone(written: Path) -> None:
-    (written.parent / "tiny.style/ink/World__Left/baked.png").unlink()
+    (written.parent / "tiny.style/ink/World__Left/World__Left.ink.baked.png").unlink()
     place = f"{INK}StylizedBake.inputs:file"
     assert failures(written) == {("path", place), ("validation", ""), BAKE}
-    assert "bake: /World/Left (ink): ./tiny.style/ink/World__Left/baked.png cannot be" in details(written)
+    assert (
+        "bake: /World/Left (ink): ./tiny.style/ink/World__Left/World__Left.ink.baked.png cannot be"
+        in details(written)
+    )
 
 
 def test_a_bake_of_another_tile_more(tmp_path: Path) -> None:
     result = write_result(build_udim_stage(tmp_path / "shot"), made=zero_offsets)
     folder = tmp_path / "shot/tiny.style/ink/World__Body"
-    (folder / "baked.1011.png").write_bytes((folder / "baked.1001.png").read_bytes())
+    (folder / "World__Body.ink.baked.1011.png").write_bytes(
+        (folder / "World__Body.ink.baked.1001.png").read_bytes()
+    )
     assert failures(result) == {("bake", "/World/Body (ink)")}
     assert "baked.<UDIM>.png has not the tiles of the source's texture" in details(result)
 
@@ -171,7 +177,7 @@ def test_a_bake_of_another_tile_more(tmp_path: Path) -> None:
 def test_a_style_texture_that_is_no_number(tmp_path: Path, number: float, tile: int) -> None:
     """In one texel of one tile."""
     result = write_result(build_udim_stage(tmp_path / "shot"), made=zero_offsets)
-    path = tmp_path / f"shot/tiny.style/ink/World__Body/TS.{tile}.exr"
+    path = tmp_path / f"shot/tiny.style/ink/World__Body/World__Body.ink.TS.{tile}.exr"
     offset = oiio.ImageBuf(str(path))
     offset.setpixel(3, 3, [0.0, number, 0.0])
     assert offset.write(str(path))

@@ -36,10 +36,11 @@ def test_an_objects_files_are_those_that_we_have_written(
         add_mtlx_surface(stage, surface, {}, base=replace(SQUARE, file="light.png"))
     stage.Save()
     write_result(tmp_path / "scene.usda", size=SIZE, network=network)
-    assert {path.name for path in (tmp_path / FOLDER).iterdir()} == files
+    names = {f"World__Quad.ink.{file}" for file in files}
+    assert {path.name for path in (tmp_path / FOLDER).iterdir()} == names
     run = json.loads((tmp_path / "scene.style/ink/run.json").read_text())
     (written,) = run["written"].values()
-    assert sorted(written["files"]) == sorted(f"./{FOLDER}/{name}" for name in files)
+    assert sorted(written["files"]) == sorted(f"./{FOLDER}/{name}" for name in names)
 
 
 @pytest.mark.parametrize(("kind", "copied"), [("uint8", False), ("uint16", True)])
@@ -55,5 +56,5 @@ def test_opacity_reads_the_copy_of_its_texture_where_there_is_one(
     stage.Save()
     write_result(tmp_path / "scene.usda", size=SIZE, network="mtlx")
     written = (tmp_path / "scene.style.usda").read_text()
-    assert ("T.exr" in written) == copied
+    assert ("World__Quad.ink.T.exr" in written) == copied
     assert ("light.png@" in written) == (not copied)

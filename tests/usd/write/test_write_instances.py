@@ -108,7 +108,7 @@ def test_force_and_resume_know_a_prototype_by_any_of_its_instances(tmp_path: Pat
     shot = make_shot(tmp_path)
     result = write_result(shot, mask=["/World/A3"], seed=1)
     assert write.existing_styles(result) == {"ink": ["World__A1__Geo__Quad"]}
-    textures = tmp_path / "shot.style" / "ink" / "World__A1__Geo__Quad" / "TS.exr"
+    textures = tmp_path / "shot.style" / "ink" / "World__A1__Geo__Quad" / "World__A1__Geo__Quad.ink.TS.exr"
     before = textures.read_bytes()
     with pytest.raises(OutputError, match="already holds the style ink"):
         write_result(shot, mask=["/World/A2/Geo"], seed=2)

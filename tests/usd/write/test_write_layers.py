@@ -34,8 +34,8 @@ def test_a_result_is_valid_and_leaves_every_source_byte_alone(tiny_stage: Path) 
     folder = "tiny.style/ink"
     assert names == {
         "tiny.usda", "textures/color.png", "tiny.stylized.usda", "tiny.style.usda", f"{folder}/run.json",
-        f"{folder}/World__Left/TS.exr", f"{folder}/World__Left/baked.png",
-        f"{folder}/World__Right/TS.exr", f"{folder}/World__Right/baked.png",
+        f"{folder}/World__Left/World__Left.ink.TS.exr", f"{folder}/World__Left/World__Left.ink.baked.png",
+        f"{folder}/World__Right/World__Right.ink.TS.exr", f"{folder}/World__Right/World__Right.ink.baked.png",
     }  # fmt: skip
 
 
@@ -79,8 +79,8 @@ def test_a_moved_result_still_resolves_in_a_fresh_process(tiny_stage: Path, tmp_
     moved.parent.mkdir()
     shutil.move(tiny_stage.parent, moved)
     code = (
-        "import sys, json; from pathlib import Path; from usdstylize import author;"
-        "r = author.verify(Path(sys.argv[1]));"
+        "import sys, json; from pathlib import Path; from usdstylize.usd import verify;"
+        "r = verify.verify(Path(sys.argv[1]));"
         "print(json.dumps([str(c) for c in r.failed])); print(len(r.checks))"
     )
     command = [sys.executable, "-c", code, str(moved / "tiny.stylized.usda")]
@@ -216,7 +216,7 @@ def test_one_network_only_where_asked(tiny_stage: Path) -> None:
         opened = edit(result)
         look = UsdShade.Material.Get(opened, f"{LOOKS}/World__Left")
         assert bool(look.GetSurfaceOutput("mtlx")) == ("mtlx" in contexts)
-        baked = tiny_stage.parent / "tiny.style/ink/World__Left/baked.png"
+        baked = tiny_stage.parent / "tiny.style/ink/World__Left/World__Left.ink.baked.png"
         assert baked.exists() == ("" in contexts)
         assert verify.verify(result).failed == ()
         assert problems(result) == []

@@ -341,5 +341,5 @@ def test_a_udim_set_gets_the_preview_network_alone(tiny_stage: Path) -> None:
     assert verify.verify(result).failed == ()
     opened = edit(result)
     assert not UsdShade.Material.Get(opened, OURS).GetSurfaceOutput("mtlx").HasConnectedSource()
-    assert fed_by(preview(opened), "diffuseColor").GetInput("file").Get().path.endswith("baked.<UDIM>.png")
+    assert fed_by(preview(opened), "diffuseColor").GetInput("file").Get().path.endswith(".baked.<UDIM>.png")
     assert preview(opened).GetInput("roughness").Get() == pytest.approx(0.35)

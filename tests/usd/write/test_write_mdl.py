@@ -56,7 +56,10 @@ def test_omnipbr_shows_the_bake_as_it_is_and_keeps_the_rest(tmp_path: Path, prev
     assert shader is not None
     assert shader.GetPath() == f"{STYLED}/Mdl"
     found = {item.GetBaseName(): item.Get() for item in shader.GetInputs()}
-    assert Path(found["diffuse_texture"].resolvedPath) == tmp_path / "scene.style/ink/World__Quad/baked.png"
+    assert (
+        Path(found["diffuse_texture"].resolvedPath)
+        == tmp_path / "scene.style/ink/World__Quad/World__Quad.ink.baked.png"
+    )
     assert shader.GetInput("diffuse_texture").GetAttr().GetColorSpace() == "sRGB"
     # With these, OmniPBR's albedo is its map.
     assert found["diffuse_tint"] == Gf.Vec3f(1)
@@ -76,7 +79,7 @@ def test_omnipbr_shows_the_bake_as_it_is_and_keeps_the_rest(tmp_path: Path, prev
 
 def test_the_bake_holds_what_omnipbr_made_of_its_map(tmp_path: Path) -> None:
     write_result(make_stage(tmp_path, **ADJUSTED))
-    baked = np.asarray(Image.open(tmp_path / "scene.style/ink/World__Quad/baked.png")) / 255
+    baked = np.asarray(Image.open(tmp_path / "scene.style/ink/World__Quad/World__Quad.ink.baked.png")) / 255
     codes = PICTURE / 255
     linear = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4) * 0.7
     grey = linear @ np.array([0.212671, 0.715160, 0.072169])
@@ -205,7 +208,7 @@ def test_a_connected_map_gives_way_to_the_bake(tmp_path: Path) -> None:
     opened = Usd.Stage.Open(str(write_result(path)))
     shown = UsdShade.Shader.Get(opened, f"{STYLED}/Mdl").GetInput("diffuse_texture")
     assert [a.Get().path for a in shown.GetValueProducingAttributes()] == [
-        "./scene.style/ink/World__Quad/baked.png"
+        "./scene.style/ink/World__Quad/World__Quad.ink.baked.png"
     ]
 
 
@@ -273,5 +276,5 @@ def test_a_float_map_keeps_a_linear_bake(tmp_path: Path) -> None:
     path = make_stage(tmp_path, diffuse_texture="./color.exr")
     opened = Usd.Stage.Open(str(write_result(path)))
     shown = UsdShade.Shader.Get(opened, f"{STYLED}/Mdl").GetInput("diffuse_texture")
-    assert shown.Get().path.endswith("baked.exr")
+    assert shown.Get().path.endswith(".baked.exr")
     assert shown.GetAttr().GetColorSpace() == "raw"

@@ -231,7 +231,7 @@ def test_every_map_reads_the_uv_set_that_is_asked_for(tmp_path: Path) -> None:
         reflectionroughness_texture="./rough.png",
     )
     rough = picture(tmp_path, "rough.png", UVS["st_1"])[:, :1]
-    baked = picture(tmp_path, "scene.style/ink/World__Quad/baked.png", UVS["st_1"])[:, :3]
+    baked = picture(tmp_path, "scene.style/ink/World__Quad/World__Quad.ink.baked.png", UVS["st_1"])[:, :3]
     for context in ("", "mtlx"):
         found = Network(UVS).input(surface(opened, OURS, context), "roughness")
         np.testing.assert_allclose(found, rough, atol=2e-5)

@@ -78,7 +78,7 @@ def test_a_style_that_is_there_is_refused_and_force_replaces_it(tiny_stage: Path
     write_result(tiny_stage, seed=2, force=True)
     assert verify.verify(result).failed == ()
     after = digests(tiny_stage.parent)
-    style = tiny_stage.parent / "tiny.style/ink/World__Left/TS.exr"
+    style = tiny_stage.parent / "tiny.style/ink/World__Left/World__Left.ink.TS.exr"
     assert after[style] != before[style]
     assert set(after) == set(before)
 
@@ -223,14 +223,12 @@ def test_a_full_disk_leaves_the_earlier_result(tiny_stage: Path, limit: int) -> 
     assert verify.verify(result).failed == ()
 
 
-def test_leaving_without_commit_leaves_no_trace(tiny_stage: Path) -> None:
+def test_leaving_before_an_object_is_done_leaves_no_trace(tiny_stage: Path) -> None:
     contents = discover(tiny_stage)
     plan = write.plan(contents, "ink", output=tiny_stage.parent / "out", force=False, resume=False)
-    obj = contents.objects[0]
 
     def interrupted() -> None:
-        with write.Writer(plan, contents, strength=1.0, network="both") as writer:
-            writer.write_object(obj, read.load(contents, obj), texture(offsets()))
+        with write.Writer(plan, contents, strength=1.0, network="both"):
             raise KeyboardInterrupt
 
     with unchanged(tiny_stage.parent), pytest.raises(KeyboardInterrupt):
@@ -249,7 +247,7 @@ def test_a_failure_between_the_renames_takes_them_back(
             raise PermissionError(13, "Permission denied", str(target))
         real(source, target)
 
-    with unchanged(tiny_stage.parent), monkeypatch.context() as patched:
+    with unchanged(tiny_stage.parent, may_add=True), monkeypatch.context() as patched:
         patched.setattr(os, "replace", failing)
         with pytest.raises(OutputError, match="Permission denied"):
             write_result(tiny_stage, seed=2, force=True)
@@ -279,16 +277,16 @@ def test_on_windows_no_process_is_asked_whether_it_runs(monkeypatch: pytest.Monk
 
 def test_leftovers_of_a_killed_run_are_removed(tiny_stage: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from usdstylize import author, stage;"
-        "c = stage.discover(Path(sys.argv[1]), mask=(), purposes=('default',), frame=None);"
-        "p = author.plan(c, 'ink', output=None, force=False, resume=False);"
-        "author.Writer(p, c, strength=1.0, network='both').__enter__(); os._exit(9)"
+        "import os, sys; from pathlib import Path; from usdstylize.usd import read, write;"
+        "c = read.discover(Path(sys.argv[1]), mask=(), purposes=('default',), frame=None);"
+        "p = write.plan(c, 'ink', output=None, force=False, resume=False);"
+        "write.Writer(p, c, strength=1.0, network='both').__enter__(); os._exit(9)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(tiny_stage)], check=False)
     assert killed.returncode == 9
     left = [path.name for path in (tiny_stage.parent / "tiny.style").iterdir()]
     assert len(left) == 1
-    assert left[0].startswith(".ink.staging-")
+    assert left[0].startswith(".ink.unfinished-")
     write_result(tiny_stage)
     assert [path.name for path in (tiny_stage.parent / "tiny.style").iterdir()] == ["ink"]
 

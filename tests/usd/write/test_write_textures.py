@@ -20,6 +20,8 @@ from usdstylize.usd.write.bake import write_half
 Array = NDArray[np.float64]
 
 FOLDER = "scene.style/ink/World__Quad"
+OWN = "World__Quad.ink"
+"""What the names of all files in it begin with."""
 STYLE = offsets(0, SIZE).astype(np.float16).astype(np.float64)
 
 
@@ -49,22 +51,22 @@ def test_the_copy_of_a_texture_that_viewers_misread_keeps_its_alpha(tmp_path: Pa
     stage.Save()
     result = write_result(tmp_path / "scene.usda", size=SIZE)
     hold(result)
-    copy = read_codes(tmp_path / FOLDER / "T.exr")
-    assert tag(tmp_path / FOLDER / "T.exr") == "data"
+    copy = read_codes(tmp_path / FOLDER / f"{OWN}.T.exr")
+    assert tag(tmp_path / FOLDER / f"{OWN}.T.exr") == "data"
     np.testing.assert_allclose(copy[..., 3], codes[..., 3], atol=3e-4)
     uvs = points()
     opened, network = Usd.Stage.Open(str(result)), Network(uvs)
     shown = surface(opened, OURS, "mtlx")
     nodes = [UsdShade.Shader(prim) for prim in opened.GetPrimAtPath(f"{OURS}/StylizedNetwork").GetChildren()]
     files = {Path(node.GetInput("file").Get().path).name for node in nodes if node.GetInput("file")}
-    assert files == {"T.exr", "TS.exr", "orm.png"}
+    assert files == {f"{OWN}.T.exr", f"{OWN}.TS.exr", "orm.png"}
     at = texel(codes, base.placed(uvs), base.wrap)
     alpha = at[:, 3:] * base.scale[3] + base.bias[3]
     np.testing.assert_allclose(network.input(shown, "opacity"), alpha, atol=3e-4)
     linear = (decode(at[:, :3]) if srgb else at[:, :3]) * base.scale[:3] + base.bias[:3]
     total = encode(linear) + texel(STYLE, base.placed(uvs), base.wrap)
     np.testing.assert_allclose(network.input(shown, "diffuseColor"), decode(np.clip(total, 0, 1)), atol=0.002)
-    assert live_files(opened) == {"T.exr", "TS.exr", Path(TEXTURES["roughness"].file).name}
+    assert live_files(opened) == {f"{OWN}.T.exr", f"{OWN}.TS.exr", Path(TEXTURES["roughness"].file).name}
 
 
 def live_files(opened: Usd.Stage) -> set[str]:
@@ -83,8 +85,8 @@ def test_the_live_network_reads_a_copy_of_what_had_to_be_repaired(tmp_path: Path
     stage.Save()
     result = write_result(tmp_path / "scene.usda", size=SIZE)
     hold(result)
-    assert live_files(Usd.Stage.Open(str(result))) == {"T.exr", "TS.exr"}
-    copy = read_codes(tmp_path / FOLDER / "T.exr")[..., :3]
+    assert live_files(Usd.Stage.Open(str(result))) == {f"{OWN}.T.exr", f"{OWN}.TS.exr"}
+    copy = read_codes(tmp_path / FOLDER / f"{OWN}.T.exr")[..., :3]
     assert np.isfinite(copy).all()
     known = np.isfinite(codes).all(-1)
     np.testing.assert_array_equal(copy[known], codes[known])
@@ -115,11 +117,11 @@ def test_the_bake_shows_the_sum_whatever_the_precision_of_the_texture(
     baked = network.input(surface(opened, OURS), "diffuseColor")
     np.testing.assert_allclose(live, expected, atol=0.002)
     np.testing.assert_allclose(baked, expected, atol=0.0005 if kind in ("half", "float") else 0.0046)
-    style = tmp_path / FOLDER / "TS.exr"
+    style = tmp_path / FOLDER / f"{OWN}.TS.exr"
     assert tag(style) == "data"
     np.testing.assert_array_equal(read_codes(style)[..., :3], STYLE)
     if kind in ("half", "float"):
-        assert tag(tmp_path / FOLDER / "baked.exr") == "lin_rec709_scene"
+        assert tag(tmp_path / FOLDER / f"{OWN}.baked.exr") == "lin_rec709_scene"
 
 
 @pytest.mark.parametrize("srgb", [True, False])
@@ -133,13 +135,13 @@ def test_light_beyond_half_floats_stays_finite(tmp_path: Path, srgb: bool) -> No
     stage.Save()
     result = write_result(tmp_path / "scene.usda", size=SIZE)
     hold(result)
-    for name in ("T.exr", "TS.exr", "baked.exr"):
+    for name in (f"{OWN}.T.exr", f"{OWN}.TS.exr", f"{OWN}.baked.exr"):
         stored = read_codes(tmp_path / FOLDER / name)
         assert np.isfinite(stored).all()
-    copy = read_codes(tmp_path / FOLDER / "T.exr")
+    copy = read_codes(tmp_path / FOLDER / f"{OWN}.T.exr")
     # What is within range is kept, what is beyond is the largest half, and not some other number.
     assert copy[3, 4, 0] == 65504
-    assert read_codes(tmp_path / FOLDER / "baked.exr")[3, 4, 0] == 1
+    assert read_codes(tmp_path / FOLDER / f"{OWN}.baked.exr")[3, 4, 0] == 1
     opened, network = Usd.Stage.Open(str(result)), Network(points())
     assert np.isfinite(network.input(surface(opened, OURS, "mtlx"), "diffuseColor")).all()
 
@@ -186,9 +188,9 @@ def test_each_tile_of_a_udim_set_has_its_own_sum(tmp_path: Path) -> None:
         style = styles[tile].astype(np.float16).astype(np.float64)
         linear = decode(doubled(picture)) * base.scale[:3] + base.bias[:3]
         total = np.clip(encode(linear) + 0.35 * style, 0, 1)
-        np.testing.assert_array_equal(read_codes(tmp_path / FOLDER / f"TS.{tile}.exr")[..., :3], style)
-        baked = read_codes(tmp_path / FOLDER / f"baked.{tile}.png")[..., :3]
+        np.testing.assert_array_equal(read_codes(tmp_path / FOLDER / f"{OWN}.TS.{tile}.exr")[..., :3], style)
+        baked = read_codes(tmp_path / FOLDER / f"{OWN}.baked.{tile}.png")[..., :3]
         np.testing.assert_allclose(baked, total, atol=0.51 / 255)
     opened = Usd.Stage.Open(str(result))
     texture = surface(opened, OURS).GetInput("diffuseColor").GetValueProducingAttributes()[0].GetPrim()
-    assert UsdShade.Shader(texture).GetInput("file").Get().path == f"./{FOLDER}/baked.<UDIM>.png"
+    assert UsdShade.Shader(texture).GetInput("file").Get().path == f"./{FOLDER}/{OWN}.baked.<UDIM>.png"

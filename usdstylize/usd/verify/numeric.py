@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
+from usdstylize import interrupts
 from usdstylize.errors import MaterialError
 from usdstylize.imaging.encoding import srgb_to_linear
 from usdstylize.model.checks import Check
@@ -18,7 +19,7 @@ from usdstylize.usd.verify.guards import as_written, is_there
 from usdstylize.usd.verify.network import live_color
 from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
 from usdstylize.usd.verify.shared import left_behind
-from usdstylize.usd.write import VARIANT_SET, Provenance, bake_wrap, combine
+from usdstylize.usd.write import VARIANT_SET, Provenance, ResultLayout, StyleLayout, bake_wrap, combine
 
 __all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "check_shown"]
 
@@ -41,16 +42,18 @@ def check_shown(
     """For each object and style: is what viewers compute what was optimised?"""
     checks: list[Check] = []
     owners = tuple(owner for owner, _ in materials if is_there(stage, owner))
-    textures = style_path.parent / style_path.name.removesuffix(".usda")
+    layout = ResultLayout.of_style_layer(style_path)
     read: dict[Reading, StageContents] = {}
     for owner, spec in materials:
+        interrupts.check()
         for style, record in provenance.styles.items():
             if spec.name not in record.objects:
                 continue
             subject = f"{owner} ({style})"
             with as_written(checks, "live", subject), np.errstate(all="ignore"):
-                facts = facts_of(textures / style, spec.name)
-                asked = reading_of(facts, textures / style)
+                files = layout.style(style)
+                facts = facts_of(files, spec.name)
+                asked = reading_of(facts, files)
                 if asked not in read:
                     read[asked] = asked.discover(provenance.source, owners, heroes)
                 contents = read[asked]
@@ -58,8 +61,7 @@ def check_shown(
                 for place in left_behind(stage, contents, obj):
                     detail = f"It does not share the style of {owner} in {style}; run again with --force."
                     checks.append(Check("instances", place, False, detail))
-                strength, folder = float(facts["strength"]), textures / style / spec.name
-                checks += _compare(stage, contents, obj, spec.path, style, strength, folder, subject)
+                checks += _compare(stage, contents, obj, spec.path, files, float(facts["strength"]), subject)
                 checks += _lost(checks, subject, facts)
     return checks
 
@@ -89,15 +91,15 @@ def _compare(
     contents: StageContents,
     obj: StageObject,
     material: Sdf.Path,
-    style: str,
+    style: StyleLayout,
     strength: float,
-    folder: Path,
     subject: str,
 ) -> Iterator[Check]:
-    """``folder`` holds the object's TS.exr."""
     references = []
-    names = [f"TS.{tile}.exr" for tile in obj.tiles] or ["TS.exr"]
-    offsets = [images.read_image(str(folder / name)) for name in names]
+    names = [style.style_texture(obj.name, str(tile)) for tile in obj.tiles] or [
+        style.style_texture(obj.name)
+    ]
+    offsets = [images.read_image(str(style.object(obj.name) / name)) for name in names]
     data = reading.load(contents, obj, at_least=max(offsets[0].shape[:2]))
     for base, offset in zip(data.bases, offsets, strict=True):
         total = combine(base, offset, strength, bake_wrap(obj), data.transfer)
@@ -111,7 +113,7 @@ def _compare(
     session = stage.GetSessionLayer()
     try:
         with Usd.EditContext(stage, session):
-            stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET).SetVariantSelection(style)
+            stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET).SetVariantSelection(style.name)
             shown = UsdShade.Material.Get(stage, material)
             dial = shown.GetInput("strength")
             if dial:

@@ -9,7 +9,7 @@ from typing import Any
 from usdstylize.errors import OutputError
 from usdstylize.model.objects import StageContents
 from usdstylize.usd import read
-from usdstylize.usd.write import read_run
+from usdstylize.usd.write import StyleLayout, read_run
 
 __all__ = ["Reading", "facts_of", "reading_of"]
 
@@ -38,21 +38,19 @@ class Reading:
         )
 
 
-def facts_of(textures: Path, name: str) -> dict[str, Any]:
-    """What the run.json in a style's folder says of an object. Raises OutputError where it says nothing."""
-    written = read_run(textures).get("written", {})
+def facts_of(style: StyleLayout, name: str) -> dict[str, Any]:
+    """What the run.json of a style says of an object. Raises OutputError where it says nothing."""
+    written = read_run(style).get("written", {})
     if name not in written:
-        raise OutputError(
-            f"{textures / 'run.json'} is missing or says nothing of {name}; run again with --force."
-        )
+        raise OutputError(f"{style.run} is missing or says nothing of {name}; run again with --force.")
     return dict(written[name])
 
 
-def reading_of(facts: Mapping[str, Any], textures: Path) -> Reading:
-    """How the object with these facts was read. textures: run.json's folder, from which it names files."""
+def reading_of(facts: Mapping[str, Any], style: StyleLayout) -> Reading:
+    """How the object with these facts was read."""
     ocio = facts.get("ocio") or (facts["base"].get("color_space") or {}).get("ocio")
     return Reading(
         frame=facts.get("frame") if facts.get("posed", True) else None,
         refine=facts.get("refine", 0),
-        ocio=Path(os.path.normpath(textures / ocio)) if ocio else None,
+        ocio=Path(os.path.normpath(style.folder / ocio)) if ocio else None,
     )

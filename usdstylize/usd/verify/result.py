@@ -8,6 +8,7 @@ from typing import Any
 
 from pxr import Ar, Sdf, Tf, Usd, UsdShade, UsdValidation
 
+from usdstylize import interrupts
 from usdstylize.errors import OutputError, StageError, UsdStylizeError, one_line
 from usdstylize.model.checks import Check, VerifyReport
 from usdstylize.usd.io import assets
@@ -21,6 +22,7 @@ from usdstylize.usd.write import (
     ORIGINAL,
     VARIANT_SET,
     Provenance,
+    ResultLayout,
     find_style_layer,
     heroes_of,
     read_layer,
@@ -64,6 +66,7 @@ def verify(root_layer: Path) -> VerifyReport:
         for subject, ok, detail in shared.prototypes():
             checks.append(Check("instances", subject, ok, detail))
         for owner, spec in materials:
+            interrupts.check()
             for path in users(spec):
                 with as_written(checks, "binding", path):
                     shown = shared.bindings(path, spec.path)
@@ -204,12 +207,12 @@ def _lost(
 ) -> Iterator[Check]:
     """Stylised objects that no material names any more, so that nothing else would look at them."""
     worn = {spec.name: users(spec) for _, spec in materials}
-    textures = style_path.parent / style_path.name.removesuffix(".usda")
+    layout = ResultLayout.of_style_layer(style_path)
     for style, record in provenance.styles.items():
         for name in sorted(set(record.objects) - set(worn)):
             found: list[Check] = []
             with as_written(found, "binding", name):
-                facts = facts_of(textures / style, name)
+                facts = facts_of(layout.style(style), name)
                 if facts["path"] not in worn.get(facts.get("look", name), ()):
                     detail = f"No material of the style {style} is its own any more; run again with --force."
                     found.append(Check("binding", facts["path"], False, detail))

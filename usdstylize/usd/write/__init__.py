@@ -4,15 +4,23 @@ from usdstylize.usd.write.bake import bake_wrap, combine
 from usdstylize.usd.write.binding import BINDING_PURPOSES
 from usdstylize.usd.write.graph import ADDRESS_MODES
 from usdstylize.usd.write.instancing import heroes_of, places_of
+from usdstylize.usd.write.layout import ResultLayout, StyleLayout
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET
 from usdstylize.usd.write.mtlx import STYLIZED_GRAPH
-from usdstylize.usd.write.output_plan import OutputPlan, existing_heroes, existing_styles, plan
+from usdstylize.usd.write.output_plan import (
+    OutputPlan,
+    existing_heroes,
+    existing_styles,
+    finished_objects,
+    plan,
+)
 from usdstylize.usd.write.package import write_package
 from usdstylize.usd.write.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.usd.write.selection import find_style_layer, select, stylized_materials
 from usdstylize.usd.write.session import hide_in_session, session_folder, show_in_session
 from usdstylize.usd.write.sharing import users
 from usdstylize.usd.write.surface import DIFFUSE_SHARE, SURFACE_ID
+from usdstylize.usd.write.unfinished import Finished
 from usdstylize.usd.write.writer import Writer
 
 __all__ = [
@@ -23,14 +31,18 @@ __all__ = [
     "STYLIZED_GRAPH",
     "SURFACE_ID",
     "VARIANT_SET",
+    "Finished",
     "OutputPlan",
     "Provenance",
+    "ResultLayout",
+    "StyleLayout",
     "Writer",
     "bake_wrap",
     "combine",
     "existing_heroes",
     "existing_styles",
     "find_style_layer",
+    "finished_objects",
     "heroes_of",
     "hide_in_session",
     "places_of",

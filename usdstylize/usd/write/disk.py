@@ -10,14 +10,14 @@ from pathlib import Path
 
 from usdstylize.errors import OutputError
 
-__all__ = ["ASIDE", "is_running", "told", "undone_on_error"]
+__all__ = ["ASIDE", "is_running", "undone_on_error", "write_errors"]
 
 ASIDE = ".replaced"
 """Follows the name of what a replacement has put aside until all of them are made."""
 
 
 @contextmanager
-def told(place: Path) -> Iterator[None]:
+def write_errors(place: Path) -> Iterator[None]:
     """Raises OutputError for an OSError within; ``place`` is named where the error names no file."""
     try:
         yield

@@ -1,6 +1,7 @@
 """Where a result goes, and whether it may go there. Nothing here writes."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,35 +12,59 @@ from usdstylize.errors import OutputError
 from usdstylize.model.objects import StageContents
 from usdstylize.usd.io.opening import open_stage, quiet
 from usdstylize.usd.write.instancing import heroes_of
+from usdstylize.usd.write.layout import ResultLayout, StyleLayout
 from usdstylize.usd.write.provenance import Provenance, read_layer, read_provenance, read_run
+from usdstylize.usd.write.unfinished import Finished, abandoned, is_intact, read_finished
 
-__all__ = ["OutputPlan", "existing_heroes", "existing_styles", "plan"]
-
-_LAYER_SUFFIXES = (".usd", ".usda", ".usdc")
+__all__ = ["OutputPlan", "existing_heroes", "existing_styles", "finished_objects", "plan"]
 
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """The files of one result."""
+    """Where one run's result goes, and what is there already."""
 
-    root_layer: Path
-    """What an artist opens."""
-    style_layer: Path
-    """Opinions only; the root layer's first sublayer."""
-    textures_folder: Path
-    """Of this style."""
-    package: Path | None
-    """The result as one file, where that is asked for."""
+    layout: ResultLayout
     style_name: str
     """The variant's name."""
     existing: tuple[str, ...]
-    """Names of the objects that hold this style already."""
-    provenance: Provenance | None
-    """What the style layer says of itself; None where there is none yet."""
+    """Names of the objects that hold this style already, with all their textures as they were written."""
     staying: tuple[str, ...]
     """Names of the objects that hold this style and that this run will not make anew."""
+    provenance: Provenance | None
+    """What the style layer says of itself; None where there is none yet."""
     earlier_run: dict[str, Any]
-    """Of the style, as run.json tells it; empty where there is none."""
+    """The style's run.json; empty where there is none."""
+    abandoned: tuple[StyleLayout, ...]
+    """Folders of killed runs of this style."""
+    replace: bool
+    """Whether what an earlier run made may be lost."""
+    packed: bool
+    """Whether the result is to be one file, too."""
+
+    @property
+    def root_layer(self) -> Path:
+        """What an artist opens."""
+        return self.layout.root_layer
+
+    @property
+    def style_layer(self) -> Path:
+        """Opinions only; the root layer's first sublayer."""
+        return self.layout.style_layer
+
+    @property
+    def style(self) -> StyleLayout:
+        """Of this style's files."""
+        return self.layout.style(self.style_name)
+
+    @property
+    def textures_folder(self) -> Path:
+        """Of this style."""
+        return self.style.folder
+
+    @property
+    def package(self) -> Path | None:
+        """The result as one file, where that is asked for."""
+        return self.layout.package if self.packed else None
 
 
 def plan(
@@ -62,9 +87,8 @@ def plan(
     Raises OutputError where that result exists already, cannot be written, or a file that is
     not ours stands in its place.
     """
-    root_layer, stem = _root_layer(contents.path, output)
-    folder = root_layer.parent
-    style_layer = folder / f"{stem}.style.usda"
+    layout = ResultLayout.of(contents.path, output)
+    root_layer, style_layer, style = layout.root_layer, layout.style_layer, layout.style(style_name)
     sources = {os.path.realpath(path) for path in (str(contents.path), *(f.path for f in contents.sources))}
     for path in (root_layer, style_layer):
         if os.path.realpath(path) in sources:
@@ -72,19 +96,18 @@ def plan(
                 f"{path} is a layer of the source stage, which is never written; choose another --output."
             )
     _check_source_is_no_result(contents.path)
-    for needed in (folder, folder / f"{stem}.style" / style_name):
+    for needed in (layout.folder, style.folder):
         _check_folder(needed)
     _check_search_paths(contents.path, root_layer)
     found = [_existing(path, contents.path) for path in (root_layer, style_layer)]
     provenance = found[1]
-    textures = folder / f"{stem}.style" / style_name
     record = provenance.styles.get(style_name) if provenance else None
-    if record is None and textures.exists() and not (textures / "run.json").is_file():
+    if record is None and style.folder.exists() and not style.run.is_file():
         raise OutputError(
-            f"{textures} exists and was not written by usdstylize; move it or choose another --output."
+            f"{style.folder} exists and was not written by usdstylize; move it or choose another --output."
         )
     # It is merged at the very end: what cannot be read is better refused now than then.
-    earlier_run = read_run(textures) if record is not None else {}
+    earlier_run = read_run(style) if record is not None else {}
     existing = record.objects if record else ()
     again = sorted(set(existing) & {item.name for item in contents.objects})
     if again and not (force or resume):
@@ -92,28 +115,58 @@ def plan(
             f"{root_layer} already holds the style {style_name} for {len(again)} of these objects; "
             "give --force to replace it or --resume to do only what is missing."
         )
-    packed = root_layer.with_suffix(".usdz") if package else None
-    if packed is not None:
-        _existing(packed, contents.path)
-    staying = existing if resume else tuple(name for name in existing if name not in again)
+    if package:
+        _existing(layout.package, contents.path)
+    if resume:
+        existing = tuple(
+            name for name in existing if name not in again or _is_whole(style, name, earlier_run)
+        )
     return OutputPlan(
-        root_layer,
-        style_layer,
-        textures,
-        packed,
-        style_name,
-        existing,
-        provenance,
-        staying,
-        earlier_run,
+        layout=layout,
+        style_name=style_name,
+        existing=existing,
+        staying=existing if resume else tuple(name for name in existing if name not in again),
+        provenance=provenance,
+        earlier_run=earlier_run,
+        abandoned=tuple(abandoned(layout, style_name)),
+        replace=force or resume,
+        packed=package,
     )
+
+
+def _is_whole(style: StyleLayout, name: str, run: dict[str, Any]) -> bool:
+    """Whether an object's textures are there with the hashes that run.json has recorded."""
+    hashes = run.get("written", {}).get(name, {}).get("hashes", {})
+    return is_intact(style.object(name), hashes)
+
+
+def finished_objects(plan: OutputPlan, fingerprints: Mapping[str, str]) -> dict[str, Finished]:
+    """By name, what killed runs have finished of the objects in ``fingerprints``, as it would be made now.
+
+    Raises OutputError where a killed run has finished objects from other inputs or with other settings, and
+    ``plan.replace`` does not say that they may be lost.
+    """
+    places = [*plan.abandoned, plan.style]  # a run killed while it commits leaves them in either
+    found = [
+        each for name in fingerprints for each in (read_finished(place, name) for place in places) if each
+    ]
+    same = {each.name: each for each in found if each.fingerprint == fingerprints[each.name]}
+    others = sorted({each.name for each in found} - same.keys())
+    if others and not plan.replace:
+        what = "an object" if len(others) == 1 else f"{len(others)} objects"
+        raise OutputError(
+            f"{plan.layout.textures} holds {what} of the style {plan.style_name} that a killed run finished "
+            "from other inputs or with other settings; repeat that run to keep them, or give --force to make "
+            "all anew."
+        )
+    return same
 
 
 def existing_heroes(stage: Path, output: Path | None) -> tuple[str, ...]:
     """Instances that an existing result of the stage has made none, outermost first."""
-    root_layer, stem = _root_layer(stage, output)
-    layer = read_layer(root_layer.parent / f"{stem}.style.usda")
-    found = read_provenance(layer, root_layer.parent) if layer else None
+    layout = ResultLayout.of(stage, output)
+    layer = read_layer(layout.style_layer)
+    found = read_provenance(layer, layout.folder) if layer else None
     return heroes_of(layer) if layer and found else ()
 
 
@@ -126,21 +179,6 @@ def existing_styles(root_layer: Path) -> dict[str, list[str]]:
             f"{root_layer} is not a result of usdstylize; give the .stylized.usda that a run has written."
         )
     return {name: list(record.objects) for name, record in found.styles.items()}
-
-
-def _root_layer(stage: Path, output: Path | None) -> tuple[Path, str]:
-    """The root layer's path, absolute, and the stem that names the rest."""
-    if output is None:
-        return Path(os.path.abspath(stage.with_name(f"{stage.stem}.stylized.usda"))), stage.stem
-    output = Path(os.path.abspath(output))
-    if output.suffix == ".usdz":
-        raise OutputError(
-            f"{output} cannot be written, a package is never edited; give a folder or a .usda, and --package "
-            "for a package beside it."
-        )
-    if output.suffix in _LAYER_SUFFIXES:
-        return output, output.stem.removesuffix(".stylized")
-    return output / f"{stage.stem}.stylized.usda", stage.stem
 
 
 def _check_source_is_no_result(stage: Path) -> None:

@@ -9,7 +9,7 @@ from usdstylize.errors import OutputError
 from usdstylize.model.checks import Check
 from usdstylize.usd.io.opening import first_sentence, quiet
 from usdstylize.usd.io.udim import is_udim, resolve_tiles
-from usdstylize.usd.write.disk import told
+from usdstylize.usd.write.disk import write_errors
 from usdstylize.usd.write.layers import temporary_name
 from usdstylize.usd.write.tiles import add_lost_tiles
 
@@ -25,7 +25,7 @@ def write_package(root_layer: Path, package: Path) -> tuple[Check, ...]:
     cannot be written, or would lose a file that the result has.
     """
     temporary = temporary_name(package)
-    with quiet(), told(package):
+    with quiet(), write_errors(package):
         try:
             try:
                 # False where the source has lost a texture already, which must not cost the package.

@@ -19,6 +19,7 @@ from pxr import Sdf, Tf, Vt
 from usdstylize.errors import OutputError
 from usdstylize.model.objects import FileHash
 from usdstylize.usd.io.paths import anchored, resolve_anchored
+from usdstylize.usd.write.layout import StyleLayout
 
 __all__ = [
     "KEY",
@@ -116,18 +117,20 @@ def read_provenance(layer: Sdf.Layer, folder: Path) -> Provenance | None:
         ) from problem
 
 
-def read_run(textures: Path) -> dict[str, Any]:
-    """The run.json in a style's folder of textures, empty where there is none.
+def read_run(style: StyleLayout) -> dict[str, Any]:
+    """The run.json of a style, empty where there is none.
 
     Raises OutputError where it cannot be read.
     """
-    path = textures / "run.json"
+    path = style.run
     try:
         run = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError, RecursionError) as problem:
-        raise OutputError(f"{path} cannot be read ({problem}); restore it or remove {textures}.") from problem
+        raise OutputError(
+            f"{path} cannot be read ({problem}); restore it or remove {style.folder}."
+        ) from problem
     if not isinstance(run, dict) or not isinstance(run.get("written", {}), dict):
-        raise OutputError(f"{path} is not what usdstylize wrote; restore it or remove {textures}.")
+        raise OutputError(f"{path} is not what usdstylize wrote; restore it or remove {style.folder}.")
     return run
 
 

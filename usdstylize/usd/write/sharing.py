@@ -1,6 +1,6 @@
 """One look on several objects: who wears a material of ours, as the style layer tells it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pxr import Sdf, Vt
@@ -10,7 +10,7 @@ from usdstylize.model.objects import StageObject
 from usdstylize.usd.write.material import SCOPE
 from usdstylize.usd.write.provenance import KEY
 
-__all__ = ["add_user", "check_sharing", "materials", "owner", "users"]
+__all__ = ["add_user", "check_sharing", "materials", "owner", "users", "worn_materials"]
 
 
 def materials(layer: Sdf.Layer) -> Iterator[Sdf.PrimSpec]:
@@ -45,22 +45,25 @@ def _is_absolute(path: str) -> bool:
 
 
 def add_user(layer: Sdf.Layer, material: Sdf.Path, obj: StageObject) -> None:
-    """Note that ``obj`` wears the material. Raises MaterialError where that has not been written."""
+    """Note that ``obj`` wears the material, which the layer holds."""
     spec = layer.GetPrimAtPath(material)
-    if spec is None:
-        raise MaterialError(
-            f"{obj.path} shares the look of {obj.look}, which could not be written; see that object's reason."
-        )
     names = dict.fromkeys([*users(spec)[1:], obj.path])
     spec.customData[KEY] = {**_notes(spec), "users": Vt.StringArray(list(names))}
 
 
-def check_sharing(layer: Sdf.Layer, obj: StageObject) -> None:
-    """An object has one material for all its styles. Raises MaterialError where that would change."""
-    name = obj.look or obj.name
-    for spec in materials(layer):
-        if obj.path in users(spec) and spec.name != name:
-            raise MaterialError(
-                f"{obj.path} wears {spec.path} in the other styles of this result; stylise it with the "
-                "same --by and --share-materials, or to another --output."
-            )
+def worn_materials(layer: Sdf.Layer) -> dict[str, Sdf.Path]:
+    """By the path of each object in the style layer, the material that it wears."""
+    return {path: spec.path for spec in materials(layer) for path in users(spec)}
+
+
+def check_sharing(worn: Mapping[str, Sdf.Path], obj: StageObject) -> None:
+    """An object has one material for all its styles. Raises MaterialError where that would change.
+
+    worn: as `worn_materials` finds it in the earlier result.
+    """
+    material = worn.get(obj.path)
+    if material is not None and material.name != (obj.look or obj.name):
+        raise MaterialError(
+            f"{obj.path} wears {material} in the other styles of this result; stylise it with the "
+            "same --by and --share-materials, or to another --output."
+        )

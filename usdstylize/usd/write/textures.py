@@ -14,6 +14,7 @@ from usdstylize.model.objects import ObjectData, StageObject, StyleTexture
 from usdstylize.usd.io.images import read_alpha
 from usdstylize.usd.io.paths import anchored
 from usdstylize.usd.write.bake import as_half, bake_wrap, combine, write_baked, write_half
+from usdstylize.usd.write.layout import StyleLayout
 
 __all__ = ["Textures", "possible_network", "write_textures"]
 
@@ -44,7 +45,7 @@ class Textures:
 
 def write_textures(
     folder: Path,
-    final: Path,
+    final: StyleLayout,
     layer_folder: Path,
     obj: StageObject,
     data: ObjectData,
@@ -53,24 +54,25 @@ def write_textures(
     strength: float,
     network: Network,
 ) -> Textures:
-    """Write TS.exr, and T.exr and the bake where they are needed; one of each per UDIM tile.
+    """Write T_S, and the copy of T and the bake where they are needed; one of each per UDIM tile.
 
-    folder: is made for them; nothing of it remains after an error. final: where the folder will
-    lie when it is in place. layer_folder: the style layer's, which the names are relative to.
+    folder: is made for them; nothing of it remains after an error. final: where the files will lie in the
+    end.
+    layer_folder: the style layer's, which the names are relative to.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     network = possible_network(obj, network)
-    tiles = [f".{tile}" for tile in obj.tiles] or [""]
-    all_tiles = ".<UDIM>" if obj.tiles else ""
+    name, place = obj.name, final.object(obj.name)
+    tiles, all_tiles = ([str(tile) for tile in obj.tiles], "<UDIM>") if obj.tiles else ([""], "")
     try:
         for tile, image in zip(tiles, texture.images, strict=True):
-            write_half(folder / f"TS{tile}.exr", image, color=False)
+            write_half(folder / final.style_texture(name, tile), image, color=False)
         base = None
         own = _needs_copy(obj, data) and network != "preview"
         if own:
-            write_half(folder / "T.exr", _with_alpha(obj, data.bases[0]), color=False)
-            base = anchored(final / "T.exr", layer_folder)
+            write_half(folder / final.base_texture(name), _with_alpha(obj, data.bases[0]), color=False)
+            base = anchored(place / final.base_texture(name), layer_folder)
         elif isinstance(obj.base, TextureFile):
             base = anchored(obj.base.resolved_path, layer_folder)
         baked, is_linear = None, _is_float(obj)
@@ -79,16 +81,16 @@ def write_textures(
                 # The file holds half floats, so the bake is made from what a viewer will read.
                 stored = as_half(image).astype(np.float32)
                 encoded = combine(original, stored, strength, bake_wrap(obj), data.transfer)
+                file = folder / final.baked_texture(name, tile, linear=is_linear)
                 if is_linear:
-                    write_half(folder / f"baked{tile}.exr", srgb_to_linear(encoded), color=True)
+                    write_half(file, srgb_to_linear(encoded), color=True)
                 else:
-                    write_baked(folder / f"baked{tile}.png", encoded)
-            name = f"baked{all_tiles}{'.exr' if is_linear else '.png'}"
-            baked = anchored(final / name, layer_folder)
+                    write_baked(file, encoded)
+            baked = anchored(place / final.baked_texture(name, all_tiles, linear=is_linear), layer_folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    style = anchored(final / f"TS{all_tiles}.exr", layer_folder)
+    style = anchored(place / final.style_texture(name, all_tiles), layer_folder)
     return Textures(style, base, baked, is_linear, strength, data.transfer, base_is_copy=own)
 
 

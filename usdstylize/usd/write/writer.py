@@ -1,12 +1,9 @@
-"""Writing a result: textures into a hidden folder, then everything at once into place."""
+"""Writing a result: each object whole into a hidden folder, then everything at once into place."""
 
 import glob
-import hashlib
 import json
-import os
 import shutil
-import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,13 +14,14 @@ import numpy as np
 from pxr import Sdf, Usd
 
 from usdstylize.config.options import Network
-from usdstylize.errors import TextureError
+from usdstylize.errors import MaterialError, OutputError, TextureError
 from usdstylize.model.objects import NewUVs, ObjectData, StageContents, StageObject, StyleTexture
 from usdstylize.model.results import plain
 from usdstylize.usd.io.opening import open_stage, quiet, read_time
 from usdstylize.usd.io.paths import anchored
 from usdstylize.usd.write.binding import Binding, plan_binding, write_binding
-from usdstylize.usd.write.disk import ASIDE, is_running, told, undone_on_error
+from usdstylize.usd.write.disk import ASIDE, is_running, undone_on_error, write_errors
+from usdstylize.usd.write.fragments import merge
 from usdstylize.usd.write.instancing import inherit_classes, layer_path, shown_path
 from usdstylize.usd.write.layers import new_root_layer, new_style_layer, save, temporary_name
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET, check_material, material_path, write_material
@@ -35,19 +33,22 @@ from usdstylize.usd.write.provenance import (
     read_run,
     write_provenance,
 )
-from usdstylize.usd.write.sharing import add_user, check_sharing
+from usdstylize.usd.write.sharing import add_user, check_sharing, worn_materials
 from usdstylize.usd.write.specs import prim_spec
 from usdstylize.usd.write.textures import Textures, possible_network, write_textures
+from usdstylize.usd.write.unfinished import Finished, Unfinished, write_finished
 from usdstylize.usd.write.uvs import write_uvs
 
 __all__ = ["Writer"]
 
 
 class Writer:
-    """Takes the finished objects of one run and writes them as layers when told to commit.
+    """Takes the objects of one run as they are done, and makes a result of them in `commit`.
 
-    A context manager. Until `commit` everything lies in a hidden staging folder beside the
-    final one; leaving without a commit removes it and every folder that was made for it.
+    A context manager. Each object is whole on the disk when `write_object` returns: its textures, the layer
+    with its opinions and a record, in a hidden folder beside the final one, where a later run finds them if
+    this one is killed. Leaving without a commit keeps them, too; where there are none, everything that was
+    made is removed.
     """
 
     def __init__(
@@ -58,10 +59,14 @@ class Writer:
         strength: float,
         network: Network,
         block_contexts: Sequence[str] = (),
+        fingerprints: Mapping[str, str] | None = None,
+        finished: Mapping[str, Finished] | None = None,
     ) -> None:
         """strength: initial value of the materials' dials, and what the bakes are made with.
 
         block_contexts: render contexts whose own surfaces are switched off, "all" for every one.
+        fingerprints: by object name, of all that decides the object's result.
+        finished: by name, objects of a killed run that are to be part of this result.
         """
         self.plan = plan
         self.contents = contents
@@ -70,41 +75,43 @@ class Writer:
         self.block_contexts = tuple(block_contexts)
         self.remarks: dict[str, list[str]] = {}
         """Per object name: what the live network could not take over from the source."""
-        self._written: dict[str, dict[str, Any]] = {}
-        self._done: list[tuple[StageObject, Textures | None, NewUVs | None]] = []
-        self._seeds: list[int] = []
-        self._made: list[Path] = []
-        host = socket.gethostname().split(".")[0]
-        self._staging = plan.textures_folder.with_name(f".{plan.style_name}.staging-{host}-{os.getpid()}")
+        self._fingerprints = fingerprints or {}
+        self._finished = dict(finished or {})
+        self._objects = {obj.name: obj for obj in contents.objects}
         self._source = _open_layer(contents.path)
-        self._style_digest = _digest(plan.style_layer)
-        self._style = read_layer(plan.style_layer) or new_style_layer(self._source)
-        self._is_stale = False
-        """Whether the layer in memory holds more than the opinions of what is done."""
+        self._earlier = read_layer(plan.style_layer) or new_style_layer(self._source)
+        self._worn = worn_materials(self._earlier)
+        self._committed = False
 
     def __enter__(self) -> Self:
         """Raises OutputError where the folders cannot be made."""
-        with told(self.plan.textures_folder):
+        with write_errors(self.plan.textures_folder):
             self._remove_leftovers()
-            self._make_folder(self._staging)
+            self._unfinished = Unfinished(self.plan.layout, self.plan.style_name)
+            final = self.plan.style
+            for name, finished in self._finished.items():
+                if finished.folder != final.object(name):  # else a run was killed while it committed
+                    self._finished[name] = self._unfinished.take(finished)
+            for abandoned in self.plan.abandoned:
+                shutil.rmtree(abandoned.folder, ignore_errors=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._staging, ignore_errors=True)
+        self._unfinished.close(keep=bool(self._finished) and not self._committed)
         for path in (self.plan.style_layer, self.plan.root_layer):
             temporary_name(path).unlink(missing_ok=True)
-        for folder in reversed(self._made):
-            try:
-                folder.rmdir()
-            except OSError:  # It holds the result, or is the staging folder that is gone.
-                continue
+
+    @property
+    def finished(self) -> frozenset[str]:
+        """Names of the objects that are done and will be part of the result."""
+        return frozenset(self._finished)
 
     def write_object(
         self, obj: StageObject, data: ObjectData, texture: StyleTexture, *, strength: float | None = None
     ) -> None:
-        """Write one object's textures to the staging folder and its opinions into the layer.
+        """Write one object's textures, and its opinions as a layer; it is whole on the disk then.
 
         strength: the object's own; the run's when None.
 
@@ -116,39 +123,53 @@ class Writer:
             raise TextureError(
                 f"The style texture of {obj.path} holds NaN or infinite values; try another seed."
             )
-        with quiet():
+        layout = self._unfinished.layout
+        with quiet(), write_errors(self.plan.textures_folder):
             stage = self._open_source(obj)
-            check_sharing(self._style, obj)
+            check_sharing(self._worn, obj)
             own = self.strength if strength is None else strength
-            textures = None
-            if not obj.wears_another_look:
-                check_material(stage, obj)
-                with told(self.plan.textures_folder):
-                    textures = write_textures(
-                        self._staging / obj.name,
-                        self.plan.textures_folder / obj.name,
-                        self.plan.style_layer.parent,
-                        obj,
-                        data,
-                        texture,
-                        strength=own,
-                        network=self.network,
-                    )
-            if self._is_stale:
-                self._rewrite(self._done)
-            # Where this fails or is interrupted half-way, its opinions are in the layer in part.
-            self._is_stale = True
-            remarks = self._write_opinions(self._style, stage, obj, textures, data.new_uvs)
-            facts = _describe(obj, data, texture, textures, own, self.contents, remarks)
-            facts["network"] = possible_network(obj, self.network)
-            facts |= plain(
-                {"base": {"kind": type(obj.base).__name__, **asdict(obj.base)}, "ocio": self.contents.ocio},
-                self.plan.textures_folder,
-            )
-            self.remarks[obj.name], self._written[obj.name] = remarks, facts
-            self._seeds.append(texture.seed)
-            self._done.append((obj, textures, data.new_uvs))
-            self._is_stale = False
+            partial = layout.partial(obj.name)
+            try:
+                textures = self._write_textures(partial, stage, obj, data, texture, own)
+                opinions = Sdf.Layer.CreateAnonymous(".usda")
+                remarks = self._write_opinions(opinions, stage, obj, textures, data.new_uvs)
+                facts = _describe(obj, data, texture, textures, own, self.contents, remarks)
+                facts["network"] = possible_network(obj, self.network)
+                facts |= plain(
+                    {
+                        "base": {"kind": type(obj.base).__name__, **asdict(obj.base)},
+                        "ocio": self.contents.ocio,
+                    },
+                    self.plan.textures_folder,
+                )
+                fingerprint = self._fingerprints.get(obj.name, "")
+                self._finished[obj.name] = write_finished(
+                    layout, obj.name, opinions.ExportToString(), fingerprint, facts
+                )
+            except BaseException:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
+            self.remarks[obj.name] = remarks
+
+    def _write_textures(
+        self,
+        folder: Path,
+        stage: Usd.Stage,
+        obj: StageObject,
+        data: ObjectData,
+        texture: StyleTexture,
+        strength: float,
+    ) -> Textures | None:
+        """None for an object that wears another's look, whose textures are there already."""
+        if obj.wears_another_look:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            return None
+        check_material(stage, obj)
+        final, layer_folder = self.plan.style, self.plan.layout.folder
+        return write_textures(
+            folder, final, layer_folder, obj, data, texture, strength=strength, network=self.network
+        )
 
     def _open_source(self, obj: StageObject) -> Usd.Stage:
         """The source stage with what matters to this object's look alone."""
@@ -160,9 +181,7 @@ class Writer:
 
     def _look(self, obj: StageObject) -> StageObject:
         """The object whose material and texture ``obj`` wears: itself, or another of its group."""
-        if not obj.wears_another_look:
-            return obj
-        return next(other for other in self.contents.objects if other.name == obj.look)
+        return self._objects[obj.look] if obj.wears_another_look else obj
 
     def _write_opinions(
         self,
@@ -174,16 +193,20 @@ class Writer:
     ) -> list[str]:
         """Write the object's material and binding; returns what the live network could not take over.
 
-        textures: None for an object that wears another's look, whose material is there already.
-        Raises MaterialError where it is not.
+        textures: None for an object that wears another's look. Raises MaterialError where that has no
+        material.
         """
         if uvs is not None:
             place = layer_path(self.contents.prototypes, Sdf.Path(obj.mesh_path))
-            write_uvs(layer, place, obj, uvs, shared=self._has_another_style(layer, obj))
+            write_uvs(layer, place, obj, uvs, self._earlier if self._has_another_style(obj) else None)
         look = self._look(obj)
         binding = plan_binding(stage, obj, material_path(look), self.contents.prototypes)
         if textures is None:
-            add_user(layer, material_path(look), obj)
+            if look.name not in self._finished and not self._earlier.GetPrimAtPath(material_path(look)):
+                raise MaterialError(
+                    f"{obj.path} shares the look of {obj.look}, which could not be written; "
+                    "see that object's reason."
+                )
             self._write_binding(layer, binding, obj)
             return []
         with Sdf.ChangeBlock():
@@ -196,13 +219,13 @@ class Writer:
                 network=possible_network(obj, self.network),
                 block_contexts=self.block_contexts,
                 time=read_time(stage, self.contents.frame),
-                folder=self.plan.style_layer.parent,
+                folder=self.plan.layout.folder,
             )
             self._write_binding(layer, binding, obj)
         return remarks
 
-    def _has_another_style(self, layer: Sdf.Layer, obj: StageObject) -> bool:
-        spec = layer.GetPrimAtPath(material_path(self._look(obj)))
+    def _has_another_style(self, obj: StageObject) -> bool:
+        spec = self._earlier.GetPrimAtPath(material_path(self._look(obj)))
         found = spec.variantSets[VARIANT_SET].variants if spec and VARIANT_SET in spec.variantSets else ()
         return any(variant.name not in (ORIGINAL, self.plan.style_name) for variant in found)
 
@@ -217,65 +240,73 @@ class Writer:
     def commit(self, run: dict[str, Any]) -> Path:
         """Put textures, layers and run.json (``run`` and each object's facts) in place.
 
-        Returns the root layer. Raises OutputError; an earlier result is then as it was.
+        Returns the root layer. Raises OutputError; an earlier result is then as it was, and the objects that
+        are done stay for the next run.
         """
-        plan, folder = self.plan, self.plan.root_layer.parent
-        before = self._catch_up() or Provenance("", self.contents.path)
+        plan, folder, final = self.plan, self.plan.layout.folder, self.plan.style
+        with quiet():
+            style = self._composed()
+        before = read_provenance(style, folder) or Provenance("", self.contents.path)
         provenance = Provenance(_version(), self.contents.path, before.styles).with_run(
             plan.style_name,
-            objects=tuple(self._written),
-            seed=_seed(run, self._seeds),
+            objects=tuple(self._finished),
+            seed=_seed(run, [finished.facts["seed"] for finished in self._finished.values()]),
             strength=self.strength,
             sources=self.contents.sources,
         )
         root = read_layer(plan.root_layer)
         if root is None:
             root = new_root_layer(self._source, self.contents.path, plan.style_layer, folder)
-        for layer in (self._style, root):
+        for layer in (style, root):
             write_provenance(layer, provenance, folder)
-        with told(plan.textures_folder):
+        with write_errors(plan.textures_folder):
             self._write_run(run, provenance)
             # All that needs space is on the disk before anything visible changes.
-            temporary_style, temporary_root = save(self._style, plan.style_layer), save(root, plan.root_layer)
+            temporary_style, temporary_root = save(style, plan.style_layer), save(root, plan.root_layer)
             with undone_on_error() as replace:
-                self._make_folder(plan.textures_folder)
-                own = [obj.name for obj, textures, _ in self._done if textures is not None]
-                for name in (*own, "run.json"):
-                    replace(self._staging / name, plan.textures_folder / name)
+                self._unfinished.make_folder(final.folder)
+                replace(self._unfinished.layout.run, final.run)
+                for name, finished in self._finished.items():
+                    if not self._objects[name].wears_another_look and finished.folder != final.object(name):
+                        replace(finished.folder, final.object(name))
                 replace(temporary_style, plan.style_layer)
                 replace(temporary_root, plan.root_layer)
+        self._committed = True
+        for name in self._finished:  # the style layer and run.json have them now
+            for file in (final.opinions(name), final.record(name)):
+                (final.object(name) / file).unlink(missing_ok=True)
         for path in (plan.style_layer, plan.root_layer):
-            layer = Sdf.Layer.Find(str(path))
-            if layer is not None:  # Somebody in this process has the earlier result open.
-                layer.Reload(force=True)
+            opened = Sdf.Layer.Find(str(path))
+            if opened is not None:  # Somebody in this process has the earlier result open.
+                opened.Reload(force=True)
         return plan.root_layer
 
-    def _catch_up(self) -> Provenance | None:
-        """What the style layer says of itself now: another run may have added to it meanwhile.
+    def _composed(self) -> Sdf.Layer:
+        """The style layer as it is on the disk now, with this run's objects in the stage's order.
 
-        This run's opinions are then written anew, over those of the other; and where objects
-        have ended out of order, since the same seed must give the same layer.
+        Another run may have added to it meanwhile; and whatever order objects ended in, the same seed gives
+        the same layer.
         """
-        order = {obj.path: number for number, obj in enumerate(self.contents.objects)}
-        ordered = sorted(self._done, key=lambda done: order.get(done[0].path, len(order)))
-        is_newest = _digest(self.plan.style_layer) == self._style_digest
-        if ordered != self._done or self._is_stale or not is_newest:
-            with quiet():
-                self._rewrite(ordered)
-        return read_provenance(self._style, self.plan.style_layer.parent)
-
-    def _rewrite(self, done: Sequence[tuple[StageObject, Textures | None, NewUVs | None]]) -> None:
-        """Write the opinions of what is done over what lies on the disk."""
         style = read_layer(self.plan.style_layer) or new_style_layer(self._source)
-        whole = open_stage(self.contents.path)  # keeps the layers that each object opens again
-        for obj, textures, uvs in done:
-            self._write_opinions(style, self._open_source(obj), obj, textures, uvs)
-        del whole
-        self._style, self._is_stale = style, False
+        for obj in self.contents.objects:
+            finished = self._finished.get(obj.name)
+            if finished is None:
+                continue
+            opinions = read_layer(finished.folder / self.plan.style.opinions(obj.name))
+            if opinions is None:
+                raise OutputError(
+                    f"{finished.folder} has lost the opinions of {obj.path} during the run; run again."
+                )
+            merge(opinions, style)
+            if obj.wears_another_look:
+                add_user(style, material_path(self._look(obj)), obj)
+        return style
 
     def _write_run(self, run: dict[str, Any], provenance: Provenance) -> None:
-        kept = read_run(self.plan.textures_folder).get("written", {})
         record = provenance.styles[self.plan.style_name]
+        earlier = read_run(self.plan.style).get("written", {})
+        kept = {name: facts for name, facts in earlier.items() if name in record.objects}
+        written = {name: finished.facts for name, finished in self._finished.items()}
         report = {
             **run,
             "version": provenance.version,
@@ -283,37 +314,19 @@ class Writer:
             "style": self.plan.style_name,
             "strength": self.strength,
             "network": self.network,
-            "sources": {anchored(f.path, self.plan.root_layer.parent): f.sha256 for f in record.sources},
-            "written": dict(sorted({**kept, **self._written}.items())),
+            "sources": {anchored(f.path, self.plan.layout.folder): f.sha256 for f in record.sources},
+            "written": dict(sorted({**kept, **written}.items())),
         }
         text = json.dumps(report, indent=2, default=str) + "\n"
-        (self._staging / "run.json").write_text(text, encoding="utf-8")
-
-    def _make_folder(self, folder: Path) -> None:
-        missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        for path in reversed(missing):
-            path.mkdir()
-            self._made.append(path)
+        self._unfinished.layout.run.write_text(text, encoding="utf-8")
 
     def _remove_leftovers(self) -> None:
-        """Remove what a killed run on this host has left: its process is gone."""
-        start = self._staging.name.rsplit("-", 1)[0]
-        for leftover in self._staging.parent.glob(f"{start}-*"):
-            if not is_running(leftover.name.rsplit("-", 1)[1]):
-                shutil.rmtree(leftover, ignore_errors=True)
+        """Remove the half-written layers of a killed run on this host: its process is gone."""
         for path in filter(None, (self.plan.style_layer, self.plan.root_layer, self.plan.package)):
             suffix = f".tmp{path.suffix}"
             for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*{suffix}*"):
                 if not is_running(leftover.name.removesuffix(ASIDE).removesuffix(suffix).rsplit(".", 1)[1]):
                     leftover.unlink(missing_ok=True)
-
-
-def _digest(path: Path) -> str | None:
-    """Hexadecimal sha256 of a file, None where there is none."""
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _describe(

@@ -1,0 +1,151 @@
+"""All that is decided before anything is computed or written: objects, style, settings, output, device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from usdstylize import interrupts, styles
+from usdstylize.config import compatibility
+from usdstylize.config.options import Options, preset_name, resolve
+from usdstylize.config.overrides import RunSettings, own_settings, prepare
+from usdstylize.errors import StageError
+from usdstylize.model.objects import Skipped, StageContents
+from usdstylize.model.results import Plan, plain
+from usdstylize.usd import read, write
+from usdstylize.usd.io import assets
+
+if TYPE_CHECKING:
+    from usdstylize import distributed
+
+__all__ = ["Job", "plan_run", "read_stage"]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run, ready to begin."""
+
+    contents: StageContents
+    defaults: RunSettings
+    settings_of: dict[str, RunSettings]
+    """By prim path, with what the stage asks for each object."""
+    output: write.OutputPlan
+    device: str
+    parallelism: "distributed.Parallelism"
+    plan: Plan
+    fingerprints: dict[str, str]
+    """By object name, of all that decides the object's result."""
+    finished: dict[str, write.Finished]
+    """By object name, what a killed run has finished and this one would make the same."""
+
+
+def read_stage(stage: Path, options: Options, earlier_heroes: Sequence[str] = ()) -> StageContents:
+    """What the stage holds for us. Raises StageError as `pipeline.inspect`."""
+    contents = read.discover(
+        stage,
+        mask=options.mask,
+        purposes=options.purposes,
+        frame=options.frame,
+        refine=options.refine,
+        by=options.by,
+        share_materials=options.share_materials,
+        heroes=options.per_instance,
+        earlier_heroes=earlier_heroes,
+        ocio=options.ocio,
+    )
+    interrupts.check()
+    return contents
+
+
+def plan_run(stage: Path, style_set: Path, options: Options) -> Job:
+    """Read the stage and the style, settle every object's settings, plan the output; writes nothing.
+
+    Raises InputError where nothing can be done at all.
+    """
+    place = options.output
+    if options.in_session and place is None:
+        place = write.session_folder(stage)
+    contents = read_stage(stage, options, write.existing_heroes(stage, place))
+    if not contents.objects:
+        raise StageError(_nothing_to_do(contents))
+
+    from usdstylize import distributed, optimize, render  # torch takes seconds; `inspect` does without
+
+    device = optimize.choose_device(options.device)
+    method = resolve(options, cuda=device.startswith("cuda"))
+    render.check_visibility(method.visibility, device)
+    style = styles.load(
+        style_set,
+        primary=options.primary_image,
+        palette=options.palette,
+        clusters=method.palette_clusters,
+        seed=method.seed,
+    )
+    defaults = RunSettings(style, method)
+    contents, settings_of = prepare(contents, defaults, options, assets.read_bytes)
+    if not contents.objects:
+        raise StageError(_nothing_to_do(contents))
+    output = write.plan(
+        contents,
+        style.name,
+        output=place,
+        # A look in the cache is there to be looked at again with other settings.
+        force=options.force or (options.in_session and not options.resume),
+        resume=options.resume,
+        package=options.package,
+    )
+    parallelism = distributed.choose_parallelism(options, method, device, len(contents.groups))
+    plan = _describe(contents, output, defaults, settings_of, options, device, str(parallelism))
+    fingerprints = compatibility.fingerprints(plan, contents)
+    finished = write.finished_objects(output, fingerprints)
+    interrupts.check()
+    return Job(contents, defaults, settings_of, output, device, parallelism, plan, fingerprints, finished)
+
+
+def _describe(
+    contents: StageContents,
+    output: write.OutputPlan,
+    defaults: RunSettings,
+    settings_of: dict[str, RunSettings],
+    options: Options,
+    device: str,
+    parallelism: str,
+) -> Plan:
+    """What will be done, with every setting resolved. Raises OutputError where styles would be mixed."""
+    style, method = defaults.style, defaults.method
+    own = {path: own_settings(own, defaults) for path, own in settings_of.items()}
+    plan = Plan(
+        stage=contents.path,
+        root_layer=output.root_layer,
+        style=style.name,
+        style_images=tuple(image.path for image in style.images),
+        style_hashes=tuple(image.sha256 for image in style.images),
+        palette=styles.hex_colors(style.palette),
+        preset=preset_name(options, cuda=device.startswith("cuda")),
+        device=device,
+        parallelism=parallelism,
+        settings={
+            **plain(vars(method)),
+            "by": options.by,
+            "share_materials": options.share_materials,
+            "frame": contents.frame,
+            "posed": contents.posed,
+            "refine": contents.refine,
+            "network": options.network,
+            "block_contexts": list(options.block_contexts),
+            "ocio": contents.ocio or None,
+        },
+        own_settings={path: differing for path, differing in own.items() if differing},
+        objects=contents.objects,
+        skipped=contents.skipped,
+    )
+    before = output.earlier_run, output.staying, output.textures_folder
+    compatibility.refuse_another_folder(plan, *before)
+    return replace(plan, remarks=compatibility.remarks(plan, *before))
+
+
+def _nothing_to_do(contents: StageContents) -> str:
+    """Why no object is left, naming the first reasons."""
+    first: tuple[Skipped, ...] = contents.skipped[:3]
+    reasons = " ".join(f"{s.path}: {s.reason}" for s in first) or "it holds no mesh."
+    return f"{contents.path.name} holds nothing that can be stylised: {reasons}"
