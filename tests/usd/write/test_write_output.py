@@ -198,7 +198,8 @@ def test_a_read_only_folder_is_found_before_anything_is_computed(tmp_path: Path)
     (root.parent / "tiny.style").mkdir()
     (root.parent / "tiny.style").chmod(0o777)  # the textures could go there, the layers could not
     root.parent.chmod(0o555)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    ours = [folder for folder in tmp_path.parents if folder.name.startswith(("pytest-", "popen-"))]
+    for folder in (tmp_path, *ours):
         folder.chmod(0o755)
     try:
         with as_somebody_else(), pytest.raises(OutputError, match=r"shot cannot be written into"):

@@ -3,7 +3,7 @@
 import glob
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -92,6 +92,7 @@ class Writer:
             for name, finished in self._finished.items():
                 if finished.folder != final.object(name):  # else a run was killed while it committed
                     self._finished[name] = self._unfinished.take(finished)
+            self._clean(name for name in self.plan.existing if name not in self._finished)
             for abandoned in self.plan.abandoned:
                 shutil.rmtree(abandoned.folder, ignore_errors=True)
         return self
@@ -272,14 +273,19 @@ class Writer:
                 replace(temporary_style, plan.style_layer)
                 replace(temporary_root, plan.root_layer)
         self._committed = True
-        for name in self._finished:  # the style layer and run.json have them now
-            for file in (final.opinions(name), final.record(name)):
-                (final.object(name) / file).unlink(missing_ok=True)
+        self._clean(self._finished)
         for path in (plan.style_layer, plan.root_layer):
             opened = Sdf.Layer.Find(str(path))
             if opened is not None:  # Somebody in this process has the earlier result open.
                 opened.Reload(force=True)
         return plan.root_layer
+
+    def _clean(self, names: Iterable[str]) -> None:
+        """Remove the opinions and records of objects that the style layer and run.json have."""
+        final = self.plan.style
+        for name in names:
+            for file in (final.record(name), final.opinions(name)):
+                (final.object(name) / file).unlink(missing_ok=True)
 
     def _composed(self) -> Sdf.Layer:
         """The style layer as it is on the disk now, with this run's objects in the stage's order.
