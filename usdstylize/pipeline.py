@@ -57,7 +57,7 @@ def stylize(
     Writes ``<stage>.stylized.usda`` and its style layer and textures beside the stage, or at
     ``options.output``; the source is only read. An object that cannot be done costs only itself:
     the result says why. An interrupt (Ctrl-C) and a disk that fills up keep the objects that are
-    done; so does a kill: the same call then goes on from there.
+    done; so does a kill: the same call again does only the rest.
 
     Raises InputError (StageError, StyleSetError, WeightsError, OutputError, …) where nothing
     can be done at all, before anything is written.

@@ -43,10 +43,10 @@ class Job:
         number = id(style)
         return cls(objects, data, method, number, {number: style}, device, weights, memory_limit)
 
-    def new_to(self, told: dict[int, StyleSet]) -> "Job":
-        """This without the styles that were ``told`` before, which from now on includes its own."""
-        new = {number: style for number, style in self.styles.items() if number not in told}
-        told.update(new)
+    def without_known(self, known: dict[int, StyleSet]) -> "Job":
+        """This without the styles in ``known``, which then holds its own, too."""
+        new = {number: style for number, style in self.styles.items() if number not in known}
+        known.update(new)
         return replace(self, styles=new)
 
 

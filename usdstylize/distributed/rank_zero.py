@@ -1,4 +1,4 @@
-"""The first process of a process_group, which tells the others what to do and does its own share."""
+"""The first process of a process group: it gives the others their jobs and does its own share."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ __all__ = ["RankZero"]
 
 
 class RankZero:
-    """Looks like an `Optimizer`, whose batches all processes of the process_group share."""
+    """Looks like an `Optimizer`, whose batches all processes of the group share."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class RankZero:
         self.method = method
         self._style = style
         self._process_group = process_group
-        self._told: dict[int, StyleSet] = {}
+        self._known: dict[int, StyleSet] = {}
         self._bench = Bench(process_group)
         self._device, self._weights, self._memory_limit = device, weights, memory_limit
 
@@ -61,5 +61,5 @@ class RankZero:
         Raises ProcessGroupError, too, where a process is lost.
         """
         job = Job.of(self._style, objects, data, self.method, self._device, self._weights, self._memory_limit)
-        self._process_group.tell(job.new_to(self._told))
+        self._process_group.send(job.without_known(self._known))
         return self._bench.do(job, on_iteration)

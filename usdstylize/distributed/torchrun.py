@@ -44,7 +44,7 @@ class TorchProcessGroup(ProcessGroup):
         """Waits for the others to join."""
         store, rank, size = next(rendezvous("env://", timeout=_JOINING))
         self._store = PrefixStore("usdstylize", store)
-        # What is said goes through gloo on the host; sums of a GPU's tensors get a group of their own.
+        # Messages go through gloo on the host; sums of a GPU's tensors get a group of their own.
         dist.init_process_group("gloo", store=self._store, rank=rank, world_size=size, timeout=_IDLE)
         self._sums: dict[str, dist.ProcessGroup | None] = {"cpu": None}
         self.share = Share(rank, size)
@@ -54,7 +54,7 @@ class TorchProcessGroup(ProcessGroup):
         return self._add
 
     def _add(self, values: Tensor) -> None:
-        with _losses_told():
+        with _lost_process():
             dist.all_reduce(values, group=self._sums[values.device.type])
 
     def use(self, device: str) -> None:
@@ -64,22 +64,22 @@ class TorchProcessGroup(ProcessGroup):
 
     def gathered(self, values: Sequence[float]) -> list[float]:
         found: list[list[float]] = [[] for _ in range(self.share.count)]
-        with _losses_told():
+        with _lost_process():
             dist.all_gather_object(found, list(values))
         return [value for own in found for value in own]
 
     def settle(self, error: Exception | None) -> None:
         errors: list[Exception | None] = [None] * self.share.count
-        with _losses_told():
+        with _lost_process():
             dist.all_gather_object(errors, None if error is None else sendable(error))
         first = next((found for found in errors if found is not None), None)
         if first is not None:
             # its own error still has its trace
             raise error if error is not None and first is errors[self.share.index] else first
 
-    def tell(self, job: Job) -> None:
+    def send(self, job: Job) -> None:
         """Give the others the next job; for the first process."""
-        with _losses_told():
+        with _lost_process():
             dist.broadcast_object_list([job], src=0)
 
     def follow(self) -> None:
@@ -99,7 +99,7 @@ class TorchProcessGroup(ProcessGroup):
             assert job is not None
             try:
                 bench.do(job)
-            except Exception:  # the first process raises the same, and tells it
+            except Exception:  # the first process raises the same, and reports it
                 _log.debug("%s failed", job.objects[0].path, exc_info=True)
 
     def _end_with_the_first(self) -> None:
@@ -115,13 +115,13 @@ class TorchProcessGroup(ProcessGroup):
 
     def end(self) -> None:
         """Let the others go; for the first process."""
-        with _losses_told():
+        with _lost_process():
             self._store.set(_OVER, "")
         dist.destroy_process_group()
 
 
 @contextmanager
-def _losses_told() -> Iterator[None]:
+def _lost_process() -> Iterator[None]:
     """A process that is gone, as the error that ends the run and keeps what is done."""
     try:
         yield
@@ -130,7 +130,7 @@ def _losses_told() -> Iterator[None]:
             raise
         _log.debug("a collective operation failed", exc_info=True)
         raise ProcessGroupError(
-            "A process that torchrun started is lost; see what it said, and give --resume to do what is left."
+            "A process that torchrun started is lost; see its messages, and give --resume to do what is left."
         ) from error
 
 
@@ -138,7 +138,7 @@ _process_group: TorchProcessGroup | None = None
 
 
 def current() -> TorchProcessGroup | None:
-    """The process_group that this process leads, if it does."""
+    """The process group that this process leads, if it does."""
     return _process_group
 
 

@@ -32,7 +32,7 @@ def main() -> None:
         pickle.dump(value, answers, protocol=pickle.HIGHEST_PROTOCOL)
         answers.flush()
 
-    def told(number: int, losses: Losses) -> None:
+    def report(number: int, losses: Losses) -> None:
         answer((number, losses))
 
     bench = Bench()
@@ -40,7 +40,7 @@ def main() -> None:
         while True:
             job = pickle.load(sys.stdin.buffer)
             try:
-                result: Any = list(bench.do(job, told))
+                result: Any = list(bench.do(job, report))
             except BrokenPipeError:
                 raise
             except Exception as error:

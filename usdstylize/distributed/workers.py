@@ -146,7 +146,7 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
-        self._told: dict[int, StyleSet] = {}
+        self._known: dict[int, StyleSet] = {}
         self._broken = False
         self._process = subprocess.Popen(
             self._arguments, env=self._environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -161,7 +161,7 @@ class _Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            pickle.dump(job.new_to(self._told), self._process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
+            pickle.dump(job.without_known(self._known), self._process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
             self._process.stdin.flush()
             while isinstance(answer := pickle.load(self._process.stdout), tuple):
                 on_iteration(*answer)

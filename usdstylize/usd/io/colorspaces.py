@@ -208,7 +208,7 @@ def _by_ocio(codes: Float32, space: ColorSpace) -> Float32:
 
 
 def _rec709_of(config: oiio.ColorConfig, path: str, name: str) -> tuple[str, ColorSpace | None]:
-    """The configuration's name of linear Rec.709; or of ACES 2065-1, and how to go on from there."""
+    """The configuration's name of linear Rec.709; or of ACES 2065-1, and what leads on from there."""
     for known in _LINEAR_NAMES:
         if config.getColorSpaceIndex(known) >= 0:
             return known, None

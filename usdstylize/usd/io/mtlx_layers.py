@@ -26,7 +26,7 @@ _AT_MOST = 8
 def open_with_documents(open_stage: Callable[[], Usd.Stage]) -> Usd.Stage:
     """The stage, opened as often as it takes until its .mtlx documents are there.
 
-    A document that cannot be read stays empty; `why_empty` tells why.
+    A document that cannot be read stays empty; `why_empty` gives the reason.
     """
     stage = open_stage()
     for _ in range(_AT_MOST if Sdf.FileFormat.FindByExtension("mtlx") is None else 0):
@@ -96,7 +96,7 @@ def _layer(identifier: str) -> Sdf.Layer | None:
     try:
         read_document(path, layer)
         layer.identifier = identifier + _ARGUMENTS
-    except Exception:  # told by `why_empty` where an object needs it
+    except Exception:  # `why_empty` gives the reason where an object needs it
         return None
     layer.SetPermissionToSave(False)
     layer.SetPermissionToEdit(False)

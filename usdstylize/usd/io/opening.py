@@ -15,7 +15,7 @@ __all__ = ["first_sentence", "open_stage", "quiet", "read_time"]
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Collects what USD would print to stderr; what matters of it is told in our own words."""
+    """Collects what USD would print to stderr; our own messages say what matters of it."""
     delegate = UsdUtils.CoalescingDiagnosticDelegate()
     try:
         yield

@@ -99,7 +99,7 @@ def _dangling(prim: Usd.Prim, relationship: Usd.Relationship) -> str:
         return f"{prim.GetPath()} is bound to nothing; bind it again."
     target = targets[-1]
     for error in prim.GetStage().GetCompositionErrors():
-        # What instances share is told of one of them only.
+        # What instances share is reported for one of them only.
         if target.HasPrefix(error.rootSite.path) or prim.IsInstanceProxy():
             why = why_empty(str(error))
             if why:

@@ -144,7 +144,7 @@ def _to_metres_y_up(prim: Usd.Prim, time: Usd.TimeCode) -> Float64:
         matrix = matrix @ np.array(
             [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=np.float64
         )
-    with np.errstate(all="ignore"):  # what overflows is told with the points
+    with np.errstate(all="ignore"):  # the check of the points reports what overflows
         return np.asarray(matrix @ np.diag([units] * 3 + [1.0]), dtype=np.float64)
 
 

@@ -15,7 +15,7 @@ __all__ = ["group_objects"]
 def group_objects(
     stage: Usd.Stage, objects: Sequence[StageObject], *, by: Unit, share_materials: bool
 ) -> tuple[StageObject, ...]:
-    """The objects in the same order, each told its group and its look.
+    """The objects in the same order, each with its group and its look.
 
     by: ``model`` makes one group of a component's objects, and one look of those among them
         that read one texture through one material.

@@ -84,7 +84,7 @@ def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject, at_least:
         case TextureFile():
             transfer = obj.base.transfer
             read = [read_base_color(obj.base, file) for file in obj.base.files]
-            bases, repaired = tuple(base for base, _ in read), tuple(told for _, told in read if told)
+            bases, repaired = tuple(base for base, _ in read), tuple(repair for _, repair in read if repair)
         case ConstantColor(linear):
             bases = (np.array(linear, np.float32).reshape(1, 1, 3),)
         case DisplayColor():
@@ -105,10 +105,10 @@ def _corner_colors(
     match obj.base:
         case DisplayColor(texture=TextureFile() as texture):
             old = read_old_uvs(prim, obj.base, time, geometry)
-            image, told = read_base_color(texture, texture.files[0])
+            image, repair = read_base_color(texture, texture.files[0])
             values = sample(image, old[:, None], (texture.wrap_s, texture.wrap_t))[:, 0]
             linear = srgb_to_linear(encode_base(values, texture.transfer))
-            return linear.astype(np.float64), (told,) if told else ()
+            return linear.astype(np.float64), (repair,) if repair else ()
         case DisplayColor():
             primvar = find_primvar(prim, obj.base.primvar)
             if primvar is None:

@@ -255,7 +255,7 @@ def _primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor |
     if primvar is None:
         return None
     if primvar.GetInterpolation() != "constant":
-        linear_rec709(np.zeros(3), primvar.GetAttr())  # an unknown space is told now rather than later
+        linear_rec709(np.zeros(3), primvar.GetAttr())  # an unknown space is refused now rather than later
         return DisplayColor(interpolation=str(primvar.GetInterpolation()), primvar=name)
     values = np.asarray(primvar.ComputeFlattened(time))
     if values.shape != (1, 3) or values.dtype.kind != "f" or not np.isfinite(values).all():

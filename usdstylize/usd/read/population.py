@@ -96,7 +96,7 @@ def survey(
     population = Population()
     by_home: dict[str, list[Found]] = {}
     if instances or shared:
-        # Also what nothing draws shares its prototype, and has to go on doing so.
+        # What nothing draws shares the prototype, too, and must keep sharing it.
         whole = [prim for prim in Usd.PrimRange(stage.GetPseudoRoot()) if prim.IsInstance()]
         everywhere = list({prim.GetPath(): prim for prim in (*whole, *instances)}.values())
         if list(mask) == [Sdf.Path.absoluteRootPath]:

@@ -42,9 +42,9 @@ def share_proxies(stage: Usd.Stage, objects: Sequence[StageObject]) -> tuple[Sta
                     notes=(*proxy.notes, f"It stands in for {render.path} and wears its texture."),
                 )
                 break
-    told = [shared.get(obj.path, obj) for obj in objects]
+    found = [shared.get(obj.path, obj) for obj in objects]
     # Whom they follow is optimised and written first.
-    return tuple(sorted(told, key=lambda obj: obj.stands_in))
+    return tuple(sorted(found, key=lambda obj: obj.stands_in))
 
 
 def _pairs(stage: Usd.Stage, objects: Sequence[StageObject]) -> list[tuple[Sdf.Path, Sdf.Path]]:

@@ -1,4 +1,4 @@
-"""What the stage itself asks for an object: StylizeAPI, where the nearest prim that says something wins."""
+"""What the stage itself asks for an object: StylizeAPI, where the nearest prim with an opinion wins."""
 
 import math
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ _Attributes = Mapping[str, Usd.Attribute]
 
 
 class StageSettings:
-    """Reads settings, and remembers what each prim has said or inherited."""
+    """Reads settings, and remembers what each prim has authored or inherited."""
 
     def __init__(self) -> None:
         self._known: dict[Sdf.Path, _Attributes] = {Sdf.Path.absoluteRootPath: {}}
@@ -41,22 +41,22 @@ class StageSettings:
 
     def read(self, prim: Usd.Prim) -> ObjectSettings:
         """What the prim and its ancestors ask for. Raises SettingsError naming the attribute."""
-        said = self._said(prim)
-        strength = _value(said.get("strength"))
-        scale = _value(said.get("patternScale"))
-        resolution = _value(said.get("textureResolution"))
-        seed = _value(said.get("seed"))
+        authored = self._authored(prim)
+        strength = _value(authored.get("strength"))
+        scale = _value(authored.get("patternScale"))
+        resolution = _value(authored.get("textureResolution"))
+        seed = _value(authored.get("seed"))
         if strength is not None and not math.isfinite(strength):
-            raise _refused(said["strength"], strength, "is no number; give 0 to 1, or somewhat more")
+            raise _refused(authored["strength"], strength, "is no number; give 0 to 1, or somewhat more")
         if scale is not None and not 0 < scale < math.inf:
-            raise _refused(said["patternScale"], scale, "is out of range; give more than 0")
+            raise _refused(authored["patternScale"], scale, "is out of range; give more than 0")
         if resolution is not None and not 16 <= resolution <= 16384:
-            raise _refused(said["textureResolution"], resolution, "is out of range; give 16 to 16384")
+            raise _refused(authored["textureResolution"], resolution, "is out of range; give 16 to 16384")
         if seed is not None and seed < 0:
-            raise _refused(said["seed"], seed, "is out of range; give 0 or more")
+            raise _refused(authored["seed"], seed, "is out of range; give 0 or more")
         return ObjectSettings(
-            style_images=_images(said.get("styleImages")),
-            palette=_palette(said.get("palette")),
+            style_images=_images(authored.get("styleImages")),
+            palette=_palette(authored.get("palette")),
             strength=strength,
             pattern_scale=scale,
             texture_resolution=resolution,
@@ -68,17 +68,17 @@ class StageSettings:
 
         Raises SettingsError where that is no bool.
         """
-        attribute = self._said(prim).get("enabled")
+        attribute = self._authored(prim).get("enabled")
         if attribute is None or _value(attribute) is not False:
             return None
         return str(attribute.GetPrim().GetPath())
 
     def remarks(self, prim: Usd.Prim) -> tuple[str, ...]:
         """What is authored at or above the prim and does not count."""
-        self._said(prim)
+        self._authored(prim)
         return self._unapplied[prim.GetPath()]
 
-    def _said(self, prim: Usd.Prim) -> _Attributes:
+    def _authored(self, prim: Usd.Prim) -> _Attributes:
         """By name without its namespace: the attribute of the nearest prim that authors it."""
         chain = []
         while prim.GetPath() not in self._known:

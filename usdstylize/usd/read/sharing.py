@@ -145,7 +145,7 @@ def _worn(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> tuple[str, ...]:
 
 
 def _bound(prim: Usd.Prim, purpose: str) -> tuple[UsdShade.Material, Usd.Relationship]:
-    """Nothing where USD stumbles over the binding, which is told when the prim itself is looked at."""
+    """Nothing where USD fails at the binding: reading the prim itself then gives the reason."""
     try:
         found = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)
     except Tf.ErrorException:

@@ -13,7 +13,7 @@ from usdstylize.usd.io.arrays import read_integers
 
 __all__ = ["ALL_DEFINED", "Unselected", "walk"]
 
-# Not the default predicates: inactive prims are to be told, not passed over.
+# Not the default predicates: inactive prims are reported, too.
 ALL_DEFINED = Usd.TraverseInstanceProxies(Usd.PrimIsDefined & ~Usd.PrimIsAbstract)
 _ALL_CONCRETE = Usd.TraverseInstanceProxies(~Usd.PrimIsAbstract)
 """A PointInstancer draws prototypes that are mere overs, too."""

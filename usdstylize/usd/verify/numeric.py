@@ -154,7 +154,7 @@ def _read_color(path: str) -> Any:
 
 
 def _read_baked(texture: UsdShade.Shader, tiles: Sequence[int]) -> Iterator[Any]:
-    """What a UsdUVTexture of the bake hands on, linear, for each of its tiles."""
+    """What a UsdUVTexture of the bake outputs, linear, for each of its tiles."""
     file, is_encoded = texture.GetInput("file").Get(), texture.GetInput("sourceColorSpace").Get() == "sRGB"
     layer = texture.GetInput("file").GetAttr().GetPropertyStack()[0].layer
     found = UsdShade.UdimUtils.ResolveUdimTilePaths(file.path, layer) if tiles else []

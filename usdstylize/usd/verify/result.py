@@ -39,9 +39,9 @@ _WRONG_TYPE = "MismatchedPropertyType"
 def verify(root_layer: Path) -> VerifyReport:
     """Check a result: sources, composition, validators, paths, bindings, variants, numbers.
 
-    Sources must have the hashes that the provenance tells; for each object and style the
+    Sources must have the hashes that the provenance records; for each object and style the
     live network and the bake must equal clamp(T + strength · T_S), T read anew from the source.
-    What is wrong with the source stage itself is not held against the result.
+    What is wrong with the source stage itself is no fault of the result.
     Raises OutputError where ``root_layer`` is no result.
     """
     root_layer = Path(root_layer).absolute()
@@ -108,7 +108,7 @@ def _validation(stage: Usd.Stage, source: Usd.Stage, style_path: Path, style_lay
     known = {_identity(error) for error in _found(source)}
     style, checks = Sdf.Layer.FindOrOpen(str(style_path)), []
     for error in _found(stage):
-        # Which of several instances tells a composition error is chance; `_composition` knows whose it is.
+        # Which of several instances reports a composition error is chance; `_composition` knows whose it is.
         excused = error.GetName() == "CompositionError"
         excused |= _is_materialx_node(error) or _comes_from_source(error, style)
         inherited = _identity(error, materials)

@@ -1,7 +1,7 @@
 """Opinions about what instances share: on a class that each of them inherits.
 
 Opinions on prims below an instance are ignored, so they go below a class prim at the root of
-the style layer. All instances of a prototype inherit the same class, and so go on sharing one.
+the style layer. All instances of a prototype inherit the same class, and so keep sharing one.
 An inherit, not a reference: it is stronger than the instance's own variants, and targets
 outside of it (a material that artists can reach) stay what they are.
 """
@@ -117,7 +117,7 @@ def heroes_of(layer: Sdf.Layer) -> tuple[str, ...]:
 def within(places: Mapping[Sdf.Path, Sdf.Path], mask: Sdf.Path) -> Callable[[Sdf.Path], bool]:
     """Whether the stage shows an object, given by its path, at or under ``mask`` as well.
 
-    places: as `places_of` tells them.
+    places: as `places_of` finds them.
     """
     root = _in_class(places, mask)
     reached = [root]

@@ -38,7 +38,7 @@ def new_style_layer(source: Sdf.Layer) -> Sdf.Layer:
 
 
 def copy_metadata(source: Sdf.Layer, target: Sdf.Layer, target_folder: Path) -> None:
-    """Everything that ``source`` says about itself; asset paths are anchored anew."""
+    """All metadata of ``source``; asset paths are anchored anew."""
     for key in source.pseudoRoot.ListInfoKeys():
         if key not in _NOT_COPIED:
             value = _moved(source.pseudoRoot.GetInfo(key), source, target_folder)
@@ -70,7 +70,7 @@ def save(layer: Sdf.Layer, path: Path) -> Path:
     temporary = temporary_name(path)
     try:
         complete = layer.Export(str(temporary)) and temporary.stat().st_size > 0
-        # A full disk may cut a text file short without an error: only reading it back tells.
+        # A full disk may cut a text file short without an error: only reading it back shows.
         complete = complete and Sdf.Layer.OpenAsAnonymous(str(temporary)) is not None
         reason = "the disk may be full"
     except (Tf.ErrorException, OSError) as error:

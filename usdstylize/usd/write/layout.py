@@ -8,7 +8,7 @@
     stage.style/ink/run.json                            settings, seeds, hashes, versions, timings
     stage.style/.ink.unfinished-1f0c2a9b/               the same, of a run that has not ended
 
-A file's name says object and style: Blender unpacks a package by base names alone.
+A file's name holds object and style: Blender unpacks a package by base names alone.
 """
 
 import os
@@ -136,7 +136,7 @@ class StyleLayout:
         return self._file(name, "opinions", "", ".usda")
 
     def record(self, name: str) -> str:
-        """Name of the file that says how an object was made, until run.json does."""
+        """Name of the file with how an object was made, until run.json has it."""
         return self._file(name, "object", "", ".json")
 
     def _file(self, name: str, kind: str, tile: str, suffix: str) -> str:

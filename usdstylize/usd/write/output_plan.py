@@ -31,7 +31,7 @@ class OutputPlan:
     staying: tuple[str, ...]
     """Names of the objects that hold this style and that this run will not make anew."""
     provenance: Provenance | None
-    """What the style layer says of itself; None where there is none yet."""
+    """That of the style layer; None where there is none yet."""
     earlier_run: dict[str, Any]
     """The style's run.json; empty where there is none."""
     abandoned: tuple[StyleLayout, ...]

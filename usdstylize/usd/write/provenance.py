@@ -1,4 +1,4 @@
-"""What a result says of itself: ``customLayerData["usdstylize"]`` in both layers.
+"""Where a result comes from: ``customLayerData["usdstylize"]`` in both layers.
 
     {version, source, styles: {<style>: {date, seed, strength, objects: […],
                                          sourceFiles: […], sourceHashes: […]}}}
@@ -50,7 +50,7 @@ class StyleRecord:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a layer of ours says."""
+    """Where a result comes from."""
 
     version: str
     source: Path
@@ -91,7 +91,7 @@ def read_layer(path: Path) -> Sdf.Layer | None:
 
 
 def read_provenance(layer: Sdf.Layer, folder: Path) -> Provenance | None:
-    """What the layer, which lies in ``folder``, says of itself; None for a layer not of ours.
+    """That of a layer, which lies in ``folder``; None for a layer not of ours.
 
     Raises OutputError where somebody has edited it so that it cannot be understood.
     """

@@ -1,4 +1,4 @@
-"""One look on several objects: who wears a material of ours, as the style layer tells it."""
+"""One look on several objects: which objects wear a material of ours, as the style layer records it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -368,7 +368,7 @@ def _describe(
 
 
 def _seed(run: dict[str, Any], seeds: Sequence[int]) -> int:
-    """The run's own seed, or the first object's where the caller told none."""
+    """The run's own seed, or the first object's where the caller gave none."""
     settings = run.get("plan", {}).get("settings", run)
     if isinstance(settings.get("seed"), int):
         return int(settings["seed"])
