@@ -248,8 +248,11 @@ def _committed(made: RunResult, job: Job, writer: write.Writer) -> RunResult:
     mixed = compatibility.remarks(made.plan, output.earlier_run, staying, output.textures_folder)
     new = tuple(remark for remark in mixed if remark not in made.plan.remarks)
     made = replace(made, root_layer=output.root_layer, plan=replace(made.plan, remarks=mixed), remarks=new)
-    with interrupts.postponed():
-        writer.commit(made.to_dict(folder=output.textures_folder))
+    try:
+        with interrupts.postponed():
+            writer.commit(made.to_dict(folder=output.textures_folder))
+    except OutputError as error:
+        raise OutputError(f"{str(error).rstrip('.')}; what is done stays for the next run.") from error
     return made
 
 
