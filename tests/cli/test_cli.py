@@ -322,6 +322,7 @@ def test_the_example_of_the_python_api_runs(tmp_path: Path, monkeypatch: pytest.
     assert looks(tmp_path / "shot" / "stage.stylized.usda")["Left"] == "gouache"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(
     capfd: pytest.CaptureFixture[str], tiny_stage: Path, style_folder: Path, ending: signal.Signals

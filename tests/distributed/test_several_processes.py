@@ -31,6 +31,8 @@ from usdstylize.model.objects import ObjectData, StyleTexture
 from usdstylize.optimize import Optimizer
 from usdstylize.optimize.batches import Share
 
+pytestmark = pytest.mark.slow
+
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 ONE_VIEW = 0.001

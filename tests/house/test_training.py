@@ -20,6 +20,8 @@ from usdstylize.encoders.clip import ClipResNet50
 from usdstylize.encoders.draft import DraftEncoder
 from usdstylize.encoders.loading import load_encoder
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(usdstylize.encoders.__file__).parent
 WEIGHTS, CARD = FOLDER / "draft_encoder.safetensors", FOLDER / "draft_encoder.md"
 

@@ -113,6 +113,7 @@ def test_the_whole_method_runs_on_clip_with_random_weights(preset, monkeypatch):
     assert sum(last.losses(targets, palette_weight)) < 0.95 * before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style_loss", ["gram", "embedding"])
 def test_the_rivals_of_nnfm_bring_their_own_loss_down(style_loss, monkeypatch):
     torch.manual_seed(0)

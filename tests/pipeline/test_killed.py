@@ -13,6 +13,8 @@ from pxr import Usd, UsdShade
 
 from usdstylize import Options, OutputError, stylize
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = Options(preset="draft", device="cpu", texture_resolution=32, iterations=2)
 OBJECTS = 6
 READ = ("usdstylize.usd.read", "load")

@@ -16,6 +16,8 @@ from pxr import Sdf, Usd, UsdGeom, UsdShade, UsdUtils, UsdValidation
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parents[2] / "sample_stages"
 Array = npt.NDArray[Any]
 STAGES = ["still_life.usda", "uv_test.usda"]

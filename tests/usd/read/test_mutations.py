@@ -7,6 +7,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 STAGES = 2000
 _PROCESSES = os.cpu_count() or 2
 _TESTS = Path(__file__).parents[2]
