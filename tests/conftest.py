@@ -50,7 +50,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes more than a few seconds; left out unless asked for by -m")
     for marker, (_, text) in PROOFS.items():
         config.addinivalue_line("markers", f"{marker}: {text}")
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from usdstylize.pipeline import inspect, stylize
     from usdstylize.usd.verify import verify
     from usdstylize.usd.write import hide_in_session, select, show_in_session
+    from usdstylize.version import __version__
 
 __all__ = [
     "InputError",
@@ -65,6 +66,7 @@ __all__ = [
     "VerifyReport",
     "WeightsError",
     "WorkerError",
+    "__version__",
     "hide_in_session",
     "inspect",
     "select",
@@ -81,6 +83,7 @@ _LAZY = {
     "StageContents": "model.objects",
     "StageObject": "model.objects",
     "VerifyReport": "model.checks",
+    "__version__": "version",
     "hide_in_session": "usd.write",
     "inspect": "pipeline",
     "select": "usd.write",

@@ -62,9 +62,9 @@ def stylize(
     Raises InputError (StageError, StyleSetError, WeightsError, OutputError, …) where nothing
     can be done at all, before anything is written.
 
-    >>> result = usdstylize.stylize("shot/stage.usda", "concept/gouache")
-    >>> result.root_layer.name
-    'stage.stylized.usda'
+        >>> result = usdstylize.stylize("shot/stage.usda", "concept/gouache")
+        >>> result.root_layer.name
+        'stage.stylized.usda'
     """
     started = time.perf_counter()
     options, observer = options or Options(), observer or Silent()

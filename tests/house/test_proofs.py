@@ -22,6 +22,7 @@ def without_python(marker: str, monkeypatch: pytest.MonkeyPatch, *options: str) 
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("marker", PROOFS)
 def test_a_proof_whose_python_is_missing_skips_by_name_and_fails_where_it_is_required(
     marker: str, monkeypatch: pytest.MonkeyPatch

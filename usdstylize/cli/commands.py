@@ -11,7 +11,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +21,7 @@ from usdstylize.cli import console, progress
 from usdstylize.config.options import Options, Unit
 from usdstylize.encoders import weights
 from usdstylize.errors import UsdStylizeError
+from usdstylize.version import __version__
 
 __all__ = ["run"]
 
@@ -102,7 +102,7 @@ class Flags:
 
 app = App(
     name="usdstylize",
-    version=lambda: version("usdstylize"),
+    version=__version__,
     default_parameter=Parameter(negative=(), show_default=_shown_default),
     suppress_keyboard_interrupt=False,  # it would exit by itself, and say nothing
 )

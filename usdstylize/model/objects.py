@@ -91,7 +91,7 @@ class ObjectSettings:
 class StageObject:
     """One thing to stylise: a mesh, or one material subset of it, with its material.
 
-    Light: it describes, and holds no arrays. ``stage.load`` reads the arrays when their turn
+    Light: it describes, and holds no arrays. ``usd.read.load`` reads the arrays when their turn
     comes, so that a stage of hundreds of objects never sits in memory at once.
     """
 

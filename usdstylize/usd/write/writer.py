@@ -5,7 +5,6 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +37,7 @@ from usdstylize.usd.write.specs import prim_spec
 from usdstylize.usd.write.textures import Textures, possible_network, write_textures
 from usdstylize.usd.write.unfinished import Finished, Unfinished, write_finished
 from usdstylize.usd.write.uvs import write_uvs
+from usdstylize.version import __version__
 
 __all__ = ["Writer"]
 
@@ -248,7 +248,7 @@ class Writer:
         with quiet():
             style = self._composed()
         before = read_provenance(style, folder) or Provenance("", self.contents.path)
-        provenance = Provenance(_version(), self.contents.path, before.styles).with_run(
+        provenance = Provenance(__version__, self.contents.path, before.styles).with_run(
             plan.style_name,
             objects=tuple(self._finished),
             seed=_seed(run, [finished.facts["seed"] for finished in self._finished.values()]),
@@ -378,10 +378,3 @@ def _seed(run: dict[str, Any], seeds: Sequence[int]) -> int:
 def _open_layer(path: Path) -> Sdf.Layer:
     with quiet():
         return Sdf.Layer.FindOrOpen(str(path))
-
-
-def _version() -> str:
-    try:
-        return version("usdstylize")
-    except PackageNotFoundError:
-        return "unknown"
