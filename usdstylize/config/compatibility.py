@@ -12,6 +12,7 @@ from usdstylize.errors import OutputError
 from usdstylize.model.base_colors import TextureFile
 from usdstylize.model.objects import StageContents
 from usdstylize.model.results import Plan, in_words, plain
+from usdstylize.version import __version__
 
 __all__ = ["fingerprints", "refuse_another_folder", "remarks"]
 
@@ -45,7 +46,7 @@ def remarks(plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], fold
 def fingerprints(plan: Plan, contents: StageContents) -> dict[str, str]:
     """By object name, a hexadecimal sha256 of all that decides the object's result.
 
-    That is every file of the stage, the style, every setting that has an effect, the device, and the objects
+    That is every file of the stage, the style, every setting that has an effect, the device, our version, and the objects
     that stand before the cameras together: two runs with equal fingerprints make equal results.
     """
     settings = {name: value for name, value in plan.settings.items() if name not in _OF_NO_EFFECT}
@@ -53,6 +54,7 @@ def fingerprints(plan: Plan, contents: StageContents) -> dict[str, str]:
         "settings": plain(settings),
         "style": (plan.style, plan.style_hashes, plan.palette),
         "device": plan.device,
+        "version": __version__,
         "sources": sorted(source.sha256 for source in contents.sources),
     }
     found = {}

@@ -44,6 +44,4 @@ def _read(attribute: Usd.Attribute, time: Usd.TimeCode) -> NDArray[Any]:
 def _wrong(attribute: Usd.Attribute, time: Usd.TimeCode, wanted: str) -> MeshError:
     # The attribute's own type is the schema's, whatever a layer says.
     found = type(attribute.Get(time)).__name__
-    return MeshError(
-        f"{attribute.GetPath()} holds a {found}, no array of {wanted}; export it again."
-    )
+    return MeshError(f"{attribute.GetPath()} holds a {found}, no array of {wanted}; export it again.")
