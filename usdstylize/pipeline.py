@@ -6,15 +6,15 @@ concept/ ───▶ styles.load ────▶ StyleSet ───────
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from usdstylize import styles
 from usdstylize.config import compatibility
-from usdstylize.config.options import Options, preset_name, resolve
+from usdstylize.config.options import Options, StageOptions
 from usdstylize.config.overrides import RunSettings, own_settings, prepare
+from usdstylize.config.presets import preset_name, resolve
 from usdstylize.errors import OutputError, ProcessGroupError, StageError
 from usdstylize.grouped import stylize_group
 from usdstylize.model.objects import Skipped, StageContents, StageObject
@@ -28,28 +28,13 @@ if TYPE_CHECKING:
 __all__ = ["inspect", "stylize"]
 
 
-def inspect(stage_path: str | Path, options: Options | None = None) -> StageContents:
+def inspect(stage_path: str | Path, options: StageOptions | None = None) -> StageContents:
     """What of a stage would be stylised, and what would not and why. Writes nothing.
 
     Raises StageError where the stage or ``options.ocio`` cannot be read, or ``options.mask`` or
     ``per_instance`` names no such prim.
     """
-    return _read(stage_path, options or Options())
-
-
-def _read(stage_path: str | Path, options: Options, earlier_heroes: Sequence[str] = ()) -> StageContents:
-    return read.discover(
-        Path(stage_path),
-        mask=options.mask,
-        purposes=options.purposes,
-        frame=options.frame,
-        refine=options.refine,
-        by=options.by,
-        share_materials=options.share_materials,
-        heroes=options.per_instance,
-        earlier_heroes=earlier_heroes,
-        ocio=options.ocio,
-    )
+    return read.discover(Path(stage_path), options or StageOptions())
 
 
 def stylize(
@@ -121,7 +106,8 @@ def _prepare(stage_path: Path, style_set: Path, options: Options) -> _Job:
     place = options.output
     if options.in_session and place is None:
         place = write.session_folder(stage_path)
-    contents = _read(stage_path, options, write.existing_heroes(stage_path, place))
+    earlier_heroes = write.existing_heroes(stage_path, place)
+    contents = read.discover(stage_path, options, earlier_heroes=earlier_heroes)
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
 

@@ -15,7 +15,7 @@ from still import without_optimising
 from usdstylize import Options, RunResult, stylize
 from usdstylize.cli import commands
 from usdstylize.config import compatibility
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.errors import MeshError, OutputError
 from usdstylize.model.results import Plan
 

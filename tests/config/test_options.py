@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from usdstylize import Options
-from usdstylize.config.options import PRESETS, resolve
+from usdstylize.config.presets import PRESETS, resolve
 from usdstylize.errors import OptionsError
 
 TINY = math.nextafter(0.0, 1.0)

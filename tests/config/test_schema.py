@@ -277,9 +277,9 @@ def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(
 
 def prepared(root: Path, style_folder: Path, options: Options) -> dict[str, overrides.RunSettings]:
     """The recipes that the pipeline works with."""
-    from usdstylize.config import options as parameters
+    from usdstylize.config.presets import resolve
 
-    method = parameters.resolve(options, cuda=False)
+    method = resolve(options, cuda=False)
     style = styles.load(style_folder, primary=None, palette=options.palette, clusters=8, seed=method.seed)
     run = overrides.RunSettings(style, method)
     return overrides.prepare(inspect(root, options), run, options, assets.read_bytes)[1]

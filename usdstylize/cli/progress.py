@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from usdstylize.cli.console import count, note, seconds, terminal
-from usdstylize.config.options import Options
+from usdstylize.config.options import PerformanceOptions
 from usdstylize.encoders import weights
 from usdstylize.model.objects import Losses, StageObject
 from usdstylize.model.results import ObjectResult, Observer, Plan, Silent
@@ -25,7 +25,7 @@ __all__ = ["BarProgress", "LineProgress", "download", "observe"]
 
 
 @contextmanager
-def observe(options: Options, *, quiet: bool) -> Iterator[Observer]:
+def observe(options: PerformanceOptions, *, quiet: bool) -> Iterator[Observer]:
     """The observer that fits: bars on a terminal, a line per object in a log, nothing when quiet."""
     if quiet:
         yield Silent()
@@ -39,7 +39,7 @@ def observe(options: Options, *, quiet: bool) -> Iterator[Observer]:
 class LineProgress:
     """A line when an object starts and when it ends."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: PerformanceOptions) -> None:
         self._options = options
         self._total = 0
         self._started = 0
@@ -64,7 +64,7 @@ class LineProgress:
 class BarProgress:
     """A bar over all objects with the time left, and one for each object at hand with its losses."""
 
-    def __init__(self, options: Options, bars: Progress) -> None:
+    def __init__(self, options: PerformanceOptions, bars: Progress) -> None:
         self._options = options
         self._bars = bars
         self._iterations = 1
@@ -122,7 +122,7 @@ def download(name: str, *, quiet: bool) -> Iterator[weights.Progress]:
             yield lambda received, total: bars.update(task, completed=received, total=total, visible=True)
 
 
-def _announcement(plan: Plan, options: Options) -> Iterator[str]:
+def _announcement(plan: Plan, options: PerformanceOptions) -> Iterator[str]:
     """Preset, device and encoder in one line; what will be done in another."""
     where = f"{plan.device}, {plan.parallelism}" if plan.parallelism else plan.device
     chosen = f"preset {plan.preset} on {where} (encoder {plan.settings['encoder']})"

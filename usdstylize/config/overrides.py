@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from usdstylize import styles
-from usdstylize.config.options import Method, Options
+from usdstylize.config.method import Method
+from usdstylize.config.options import Options
 from usdstylize.errors import ObjectError, SettingsError, StyleSetError
 from usdstylize.model.objects import ObjectSettings, Skipped, StageContents, StageObject, StyleSet
 from usdstylize.model.results import plain

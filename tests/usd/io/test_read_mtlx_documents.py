@@ -221,8 +221,8 @@ def test_a_material_that_the_document_does_not_hold_is_named(tmp_path: Path) -> 
 def test_without_the_package_the_reason_names_the_extra(scene: Path) -> None:
     code = (
         "import sys; sys.modules['MaterialX'] = None\n"  # as where it is not installed
-        "from pathlib import Path; from usdstylize import stage\n"
-        "print(*(s.reason for s in stage.discover(Path(sys.argv[1])).skipped), sep='\\n')"
+        "from pathlib import Path; from usdstylize.usd import read\n"
+        "print(*(s.reason for s in read.discover(Path(sys.argv[1])).skipped), sep='\\n')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(scene)], capture_output=True, text=True, check=True

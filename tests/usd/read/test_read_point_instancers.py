@@ -7,6 +7,7 @@ from instance_stages import add_instances, add_point_instancer, make_asset, make
 from pxr import Sdf
 from test_read_instances import paths, reasons
 
+from usdstylize.config.options import StageOptions
 from usdstylize.usd import read as reading
 
 
@@ -42,7 +43,7 @@ def test_point_instancer_prototypes_are_found_where_they_are(tmp_path: Path) -> 
     assert len(by_path["/World/Grass/Protos/Tree/Board"].instances) == 2
     for found in contents.objects:
         assert len(reading.load(contents, found).mesh.triangles) == 2
-    masked = reading.discover(tmp_path / "shot.usda", mask=["/World/More"])
+    masked = reading.discover(tmp_path / "shot.usda", StageOptions(mask=("/World/More",)))
     assert sorted(paths(masked)) == ["/Library/Leaf", "/World/Grass/Protos/Blade"]
 
 

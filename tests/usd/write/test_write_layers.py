@@ -79,8 +79,8 @@ def test_a_moved_result_still_resolves_in_a_fresh_process(tiny_stage: Path, tmp_
     moved.parent.mkdir()
     shutil.move(tiny_stage.parent, moved)
     code = (
-        "import sys, json; from pathlib import Path; from usdstylize import author;"
-        "r = author.verify(Path(sys.argv[1]));"
+        "import sys, json; from pathlib import Path; from usdstylize.usd import verify;"
+        "r = verify.verify(Path(sys.argv[1]));"
         "print(json.dumps([str(c) for c in r.failed])); print(len(r.checks))"
     )
     command = [sys.executable, "-c", code, str(moved / "tiny.stylized.usda")]
