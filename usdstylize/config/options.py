@@ -38,6 +38,9 @@ class _Group:
 
     def __post_init__(self) -> None:
         """Ends the chain: each group first calls those behind it, then checks its own values."""
+        for name in ("output", "ocio", "weights"):
+            if isinstance(text := getattr(self, name, None), str):
+                object.__setattr__(self, name, Path(text))
 
 
 @dataclass(frozen=True)
@@ -241,6 +244,7 @@ class FarmOptions(_Group):
 class Options(FarmOptions, OutputOptions, PerformanceOptions, LookOptions, StyleOptions, StageOptions):
     """All that a user may set. ``None`` and empty mean: as the preset or the stage says.
 
+    A path may be given as a str, too.
     Raises OptionsError where a value is out of range, or two contradict each other.
     """
 
