@@ -87,7 +87,7 @@ def _section(title: str, place: int) -> Parameter:
 @_section("Stage", 2)
 @dataclass(frozen=True)
 class StageArguments(StageOptions):
-    """`StageOptions` as they are typed: only the fields that are no plain value stand here again."""
+    """`StageOptions` as they are typed; only fields with a parser or section of their own are repeated."""
 
     mask: Words = StageOptions.mask
     purposes: Words = StageOptions.purposes
@@ -175,7 +175,7 @@ app = App(
     group_parameters=_ARGUMENTS,
     group_commands=Group("Commands", sort_key=1),
     default_parameter=Parameter(negative=(), show_default=_default_text),
-    suppress_keyboard_interrupt=False,  # it would exit by itself, and say nothing
+    suppress_keyboard_interrupt=False,  # it would exit by itself, without a message
 )
 
 
@@ -211,7 +211,7 @@ def _usage_error(error: CycloptsError) -> str:
 
 
 def _refuse(tokens: Sequence[str], error: Exception, text: str) -> int:
-    # The arguments may be what is wrong, so the flags are looked for in the bare tokens.
+    # The arguments may be what is wrong, so the flags are searched in the bare tokens.
     if "--verbose" in tokens:
         traceback.print_exception(error)
     if "--json" in tokens:
@@ -326,14 +326,14 @@ def verify(result: Path, /, *, flags: Flags = Flags()) -> int:
 
 @app.command
 def select(result: Path, /, *, style: str, mask: Words = (), flags: Flags = Flags()) -> int:
-    """Show another style of a stylised stage, or its original look.
+    """Switch a stylised stage to another of its styles, or to its original materials.
 
     Parameters
     ----------
     result
         The ``.stylized.usda`` that a run wrote; its selections are changed in place.
     style
-        A style that the result holds, or ``original``.
+        A style of the result, or ``original``.
     mask
         Only what lies at or under these prim paths.
     """
@@ -343,7 +343,7 @@ def select(result: Path, /, *, style: str, mask: Words = (), flags: Flags = Flag
     if flags.json:
         console.show_json({"root_layer": result, "style": style, "objects": changed})
     elif not flags.quiet:
-        print(f"{result}: {style} is now shown on {console.count(changed, 'object')}.")
+        print(f"{result}: {style} is now selected on {console.count(changed, 'object')}.")
     return ALL_DONE
 
 
@@ -354,9 +354,9 @@ def network_weights(
     folder: Annotated[Path | None, Parameter(name="--weights")] = FarmOptions.weights,
     flags: Flags = Flags(),
 ) -> int:
-    """List the network weights: which preset needs which, where they are or were looked for.
+    """List the network weights: which preset needs which, and in which file they are.
 
-    The exit code is 1 where a file was found that holds the wrong bytes.
+    The exit code is 1 where a file has the wrong contents.
 
     Parameters
     ----------

@@ -30,8 +30,8 @@ class LossMethod:
     encoder: EncoderName
     """Network whose features carry the style."""
     style_loss: StyleLoss
-    """How they are compared with the style's: by nearest neighbours (the method), or by what the
-    paper compares that with, Gram matrices or CLIP's embedding of the whole picture."""
+    """How they are compared with the style's: by nearest neighbours (the method), or by one of the
+    paper's baselines, Gram matrices or CLIP's embedding of the whole picture."""
     content_encoder: EncoderName
     """Network whose features keep the content: VGG16, or the draft encoder with itself."""
     bn_relu: bool
@@ -108,7 +108,7 @@ class ScheduleMethod:
     iterations: int
     """Optimisation steps."""
     plateau: bool
-    """End when views that no batch holds get no better, at ``iterations`` at the latest."""
+    """End when the loss of held-out views no longer falls, at ``iterations`` at the latest."""
     view_pool: int
     """Number of (camera, light) pairs drawn once and reused; 0 draws new ones every iteration."""
     learning_rate: tuple[float, float]

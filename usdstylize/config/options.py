@@ -126,7 +126,7 @@ class LookOptions(_Group):
     seed: int | None = None
     """The same seed on the same device gives the same texture; else 0."""
     direct_texture: bool = False
-    """Optimise the flat texture instead of renders: the paper's counter-example, whose seams show."""
+    """Optimise the flat texture instead of renders: the paper's counter-example, with visible seams."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -188,14 +188,14 @@ class PerformanceOptions(_Group):
 
 @dataclass(frozen=True)
 class OutputOptions(_Group):
-    """Where the result goes, and what it holds."""
+    """Where the result is written, and what it contains."""
 
     output: Path | None = None
     """Folder or .usda file of the result; else beside the stage."""
     force: bool = False
-    """Replace a style that the output already holds."""
+    """Replace a style that the output already has."""
     resume: bool = False
-    """Keep the objects that the output already holds for this style, and do only the missing ones."""
+    """Keep the objects that already have this style in the output, and do only the missing ones."""
     package: bool = False
     """Write the result as one .usdz as well, beside its root layer."""
     in_session: bool = False
@@ -260,6 +260,4 @@ def _check_range(name: str, value: int | None, least: int, most: int) -> None:
 
 def _check_several(name: str, value: tuple[str, ...]) -> None:
     if isinstance(value, str):  # a tuple of its letters otherwise
-        raise OptionsError(
-            f"{_flag(name)} {value} is one word where several may stand; give a tuple of them."
-        )
+        raise OptionsError(f"{_flag(name)} {value} is one word instead of several; give a tuple of them.")
