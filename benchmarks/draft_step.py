@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.gpu import Bench, read_asset
-from usdstylize.config.options import PRESETS, Precision
+from usdstylize.config.method import Precision
+from usdstylize.config.presets import PRESETS
 from usdstylize.encoders import loading
 from usdstylize.losses import objective
 

@@ -22,7 +22,9 @@ from PIL import Image
 from benchmarks.judge_network import DEFAULT_WEIGHTS, GoogLeNet
 from benchmarks.scores import Scores, judge_all, judge_cameras
 from usdstylize import Options, optimize, render, styles
-from usdstylize.config.options import PRESETS, Method, resolve
+from usdstylize.config.method import Method
+from usdstylize.config.options import StageOptions
+from usdstylize.config.presets import PRESETS, resolve
 from usdstylize.encoders.draft import DraftEncoder
 from usdstylize.encoders.loading import Encoder
 from usdstylize.losses import objective
@@ -104,7 +106,7 @@ def main(
 
 def _read(text: str) -> tuple[StageObject, ObjectData]:
     path, _, prim = text.rpartition(":")
-    contents = read.discover(Path(path), mask=[prim])
+    contents = read.discover(Path(path), StageOptions(mask=(prim,)))
     if not contents.objects:
         sys.exit(f"{prim} of {path} cannot be stylised; name a prim that `usdstylize inspect` lists.")
     return contents.objects[0], read.load(contents, contents.objects[0])

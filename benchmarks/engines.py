@@ -24,7 +24,8 @@ from rich.table import Table
 
 from benchmarks import no_usd  # noqa: F401
 from benchmarks.visibility import bumpy_sphere
-from usdstylize.config.options import PRESETS, EngineName, Method
+from usdstylize.config.method import EngineName, Method
+from usdstylize.config.presets import PRESETS
 from usdstylize.model.objects import Mesh
 from usdstylize.render import (
     Camera,

@@ -30,7 +30,9 @@ from torch import Tensor
 from benchmarks import gpu_clock, network_layers, plain_networks
 from benchmarks.plain_step import PlainStep
 from usdstylize import Options, styles
-from usdstylize.config.options import PRESETS, Method, resolve
+from usdstylize.config.method import Method
+from usdstylize.config.options import StageOptions
+from usdstylize.config.presets import PRESETS, resolve
 from usdstylize.encoders import loading
 from usdstylize.encoders.clip import ClipResNet50
 from usdstylize.errors import WeightsError
@@ -71,7 +73,7 @@ class Asset:
 
 
 def read_asset(path: Path, prim: str, images: Sequence[Path], method: Method) -> Asset:
-    contents = read.discover(path, mask=(prim,))
+    contents = read.discover(path, StageOptions(mask=(prim,)))
     (obj,) = contents.objects
     style = styles.from_files(
         images[0].stem,

@@ -104,13 +104,14 @@ def _read(path: Path) -> dict[str, float]:
 def _run(path: Path) -> dict[str, float]:
     """Processor seconds of every step."""
     from usdstylize import optimize, styles
-    from usdstylize.config import options
+    from usdstylize.config.options import Options
+    from usdstylize.config.presets import resolve
     from usdstylize.usd import read, verify, write
 
     codes = np.random.default_rng(1).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     Image.fromarray(codes).save(path.parent / "style.png")
-    own = options.Options(preset="draft", device="cpu", texture_resolution=32, iterations=4)
-    method = options.resolve(own, cuda=False)
+    own = Options(preset="draft", device="cpu", texture_resolution=32, iterations=4)
+    method = resolve(own, cuda=False)
     style = styles.load(path.parent / "style.png", primary=None, palette=None, clusters=4, seed=0)
     optimizer = optimize.Optimizer(style, method, "cpu")
     spent = dict.fromkeys(("read", "optimised", "written", "verified"), 0.0)

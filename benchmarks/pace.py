@@ -21,7 +21,7 @@ from benchmarks.paper.experiment import Experiment, Settings, perform, prepare
 from benchmarks.paper.subjects import PaperSubject
 from benchmarks.scores import judge_cameras
 from usdstylize import render
-from usdstylize.config.options import PRESETS
+from usdstylize.config.presets import PRESETS
 
 __all__ = ["main", "renders_psnr"]
 

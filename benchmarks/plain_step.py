@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.losses.batch import Target
 from usdstylize.render import join, mip_table, shade
 

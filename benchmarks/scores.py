@@ -17,7 +17,7 @@ from torch import Tensor
 from benchmarks.judge_network import FeatureNetwork
 from benchmarks.measures import palette_difference, pearson, seam_ratio
 from usdstylize import render
-from usdstylize.config.options import PRESETS
+from usdstylize.config.presets import PRESETS
 from usdstylize.imaging import uv_raster
 from usdstylize.losses.objective import cover_crop
 from usdstylize.model.base_colors import Wrap

@@ -28,7 +28,8 @@ from rich.table import Table
 
 from benchmarks import no_usd  # noqa: F401
 from benchmarks.visibility import bumpy_sphere
-from usdstylize.config.options import PRESETS, Method
+from usdstylize.config.method import Method
+from usdstylize.config.presets import PRESETS
 from usdstylize.distributed import leader, torchrun, workers
 from usdstylize.model.base_colors import ConstantColor
 from usdstylize.model.objects import Mesh, ObjectData, StageObject, StyleImage, StyleSet

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import no_usd  # noqa: F401
-from usdstylize.config.options import PRESETS
+from usdstylize.config.presets import PRESETS
 from usdstylize.render import Camera, EmbreeVisibility, draw_cameras
 from usdstylize.render.cameras import pixel_directions
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdShade, UsdValidation
 
 from usdstylize import Options, inspect
+from usdstylize.config.options import StageOptions
 from usdstylize.model.objects import Losses, StageContents, StageObject, StyleTexture
 from usdstylize.usd import read, verify, write
 
@@ -30,7 +31,9 @@ def zero_offsets(obj: StageObject) -> StyleTexture:
 
 
 def discover(root: Path, mask: Sequence[str] = (), heroes: Sequence[str] = ()) -> StageContents:
-    return read.discover(root, mask=mask, purposes=("default", "render", "proxy"), frame=None, heroes=heroes)
+    purposes = ("default", "render", "proxy")
+    options = StageOptions(mask=tuple(mask), purposes=purposes, per_instance=tuple(heroes))
+    return read.discover(root, options)
 
 
 def write_result(

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from usdstylize import optimize
-from usdstylize.config.options import PRESETS, Method
+from usdstylize.config.method import Method
+from usdstylize.config.presets import PRESETS
 from usdstylize.imaging import encoding
 from usdstylize.model.base_colors import ConstantColor
 from usdstylize.model.objects import Losses, Mesh, ObjectData, StageObject, StyleImage, StyleSet, StyleTexture

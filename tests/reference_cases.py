@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from usdstylize import render
-from usdstylize.config.options import Method, Options, resolve
+from usdstylize.config.method import Method
+from usdstylize.config.options import Options
+from usdstylize.config.presets import resolve
 from usdstylize.encoders import weights
 from usdstylize.encoders.clip import ClipResNet50
 from usdstylize.encoders.loading import Encoder, load_encoder

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from usdstylize import distributed
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 
 Work = Callable[[tuple[StageObject, ...]], None]

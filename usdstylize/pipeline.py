@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from usdstylize import interrupts
 from usdstylize.config import compatibility
-from usdstylize.config.options import Options
+from usdstylize.config.options import Options, StageOptions
 from usdstylize.errors import InputError, ObjectError, OutputError, ProcessGroupError
 from usdstylize.model.objects import Losses, ObjectData, StageContents, StageObject, StyleTexture
 from usdstylize.model.results import ObjectResult, Observer, RunResult, Silent
@@ -34,14 +34,14 @@ _USD = threading.Lock()
 _log = logging.getLogger(__name__)
 
 
-def inspect(stage_path: str | Path, options: Options | None = None) -> StageContents:
+def inspect(stage_path: str | Path, options: StageOptions | None = None) -> StageContents:
     """What of a stage would be stylised, and what would not and why. Writes nothing.
 
     Raises StageError where the stage or ``options.ocio`` cannot be read, or ``options.mask`` or
     ``per_instance`` names no such prim.
     """
     with interrupts.cooperative():
-        return read_stage(Path(stage_path), options or Options())
+        return read_stage(Path(stage_path), options or StageOptions())
 
 
 def stylize(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from usdstylize import interrupts, styles
 from usdstylize.config import compatibility
-from usdstylize.config.options import Options, preset_name, resolve
+from usdstylize.config.options import Options, StageOptions
 from usdstylize.config.overrides import RunSettings, own_settings, prepare
+from usdstylize.config.presets import preset_name, resolve
 from usdstylize.errors import StageError
 from usdstylize.model.objects import Skipped, StageContents
 from usdstylize.model.results import Plan, plain
@@ -39,20 +40,9 @@ class Job:
     """By object name, what a killed run has finished and this one would make the same."""
 
 
-def read_stage(stage: Path, options: Options, earlier_heroes: Sequence[str] = ()) -> StageContents:
+def read_stage(stage: Path, options: StageOptions, earlier_heroes: Sequence[str] = ()) -> StageContents:
     """What the stage holds for us. Raises StageError as `pipeline.inspect`."""
-    contents = read.discover(
-        stage,
-        mask=options.mask,
-        purposes=options.purposes,
-        frame=options.frame,
-        refine=options.refine,
-        by=options.by,
-        share_materials=options.share_materials,
-        heroes=options.per_instance,
-        earlier_heroes=earlier_heroes,
-        ocio=options.ocio,
-    )
+    contents = read.discover(stage, options, earlier_heroes=earlier_heroes)
     interrupts.check()
     return contents
 

@@ -18,7 +18,7 @@ from benchmarks.judge_network import GoogLeNet
 from benchmarks.paper.cells import Run
 from benchmarks.paper.subjects import PaperSubject
 from usdstylize import render
-from usdstylize.config.options import PRESETS
+from usdstylize.config.presets import PRESETS
 from usdstylize.encoders.loading import load_encoder
 from usdstylize.losses.objective import cover_crop
 from usdstylize.model.objects import StyleSet

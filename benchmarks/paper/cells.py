@@ -14,7 +14,8 @@ from benchmarks.judge_network import FeatureNetwork
 from benchmarks.paper.subjects import PaperSubject
 from benchmarks.scores import Scores, judge_all
 from usdstylize import Options, optimize, render
-from usdstylize.config.options import PRESETS, Method, resolve
+from usdstylize.config.method import Method
+from usdstylize.config.presets import PRESETS, resolve
 from usdstylize.errors import ObjectError, WeightsError
 from usdstylize.model.objects import StyleSet
 

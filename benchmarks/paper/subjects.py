@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from cyclopts import App
 
+from usdstylize.config.options import StageOptions
 from usdstylize.errors import StageError
 from usdstylize.imaging.encoding import encode_base
 from usdstylize.model.base_colors import ConstantColor, Wrap
@@ -43,7 +44,7 @@ def read_subject(text: str) -> PaperSubject:
     path, _, prim = place.rpartition(":")
     from usdstylize.usd import read  # needs USD
 
-    contents = read.discover(Path(path), mask=[prim])
+    contents = read.discover(Path(path), StageOptions(mask=(prim,)))
     if not contents.objects:
         raise StageError(f"{place} holds nothing that can be stylised; name a mesh as STAGE:/PRIM.")
     found = contents.objects[0]

@@ -275,7 +275,7 @@ def test_select_switches_what_is_shown_and_touches_only_the_style_layer(
     before = digests(result.parent)
     outcome = command(capfd, "select", result, "--style", "original", "--mask", "/World/Left")
     assert (outcome.code, outcome.err) == (0, "")
-    assert "original is now shown on 1 object." in outcome.out
+    assert "original is now selected on 1 object." in outcome.out
     assert looks(result) == {"Left": "original", "Right": "ink_stripes"}
     after = digests(result.parent)
     assert {path.name for path in after if after[path] != before.get(path)} == {"tiny.style.usda"}

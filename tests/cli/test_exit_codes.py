@@ -352,7 +352,7 @@ def test_select(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[st
     assert command.stylize("--quiet") == 0
     for mask, said in (([], "2 objects"), (["--mask", "/World/Left"], "1 object")):
         assert command.run("select", command.root_layer, "--style", "original", *mask, *mode) == 0
-        expected = f"{command.root_layer}: original is now shown on {said}.\n"
+        expected = f"{command.root_layer}: original is now selected on {said}.\n"
         if mode == ["--json"]:
             assert json.loads(command.out)["objects"] == int(said[0])
         else:

@@ -1,4 +1,4 @@
-"""What of an earlier run stays beside what a run makes otherwise is named, down to each setting."""
+"""Objects of an earlier run that stay in the result: how that run differed is named, down to each setting."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from still import without_optimising
 from usdstylize import Options, RunResult, stylize
 from usdstylize.cli import commands
 from usdstylize.config import compatibility
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.errors import MeshError, OutputError
 from usdstylize.model.results import Plan
 
@@ -139,7 +139,7 @@ def test_several_settings_of_several_objects(plan: Plan) -> None:
     assert differences(plan, now, ()) == [], "nothing stays"
 
 
-def test_where_the_configuration_of_colours_lies_counts_from_run_json(plan: Plan) -> None:
+def test_the_path_of_the_ocio_configuration_is_relative_to_run_json(plan: Plan) -> None:
     """It is written relative to that, and names the same file wherever the two have been moved."""
     config = str(plan.stage.parents[1] / "config.ocio")
     before = replace(plan, settings={**plan.settings, "ocio": config})
@@ -164,7 +164,7 @@ def test_where_the_configuration_of_colours_lies_counts_from_run_json(plan: Plan
         ),
     ],
 )
-def test_what_is_no_setting_is_named_too(plan: Plan, change: dict[str, Any], words: str) -> None:
+def test_inputs_that_differ_are_named_too(plan: Plan, change: dict[str, Any], words: str) -> None:
     said = [f"{ONE}, with other settings ({words}); --force makes all anew."]
     assert differences(plan, replace(plan, **change)) == said
     if "own_settings" in change:
@@ -186,7 +186,7 @@ def test_own_style_images_count_by_their_bytes(plan: Plan) -> None:
     assert len(differences(asking("/a", "1"), asking("/a", "2"))) == 1
 
 
-def test_what_was_mixed_before_is_still_mixed(plan: Plan) -> None:
+def test_remarks_of_the_earlier_run_stay_and_are_not_repeated(plan: Plan) -> None:
     before = replace(plan, remarks=("1 object stays.", "Another sentence."))
     assert differences(before, plan) == ["1 object stays.", "Another sentence."]
     now = replace(plan, device="cuda")
@@ -197,7 +197,7 @@ def test_what_was_mixed_before_is_still_mixed(plan: Plan) -> None:
     assert differences(before, plan, ()) == []
 
 
-def test_a_run_json_that_says_nothing(plan: Plan, tmp_path: Path) -> None:
+def test_a_run_json_without_a_plan(plan: Plan, tmp_path: Path) -> None:
     for earlier in ({}, {"plan": None}, {"plan": []}):
         assert compatibility.remarks(plan, earlier, ["World__Left"], tmp_path) == ()
 
@@ -253,7 +253,7 @@ def test_what_is_asked_besides_the_method_is_recorded(
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), MeshError("/World/Right is seen by no camera; look.")]
 )
-def test_what_was_to_be_made_anew_and_was_not_is_named(
+def test_an_object_that_force_did_not_reach_is_named(
     run: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: BaseException
 ) -> None:
     """--force that ends early leaves an object of the earlier run, which --resume takes for done."""
@@ -331,7 +331,7 @@ def test_another_folder_does_not_cost_what_is_done_when_something_stays_after_al
 
 
 @pytest.mark.parametrize("kept", ["one image", "moved"])
-def test_a_folder_that_is_known_by_an_image_or_its_place_is_the_same(
+def test_a_folder_is_the_same_by_any_of_its_images_or_by_its_place(
     run: Any, style_folder: Path, tmp_path: Path, kept: str
 ) -> None:
     run(LEFT)
@@ -345,7 +345,7 @@ def test_a_folder_that_is_known_by_an_image_or_its_place_is_the_same(
     assert "(style images)" in said
 
 
-def test_what_the_stage_asks_for_an_object_that_stays(run: Any, tiny_stage: Path) -> None:
+def test_other_own_settings_of_an_object_that_stays_are_named(run: Any, tiny_stage: Path) -> None:
     run(LEFT)
     stage = Usd.Stage.Open(str(tiny_stage))
     stage.GetPrimAtPath("/World/Left").AddAppliedSchema("StylizeAPI")
@@ -356,7 +356,7 @@ def test_what_the_stage_asks_for_an_object_that_stays(run: Any, tiny_stage: Path
 
 
 @pytest.mark.parametrize("place", ["another", "the same"])
-def test_another_configuration_of_colours_in_the_environment(
+def test_another_ocio_configuration_in_the_environment_is_named(
     run: Any, tiny_stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     stage = Usd.Stage.Open(str(tiny_stage))

@@ -44,7 +44,7 @@ def options(*arguments: str) -> dict[str, Any]:
     words = ["shot.usda", "--style-set", "ink", *arguments]
     _, bound, *_ = app.parse_args(words, exit_on_error=False, print_error=False)
     bound.apply_defaults()
-    return vars(bound.arguments["options"])
+    return vars(bound.arguments["arguments"].options())
 
 
 @pytest.mark.parametrize(("name", "word"), [(n, word) for n, words in CHOICES.items() for word in words])

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from usdstylize import Options
-from usdstylize.config.options import PRESETS, resolve
+from usdstylize.config.options import (
+    FarmOptions,
+    LookOptions,
+    OutputOptions,
+    PerformanceOptions,
+    StageOptions,
+    StyleOptions,
+)
+from usdstylize.config.presets import PRESETS, resolve
 from usdstylize.errors import OptionsError
 
 TINY = math.nextafter(0.0, 1.0)
@@ -65,6 +73,24 @@ def test_a_value_beyond_the_edge_is_refused_by_name(name: str, value: Any) -> No
         part for part in (value if isinstance(value, tuple) else [value]) if part not in ("default", "ri")
     ]
     assert all(str(part) in str(error.value) for part in wrong)
+
+
+@pytest.mark.parametrize(
+    ("group", "values"),
+    [
+        (StageOptions, {"refine": 4}),
+        (StyleOptions, {"nnfm_weight": -1.0}),
+        (LookOptions, {"seed": -1}),
+        (PerformanceOptions, {"batch": 0}),
+        (OutputOptions, {"force": True, "resume": True}),
+        (FarmOptions, {"gpus": 0}),
+    ],
+)
+def test_a_group_alone_checks_its_values_as_options_do(group: Any, values: dict[str, Any]) -> None:
+    assert issubclass(Options, group)
+    for made in (group, Options):
+        with pytest.raises(OptionsError):
+            made(**values)
 
 
 @pytest.mark.parametrize("name", ["mask", "per_instance", "purposes", "block_contexts"])

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from usdstylize.config.options import PRESETS, Options, resolve
+from usdstylize.config.options import Options
+from usdstylize.config.presets import PRESETS, resolve
 
 SUPPLEMENT = {
     # "batch size 8 with learning rate 10^-2"

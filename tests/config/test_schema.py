@@ -95,7 +95,7 @@ def test_the_nearest_prim_decides_property_by_property(tiny_stage: Path) -> None
     assert found["/World/Right"].settings == ObjectSettings(strength=0.25, texture_resolution=64)
 
 
-def test_a_subset_asks_for_itself(tiny_stage: Path) -> None:
+def test_a_subset_has_settings_of_its_own(tiny_stage: Path) -> None:
     opened = Usd.Stage.Open(str(tiny_stage))
     subset = UsdGeom.Subset.CreateGeomSubset(
         UsdGeom.Mesh.Get(opened, "/World/Left"), "all", UsdGeom.Tokens.face, [0], "materialBind"
@@ -166,7 +166,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_setting_that_cannot_be_followed_costs_only_its_object(tiny_stage: Path, name: str) -> None:
+def test_a_setting_that_cannot_be_applied_costs_only_its_object(tiny_stage: Path, name: str) -> None:
     properties, reason = BAD[name]
     contents = inspect(edit(tiny_stage, Left=properties))
     assert [found.path for found in contents.objects] == ["/World/Right"]
@@ -183,7 +183,7 @@ def test_an_attribute_of_a_wrong_type_costs_only_its_object(tiny_stage: Path) ->
     assert [found.path for found in contents.objects] == ["/World/Right"]
 
 
-def test_properties_without_the_schema_are_told_not_followed(tiny_stage: Path) -> None:
+def test_properties_without_the_schema_are_reported_but_not_applied(tiny_stage: Path) -> None:
     opened = Usd.Stage.Open(str(tiny_stage))
     opened.GetPrimAtPath("/World/Left").CreateAttribute("stylize:seed", _Types.Int).Set(7)
     opened.Save()
@@ -250,10 +250,10 @@ def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(
 
 
 def prepared(root: Path, style_folder: Path, options: Options) -> dict[str, overrides.RunSettings]:
-    """The recipes that the pipeline works with."""
-    from usdstylize.config import options as parameters
+    """The settings of every object, as the pipeline has them."""
+    from usdstylize.config.presets import resolve
 
-    method = parameters.resolve(options, cuda=False)
+    method = resolve(options, cuda=False)
     style = styles.load(style_folder, primary=None, palette=options.palette, clusters=8, seed=method.seed)
     run = overrides.RunSettings(style, method)
     return overrides.prepare(inspect(root, options), run, options, assets.read_bytes)[1]
@@ -288,7 +288,7 @@ def test_the_command_line_wins(tiny_stage: Path, style_folder: Path) -> None:
     np.testing.assert_allclose(left.style.palette, [[1.0, 0.0, 0.0]], atol=1e-6)
 
 
-def test_each_object_has_the_style_it_asks_for_and_equal_ones_share_theirs(
+def test_each_object_has_its_own_style_and_equal_styles_are_shared(
     tiny_stage: Path, style_folder: Path
 ) -> None:
     """The k-means of grain hangs on its seed; objects that share a style share its features."""
@@ -385,7 +385,7 @@ def test_settings_are_read_even_where_usd_met_the_schema_too_late(tiny_stage: Pa
     assert run.stdout == "[5, 5]\n"
 
 
-def test_instances_that_ask_for_different_things_get_them(tiny_stage: Path) -> None:
+def test_instances_have_settings_of_their_own(tiny_stage: Path) -> None:
     shot = Usd.Stage.CreateNew(str(tiny_stage.with_name("shot.usda")))
     for name, said in (("A", {"enabled": False}), ("B", {"seed": 7}), ("C", {"seed": 8}), ("D", {"seed": 7})):
         prim = UsdGeom.Xform.Define(shot, f"/Shot/{name}").GetPrim()
@@ -399,7 +399,7 @@ def test_instances_that_ask_for_different_things_get_them(tiny_stage: Path) -> N
     assert [item.path for item in contents.skipped] == ["/Shot/A"]
 
 
-def test_objects_of_one_component_that_ask_for_different_things_stand_apart(tiny_stage: Path) -> None:
+def test_objects_of_one_component_with_different_settings_are_not_grouped(tiny_stage: Path) -> None:
     stage = Usd.Stage.Open(str(tiny_stage))
     Usd.ModelAPI(stage.GetPrimAtPath("/World")).SetKind("component")
     define_quad(stage, "/World/Third", UsdShade.Material.Get(stage, "/World/Looks/Paint"))

@@ -22,7 +22,7 @@ from conftest import HANG_SECONDS, build_style_folder, build_tiny_stage, process
 from torch.distributed import TCPStore
 
 from usdstylize import Options
-from usdstylize.config.options import PRESETS
+from usdstylize.config.presets import PRESETS
 from usdstylize.distributed import choose_parallelism, torchrun
 from usdstylize.distributed.workers import Workers
 from usdstylize.errors import OptionsError, WorkerError

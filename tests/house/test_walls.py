@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "usd.shading": ("model", "imaging", "usd.io"),
     "usd.read": ("model", "imaging", "config", "styles", "usd.io", "usd.shading"),
     "usd.write": ("model", "imaging", "config", "usd.io", "usd.shading"),
-    "usd.verify": ("model", "imaging", "usd.io", "usd.shading", "usd.read", "usd.write"),
+    "usd.verify": ("model", "imaging", "config", "usd.io", "usd.shading", "usd.read", "usd.write"),
     "render": ("model", "imaging", "config", "kernels"),
     "encoders": ("model", "config", "kernels", "encoders.weights"),
     "encoders.weights": ("config",),

@@ -11,7 +11,7 @@ import torch
 from balls import METHOD, ball, describe, stripes
 
 from usdstylize import render
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.losses.batch import Target
 from usdstylize.losses.objective import Objective
 from usdstylize.model.objects import StyleTexture

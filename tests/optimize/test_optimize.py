@@ -8,7 +8,8 @@ import torch
 from balls import METHOD, PALETTE, ball, describe, run, stripes
 
 from usdstylize import optimize, render
-from usdstylize.config.options import PRESETS, Options, resolve
+from usdstylize.config.options import Options
+from usdstylize.config.presets import PRESETS, resolve
 from usdstylize.encoders.clip import ClipResNet50
 from usdstylize.encoders.embedding import ClipEmbedding
 from usdstylize.errors import MeshError, OptionsError

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 from balls import METHOD, run
 
-from usdstylize.config.options import Options, resolve
+from usdstylize.config.options import Options
+from usdstylize.config.presets import resolve
 from usdstylize.optimize.schedule import Schedule, exponential
 
 

@@ -12,7 +12,7 @@ import torch
 from reference_cases import SIZE, TERMS, Case
 
 from usdstylize import optimize, render
-from usdstylize.config.options import PRESETS
+from usdstylize.config.presets import PRESETS
 from usdstylize.imaging import gutters
 from usdstylize.losses import content, content_loss, gram_loss, gram_matrix, nnfm, nnfm_loss, objective
 from usdstylize.losses.keys import representatives

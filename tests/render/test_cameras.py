@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest, uniform
 
 from usdstylize import render
-from usdstylize.config.options import PRESETS
+from usdstylize.config.presets import PRESETS
 
 METHOD = dataclasses.replace(
     PRESETS["standard"], camera_distance=(1.5, 4.0), light_distance=(3.0, 5.0), field_of_view=50.0

@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from usdstylize import render
-from usdstylize.config.options import PRESETS
+from usdstylize.config.presets import PRESETS
 from usdstylize.imaging import encoding
 from usdstylize.model.objects import Mesh
 from usdstylize.render.cameras import pixel_directions

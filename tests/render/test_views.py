@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from usdstylize import render
-from usdstylize.config.options import PRESETS
+from usdstylize.config.presets import PRESETS
 from usdstylize.imaging.encoding import linear_to_srgb
 from usdstylize.model.base_colors import Transfer, Wrap
 from usdstylize.model.objects import Mesh

@@ -15,7 +15,8 @@ import usdstylize
 from benchmarks.visibility import bumpy_sphere
 from usdstylize import render
 from usdstylize.cli import progress
-from usdstylize.config.options import PRESETS, Options, resolve
+from usdstylize.config.options import Options
+from usdstylize.config.presets import PRESETS, resolve
 from usdstylize.errors import OptionsError
 from usdstylize.model.objects import Mesh
 from usdstylize.usd import read

@@ -83,7 +83,7 @@ def stylize(
     **changes: Any,
 ) -> tuple[Path, StageObject]:
     """Write the result of the one object of a stage; ``base`` and ``changes`` replace what was read."""
-    contents = read.discover(root, mask=(), purposes=("default", "render"), frame=None)
+    contents = read.discover(root)
     assert [str(skipped) for skipped in contents.skipped if skipped.broken] == []
     plan = write.plan(contents, name, output=output, force=False, resume=False)
     with write.Writer(plan, contents, strength=strength, network="both") as writer:

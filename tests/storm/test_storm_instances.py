@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
+from usdstylize.config.options import StageOptions
 from usdstylize.model.objects import Losses, StageObject, StyleTexture
 from usdstylize.usd import read, write
 
@@ -82,7 +83,7 @@ def is_other(obj: StageObject) -> bool:
 
 def stylize(folder: Path, styles: Mapping[str, Array] | None = None, **how: Any) -> Path:
     """T_S by the object's path; else OTHER_STYLE goes with the other texture, STYLE with T."""
-    contents = read.discover(folder / "shot.usda", **how)
+    contents = read.discover(folder / "shot.usda", StageOptions(**how))
     assert not any(skipped.broken for skipped in contents.skipped)
     plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     with write.Writer(plan, contents, strength=1.0, network="both") as writer:

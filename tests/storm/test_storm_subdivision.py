@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from scipy import ndimage
 
+from usdstylize.config.options import StageOptions
 from usdstylize.imaging import uv_raster
 from usdstylize.model.objects import Losses, StyleTexture
 from usdstylize.usd import read as reading
@@ -72,7 +73,7 @@ def add_patch(source: Usd.Stage, *, rule: str, boundary: str, uvs: str, creases:
 
 def read_picture(path: Path, levels: int) -> tuple[Array, Array]:
     """The UVs that our refinement shows in every pixel, and which pixels it covers."""
-    contents = reading.discover(path, refine=levels)
+    contents = reading.discover(path, StageOptions(refine=levels))
     mesh = reading.load(contents, contents.objects[0]).mesh
     in_picture = mesh.points[mesh.triangles][..., :2] / 2 + 0.5
     triangles, shares = uv_raster.rasterize(in_picture, WIDTH)
@@ -150,7 +151,7 @@ def test_the_style_lies_right_at_every_complexity(tmp_path: Path, refined: int) 
     source = make_stage(path, Paint("./ramp.exr", color_space="raw", wrap=("clamp", "clamp")))
     add_patch(source, **DEFAULTS)  # type: ignore[arg-type]
     source.Save()
-    contents = reading.discover(path, refine=refined)
+    contents = reading.discover(path, StageOptions(refine=refined))
     plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     (obj,) = contents.objects
     with write.Writer(plan, contents, strength=1.0, network="both") as writer:

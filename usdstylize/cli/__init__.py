@@ -1,4 +1,4 @@
-"""The command line: verbs and options, what the console says, how progress is shown."""
+"""The command line: verbs and options, console output, progress."""
 
 from usdstylize.cli.commands import run
 

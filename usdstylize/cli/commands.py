@@ -14,11 +14,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Group, Parameter, Token, UnusedCliTokensError
 
 from usdstylize import interrupts
 from usdstylize.cli import console, progress
-from usdstylize.config.options import Options, Unit
+from usdstylize.config.options import (
+    FarmOptions,
+    LookOptions,
+    Options,
+    OutputOptions,
+    PerformanceOptions,
+    PresetName,
+    StageOptions,
+    StyleOptions,
+)
 from usdstylize.encoders import weights
 from usdstylize.errors import UsdStylizeError
 from usdstylize.version import __version__
@@ -60,8 +69,8 @@ def _sizes(_type: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
         raise ValueError(f'"{text}" is no list of whole numbers such as 128,256,512.') from None
 
 
-def _shown_default(value: Any) -> str | None:
-    """No word where "as the preset says", no list and no flag is the default."""
+def _default_text(value: Any) -> str | None:
+    """A default in ``--help``: none where it is the preset's, an empty list or an absent flag."""
     if value is None or value is False or value == ():
         return None
     return ",".join(value) if isinstance(value, tuple) else str(value)
@@ -69,25 +78,86 @@ def _shown_default(value: Any) -> str | None:
 
 Words = Annotated[tuple[str, ...], Parameter(converter=_words, n_tokens=1, metavar="A,B")]
 
+_ARGUMENTS = Group("Arguments", sort_key=0)
+"""The first section of every ``--help``: what a newcomer needs. Verbs follow, then the groups of options."""
 
+
+def _section(title: str, place: int) -> Parameter:
+    """A group of options as a section of ``--help``."""
+    return Parameter(name="*", group=Group(title, sort_key=place))
+
+
+@_section("Stage", 2)
 @dataclass(frozen=True)
-class CommandLineOptions(Options):
-    """`Options` as the command line spells them: only what differs from plain values is said here."""
+class StageArguments(StageOptions):
+    """`StageOptions` as they are typed; only fields with a parser or section of their own are repeated."""
 
-    output: Annotated[Path | None, Parameter(alias="-o")] = Options.output
-    mask: Words = Options.mask
-    per_instance: Words = Options.per_instance
-    purposes: Words = Options.purposes
+    mask: Words = StageOptions.mask
+    purposes: Words = StageOptions.purposes
+    per_instance: Words = StageOptions.per_instance
+
+
+@_section("Style", 3)
+@dataclass(frozen=True)
+class StyleArguments(StyleOptions):
+    """`StyleOptions` as they are typed."""
+
+
+@_section("Look", 4)
+@dataclass(frozen=True)
+class LookArguments(LookOptions):
+    """`LookOptions` as they are typed."""
+
     camera_distance: Annotated[
         tuple[float, float] | None, Parameter(converter=_range, n_tokens=1, metavar="NEAR,FAR")
-    ] = Options.camera_distance
+    ] = LookOptions.camera_distance
     texture_hierarchy: Annotated[
         tuple[int, ...], Parameter(converter=_sizes, n_tokens=1, metavar="A,B,C")
-    ] = Options.texture_hierarchy
-    block_contexts: Words = Options.block_contexts
+    ] = LookOptions.texture_hierarchy
 
 
-@Parameter(name="*", group="Messages")
+@_section("Performance", 5)
+@dataclass(frozen=True)
+class PerformanceArguments(PerformanceOptions):
+    """`PerformanceOptions` as they are typed."""
+
+    preset: Annotated[PresetName, Parameter(group=_ARGUMENTS)] = PerformanceOptions.preset
+
+
+@_section("Output", 6)
+@dataclass(frozen=True)
+class OutputArguments(OutputOptions):
+    """`OutputOptions` as they are typed."""
+
+    output: Annotated[Path | None, Parameter(alias="-o", group=_ARGUMENTS)] = OutputOptions.output
+    block_contexts: Words = OutputOptions.block_contexts
+
+
+@_section("Farm", 7)
+@dataclass(frozen=True)
+class FarmArguments(FarmOptions):
+    """`FarmOptions` as they are typed."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Arguments:
+    """Every group of options, each a section of ``--help``."""
+
+    output: OutputArguments = OutputArguments()
+    performance: PerformanceArguments = PerformanceArguments()
+    stage: StageArguments = StageArguments()
+    style: StyleArguments = StyleArguments()
+    look: LookArguments = LookArguments()
+    farm: FarmArguments = FarmArguments()
+
+    def options(self) -> Options:
+        """Raises OptionsError where options of two groups contradict each other."""
+        groups = [vars(group) for group in vars(self).values()]
+        return Options(**{name: value for group in groups for name, value in group.items()})
+
+
+@_section("Messages", 8)
 @dataclass(frozen=True)
 class Flags:
     """What every verb takes."""
@@ -103,8 +173,12 @@ class Flags:
 app = App(
     name="usdstylize",
     version=__version__,
-    default_parameter=Parameter(negative=(), show_default=_shown_default),
-    suppress_keyboard_interrupt=False,  # it would exit by itself, and say nothing
+    usage="Usage: usdstylize STAGE --style-set PATH [OPTIONS]\n       usdstylize COMMAND [OPTIONS] ...",
+    group_arguments=_ARGUMENTS,
+    group_parameters=_ARGUMENTS,
+    group_commands=Group("Commands", sort_key=1),
+    default_parameter=Parameter(negative=(), show_default=_default_text),
+    suppress_keyboard_interrupt=False,  # it would exit by itself, without a message
 )
 
 
@@ -140,7 +214,7 @@ def _usage_error(error: CycloptsError) -> str:
 
 
 def _refuse(tokens: Sequence[str], error: Exception, text: str) -> int:
-    # The arguments may be what is wrong, so the flags are looked for in the bare tokens.
+    # The arguments may be what is wrong, so the flags are searched in the bare tokens.
     if "--verbose" in tokens:
         traceback.print_exception(error)
     if "--json" in tokens:
@@ -155,7 +229,7 @@ def stylize(
     /,
     *,
     style_set: Path,
-    options: Annotated[CommandLineOptions, Parameter(name="*")] = CommandLineOptions(),
+    arguments: Arguments = Arguments(),
     dry_run: bool = False,
     flags: Flags = Flags(),
 ) -> int:
@@ -171,10 +245,11 @@ def stylize(
     style_set
         Folder of concept art (or one image); its name becomes the variant's.
     dry_run
-        Say what would be done, and write nothing.
+        Show what would be done, and write nothing.
     """
     from usdstylize.pipeline import stylize as run_pipeline  # a second or more: torch
 
+    options = arguments.options()
     with progress.observe(options, quiet=flags.quiet) as observer:
         result = run_pipeline(stage, style_set, options, observer=observer, dry_run=dry_run)
     if flags.json:
@@ -211,45 +286,18 @@ def inspect(
     stage: Path,
     /,
     *,
-    mask: Words = Options.mask,
-    per_instance: Words = Options.per_instance,
-    purposes: Words = Options.purposes,
-    frame: float | None = Options.frame,
-    by: Unit = Options.by,
-    share_materials: bool = Options.share_materials,
-    ocio: Path | None = Options.ocio,
+    options: StageArguments = StageArguments(),
     flags: Flags = Flags(),
 ) -> int:
     """List what of a stage would be stylised, and what would not and why.
 
     Parameters
     ----------
-    mask
-        List only what lies at or under these prim paths.
-    per_instance
-        Instances, by prim path, to list as objects of their own.
-    purposes
-        Imageable purposes to list, of default, render, proxy.
-    frame
-        Time code to read at; the stage's start when not given.
-    by
-        Group the objects as a run with the same option would.
-    share_materials
-        Group the objects as a run with the same option would.
-    ocio
-        OCIO configuration for textures in colour spaces that USD does not know; else $OCIO.
+    stage
+        The stage to read (.usd, .usda, .usdc, .usdz).
     """
     from usdstylize.pipeline import inspect as read
 
-    options = Options(
-        mask=mask,
-        per_instance=per_instance,
-        purposes=purposes,
-        frame=frame,
-        by=by,
-        share_materials=share_materials,
-        ocio=ocio,
-    )
     contents = read(stage, options)
     if flags.json:
         console.show_json(asdict(contents))
@@ -281,14 +329,14 @@ def verify(result: Path, /, *, flags: Flags = Flags()) -> int:
 
 @app.command
 def select(result: Path, /, *, style: str, mask: Words = (), flags: Flags = Flags()) -> int:
-    """Show another style of a stylised stage, or its original look.
+    """Switch a stylised stage to another of its styles, or to its original materials.
 
     Parameters
     ----------
     result
         The ``.stylized.usda`` that a run wrote; its selections are changed in place.
     style
-        A style that the result holds, or ``original``.
+        A style of the result, or ``original``.
     mask
         Only what lies at or under these prim paths.
     """
@@ -298,7 +346,7 @@ def select(result: Path, /, *, style: str, mask: Words = (), flags: Flags = Flag
     if flags.json:
         console.show_json({"root_layer": result, "style": style, "objects": changed})
     elif not flags.quiet:
-        print(f"{result}: {style} is now shown on {console.count(changed, 'object')}.")
+        print(f"{result}: {style} is now selected on {console.count(changed, 'object')}.")
     return ALL_DONE
 
 
@@ -306,12 +354,12 @@ def select(result: Path, /, *, style: str, mask: Words = (), flags: Flags = Flag
 def network_weights(
     *,
     fetch: bool = False,
-    folder: Annotated[Path | None, Parameter(name="--weights")] = Options.weights,
+    folder: Annotated[Path | None, Parameter(name="--weights")] = FarmOptions.weights,
     flags: Flags = Flags(),
 ) -> int:
-    """List the network weights: which preset needs which, where they are or were looked for.
+    """List the network weights: which preset needs which, and in which file they are.
 
-    The exit code is 1 where a file was found that holds the wrong bytes.
+    The exit code is 1 where a file has the wrong contents.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the command line shows: results as tables or JSON on stdout, notes on stderr."""
+"""Output of the command line: results as tables or JSON on stdout, notes on stderr."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def show_json(value: Any) -> None:
 
 def terminal(file: IO[str]) -> Console:
     """A rich console for a stream, whether it is a terminal or a log."""
-    # Prim and asset paths hold brackets and colons, which are markup and emoji to rich. In a
+    # Prim and asset paths contain brackets and colons, which are markup and emoji to rich. In a
     # log nothing may be wrapped or cut: a sentence must be found by grep.
     width = None if file.isatty() else 10_000
     return Console(file=file, width=width, markup=False, emoji=False, highlight=False)
@@ -66,7 +66,7 @@ def seconds(seconds: float) -> str:
 
 
 def show_contents(contents: StageContents) -> None:
-    """What a stage holds for us, object by object."""
+    """The objects of a stage, and the prims that are left out."""
     _print_objects(contents.objects)
     _print_skipped(contents.skipped)
 
@@ -93,12 +93,12 @@ def show_plan(plan: Plan) -> None:
 
 
 def show_run(result: RunResult) -> None:
-    """The summary table of a run, and what to do with its result."""
+    """The summary table of a run, and the commands for its result."""
     table = _table("object", "status", "time", "coverage", "notes")
     for obj in result.objects:
         coverage = "" if obj.coverage is None else f"{obj.coverage:.0%}"
-        said = " ".join(filter(None, (obj.reason, *obj.remarks)))
-        table.add_row(obj.path, obj.status, seconds(obj.seconds) if obj.seconds else "", coverage, said)
+        notes = " ".join(filter(None, (obj.reason, *obj.remarks)))
+        table.add_row(obj.path, obj.status, seconds(obj.seconds) if obj.seconds else "", coverage, notes)
     for skipped in result.plan.skipped:
         table.add_row(skipped.path, "broken" if skipped.broken else "skipped", "", "", skipped.reason)
     terminal(sys.stdout).print(table)
@@ -107,12 +107,12 @@ def show_run(result: RunResult) -> None:
     path = shlex.quote(_short(result.root_layer))
     print(f"\n{_short(result.session_layer or result.root_layer)}  ({seconds(result.seconds)})")
     if result.session_layer is None:
-        print(f"  look at it   usdview {path}")
+        print(f"  view it      usdview {path}")
     else:
         source, session = (shlex.quote(_short(file)) for file in (result.plan.stage, result.session_layer))
-        print(f"  look at it   usdview {source} --sessionLayer {session}")
+        print(f"  view it      usdview {source} --sessionLayer {session}")
     if result.package is not None:
-        print(f"  hand it on   {_short(result.package)}")
+        print(f"  as one file  {_short(result.package)}")
     if result.plan.settings["network"] != "preview":
         print("  dial it      inputs:strength on each material under StylizedLooks, 0 (the source) to 1")
     if result.session_layer is None:
@@ -154,17 +154,17 @@ def _print_objects(objects: Iterable[StageObject]) -> None:
 def _print_own_settings(plan: Plan) -> None:
     table = _table("object", "its own settings (StylizeAPI)")
     for path, own in plan.own_settings.items():
-        said = {name: value for name, value in own.items() if name != "style_hashes"}
-        if "style_images" in said:
-            said["style_images"] = ", ".join(image.name for image in said["style_images"])
-        text = "; ".join(f"{name.replace('_', ' ')} {in_words(value)}" for name, value in said.items())
+        values = {name: value for name, value in own.items() if name != "style_hashes"}
+        if "style_images" in values:
+            values["style_images"] = ", ".join(image.name for image in values["style_images"])
+        text = "; ".join(f"{name.replace('_', ' ')} {in_words(value)}" for name, value in values.items())
         table.add_row(path, text)
     if table.row_count:
         terminal(sys.stdout).print(table)
 
 
-def _asked(settings: ObjectSettings) -> list[str]:
-    """What the stage asks for an object, as a sentence, where it asks for anything."""
+def _own_settings(settings: ObjectSettings) -> list[str]:
+    """An object's own settings as a sentence; none where the stage sets nothing."""
     parts = [
         f"{settings.style_images[0].name} as its style" if settings.style_images else "",
         "a palette of its own" if settings.palette else "",
@@ -179,8 +179,8 @@ def _asked(settings: ObjectSettings) -> list[str]:
             if value is not None
         ),
     ]
-    said = ", ".join(filter(None, parts))
-    return [f"The stage asks for {said}."] if said else []
+    listed = ", ".join(filter(None, parts))
+    return [f"The stage asks for {listed}."] if listed else []
 
 
 def _print_skipped(skipped: Iterable[Skipped]) -> None:
@@ -193,10 +193,10 @@ def _print_skipped(skipped: Iterable[Skipped]) -> None:
 
 def _notes(obj: StageObject) -> Iterator[str]:
     if obj.wears_another_look:
-        yield f"It wears the look of {obj.look}."
+        yield f"It shares the style texture of {obj.look}."
     elif obj.group and obj.group != obj.name:
         yield f"It is optimised together with {obj.group}."
-    yield from _asked(obj.settings)
+    yield from _own_settings(obj.settings)
     yield from obj.notes
 
 

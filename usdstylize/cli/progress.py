@@ -1,4 +1,4 @@
-"""What the command line tells on stderr while it works: bars on a terminal, lines in a log."""
+"""Progress on stderr: bars on a terminal, lines in a log."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from usdstylize.cli.console import count, note, seconds, terminal
-from usdstylize.config.options import Options
+from usdstylize.config.options import PerformanceOptions
 from usdstylize.encoders import weights
 from usdstylize.model.objects import Losses, StageObject
 from usdstylize.model.results import ObjectResult, Observer, Plan, Silent
@@ -25,7 +25,7 @@ __all__ = ["BarProgress", "LineProgress", "download", "observe"]
 
 
 @contextmanager
-def observe(options: Options, *, quiet: bool) -> Iterator[Observer]:
+def observe(options: PerformanceOptions, *, quiet: bool) -> Iterator[Observer]:
     """The observer that fits: bars on a terminal, a line per object in a log, nothing when quiet."""
     if quiet:
         yield Silent()
@@ -39,7 +39,7 @@ def observe(options: Options, *, quiet: bool) -> Iterator[Observer]:
 class LineProgress:
     """A line when an object starts and when it ends."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: PerformanceOptions) -> None:
         self._options = options
         self._total = 0
         self._started = 0
@@ -62,9 +62,9 @@ class LineProgress:
 
 
 class BarProgress:
-    """A bar over all objects with the time left, and one for each object at hand with its losses."""
+    """A bar over all objects with the time left, and one with the losses for each object in progress."""
 
-    def __init__(self, options: Options, bars: Progress) -> None:
+    def __init__(self, options: PerformanceOptions, bars: Progress) -> None:
         self._options = options
         self._bars = bars
         self._iterations = 1
@@ -76,7 +76,7 @@ class BarProgress:
         for line in _announcement(plan, self._options):
             self._bars.console.print(line, soft_wrap=True)
         self._iterations = int(plan.settings["iterations"])
-        # Counted in iterations, so that the time left of the whole is known within the first object.
+        # Counted in iterations, so that the time left is known before the first object is done.
         self._bars.update(self._overall, total=len(plan.objects) * self._iterations)
 
     def object_started(self, obj: StageObject, iterations: int) -> None:
@@ -90,7 +90,7 @@ class BarProgress:
 
     def object_ended(self, result: ObjectResult) -> None:
         if result.path in self._current:
-            self._bars.refresh()  # its last losses, which no timer may have shown yet
+            self._bars.refresh()  # its last losses, which may not be drawn yet
             self._bars.remove_task(self._current.pop(result.path))
         self._count(result.path, self._iterations)
         self._bars.console.print(f"{result.path}: {_outcome(result)}", soft_wrap=True)
@@ -102,7 +102,7 @@ class BarProgress:
 
 @contextmanager
 def download(name: str, *, quiet: bool) -> Iterator[weights.Progress]:
-    """What `weights.fetch` reports to: a bar on a terminal, a line in a log; nothing before a byte came."""
+    """A callback for `weights.fetch`: a bar on a terminal, a line in a log, nothing before the first byte."""
     title = f"Fetching the weights of {name}"
     if quiet:
         yield lambda received, total: None
@@ -122,8 +122,8 @@ def download(name: str, *, quiet: bool) -> Iterator[weights.Progress]:
             yield lambda received, total: bars.update(task, completed=received, total=total, visible=True)
 
 
-def _announcement(plan: Plan, options: Options) -> Iterator[str]:
-    """Preset, device and encoder in one line; what will be done in another."""
+def _announcement(plan: Plan, options: PerformanceOptions) -> Iterator[str]:
+    """One line with preset, device and encoder, and one with stage, style and number of objects."""
     where = f"{plan.device}, {plan.parallelism}" if plan.parallelism else plan.device
     chosen = f"preset {plan.preset} on {where} (encoder {plan.settings['encoder']})"
     if options.preset != "auto":

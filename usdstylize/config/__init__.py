@@ -1,1 +1,1 @@
-"""What a run is asked to do: options, presets, a stage's own settings, what may be resumed with what."""
+"""What a run is to do: options, presets, a stage's own settings, and whether two runs fit into one result."""

@@ -1,4 +1,4 @@
-"""Objects of one style, made by several runs: what differs between those runs is told."""
+"""Whether a run fits beside an earlier one of the same style, whose objects stay in the result."""
 
 import hashlib
 import json
@@ -20,18 +20,19 @@ _OF_NO_EFFECT = frozenset({"objects_at_once"})
 
 
 def remarks(plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], folder: Path) -> tuple[str, ...]:
-    """A sentence where objects of an earlier run stay beside what this one will make otherwise.
+    """One sentence that lists how this run differs from the earlier one, where objects of that one stay.
 
-    earlier: that run's run.json, empty where there is none. staying: names of the objects that
-    stay. folder: where run.json lies, which its paths are relative to.
+    Sentences of the earlier run come first. Empty where nothing stays or nothing differs.
+    earlier: the earlier run's run.json, empty where there is none. staying: names of the objects
+    that stay. folder: the folder of run.json, to which its paths are relative.
     """
     before = earlier.get("plan")
     if not staying or not isinstance(before, dict):
         return ()
-    # What was mixed before is still mixed.
-    said = [text for text in before.get("remarks", ()) if isinstance(text, str)]
-    spaces = _other_spaces(plan, earlier.get("written", {}), staying, folder)
-    different = ", ".join((*_differences(plan, before, folder), *spaces))
+    # Objects that differed from each other before still do.
+    sentences = [text for text in before.get("remarks", ()) if isinstance(text, str)]
+    color_spaces = _other_color_spaces(plan, earlier.get("written", {}), staying, folder)
+    different = ", ".join((*_differences(plan, before, folder), *color_spaces))
     if different:
         one = len(staying) == 1
         stay = (
@@ -39,8 +40,8 @@ def remarks(plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], fold
             if one
             else (f"{len(staying)} objects stay as an earlier run made them")
         )
-        said.append(f"{stay}, with other settings ({different}); --force makes all anew.")
-    return tuple(dict.fromkeys(said))
+        sentences.append(f"{stay}, with other settings ({different}); --force makes all anew.")
+    return tuple(dict.fromkeys(sentences))
 
 
 def fingerprints(plan: Plan, contents: StageContents) -> dict[str, str]:
@@ -59,7 +60,7 @@ def fingerprints(plan: Plan, contents: StageContents) -> dict[str, str]:
     }
     found = {}
     for group in contents.groups:
-        together = [(obj.path, _asked(plan.own_settings.get(obj.path))) for obj in group]
+        together = [(obj.path, _comparable(plan.own_settings.get(obj.path))) for obj in group]
         for obj in group:
             text = json.dumps([obj.name, together, run], sort_keys=True, default=str)
             found[obj.name] = hashlib.sha256(text.encode()).hexdigest()
@@ -69,7 +70,10 @@ def fingerprints(plan: Plan, contents: StageContents) -> dict[str, str]:
 def refuse_another_folder(
     plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], folder: Path
 ) -> None:
-    """Raises OutputError where objects stay whose style was another folder of the same name."""
+    """Raises OutputError where objects stay that were made from another style folder of the same name.
+
+    It is the same folder where its path is, or the bytes of any of its images.
+    """
     before = earlier.get("plan")
     if not staying or not isinstance(before, dict):
         return
@@ -85,6 +89,7 @@ def refuse_another_folder(
 
 
 def _differences(plan: Plan, before: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Each setting that differs, with both values, and each input that does. before: the earlier plan."""
     settings = before.get("settings", {})
     if settings.get("ocio"):
         settings = {**settings, "ocio": os.path.normpath(folder / settings["ocio"])}
@@ -99,14 +104,14 @@ def _differences(plan: Plan, before: Mapping[str, Any], folder: Path) -> Iterato
         yield "palette"
     own = before.get("own_settings", {})
     for path in sorted({*own, *plan.own_settings}):
-        if _asked(own.get(path)) != _asked(plan.own_settings.get(path)):
+        if _comparable(own.get(path)) != _comparable(plan.own_settings.get(path)):
             yield f"what the stage asks for {path}"
 
 
-def _other_spaces(
+def _other_color_spaces(
     plan: Plan, written: Mapping[str, Any], staying: Sequence[str], folder: Path
 ) -> Iterator[str]:
-    """Objects that stay and whose texture was read by another OCIO configuration: $OCIO may say which."""
+    """Each object that stays and whose texture would be read in another colour space now, by a new $OCIO."""
     for obj in plan.objects:
         if obj.name in staying and obj.name in written and isinstance(obj.base, TextureFile):
             space = obj.base.color_space
@@ -115,6 +120,6 @@ def _other_spaces(
                 yield f"the colour space of {obj.path}"
 
 
-def _asked(own: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Style images count by their hashes, wherever they lie."""
+def _comparable(own: Mapping[str, Any] | None) -> dict[str, Any]:
+    """An object's own settings without the paths of its style images, of which the hashes count."""
     return {name: plain(value) for name, value in (own or {}).items() if name != "style_images"}

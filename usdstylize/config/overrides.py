@@ -1,6 +1,6 @@
-"""What each object is made with: the run's style and method, with what the stage asks over them.
+"""Style and method of each object: the run's, overridden by the stage's own settings (StylizeAPI).
 
-The command line wins: an option that was given is never replaced by the stage's.
+An option that the user gave is never overridden.
 """
 
 import math
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from usdstylize import styles
-from usdstylize.config.options import Method, Options
+from usdstylize.config.method import Method
+from usdstylize.config.options import LookOptions, Options, StyleOptions
 from usdstylize.errors import ObjectError, SettingsError, StyleSetError
 from usdstylize.model.objects import ObjectSettings, Skipped, StageContents, StageObject, StyleSet
 from usdstylize.model.results import plain
@@ -34,10 +35,11 @@ def prepare(
     options: Options,
     read: Callable[[Path], bytes],
 ) -> tuple[StageContents, dict[str, RunSettings]]:
-    """The settings of every object, by its path.
+    """The contents with the objects whose settings can be applied, and those objects' settings by path.
 
-    An object whose settings cannot be followed is moved to ``skipped`` as broken, and has none.
-    read: the bytes of a style image that the stage names, which may lie in a package.
+    All others are in ``skipped``, as broken.
+    defaults: the run's. read: returns the bytes of a style image that the stage names, which may
+    be inside a package.
     """
     known: dict[Any, StyleSet] = {}
     settings: dict[str, RunSettings] = {}
@@ -48,7 +50,9 @@ def prepare(
             if paths.get(obj.look) in settings:
                 settings[obj.path] = settings[paths[obj.look]]
             else:
-                reason = f"{obj.path} wears the look of {obj.look}, which asks for what cannot be done."
+                reason = (
+                    f"{obj.path} shares the style texture of {obj.look}, whose settings cannot be applied."
+                )
                 skipped.append(Skipped(obj.path, reason, broken=True))
             continue
         try:
@@ -56,14 +60,14 @@ def prepare(
             style = _style(obj.settings, defaults, method, options, read, known)
             settings[obj.path] = RunSettings(style, method)
         except (ObjectError, StyleSetError) as error:
-            reason = f"{obj.path} asks for what cannot be done: {error}"
+            reason = f"{obj.path} has settings that cannot be applied: {error}"
             skipped.append(Skipped(obj.path, reason, broken=True))
     objects = tuple(obj for obj in contents.objects if obj.path in settings)
     return replace(contents, objects=objects, skipped=tuple(skipped)), settings
 
 
 def own_settings(own: RunSettings, defaults: RunSettings) -> dict[str, Any]:
-    """In which settings an object differs from the run's defaults, as plain values but for paths."""
+    """The settings in which an object differs from the run's defaults, as plain values except for paths."""
     differing: dict[str, Any] = {
         name: plain(value) for name, value in vars(own.method).items() if value != vars(defaults.method)[name]
     }
@@ -79,11 +83,11 @@ def _style(
     settings: ObjectSettings,
     defaults: RunSettings,
     method: Method,
-    options: Options,
+    options: StyleOptions,
     read: Callable[[Path], bytes],
     known: dict[Any, StyleSet],
 ) -> StyleSet:
-    """``known`` holds the styles of earlier objects."""
+    """The object's style. known: the styles of earlier objects, to which a new one is added."""
     given = settings.palette if options.palette is None else ()
     key = (settings.style_images, given, method.seed if settings.style_images else 0)
     if not settings.style_images and not given:
@@ -104,8 +108,8 @@ def _style(
     return known[key]
 
 
-def _method(obj: StageObject, method: Method, options: Options) -> Method:
-    """Raises SettingsError where the pattern scale would bring the cameras into the object."""
+def _method(obj: StageObject, method: Method, options: LookOptions) -> Method:
+    """The object's method. Raises SettingsError where its pattern scale puts cameras inside the object."""
     own: dict[str, Any] = {
         name: getattr(obj.settings, name)
         for name in ("strength", "texture_resolution", "seed")

@@ -1,4 +1,4 @@
-"""Where StylizeAPI lies, and making it known to USD without loading USD."""
+"""The folder of the StylizeAPI schema, and its registration, which does not load USD."""
 
 import os
 import sys
@@ -8,17 +8,17 @@ __all__ = ["FOLDER", "register"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER = _PACKAGE / "schemas" if (_PACKAGE / "schemas").is_dir() else _PACKAGE.parent / "schemas"
-"""Inside an installed package, beside the package in a checkout."""
+"""Of the schema's files: inside an installed package, beside the package in a checkout."""
 
 _NAME = "usdstylize"
 _VARIABLE = "PXR_PLUGINPATH_NAME"
 
 
 def register() -> None:
-    """Make the schema known to the USD of this process, whether it is loaded already or not yet.
+    """Register the schema with the USD of this process, whether that is loaded already or not.
 
-    Where USD's schema registry has been asked for anything before, USD takes no more schemas: then
-    other code does not see this one. Reading a stage's settings does not depend on it.
+    Once anything has used USD's schema registry, USD ignores new schemas, and other code does not
+    see this one. Reading a stage's settings does not depend on it.
     """
     plug = sys.modules.get("pxr.Plug")
     if plug is not None:

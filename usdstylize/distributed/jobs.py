@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import LossMethod, Method
 from usdstylize.encoders import weights as network_weights
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize import ALONE, Optimizer, ProcessGroup, choose_device
@@ -50,7 +50,7 @@ class Job:
         return replace(self, styles=new)
 
 
-def check_weights(method: Method, folder: Path | None) -> None:
+def check_weights(method: LossMethod, folder: Path | None) -> None:
     """Raises WeightsError where the method's networks have none: before any process is asked."""
     for name in (method.encoder, method.content_encoder):
         network_weights.locate(name, folder)

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from usdstylize.config.options import Method, Options
+from usdstylize.config.method import Method, ScheduleMethod
+from usdstylize.config.options import FarmOptions
 from usdstylize.distributed import torchrun
 from usdstylize.distributed.rank_zero import RankZero
 from usdstylize.distributed.workers import Workers
@@ -53,7 +54,7 @@ class Parallelism:
         return f"{self.processes} processes, " + ("all on each object" if self.together else "an object each")
 
 
-def choose_parallelism(options: Options, method: Method, device: str, groups: int) -> Parallelism:
+def choose_parallelism(options: FarmOptions, method: ScheduleMethod, device: str, groups: int) -> Parallelism:
     """As torchrun and ``--gpus`` ask, else over all GPUs that are the same; groups: of objects.
 
     Raises OptionsError where there are not so many, or a batch cannot be shared.
@@ -84,7 +85,7 @@ def choose_parallelism(options: Options, method: Method, device: str, groups: in
 
 @contextmanager
 def opened(
-    parallelism: Parallelism, style: StyleSet, method: Method, device: str, options: Options
+    parallelism: Parallelism, style: StyleSet, method: Method, device: str, options: FarmOptions
 ) -> Iterator[Optimizes]:
     """What optimises a run's objects, until it is left.
 

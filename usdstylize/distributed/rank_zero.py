@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.distributed.jobs import Bench, Job, check_weights
 from usdstylize.distributed.torchrun import TorchProcessGroup
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture

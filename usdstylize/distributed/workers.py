@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.distributed.jobs import Job, check_weights
 from usdstylize.errors import WorkerError
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from usdstylize.config.options import EncoderName, Precision
+from usdstylize.config.method import EncoderName, Precision
 from usdstylize.encoders import weights
 from usdstylize.encoders.clip import ClipResNet50
 from usdstylize.encoders.draft import Architecture, DraftEncoder

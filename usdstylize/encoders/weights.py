@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from usdstylize.config.options import PRESETS
+from usdstylize.config.presets import PRESETS
 from usdstylize.errors import WeightsError
 
 __all__ = ["NETWORKS", "WeightStatus", "fetch", "locate", "report"]

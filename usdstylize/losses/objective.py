@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usdstylize.config.options import EncoderName, Method
+from usdstylize.config.method import EncoderName, Method
 from usdstylize.encoders import Encoder, load_embedding, load_encoder, precision
 from usdstylize.kernels.availability import fused
 from usdstylize.losses.batch import Batch, Target, Texels, join_positions, positions_of, totals_of

@@ -71,9 +71,9 @@ class Mesh:
 
 @dataclass(frozen=True)
 class ObjectSettings:
-    """What the stage itself asks for an object (StylizeAPI, nearest ancestor wins).
+    """An object's own settings on the stage (StylizeAPI; those of the nearest ancestor win).
 
-    None and empty mean: as the run says. The command line wins over all of it.
+    None and empty mean: the run's. Options that the user gives override all of them.
     """
 
     style_images: tuple[Path, ...] = ()
@@ -91,8 +91,8 @@ class ObjectSettings:
 class StageObject:
     """One thing to stylise: a mesh, or one material subset of it, with its material.
 
-    Light: it describes, and holds no arrays. ``usd.read.load`` reads the arrays when their turn
-    comes, so that a stage of hundreds of objects never sits in memory at once.
+    It has no arrays: `usd.read.load` reads them when the object is optimised, so that a stage of
+    hundreds of objects is never in memory at once.
     """
 
     path: str
@@ -112,24 +112,24 @@ class StageObject:
     """Where it has a ``then``, what follows is applied to what it gives."""
     triangle_count: int
     notes: tuple[str, ...] = ()
-    """Remarks that a TD wants to read in ``inspect``, one sentence each."""
+    """Remarks for ``inspect``, one sentence each."""
     group: str = ""
-    """Objects of one group stand together before the cameras and share one optimisation; empty
-    where the object stands alone."""
+    """Name that objects share which are rendered together and optimised as one; empty where the object
+    is optimised alone."""
     look: str = ""
-    """Name of the object whose style texture and new material this one wears, too; empty where
-    it has its own. Both are of one group."""
+    """Name of the object, of the same group, whose style texture and new material this one uses;
+    empty or its own name where it has its own."""
     stands_in: bool = False
-    """It is a proxy of the object whose look it wears, and not before the cameras with it."""
+    """It is a proxy of the object ``look``, uses its style texture, and is not rendered with it."""
     instances: tuple[str, ...] = ()
-    """The instance prims, outermost and in stage order, that share the prototype which holds
-    this object; ``path`` lies in the first of them. Empty outside of instances."""
+    """The outermost instance prims, in stage order, that share the prototype of this object; ``path``
+    is in the first of them. Empty outside of instances."""
     prototype: str = ""
-    """`Prototype.name` of the innermost prototype that holds it; empty outside of instances."""
+    """`Prototype.name` of the innermost prototype that contains it; empty outside of instances."""
     settings: ObjectSettings = ObjectSettings()
     unwrapped: bool = False
-    """The mesh has no UVs: ``uv_primvar`` is a new one that the style layer brings along, with the
-    values of ``ObjectData.new_uvs``."""
+    """The mesh has no UVs: ``uv_primvar`` is a new primvar, which the style layer authors with the values
+    of ``ObjectData.new_uvs``."""
 
     @property
     def wrap(self) -> tuple[Wrap, Wrap]:
@@ -140,7 +140,7 @@ class StageObject:
 
     @property
     def wears_another_look(self) -> bool:
-        """Whether its style texture and material are another object's."""
+        """Whether it uses another object's style texture and material."""
         return bool(self.look) and self.look != self.name
 
     @property
@@ -168,16 +168,16 @@ class ObjectData:
     bases: the original texture's values as viewers filter them, each (H, W, 3) float32, row 0 is
         the top: code values, or linear Rec.709. One per UDIM tile, in the order of
         ``TextureFile.tiles``; else a single one. 1 × 1 for a constant.
-    transfer: what makes T, sRGB-encoded, of them once they are filtered.
+    transfer: turns filtered values of ``bases`` into T, sRGB-encoded.
     """
 
     mesh: Mesh
     bases: tuple[Float32, ...]
     transfer: Transfer = PLAIN
     new_uvs: NewUVs | None = None
-    """Where ``StageObject.unwrapped``: what the style layer must hold."""
+    """Where ``StageObject.unwrapped``: the UVs that the style layer must author."""
     repaired: tuple[str, ...] = ()
-    """What in the texture had to be repaired, a sentence each; viewers then need a copy of it."""
+    """What was repaired in the texture, one sentence each; viewers then need a copy of it."""
 
 
 @dataclass(frozen=True)
@@ -193,19 +193,19 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Prototype:
-    """What scene-graph instances share in one look: opinions are written once for all of them.
+    """Scene-graph instances with the same meshes and materials: opinions are written once for all of them.
 
-    Instances of one prototype that wear different materials from outside are several of these.
+    Instances of one USD prototype that are bound to different materials from outside it are several of these.
     """
 
     name: str
-    """Of the class prim that carries its opinions; unlike that of another stage's prototype."""
+    """Of the class prim with its opinions; prototypes of different stages have different names."""
     path: str
-    """The first instance, in which its objects have their paths; an instance proxy where it
-    stands in another prototype."""
+    """The first instance, to which the paths of its objects belong; an instance proxy where that is
+    inside another prototype."""
     instances: tuple[str, ...]
-    """Every instance, ``path`` the first: prims of the stage, or instance proxies under the
-    ``path`` of the prototype that they stand in."""
+    """Every instance, ``path`` first: prims of the stage, or instance proxies under the ``path`` of the
+    prototype that contains them."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class FileHash:
 
 @dataclass(frozen=True)
 class StageContents:
-    """What a stage holds for us: objects to stylise, prims left out with the reason, sources."""
+    """What was found on a stage: objects to stylise, prims left out with the reason, source files."""
 
     path: Path
     """The root layer, absolute."""
@@ -228,19 +228,19 @@ class StageContents:
     sources: tuple[FileHash, ...]
     """Every layer and texture file that the composed stage and the objects read."""
     prototypes: tuple[Prototype, ...] = ()
-    """All that were looked at, a containing one before its parts."""
+    """All that were searched, outer ones before those that they contain."""
     heroes: tuple[str, ...] = ()
-    """Instances that are to be none, outermost first: the result clears their `instanceable`."""
+    """Instances with textures of their own, outermost first: the result clears their `instanceable`."""
     posed: bool = False
     """Skinned meshes are read as posed at ``frame``, not in their bind pose."""
     ocio: str = ""
-    """The OCIO configuration that was given, absolute; empty where none was."""
+    """The absolute path of ``Options.ocio``; empty where none was given."""
     refine: int = 0
     """Levels by which Catmull-Clark surfaces are refined; 0 reads their cages."""
 
     @property
     def groups(self) -> tuple[tuple[StageObject, ...], ...]:
-        """The objects, those of one group together, in stage order of each group's first."""
+        """The objects by group, in stage order of each group's first."""
         found: dict[str, list[StageObject]] = {}
         for obj in self.objects:
             found.setdefault(obj.group or obj.name, []).append(obj)
@@ -270,7 +270,7 @@ class StyleSet:
 
     @property
     def primary(self) -> StyleImage:
-        """Stands behind the object in NNFM renders, and yields the palette."""
+        """The background of NNFM renders, and the source of the palette."""
         return self.images[0]
 
 
@@ -303,4 +303,4 @@ class StyleTexture:
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds spent in visibility, shading, encoder, matching, backward, …"""
     remarks: tuple[str, ...] = ()
-    """What a TD should know of how it was made, one sentence each."""
+    """Remarks on how it was made, one sentence each."""

@@ -1,4 +1,4 @@
-"""What a run tells about itself: read by the command line, `run.json` and farm scripts."""
+"""Plan and result of a run, for the command line, `run.json` and farm scripts."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -14,10 +14,7 @@ Status = Literal["done", "kept", "failed"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is about to do; `--dry-run` prints it and stops.
-
-    The settings are the resolved ones: nothing in them is "as the preset says" any more.
-    """
+    """What a run will do, with every setting resolved; `--dry-run` prints it and stops."""
 
     stage: Path
     root_layer: Path
@@ -30,19 +27,19 @@ class Plan:
     preset: str
     device: str
     parallelism: str
-    """Over how many processes, in words; empty for one."""
+    """Number of processes and how they share the work, in words; empty for one process."""
     settings: dict[str, Any]
     own_settings: dict[str, dict[str, Any]]
-    """By prim path: in which settings an object differs, as the stage asks (StylizeAPI)."""
+    """By prim path: the settings in which the object differs from the run (StylizeAPI)."""
     objects: tuple[StageObject, ...]
     skipped: tuple[Skipped, ...]
     remarks: tuple[str, ...] = ()
-    """What a TD should know of the run as a whole, one sentence each."""
+    """Remarks on the run as a whole, one sentence each."""
 
 
 @dataclass(frozen=True)
 class ObjectResult:
-    """What became of one object."""
+    """The outcome for one object."""
 
     path: str
     name: str
@@ -58,38 +55,38 @@ class ObjectResult:
     stages: dict[str, float] | None = None
     """Seconds spent in visibility, encoder, backward, …"""
     remarks: tuple[str, ...] = ()
-    """What the live network could not take over from the source, one sentence each."""
+    """What the live network could not copy from the source, one sentence each."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """The whole run."""
+    """The outcome of a run."""
 
     plan: Plan
     root_layer: Path | None
-    """None after a dry run, and when no object could be done or kept."""
+    """None after a dry run, and where no object is done or kept."""
     objects: tuple[ObjectResult, ...]
     seconds: float
     interrupted: bool = False
     session_layer: Path | None = None
-    """What shows the result on the source stage, where nothing was written beside it."""
+    """Session layer that applies the result to the source stage, where nothing was written beside it."""
     package: Path | None = None
-    """The result as one .usdz, where that was asked for."""
+    """The result as one .usdz, with ``Options.package``."""
     problems: tuple[str, ...] = ()
     """What `verify` found wrong with the written result, one sentence each; empty is good."""
     remarks: tuple[str, ...] = ()
-    """Those of the plan that are true only since the run has left something as it was."""
+    """Remarks that became true during the run, since it left some objects as they were; also the plan's."""
 
     @property
     def failed(self) -> tuple[ObjectResult, ...]:
-        """The objects that were tried and are not in the result."""
+        """The objects that could not be done and are not in the result."""
         return tuple(o for o in self.objects if o.status == "failed")
 
     def to_dict(self, *, folder: Path | None = None) -> dict[str, Any]:
         """Plain values for JSON; paths become strings.
 
-        folder: where the JSON will lie. Paths are then relative to it and those that only this
-        machine knows are left out, so that the file still tells the truth after a move.
+        folder: the folder that the JSON will be in. Paths are then relative to it, and paths that are
+        valid only on this machine are left out, so that the file stays right when it is moved.
         """
         result: dict[str, Any] = plain(asdict(self), folder)
         return result
@@ -97,7 +94,7 @@ class RunResult:
 
 _MACHINE_KEYS = frozenset({"resolved_path"})
 _PATH_KEYS = frozenset({"files", "ocio"})
-"""Of text that is a path, or several, and may lie in a package."""
+"""Keys of strings that are paths, also into a package."""
 
 
 def plain(value: Any, folder: Path | None = None) -> Any:
@@ -120,7 +117,7 @@ def plain(value: Any, folder: Path | None = None) -> Any:
 
 
 def in_words(value: Any) -> str:
-    """A setting's value as a person reads it: two numbers with a fraction are a range, else a list is one."""
+    """A setting's value as text: two floats are a range (``2.0 to 4.0``), any other list has commas."""
     if not isinstance(value, (list, tuple)):
         return str(value)
     is_range = len(value) == 2 and all(isinstance(end, float) for end in value)
@@ -139,9 +136,9 @@ def _relative(text: Any, folder: Path) -> Any:
 
 
 class Observer(Protocol):
-    """Told what happens during a run; the command line draws progress with it.
+    """Receives the events of a run; the command line draws progress with it.
 
-    Several objects may be under way at once, and each is told of from a thread of its own.
+    Several objects may be in progress at once; the events of each come from a thread of its own.
     """
 
     def planned(self, plan: Plan) -> None:
@@ -151,7 +148,7 @@ class Observer(Protocol):
         """An object's optimisation begins."""
 
     def iteration(self, obj: StageObject, number: int, losses: Losses) -> None:
-        """``number`` iterations of the object are done (not told for every one)."""
+        """``number`` iterations of the object are done (not called for every one)."""
 
     def object_ended(self, result: ObjectResult) -> None:
         """An object is done, or failed with ``result.reason``."""

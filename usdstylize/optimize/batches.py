@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import ScheduleMethod
 from usdstylize.losses import Target
 
 __all__ = ["Batches", "Share"]
@@ -32,7 +32,7 @@ class Batches(Generic[Viewpoint]):
 
     def __init__(
         self,
-        method: Method,
+        method: ScheduleMethod,
         random: np.random.Generator,
         viewpoints: Iterator[Viewpoint],
         targets: Callable[[Sequence[Viewpoint]], list[Target]],

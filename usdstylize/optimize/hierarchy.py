@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.model.base_colors import Wrap
 
 __all__ = ["magnified", "magnifiers", "size_at"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.losses import Objective, Target
 
 __all__ = ["Allotment", "allot", "available_bytes", "bytes_for_view", "keep_to", "moved", "tensor_bytes"]

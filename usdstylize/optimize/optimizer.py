@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from usdstylize import interrupts, render
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.imaging import uv_raster
 from usdstylize.losses import Objective
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.errors import MeshError
 from usdstylize.imaging import gutters
 from usdstylize.losses import Objective, Target

@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.losses import Batch, Objective, Target, Texels, backward
 from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.hierarchy import magnified, magnifiers

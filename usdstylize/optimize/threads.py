@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 from usdstylize import interrupts, render
-from usdstylize.config.options import Method
+from usdstylize.config.method import PerformanceMethod
 from usdstylize.model.objects import StageObject
 
 __all__ = ["at_once_here", "side_by_side", "threads_of_one"]
@@ -13,7 +13,7 @@ _SIGNAL_SECONDS = 0.5
 """A signal sets a request, and does not end the wait."""
 
 
-def at_once_here(method: Method, device: str) -> int:
+def at_once_here(method: PerformanceMethod, device: str) -> int:
     """Objects that one process optimises side by side: several on a CPU.
 
     Many small steps leave cores idle that another object can use. One more than there are cores,
@@ -23,7 +23,7 @@ def at_once_here(method: Method, device: str) -> int:
     return min(cores + 1, method.objects_at_once) if device == "cpu" and cores > 1 else 1
 
 
-def threads_of_one(method: Method, device: str) -> int:
+def threads_of_one(method: PerformanceMethod, device: str) -> int:
     """PyTorch's threads for one object, 0 for its own choice.
 
     They depend on the machine and the preset alone, so that neither a mask nor the number of

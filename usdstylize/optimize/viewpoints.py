@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize import render
-from usdstylize.config.options import Method
+from usdstylize.config.method import Method
 from usdstylize.model.objects import StageObject
 
 __all__ = ["Scene", "Viewpoint"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import ViewpointMethod
 
 __all__ = ["Camera", "draw_cameras", "look_at", "pixel_directions", "pixel_projections"]
 
@@ -72,7 +72,7 @@ def pixel_projections(cameras: Sequence[Camera], resolution: int) -> NDArray[np.
     return np.concatenate([matrix, -eyes[:, None] @ matrix], 1)
 
 
-def draw_cameras(method: Method, random: np.random.Generator) -> Iterator[Camera]:
+def draw_cameras(method: ViewpointMethod, random: np.random.Generator) -> Iterator[Camera]:
     """Endless random views: eyes over the whole sphere, lights over the upper hemisphere."""
     while True:
         light = _direction(random)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import RenderMethod
 from usdstylize.imaging.encoding import LUMINANCE
 from usdstylize.model.base_colors import Transfer
 
@@ -42,7 +42,7 @@ def encode_base(values: Tensor, transfer: Transfer) -> Tensor:
 
 
 def phong(
-    points: Tensor, normals: Tensor, eye: Tensor, light: Tensor, method: Method
+    points: Tensor, normals: Tensor, eye: Tensor, light: Tensor, method: RenderMethod
 ) -> tuple[Tensor, Tensor]:
     """Diffuse factor and specular light per point, each (P, 1) float32, linear.
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usdstylize.config.options import Method
+from usdstylize.config.method import RenderMethod
 from usdstylize.kernels.availability import fused
 from usdstylize.model.base_colors import Wrap
 from usdstylize.render.cameras import Camera, pixel_directions
@@ -111,7 +111,7 @@ class Subject:
         return encode_base(values, self._transfers[sheet]).view(*size, 3)
 
     def views(
-        self, cameras: Sequence[Camera], hits: Sequence[Hits], method: Method, first_slot: int = 0
+        self, cameras: Sequence[Camera], hits: Sequence[Hits], method: RenderMethod, first_slot: int = 0
     ) -> list[View]:
         """Sample positions, T and light at every pixel that the object covers, one view per camera.
 
@@ -123,7 +123,7 @@ class Subject:
         return self._views(cameras, hits, method, first_slot)
 
     def _views(
-        self, cameras: Sequence[Camera], hits: Sequence[Hits], method: Method, first_slot: int
+        self, cameras: Sequence[Camera], hits: Sequence[Hits], method: RenderMethod, first_slot: int
     ) -> list[View]:
         """All cameras in the same few operations; the host waits for the device three times."""
         resolution = hits[0].triangle.shape[0]
@@ -264,7 +264,7 @@ def _uv_gradients(corners: Tensor, uvs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def trace_views(
-    subject: Subject, visibility: Visibility, cameras: Sequence[Camera], method: Method
+    subject: Subject, visibility: Visibility, cameras: Sequence[Camera], method: RenderMethod
 ) -> list[View]:
     """The views of several cameras, each in the slot that is its place in the list.
 

@@ -16,6 +16,7 @@ from conftest import HANG_SECONDS, define_material, define_quad, unchanged
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
+from usdstylize.config.options import StageOptions
 from usdstylize.errors import ObjectError, OutputError, StageError, TextureError
 from usdstylize.model.objects import StageContents
 from usdstylize.usd import read as reading
@@ -281,7 +282,7 @@ def test_a_stage_that_does_not_open_is_named(tmp_path: Path, text: str | None) -
 def test_an_unknown_mask_path_is_named(tmp_path: Path, mask: str) -> None:
     path = write(tmp_path, lambda stage: None)
     with pytest.raises(StageError, match=f"--mask names {mask}"):
-        reading.discover(path, mask=["/World/Good", mask])
+        reading.discover(path, StageOptions(mask=("/World/Good", mask)))
 
 
 def test_a_missing_payload_is_told_and_the_rest_is_read(
@@ -334,10 +335,10 @@ def test_what_is_no_mesh_of_the_purposes_in_use_is_told_with_its_reason(tmp_path
     ):
         assert word in reasons[name]
     wider = reading.discover(
-        path, purposes=["default", "proxy", "guide"], mask=["/World/proxy", "/World/guide"]
+        path, StageOptions(purposes=("default", "proxy"), mask=("/World/proxy", "/World/guide"))
     )
     assert [found.path for found in wider.objects] == ["/World/proxy"]
-    masked = reading.discover(path, mask=["/World/Copy/Leaf"])
+    masked = reading.discover(path, StageOptions(mask=("/World/Copy/Leaf",)))
     assert ([found.path for found in masked.objects], masked.skipped) == (["/World/Copy/Leaf"], ())
 
 
@@ -357,7 +358,7 @@ def test_names_are_made_from_the_path_alone_and_never_meet(tmp_path: Path) -> No
         for path in paths:
             define_quad(stage, path, paint)
 
-    contents = reading.discover(write(tmp_path, edit), mask=paths)
+    contents = reading.discover(write(tmp_path, edit), StageOptions(mask=tuple(paths)))
     names = {found.path: found.name for found in contents.objects}
     assert sorted(names) == sorted(paths)
     assert len(set(names.values())) == len(paths)

@@ -20,6 +20,7 @@ from mtlx_scenes import From, Node, add_mtlx_material
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 from benchmarks.instances import make_stage
+from usdstylize.config.options import StageOptions
 from usdstylize.errors import StageError
 from usdstylize.model.base_colors import ConstantColor
 from usdstylize.usd import read as reading
@@ -51,7 +52,7 @@ def test_each_prototype_is_found_once_in_its_first_instance(tmp_path: Path) -> N
 def test_a_mask_that_names_any_instance_means_what_they_share(
     tmp_path: Path, mask: str, expected: list[str]
 ) -> None:
-    contents = reading.discover(make_shot(tmp_path), mask=[mask])
+    contents = reading.discover(make_shot(tmp_path), StageOptions(mask=(mask,)))
     assert sorted(paths(contents)) == expected
     assert all("change together" in found.notes[0] for found in contents.objects)
 
@@ -61,13 +62,13 @@ def test_a_mask_leaves_out_what_else_the_prototype_holds(tmp_path: Path) -> None
     stage = new_stage(tmp_path, "shot.usda", "/World")
     add_instances(stage, asset, ["/World/A1", "/World/A2"])
     stage.Save()
-    contents = reading.discover(tmp_path / "shot.usda", mask=["/World/A2/Geo/Quad1"])
+    contents = reading.discover(tmp_path / "shot.usda", StageOptions(mask=("/World/A2/Geo/Quad1",)))
     assert paths(contents) == ["/World/A1/Geo/Quad1"]
 
 
 def test_a_hero_has_objects_of_its_own(tmp_path: Path) -> None:
     shot = make_shot(tmp_path)
-    contents = reading.discover(shot, heroes=["/World/A1"])
+    contents = reading.discover(shot, StageOptions(per_instance=("/World/A1",)))
     assert contents.heroes == ("/World/A1",)
     assert paths(contents) == ["/World/A1/Geo/Quad", "/World/A2/Geo/Quad", "/World/B1/Board"]
     assert contents.objects[0].instances == ()
@@ -76,7 +77,7 @@ def test_a_hero_has_objects_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_hero_within_another_instance_takes_that_one_apart(tmp_path: Path) -> None:
-    contents = reading.discover(make_shot(tmp_path), heroes=["/World/B2/Inner"])
+    contents = reading.discover(make_shot(tmp_path), StageOptions(per_instance=("/World/B2/Inner",)))
     assert contents.heroes == ("/World/B2", "/World/B2/Inner")
     own = ["/World/B2/Board", "/World/B2/Inner/Geo/Quad"]
     assert [found.path for found in contents.objects if not found.instances] == own
@@ -85,7 +86,7 @@ def test_a_hero_within_another_instance_takes_that_one_apart(tmp_path: Path) -> 
 @pytest.mark.parametrize("hero", ["/World", "/World/Nothing", "/World/A1/Geo"])
 def test_what_is_no_instance_is_refused_as_a_hero(tmp_path: Path, hero: str) -> None:
     with pytest.raises(StageError, match=f"--per-instance names {hero}, which is no"):
-        reading.discover(make_shot(tmp_path), heroes=[hero])
+        reading.discover(make_shot(tmp_path), StageOptions(per_instance=(hero,)))
 
 
 def test_instances_bound_to_other_materials_from_outside_are_objects_each(tmp_path: Path) -> None:
@@ -272,17 +273,18 @@ def test_render_and_proxy_wear_one_texture(tmp_path: Path) -> None:
     UsdGeom.Imageable(stage.GetPrimAtPath("/World/render")).SetProxyPrim(stage.GetPrimAtPath("/World/proxy"))
     stage.Save()
     shot = tmp_path / "shot.usda"
-    both = {found.path: found for found in reading.discover(shot, purposes=["render", "proxy"]).objects}
+    contents = reading.discover(shot, StageOptions(purposes=("render", "proxy")))
+    both = {found.path: found for found in contents.objects}
     for name in ("Body", "Hat"):
         render, proxy = both[f"/World/render/{name}"], both[f"/World/proxy/{name}"]
         assert (render.group, render.wears_another_look) == (render.name, False)
         assert (proxy.group, proxy.look, proxy.stands_in) == (render.name, render.name, True)
     assert (both["/World/proxy/Box"].group, both["/World/proxy/Box"].look) == ("", "")
-    alone = reading.discover(shot, purposes=["proxy"])
+    alone = reading.discover(shot, StageOptions(purposes=("proxy",)))
     assert [(found.path, found.look) for found in alone.objects] == [
         ("/World/proxy/Body", ""), ("/World/proxy/Hat", ""), ("/World/proxy/Box", ""),
     ]  # fmt: skip
-    everything = reading.discover(shot, purposes=["default", "render", "proxy", "guide"])
+    everything = reading.discover(shot, StageOptions(purposes=("default", "render", "proxy")))
     assert not any("/guide/" in found.path for found in everything.objects)
     assert "never stylised" in reasons(everything)["/World/guide/Body"]
 

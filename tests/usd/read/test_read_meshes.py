@@ -10,6 +10,7 @@ from conftest import define_material, define_quad
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
+from usdstylize.config.options import StageOptions
 from usdstylize.model.objects import Mesh, ObjectData, StageContents
 from usdstylize.usd import read as reading
 from usdstylize.usd.read.triangulate import triangulate
@@ -32,7 +33,7 @@ def write(folder: Path, edit: Edit | None = None) -> Path:
 
 
 def read_all(path: Path, **options: object) -> tuple[StageContents, dict[str, ObjectData]]:
-    contents = reading.discover(path, **options)  # type: ignore[arg-type]
+    contents = reading.discover(path, StageOptions(**options))  # type: ignore[arg-type]
     return contents, {found.path: reading.load(contents, found) for found in contents.objects}
 
 
@@ -271,7 +272,7 @@ def test_subsets_with_a_binding_are_objects_and_the_mesh_keeps_the_rest(tmp_path
     assert [skipped.path for skipped in contents.skipped] == ["/World/Quad/Broken"]
     assert set(data["/World/Quad/Red"].mesh.points[:, 0]) == {0, 1, 2, 3}
     assert set(data["/World/Quad"].mesh.points[:, 0]) == {1, 2, 3, 4}
-    masked, _ = read_all(path, mask=["/World/Quad/Red"])
+    masked, _ = read_all(path, mask=("/World/Quad/Red",))
     assert [found.path for found in masked.objects] == ["/World/Quad/Red"]
 
 

@@ -14,6 +14,7 @@ from instance_stages import (
 )
 from pxr import Sdf
 
+from usdstylize.config.options import StageOptions
 from usdstylize.usd import read as reading
 
 
@@ -49,7 +50,7 @@ def test_point_instancer_prototypes_are_found_where_they_are(tmp_path: Path) -> 
     assert len(by_path["/World/Grass/Protos/Tree/Board"].instances) == 2
     for found in contents.objects:
         assert len(reading.load(contents, found).mesh.triangles) == 2
-    masked = reading.discover(tmp_path / "shot.usda", mask=["/World/More"])
+    masked = reading.discover(tmp_path / "shot.usda", StageOptions(mask=("/World/More",)))
     assert sorted(paths(masked)) == ["/Library/Leaf", "/World/Grass/Protos/Blade"]
 
 

@@ -9,6 +9,7 @@ from conftest import build_tiny_stage
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel
 from skeletons import BODY, figure
 
+from usdstylize.config.options import StageOptions
 from usdstylize.model.objects import ObjectData, StageObject
 from usdstylize.usd import read as reading
 
@@ -16,7 +17,7 @@ REST = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float)
 
 
 def body(path: Path, frame: float | None) -> tuple[StageObject, ObjectData]:
-    contents = reading.discover(path, mask=[BODY], frame=frame)
+    contents = reading.discover(path, StageOptions(mask=(BODY,), frame=frame))
     assert contents.skipped == ()
     return contents.objects[0], reading.load(contents, contents.objects[0])
 
@@ -52,7 +53,7 @@ def test_points_that_change_over_time_are_read_at_the_frame(tmp_path: Path) -> N
     points.Set([Gf.Vec3f(*point) for point in (REST * (1, 3, 1)).tolist()], 9)
     stage.Save()
     for frame, height in ((None, 1.0), (1.0, 1.0), (5.0, 2.0), (9.0, 3.0)):
-        contents = reading.discover(path, mask=["/World/Left"], frame=frame)
+        contents = reading.discover(path, StageOptions(mask=("/World/Left",), frame=frame))
         mesh = reading.load(contents, contents.objects[0]).mesh
         np.testing.assert_allclose(mesh.points, REST * (1, height, 1), atol=1e-6)
         np.testing.assert_allclose(mesh.uvs[0], [(0, 0), (1, 0), (1, 1)])

@@ -11,6 +11,7 @@ from PIL import Image
 from pxr import Usd, UsdGeom, UsdShade
 
 import usdstylize
+from usdstylize.config.options import StageOptions
 from usdstylize.errors import MeshError, OptionsError
 from usdstylize.model.objects import Mesh
 from usdstylize.usd import read as reading
@@ -18,7 +19,7 @@ from usdstylize.usd import read as reading
 
 def refined(stage: Usd.Stage, levels: int) -> Mesh:
     stage.Save()
-    contents = reading.discover(Path(stage.GetRootLayer().realPath), refine=levels)
+    contents = reading.discover(Path(stage.GetRootLayer().realPath), StageOptions(refine=levels))
     return reading.load(contents, contents.objects[0]).mesh
 
 
@@ -49,7 +50,7 @@ def test_a_subset_keeps_the_children_of_its_own_faces(tmp_path: Path) -> None:
     side = define_material(stage, "/Side", "./color.png")
     UsdShade.MaterialBindingAPI.Apply(subset.GetPrim()).Bind(side)
     stage.Save()
-    contents = reading.discover(tmp_path / "cube.usda", refine=2)
+    contents = reading.discover(tmp_path / "cube.usda", StageOptions(refine=2))
     found = {obj.path: reading.load(contents, obj).mesh for obj in contents.objects}
     assert {path: len(own.triangles) for path, own in found.items()} == {
         "/Cube/side": 16 * 2,

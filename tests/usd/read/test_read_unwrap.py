@@ -15,6 +15,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from usdstylize.config.options import StageOptions
 from usdstylize.imaging import uv_raster
 from usdstylize.imaging.encoding import srgb_to_linear
 from usdstylize.model.base_colors import ConstantColor, DisplayColor
@@ -73,7 +74,7 @@ def torus_stage(folder: Path) -> Path:
 
 
 def load_one(path: Path, frame: float | None = None) -> tuple[StageObject, ObjectData]:
-    contents = reading.discover(path, frame=frame)
+    contents = reading.discover(path, StageOptions(frame=frame))
     assert [skipped.reason for skipped in contents.skipped] == []
     return contents.objects[0], reading.load(contents, contents.objects[0])
 

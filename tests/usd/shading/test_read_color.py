@@ -15,6 +15,7 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
 import usdstylize
+from usdstylize.config.options import StageOptions
 from usdstylize.errors import StageError
 from usdstylize.model.base_colors import TextureFile
 from usdstylize.model.objects import ObjectData, StageObject
@@ -82,7 +83,7 @@ def above(name: str) -> Edit:
 
 
 def read_one(root: Path, **options: Any) -> tuple[StageObject, TextureFile, ObjectData]:
-    contents = reading.discover(root, **options)
+    contents = reading.discover(root, StageOptions(**options))
     assert contents.skipped == ()
     found = contents.objects[0]
     assert isinstance(found.base, TextureFile)
@@ -273,7 +274,7 @@ def test_a_space_that_nobody_knows_costs_its_object(tmp_path: Path, monkeypatch:
     assert "--ocio" in reason
     config = tmp_path / "other.ocio"
     config.write_text(CONFIG.format(reference="lin_rec709_scene").replace("show_paint", "film"))
-    assert str(config) in reading.discover(root, ocio=config).skipped[0].reason
+    assert str(config) in reading.discover(root, StageOptions(ocio=config)).skipped[0].reason
     config.write_text("no configuration")
     for bad in (config, tmp_path / "missing.ocio"):
         with pytest.raises(StageError, match=bad.name):

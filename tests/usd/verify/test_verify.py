@@ -10,6 +10,7 @@ from conftest import unchanged
 from meshes import cube
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 
+from usdstylize.config.options import StageOptions
 from usdstylize.errors import OutputError
 from usdstylize.usd import read, verify, write
 from usdstylize.usd.write.bake import write_half
@@ -154,7 +155,7 @@ def test_what_was_stylised_at_a_frame_is_checked_at_that_frame(tiny_stage: Path)
     left.CreateVisibilityAttr().Set("invisible", 1)
     left.GetVisibilityAttr().Set("inherited", 40)
     source.Save()
-    contents = read.discover(tiny_stage, frame=50.0)
+    contents = read.discover(tiny_stage, StageOptions(frame=50.0))
     plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects:
@@ -174,7 +175,7 @@ def test_what_was_refined_is_checked_as_refined(tmp_path: Path) -> None:
     cage.CreateDisplayColorPrimvar("vertex").Set([Gf.Vec3f(*color) for color in colors])
     cage.CreateFaceVaryingLinearInterpolationAttr("none")
     source.Save()
-    contents = read.discover(tmp_path / "tiny.usda", refine=2)
+    contents = read.discover(tmp_path / "tiny.usda", StageOptions(refine=2))
     plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         (obj,) = contents.objects

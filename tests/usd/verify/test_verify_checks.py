@@ -13,6 +13,7 @@ from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from udim_stages import build_udim_stage
 
+from usdstylize.config.options import StageOptions
 from usdstylize.usd import read, write
 
 LOOK = "/World/StylizedLooks/World__Left"
@@ -266,7 +267,7 @@ def test_the_binding_of_each_object_that_shares_a_look(tiny_stage: Path, name: s
     paint = UsdShade.Material.Get(source, "/World/Looks/Paint")
     define_quad(source, "/World/Third", paint, x=4.0)
     source.Save()
-    contents = read.discover(tiny_stage, share_materials=True)
+    contents = read.discover(tiny_stage, StageOptions(share_materials=True))
     plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects:

@@ -279,7 +279,7 @@ def test_on_windows_no_process_is_asked_whether_it_runs(monkeypatch: pytest.Monk
 def test_leftovers_of_a_killed_run_are_removed(tiny_stage: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from usdstylize.usd import read, write;"
-        "c = read.discover(Path(sys.argv[1]), mask=(), purposes=('default',), frame=None);"
+        "c = read.discover(Path(sys.argv[1]));"
         "p = write.plan(c, 'ink', output=None, force=False, resume=False);"
         "write.Writer(p, c, strength=1.0, network='both').__enter__(); os._exit(9)"
     )

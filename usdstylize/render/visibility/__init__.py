@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize.config.options import EngineName
+from usdstylize.config.method import EngineName
 from usdstylize.errors import OptionsError
 from usdstylize.render.visibility.embree import EmbreeVisibility, available_cores
 from usdstylize.render.visibility.nvdiffrast import NvdiffrastVisibility, has_nvdiffrast

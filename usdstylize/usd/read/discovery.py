@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pxr import Sdf, Tf, Usd
 
-from usdstylize.config.options import Unit
+from usdstylize.config.options import StageOptions
 from usdstylize.errors import InputError, MeshError, ObjectError, StageError, one_line
 from usdstylize.model.base_colors import TextureFile
 from usdstylize.model.geometry import Geometry
@@ -41,46 +41,36 @@ _log = logging.getLogger(__name__)
 
 def discover(
     stage_path: Path,
+    options: StageOptions = StageOptions(),
     *,
-    mask: Sequence[str] = (),
-    purposes: Sequence[str] = ("default", "render"),
-    frame: float | None = None,
-    refine: int = 0,
-    by: Unit = "object",
-    share_materials: bool = False,
-    heroes: Sequence[str] = (),
     earlier_heroes: Sequence[str] = (),
-    ocio: Path | None = None,
 ) -> StageContents:
-    """Finds what can be stylised at or under ``mask``, and says why the rest cannot.
+    """Finds what can be stylised at or under ``options.mask``, and why the rest cannot.
 
     Everything an object needs is read and checked once, so that a bad one is known before any
-    time is spent. ``frame`` defaults to the stage's start, with skinned meshes in their bind pose;
-    guides are never looked at. ``by`` and
-    ``share_materials`` say which objects are optimised together (see `group_objects`).
-    ``refine`` is the number of levels by which `load` refines Catmull-Clark surfaces.
-    What instances share is found once, in the first of them, also where the mask names another;
-    ``heroes`` are instances that are read as if they were none, with objects of their own; those
-    of an earlier result, ``earlier_heroes``, need not be there any more. ``ocio`` is the
-    configuration for colour spaces that USD does not know, before the stage's own and $OCIO.
-    Raises StageError where the stage does not open, the mask or ``heroes`` name no such prim, or
-    ``ocio`` is no configuration.
+    time is spent. What instances share is found once, in the first of them, also where the mask
+    names another; those of ``options.per_instance`` and ``earlier_heroes`` are read as if they were
+    no instances, with objects of their own.
+    earlier_heroes: `StageContents.heroes` of an earlier result; the stage may have lost some since.
+
+    Raises StageError where the stage does not open, ``options.mask`` or ``per_instance`` names no
+    such prim, or ``options.ocio`` is no configuration.
     """
     path = Path(stage_path).absolute()
     with quiet(), _told(path):
         stage = open_stage(path)
-        alone = make_heroes(stage, heroes, earlier_heroes)
-        if ocio is not None:
-            use_ocio(stage, ocio)
-        time = read_time(stage, frame)
-        if frame is not None:
+        alone = make_heroes(stage, options.per_instance, earlier_heroes)
+        if options.ocio is not None:
+            use_ocio(stage, options.ocio)
+        time = read_time(stage, options.frame)
+        if options.frame is not None:
             pose(stage, time)
-        paths = mask_paths(stage, mask)
+        paths = mask_paths(stage, options.mask)
         skipped = _composition_errors(stage, paths)
         settings = StageSettings()
         kept: dict[str, int] = {}
         objects: list[StageObject] = []
-        population = survey(stage, paths, [p for p in purposes if p != "guide"], time)
+        population = survey(stage, paths, options.purposes, time)
         for found in population.candidates:
             for result in _examine(found, time, settings):
                 if isinstance(result, str):
@@ -94,15 +84,18 @@ def discover(
             path=path,
             frame=None if time.IsEarliestTime() else time.GetValue(),
             objects=group_objects(
-                stage, share_proxies(stage, objects), by=by, share_materials=share_materials
+                stage,
+                share_proxies(stage, objects),
+                by=options.by,
+                share_materials=options.share_materials,
             ),
             skipped=(*_lost_by_a_link(path, skipped), *skipped, *population.skipped),
             sources=sources(stage, objects, time),
             prototypes=tuple(population.prototypes),
             heroes=alone,
-            posed=frame is not None,
-            ocio=os.path.abspath(ocio) if ocio is not None else "",
-            refine=refine,
+            posed=options.frame is not None,
+            ocio=os.path.abspath(options.ocio) if options.ocio is not None else "",
+            refine=options.refine,
         )
 
 

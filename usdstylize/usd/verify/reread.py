@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from usdstylize.config.options import StageOptions
 from usdstylize.errors import OutputError
 from usdstylize.model.objects import StageContents
 from usdstylize.usd import read
@@ -27,15 +28,10 @@ class Reading:
 
     def discover(self, source: Path, mask: Sequence[str], heroes: Sequence[str]) -> StageContents:
         """The stage ``source``, its proxies too. heroes: the instances that the result makes none."""
-        return read.discover(
-            source,
-            mask=mask,
-            purposes=_ALL_PURPOSES,
-            frame=self.frame,
-            refine=self.refine,
-            earlier_heroes=heroes,
-            ocio=self.ocio,
+        options = StageOptions(
+            mask=tuple(mask), purposes=_ALL_PURPOSES, frame=self.frame, refine=self.refine, ocio=self.ocio
         )
+        return read.discover(source, options, earlier_heroes=heroes)
 
 
 def facts_of(style: StyleLayout, name: str) -> dict[str, Any]:

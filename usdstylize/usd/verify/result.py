@@ -36,7 +36,7 @@ __all__ = ["verify"]
 _WRONG_TYPE = "MismatchedPropertyType"
 
 
-def verify(root_layer: Path) -> VerifyReport:
+def verify(root_layer: str | Path) -> VerifyReport:
     """Check a result: sources, composition, validators, paths, bindings, variants, numbers.
 
     Sources must have the hashes that the provenance records; for each object and style the

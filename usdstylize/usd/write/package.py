@@ -16,7 +16,7 @@ from usdstylize.usd.write.tiles import add_lost_tiles
 __all__ = ["write_package"]
 
 
-def write_package(root_layer: Path, package: Path) -> tuple[Check, ...]:
+def write_package(root_layer: str | Path, package: str | Path) -> tuple[Check, ...]:
     """Pack a result and everything it refers to; variants, payloads and nested packages go along.
 
     Returns what USD's validators find wrong with the package and not with the result itself, and
@@ -24,6 +24,7 @@ def write_package(root_layer: Path, package: Path) -> tuple[Check, ...]:
     An earlier package is replaced only when the new one is whole. Raises OutputError where it
     cannot be written, or would lose a file that the result has.
     """
+    root_layer, package = Path(root_layer), Path(package)
     temporary = temporary_name(package)
     with quiet(), write_errors(package):
         try:

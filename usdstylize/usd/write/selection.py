@@ -16,7 +16,7 @@ from usdstylize.usd.write.sharing import materials, owner, users
 __all__ = ["find_style_layer", "select", "stylized_materials"]
 
 
-def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
+def select(root_layer: str | Path, style: str, mask: Sequence[str] = ()) -> int:
     """Show ``style`` (or "original") on every object, or on those at or under ``mask``.
 
     What instances share, and objects that share a look (`--share-materials`, `--by model`),
@@ -27,7 +27,7 @@ def select(root_layer: Path, style: str, mask: Sequence[str] = ()) -> int:
     Raises OutputError where ``root_layer`` is no result or the layer cannot be written,
     StageError where no object holds the style or a mask path names no object.
     """
-    path = find_style_layer(root_layer)
+    path = find_style_layer(Path(root_layer))
     layer = read_layer(path)
     if layer is None:
         raise OutputError(f"{path}, the style layer of {root_layer}, is missing; run again with --force.")

@@ -1,0 +1,135 @@
+"""Every value that an object is made with, in groups, so that a function takes the group that it needs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "EncoderName",
+    "EngineName",
+    "LossMethod",
+    "Method",
+    "PerformanceMethod",
+    "Precision",
+    "RenderMethod",
+    "ScheduleMethod",
+    "StyleLoss",
+    "TextureMethod",
+    "ViewpointMethod",
+]
+
+EncoderName = Literal["clip-rn50", "vgg16", "draft"]
+StyleLoss = Literal["nnfm", "gram", "embedding"]
+EngineName = Literal["auto", "embree", "z-buffer", "nvdiffrast"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class LossMethod:
+    """Which networks and losses compare an object with the style, and what each term weighs."""
+
+    encoder: EncoderName
+    """Network whose features carry the style."""
+    style_loss: StyleLoss
+    """How they are compared with the style's: by nearest neighbours (the method), or by one of the
+    paper's baselines, Gram matrices or CLIP's embedding of the whole picture."""
+    content_encoder: EncoderName
+    """Network whose features keep the content: VGG16, or the draft encoder with itself."""
+    bn_relu: bool
+    """CLIP: features after batch norm and ReLU, instead of the convolution's raw output."""
+    nnfm_weight: float
+    """λ of the style term, whichever loss it is."""
+    content_weight: float
+    """λ of the content term, a mean over the content network's maps."""
+    palette_weight: tuple[float, float]
+    """λ of the palette term: at the first and the last iteration, exponential between."""
+    palette_squared: bool
+    """Squared distance to the nearest palette colour; the paper has the plain distance."""
+    palette_everywhere: bool
+    """The palette loss reads every texel of T + T_S, as in Eq. 3; else those that UVs cover, at the
+    mip level that the cameras see."""
+    palette_clusters: int
+    """Q, the number of k-means colours."""
+    object_only: bool
+    """Style and content are means over the object's feature positions; over all in the paper (Eq. 2)."""
+    content_on_background: bool
+    """The content term compares renders before the style image, as the style term does, instead of
+    before grey; where both use one network, one encoder pass serves both."""
+    style_keys: int
+    """Style feature vectors per layer, of all images together, to match against; 0 keeps all."""
+
+
+@dataclass(frozen=True)
+class ViewpointMethod:
+    """Where cameras and lights are drawn."""
+
+    camera_distance: tuple[float, float]
+    """Range, in radii of the object's bounding sphere."""
+    field_of_view: float
+    """Degrees, vertical and horizontal."""
+    light_distance: tuple[float, float]
+    """Range, in radii of the object's bounding sphere; upper hemisphere."""
+
+
+@dataclass(frozen=True)
+class RenderMethod:
+    """How a view is rendered: resolution, visibility, and the Phong model."""
+
+    resolution: int
+    """Width and height of a render, in pixels."""
+    visibility: EngineName
+    """Engine that finds the triangle in each pixel; `resolve` leaves no `auto`."""
+    light_power: float
+    ambient: float
+    specular: float
+    phong_exponent: float
+
+
+@dataclass(frozen=True)
+class TextureMethod:
+    """The style texture T_S."""
+
+    texture_resolution: int
+    """Width and height of T_S, in texels."""
+    texture_hierarchy: tuple[int, ...]
+    """Resolutions that T_S has first, coarse to fine, each for as many iterations as the last;
+    those not below `texture_resolution` are passed over. Empty: that one alone."""
+    direct_texture: bool
+    """The losses see the flat texture T + T_S instead of renders of the object."""
+    strength: float
+    """Initial value of the dial on each new material; the bakes are made with it."""
+
+
+@dataclass(frozen=True)
+class ScheduleMethod:
+    """What each iteration sees, and how many there are."""
+
+    batch: int
+    """Views per iteration."""
+    iterations: int
+    """Optimisation steps."""
+    plateau: bool
+    """End when the loss of held-out views no longer falls, at ``iterations`` at the latest."""
+    view_pool: int
+    """Number of (camera, light) pairs drawn once and reused; 0 draws new ones every iteration."""
+    learning_rate: tuple[float, float]
+    """Adam's: at the first and the last iteration, exponential between."""
+    seed: int
+    """Of cameras, lights and k-means."""
+
+
+@dataclass(frozen=True)
+class PerformanceMethod:
+    """What trades time for memory or precision."""
+
+    objects_at_once: int
+    """On a CPU: objects optimised side by side, sharing the cores; memory grows with it."""
+    precision: Precision
+    """Number format of the networks; losses, T_S and Adam are always float32."""
+
+
+@dataclass(frozen=True)
+class Method(PerformanceMethod, RenderMethod, ViewpointMethod, ScheduleMethod, TextureMethod, LossMethod):
+    """One complete set of values for an object: a preset's, replaced where the user gave another.
+
+    Its fields stand in the reverse order of its bases: networks and losses first.
+    """
