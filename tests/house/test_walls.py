@@ -11,7 +11,9 @@ MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
-LIBRARIES = ("model", "imaging", "config", "kernels", "usd.io", "usd.shading", "encoders.weights")
+LIBRARIES = (
+    "model", "imaging", "config", "kernels", "usd.io", "usd.shading", "encoders.registry", "encoders.weights",
+)  # fmt: skip
 """Rooms whose every module is for all; those of the others are known through the room's `__init__` alone."""
 ROOMS = (
     *LIBRARIES, "cli", "styles", "usd.read", "usd.write", "usd.verify",
@@ -20,7 +22,7 @@ ROOMS = (
 MAY_IMPORT = {
     "model": (),
     "imaging": ("model",),
-    "config": ("model", "styles"),
+    "config": ("model", "styles", "encoders.registry"),
     "styles": ("model",),
     "kernels": ("model",),
     "usd.io": ("model", "imaging"),
@@ -29,8 +31,9 @@ MAY_IMPORT = {
     "usd.write": ("model", "imaging", "config", "usd.io", "usd.shading"),
     "usd.verify": ("model", "imaging", "usd.io", "usd.shading", "usd.read", "usd.write"),
     "render": ("model", "imaging", "config", "kernels"),
-    "encoders": ("model", "config", "kernels", "encoders.weights"),
-    "encoders.weights": ("config",),
+    "encoders": ("model", "config", "kernels", "encoders.registry", "encoders.weights"),
+    "encoders.registry": (),
+    "encoders.weights": ("config", "encoders.registry"),
     "losses": ("model", "config", "kernels", "encoders", "render"),
     "optimize": ("model", "imaging", "config", "kernels", "encoders", "render", "losses"),
     "distributed": ("model", "config", "encoders.weights", "optimize"),

@@ -19,7 +19,7 @@ from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError
 
 from usdstylize.cli import console, progress
 from usdstylize.config.options import Options, Unit
-from usdstylize.encoders import weights
+from usdstylize.encoders import ENCODERS, weights
 from usdstylize.errors import UsdStylizeError
 
 __all__ = ["run"]
@@ -67,6 +67,11 @@ def _shown_default(value: Any) -> str | None:
 Words = Annotated[tuple[str, ...], Parameter(converter=_words, n_tokens=1, metavar="A,B")]
 
 
+def _encoders() -> str:
+    """Every encoder, as `--help` lists them."""
+    return ", ".join(f"{name} ({spec.summary})" for name, spec in ENCODERS.items())
+
+
 @dataclass(frozen=True)
 class CommandLineOptions(Options):
     """`Options` as the command line spells them: only what differs from plain values is said here."""
@@ -75,6 +80,9 @@ class CommandLineOptions(Options):
     mask: Words = Options.mask
     per_instance: Words = Options.per_instance
     purposes: Words = Options.purposes
+    encoder: Annotated[
+        str | None, Parameter(help=f"Network that carries the style: {_encoders()}.", metavar="CHOICE")
+    ] = Options.encoder
     camera_distance: Annotated[
         tuple[float, float] | None, Parameter(converter=_range, n_tokens=1, metavar="NEAR,FAR")
     ] = Options.camera_distance
@@ -318,7 +326,7 @@ def network_weights(
         Folder searched first.
     """
     if fetch:
-        for name in weights.NETWORKS:
+        for name in ENCODERS:
             with progress.download(name, quiet=flags.quiet) as received:
                 weights.fetch(name, folder, received)
     statuses = weights.report(folder)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from usdstylize.encoders.registry import EncoderSpec, find
 from usdstylize.errors import OptionsError
 
 __all__ = ["PRESETS", "Method", "Options", "resolve"]
 
-EncoderName = Literal["clip-rn50", "vgg16", "draft"]
 StyleLoss = Literal["nnfm", "gram", "embedding"]
 MethodName = Literal["clip-nnfm", "vgg-nnfm", "clip-gram", "vgg-gram", "clip-embedding"]
 PresetName = Literal["auto", "draft", "standard", "paper"]
@@ -28,13 +28,13 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class Method:
     """One complete set of values for an object (design and calibration say why)."""
 
-    encoder: EncoderName
-    """Network whose features carry the style."""
+    encoder: str
+    """Network whose features carry the style, by its name in `encoders.ENCODERS`."""
     style_loss: StyleLoss
     """How they are compared with the style's: by nearest neighbours (the method), or by what the
     paper compares that with, Gram matrices or CLIP's embedding of the whole picture."""
-    content_encoder: EncoderName
-    """Network whose features hold the content: VGG16, or the draft encoder with itself."""
+    content_encoder: str
+    """Network whose features hold the content: what `encoders.ENCODERS` gives ``encoder`` as its partner."""
     resolution: int
     """Width and height of a render, in pixels."""
     batch: int
@@ -168,28 +168,7 @@ PRESETS: dict[PresetName, Method] = {
     ),
 }
 
-# The λs balance one network's loss magnitudes against another's, so they follow encoder and loss.
-# Means over the object only make a content term about 1/0.27 as large as the mean over the
-# whole picture of the paper and of the calibration, hence the smaller weights outside `paper`.
-_BALANCE: dict[EncoderName, dict[str, Any]] = {
-    "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 18.0, "content_on_background": False},
-    "vgg16": {"nnfm_weight": 600.0, "content_weight": 0.3, "content_on_background": True},
-    # Its strokes are a little weaker than VGG16's (docs/draft.md).
-    "draft": {"nnfm_weight": 600.0, "content_weight": 0.15, "content_on_background": True},
-}
-_PAPER_BALANCE: dict[EncoderName, dict[str, Any]] = {
-    "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 22.0},
-    "vgg16": {"nnfm_weight": 200.0, "content_weight": 1.0},
-    "draft": {"nnfm_weight": 200.0, "content_weight": 1.0},
-}
-_STYLE_WEIGHT: dict[StyleLoss, dict[EncoderName, float]] = {
-    # The paper "had to tune the loss balance" of these and gives no numbers; docs/paper.md says what
-    # was tried with VGG16. A relative error needs about the same λ in any network.
-    "gram": {"clip-rn50": 200.0, "vgg16": 200.0, "draft": 200.0},
-    "embedding": {"clip-rn50": 200.0},
-}
-
-_METHODS: dict[MethodName, tuple[EncoderName, StyleLoss]] = {
+_METHODS: dict[MethodName, tuple[str, StyleLoss]] = {
     "clip-nnfm": ("clip-rn50", "nnfm"),
     "vgg-nnfm": ("vgg16", "nnfm"),
     "clip-gram": ("clip-rn50", "gram"),
@@ -228,8 +207,8 @@ class Options:
     """File name of the style image that gives palette and background; first by name."""
     strength: float | None = None
     """Initial value of the `strength` dial on each material, 0 to 1 or beyond; 1 when not given."""
-    encoder: EncoderName | None = None
-    """Network that carries the style: clip-rn50, vgg16 (strokes and lines) or draft."""
+    encoder: str | None = None
+    """Network that carries the style, by its name in `encoders.ENCODERS`."""
     method: MethodName | None = None
     """A method of the paper's comparison, network and style loss in one: clip-nnfm and vgg-nnfm are
     --encoder clip-rn50 and vgg16; the others show what NNFM is better than."""
@@ -312,6 +291,8 @@ def _check(options: Options) -> None:
         weight = getattr(options, f"{term}_weight")
         if weight is not None and not 0 <= weight < math.inf:
             raise OptionsError(f"--{term}-weight {weight} is out of range; give 0 or more.")
+    if options.encoder is not None:
+        find(options.encoder)
     if options.method is not None and options.encoder is not None:
         raise OptionsError(
             f"--method {options.method} names a network already; leave --encoder {options.encoder} out."
@@ -377,11 +358,9 @@ def resolve(options: Options, *, cuda: bool) -> Method:
     if options.method is not None:
         encoder, style_loss = _METHODS[options.method]
     if encoder != method.encoder:
-        content: EncoderName = "draft" if encoder == "draft" else "vgg16"
-        balance = (_PAPER_BALANCE if name == "paper" else _BALANCE)[encoder]
-        method = replace(method, encoder=encoder, content_encoder=content, **balance)
+        method = replace(method, **_brought_by(find(encoder), literal=name == "paper"))
     if style_loss != "nnfm":
-        weight = _STYLE_WEIGHT[style_loss][encoder]
+        weight = find(encoder).style_weights[style_loss]
         method = replace(method, style_loss=style_loss, nnfm_weight=weight)
     own: dict[str, Any] = {
         f.name: getattr(options, f.name)
@@ -399,6 +378,12 @@ def resolve(options: Options, *, cuda: bool) -> Method:
     if method.visibility == "auto":
         method = replace(method, visibility="z-buffer" if cuda else "embree")
     return method
+
+
+def _brought_by(spec: EncoderSpec, *, literal: bool) -> dict[str, Any]:
+    """The fields of a `Method` that follow its encoder. literal: as the preset `paper` has them."""
+    balance = spec.paper_balance if literal else spec.balance
+    return {"encoder": spec.name, "content_encoder": spec.content_encoder or spec.name, **vars(balance)}
 
 
 def preset_name(options: Options, *, cuda: bool) -> PresetName:
