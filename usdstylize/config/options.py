@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from usdstylize.encoders.registry import EncoderSpec, find
+from usdstylize.encoders.registry import find
 from usdstylize.errors import OptionsError
 
 __all__ = ["PRESETS", "Method", "Options", "resolve"]
@@ -95,10 +95,16 @@ class Method:
     seed: int
 
 
+def _brought_by(encoder: str, *, literal: bool = False) -> dict[str, Any]:
+    """The fields of a `Method` that follow its encoder. literal: as the preset `paper` has them."""
+    spec = find(encoder)
+    balance = spec.paper_balance if literal else spec.balance
+    return {"encoder": encoder, "content_encoder": spec.content_encoder or encoder, **vars(balance)}
+
+
 _STANDARD = Method(
-    encoder="clip-rn50",
+    **_brought_by("clip-rn50"),
     style_loss="nnfm",
-    content_encoder="vgg16",
     resolution=512,
     batch=8,
     iterations=400,
@@ -110,14 +116,11 @@ _STANDARD = Method(
     view_pool=256,
     objects_at_once=1,
     learning_rate=(3e-2, 1.5e-3),
-    nnfm_weight=1e4,
-    content_weight=18.0,
     palette_weight=(600.0, 600.0),
     palette_squared=True,
     palette_everywhere=False,
     palette_clusters=8,
     object_only=True,
-    content_on_background=False,
     style_keys=0,
     precision="auto",
     bn_relu=False,
@@ -136,8 +139,7 @@ PRESETS: dict[PresetName, Method] = {
     "standard": _STANDARD,
     "draft": replace(
         _STANDARD,
-        encoder="draft",
-        content_encoder="draft",
+        **_brought_by("draft"),
         resolution=256,
         batch=1,  # more cost as much again and gain little that the judge sees (docs/draft.md)
         iterations=150,
@@ -146,18 +148,15 @@ PRESETS: dict[PresetName, Method] = {
         view_pool=48,
         objects_at_once=4,
         learning_rate=(4e-2, 1.5e-3),
-        nnfm_weight=600.0,
-        content_weight=0.15,
-        content_on_background=True,
         palette_weight=(1300.0, 1300.0),  # few views and few pixels leave specks of colour
         style_keys=128,
     ),
     "paper": replace(
         _STANDARD,
+        **_brought_by("clip-rn50", literal=True),
         iterations=3000,
         plateau=False,
         view_pool=0,
-        content_weight=22.0,
         learning_rate=(1e-2, 1e-2),
         palette_weight=(2000.0, 200.0),
         palette_squared=False,
@@ -358,7 +357,7 @@ def resolve(options: Options, *, cuda: bool) -> Method:
     if options.method is not None:
         encoder, style_loss = _METHODS[options.method]
     if encoder != method.encoder:
-        method = replace(method, **_brought_by(find(encoder), literal=name == "paper"))
+        method = replace(method, **_brought_by(encoder, literal=name == "paper"))
     if style_loss != "nnfm":
         weight = find(encoder).style_weights[style_loss]
         method = replace(method, style_loss=style_loss, nnfm_weight=weight)
@@ -378,12 +377,6 @@ def resolve(options: Options, *, cuda: bool) -> Method:
     if method.visibility == "auto":
         method = replace(method, visibility="z-buffer" if cuda else "embree")
     return method
-
-
-def _brought_by(spec: EncoderSpec, *, literal: bool) -> dict[str, Any]:
-    """The fields of a `Method` that follow its encoder. literal: as the preset `paper` has them."""
-    balance = spec.paper_balance if literal else spec.balance
-    return {"encoder": spec.name, "content_encoder": spec.content_encoder or spec.name, **vars(balance)}
 
 
 def preset_name(options: Options, *, cuda: bool) -> PresetName:
