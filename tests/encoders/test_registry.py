@@ -1,5 +1,6 @@
 """A new encoder is one entry: everything else follows, from `--help` to the textures that it makes."""
 
+import doctest
 import hashlib
 import json
 import subprocess
@@ -162,9 +163,22 @@ def test_an_encoder_without_an_embedding_says_which_has_one() -> None:
 def test_help_lists_every_encoder_and_what_nobody_has_seen(command: Command) -> None:
     assert command.run("--help") == 0
     text = " ".join(command.out.replace("│", " ").split())
-    assert "draft (small, in the package, for a first look)" in text
+    assert "draft (small, comes with the package)" in text
     assert "clip-rn50 (the paper's network; nobody has judged it by eye)" in text
     assert "vgg16 (strokes and lines)" in text
+
+
+def test_the_page_about_encoders_is_right() -> None:
+    """docs/encoders.md lists every encoder, and adds one."""
+    page = Path(__file__).parents[2] / "docs" / "encoders.md"
+    known = dict(ENCODERS)
+    try:
+        found = doctest.testfile(str(page), module_relative=False)
+        added = set(ENCODERS) - set(known)
+    finally:
+        ENCODERS.clear()
+        ENCODERS.update(known)
+    assert (found.failed, added) == (0, {"stripes"})
 
 
 def test_the_registry_does_without_torch() -> None:

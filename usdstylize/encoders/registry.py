@@ -144,7 +144,7 @@ def _vgg16_url() -> str:
 
 _DRAFT = EncoderSpec(
     name="draft",
-    summary="small, in the package, for a first look",
+    summary="small, comes with the package",
     maps="heads that imitate VGG16's relu3_1, relu3_2, relu3_3",
     licence="Apache-2.0, as the package",
     files=(
