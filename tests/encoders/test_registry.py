@@ -1,12 +1,15 @@
 """A new encoder is one entry: everything else follows, from `--help` to the textures that it makes."""
 
+import dataclasses
 import doctest
 import hashlib
+import inspect
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 import torch
@@ -35,7 +38,8 @@ class Toy(nn.Module):
     """Two random convolutions, at a quarter and an eighth of the image's size."""
 
     smooth = False
-    strides = (4, 8)
+    strides: tuple[int, ...] = (4, 8)
+    bn_relu = False
     calls = 0
     """Of all toys together."""
 
@@ -45,9 +49,16 @@ class Toy(nn.Module):
         self.second = nn.Conv2d(8, 16, 2, 2)
 
     @classmethod
-    def from_file(cls, path: Path) -> "Toy":
+    def from_file(cls, path: Path, bn_relu: bool = False) -> "Toy":
         network = cls()
         network.load_state_dict(load_file(path))
+        network.bn_relu = bn_relu
+        return network
+
+    @classmethod
+    def of_picture(cls, path: Path, side: int) -> "Toy":
+        network = cls.from_file(path)
+        network.strides = (side,)
         return network
 
     def forward(self, images: Tensor, rows: Sequence[Tensor] | None = None) -> list[Tensor]:
@@ -76,6 +87,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EncoderSpec
     )
     register(spec)
     yield spec
+    monkeypatch.undo()  # what a test puts in its place, lest that come back
     del ENCODERS["toy"]
 
 
@@ -114,6 +126,32 @@ def test_its_weights_are_found_checked_and_missed_as_all_others(
     ) as error:
         load_encoder("toy", device="cpu", dtype=torch.float32)
     assert "--fetch" not in str(error.value), "there is nothing to download"
+
+
+def test_a_network_gets_the_choices_that_its_entry_names(
+    toy: EncoderSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(name: str, wanted: bool) -> Toy:
+        network = load_encoder(name, device="cpu", dtype=torch.bfloat16, bn_relu=wanted)
+        assert isinstance(network, Toy)
+        assert {(value.dtype, value.requires_grad) for value in network.parameters()} == {
+            (torch.bfloat16, False)
+        }
+        return network
+
+    assert [loaded("toy", wanted).bn_relu for wanted in (False, True)] == [False, False]
+    more = dataclasses.replace(toy, takes_bn_relu=True, embedding=f"{__name__}:Toy.of_picture")
+    monkeypatch.setitem(ENCODERS, "toy", more)
+    assert [loaded("toy", wanted).bn_relu for wanted in (False, True)] == [False, True]
+    assert load_embedding("toy", 64, device="cpu", dtype=torch.float32).strides == (64,)
+
+
+@pytest.mark.parametrize("spec", ENCODERS.values(), ids=lambda spec: spec.name)
+def test_every_entry_names_functions_that_take_what_they_are_given(spec: EncoderSpec) -> None:
+    choices = {"bn_relu": True} if spec.takes_bn_relu else {}
+    inspect.signature(resolve_name(spec.factory)).bind(Path("file"), **choices)
+    if spec.embedding is not None:
+        inspect.signature(resolve_name(spec.embedding)).bind(Path("file"), 224)
 
 
 def test_a_name_is_given_once(toy: EncoderSpec) -> None:

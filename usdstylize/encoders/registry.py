@@ -92,7 +92,10 @@ def find(name: str) -> EncoderSpec:
 
 
 def register(spec: EncoderSpec) -> None:
-    """Add an encoder to `ENCODERS`, for this process. Raises OptionsError where its name is taken."""
+    """Add an encoder to `ENCODERS`, for this process. Raises OptionsError where its name is taken.
+
+    `--help` lists what is registered before `usdstylize.cli` is imported.
+    """
     if spec.name in ENCODERS:
         raise OptionsError(f"There is an encoder {spec.name} already; give the new one another name.")
     ENCODERS[spec.name] = spec
