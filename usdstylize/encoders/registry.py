@@ -72,7 +72,7 @@ class EncoderSpec:
     square picture of that side by one vector. None where there is none."""
     content_encoder: str | None = None
     """Name of the encoder that measures the content while this one carries the style; None: this one."""
-    # The defaults are those of VGG16, and hold for every real network that was tried so far.
+    # The defaults are VGG16's: a start for another network, whose result somebody must look at.
     balance: Balance = Balance(600.0, 0.3, content_on_background=True)
     """Means over the object alone make a content loss about 1/0.27 as large as the mean over the whole
     picture that `paper` takes, hence the smaller content weight."""
