@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.images import Source
+from usdstylize.encoders import find
 
 __all__ = ["model_card"]
 
@@ -32,14 +33,10 @@ Cosine with the teacher's maps on images it has not seen, 512²:
 {rows}
 """
 
-_TEACHER_LICENCES = {
-    "vgg16": "CC BY 4.0 (Simonyan & Zisserman's release)",
-    "clip-rn50": "MIT (OpenAI's CLIP)",
-}
-
 
 def model_card(log: Mapping[str, Any], sources: Sequence[Source]) -> str:
     """Markdown, from a training log and the manifest."""
+    teacher = find(log["teacher"])
     cosines: dict[str, list[float]] = log["held_out_cosines"]
     maps = len(next(iter(cosines.values())))
     used = [source for source in sources if not source.held_out]
@@ -54,8 +51,8 @@ def model_card(log: Mapping[str, Any], sources: Sequence[Source]) -> str:
         kilobytes=round(log["bytes"] / 1000),
         sha256=log["sha256"],
         teacher=log["teacher"],
-        channels="relu3_1, relu3_2, relu3_3" if log["teacher"] == "vgg16" else f"{maps} maps",
-        teacher_licence=_TEACHER_LICENCES[log["teacher"]],
+        channels=teacher.maps,
+        teacher_licence=teacher.licence,
         size=log["size"],
         rate=recipe["learning_rate"],
         before=f",\n  going on from weights with the sha256 `{before}`" if before else "",

@@ -30,7 +30,6 @@ SIZES: dict[str, Architecture] = {
     "medium": Architecture(stem=24, width=64, blocks=(2, 1, 1)),
     "large": Architecture(stem=32, width=80, blocks=(3, 2, 2)),
 }
-TeacherName = Literal["vgg16", "clip-rn50"]
 _HELD_OUT_SIZE = 512
 
 app = App(name="training", help="Make a draft encoder from a large network.")
@@ -40,7 +39,7 @@ app = App(name="training", help="Make a draft encoder from a large network.")
 def main(
     *,
     out: Path,
-    teacher: TeacherName = "vgg16",
+    teacher: str = "vgg16",
     weights: Path | None = None,
     size: Literal["small", "medium", "large"] = "large",
     start_from: Path | None = None,
@@ -56,7 +55,7 @@ def main(
     out
         Folder for draft_encoder.safetensors, draft_encoder.md and training_log.json.
     teacher
-        The network to imitate.
+        The network to imitate, by its name in `usdstylize.encoders.ENCODERS`.
     weights
         Folder of the teacher's weights.
     size

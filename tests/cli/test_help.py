@@ -39,7 +39,7 @@ def sections(
         assert len(line) <= 100
         if title := re.match(r"╭─ (\w+) ─", line):
             found[title[1]] = []
-        elif option := re.match(r"│ [* ]* ?(--[a-z-]+)", line):
+        elif option := re.match(r"│ (?:\*  |   )?(--[a-z-]+)", line):
             list(found.values())[-1].append(option[1])
     return found
 

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from command_line import MODES, Command, add_third, failing
 from conftest import unchanged
+from PIL import Image
 from still import without_optimising
 
 from usdstylize.encoders import weights
 from usdstylize.errors import MeshError
-from usdstylize.usd import write
+from usdstylize.usd import verify, write
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_an_interrupt_while_reading(
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    for module, name in ((write, "verify"), (write, "select"), (weights, "report")):
+    for module, name in ((verify, "verify"), (write, "select"), (weights, "report")):
         monkeypatch.setattr(module, name, interrupted)
     monkeypatch.setattr("usdstylize.usd.read.discover", interrupted)
     arguments = {
@@ -91,10 +92,8 @@ def test_an_interrupt_does_not_hide_that_what_is_kept_is_wrong(
 ) -> None:
     without_optimising(monkeypatch)
     assert command.stylize("--mask", "/World/Left") == 0
-    (
-        command.stage.parent / "tiny.style/ink_stripes/World__Left/World__Left.ink_stripes.baked.png"
-    ).write_bytes(b"no picture")
+    Image.new("RGB", (32, 32)).save(command.stage.parent / "textures/color.png")
     without_optimising(monkeypatch, failing("/World/Right", KeyboardInterrupt()))
     assert command.stylize("--resume", *mode) == 130
-    assert "the written result is not right: bake: /World/Left (ink_stripes): " in command.err
+    assert "the written result is not right: source: " in command.err
     assert command.err.splitlines()[-1].startswith("usdstylize: interrupted; 1 of 2 objects are kept")

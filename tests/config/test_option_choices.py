@@ -10,7 +10,6 @@ from usdstylize.cli.commands import app
 CHOICES = {
     "--preset": ("auto", "draft", "standard", "paper"),
     "--by": ("object", "model"),
-    "--encoder": ("clip-rn50", "vgg16", "draft"),
     "--method": ("clip-nnfm", "vgg-nnfm", "clip-gram", "vgg-gram", "clip-embedding"),
     "--precision": ("auto", "float32", "bfloat16"),
     "--network": ("both", "preview", "mtlx"),

@@ -1,5 +1,6 @@
 """Where weights are looked for, that only the right bytes are taken, and how they are fetched."""
 
+import dataclasses
 import hashlib
 import re
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from usdstylize.encoders import weights
+from usdstylize.encoders import ENCODERS, WeightFile, weights
 from usdstylize.errors import WeightsError
 
 SHARED = Path(__file__).parents[3] / "shared" / "weights"
@@ -135,13 +136,20 @@ def test_the_report_tells_ok_missing_and_refused_and_which_preset_needs_what(tmp
 
 def test_the_libraries_urls_agree_with_the_hashes_we_expect() -> None:
     # OpenAI puts the hash into the URL, torchvision its first digits into the file name.
-    assert weights._url("clip-rn50").split("/")[-2:] == [RN50, "RN50.pt"]
-    name = weights._url("vgg16").rsplit("/", 1)[-1]
-    file = weights._FILES["vgg16"][0]
+    address = {name: spec.url() for name, spec in ENCODERS.items() if spec.url is not None}
+    assert address["clip-rn50"].split("/")[-2:] == [RN50, "RN50.pt"]
+    name = address["vgg16"].rsplit("/", 1)[-1]
+    file = ENCODERS["vgg16"].files[0]
     assert name == file.name == f"vgg16-{file.sha256[:8]}.pth"
 
 
 # Fetching, from a server on this machine
+
+
+def change(monkeypatch: pytest.MonkeyPatch, **fields: object) -> None:
+    """Of clip-rn50 in the registry."""
+    spec = dataclasses.replace(ENCODERS["clip-rn50"], **fields)  # type: ignore[arg-type]
+    monkeypatch.setitem(ENCODERS, "clip-rn50", spec)
 
 
 class Server(BaseHTTPRequestHandler):
@@ -168,9 +176,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_a_fetched_file_is_checked_and_then_found(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = weights.WeightFile("RN50.pt", hashlib.sha256(Server.body).hexdigest())
-    monkeypatch.setitem(weights._FILES, "clip-rn50", (file,))
-    monkeypatch.setattr(weights, "_url", lambda name: f"{server}/RN50.pt")
+    file = WeightFile("RN50.pt", hashlib.sha256(Server.body).hexdigest())
+    change(monkeypatch, files=(file,), url=lambda: f"{server}/RN50.pt")
     told: list[tuple[int, int | None]] = []
     path = weights.fetch("clip-rn50", tmp_path / "new", lambda *progress: told.append(progress))
     assert path.read_bytes() == Server.body
@@ -191,7 +198,7 @@ def test_a_fetched_file_is_checked_and_then_found(
 def test_a_download_that_fails_or_is_wrong_leaves_nothing(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, message: str
 ) -> None:
-    monkeypatch.setattr(weights, "_url", lambda name: f"{server}/{page}")
+    change(monkeypatch, url=lambda: f"{server}/{page}")
     with pytest.raises(WeightsError, match=message):
         weights.fetch("clip-rn50", tmp_path / "new")
     assert list((tmp_path / "new").iterdir()) == []
@@ -208,8 +215,7 @@ def test_without_a_network_fetching_says_so_in_one_sentence(
 
 def test_what_is_there_is_not_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    file = weights.WeightFile("RN50.pt", hashlib.sha256(b"good").hexdigest())
-    monkeypatch.setitem(weights._FILES, "clip-rn50", (file,))
+    change(monkeypatch, files=(WeightFile("RN50.pt", hashlib.sha256(b"good").hexdigest()),))
     cached = put(Path.home() / ".cache" / "clip" / "RN50.pt", b"good")
     assert weights.fetch("clip-rn50", None) == cached
     # a folder that is to be complete in itself, such as a farm's, does not count on this home

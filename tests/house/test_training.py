@@ -11,8 +11,10 @@ import pytest
 import torch
 from real_weights import VGG_WEIGHTS, needs_vgg
 
+import training
 import usdstylize.encoders
 from training.bank import Bank
+from training.card import model_card
 from training.command import SIZES, architecture_of, main, save_student
 from training.distill import RunSettings, distill, map_cosines
 from training.images import ManifestError, load_image, read_manifest
@@ -42,6 +44,8 @@ def test_the_card_tells_the_truth_about_the_weights() -> None:
     header = json.loads(WEIGHTS.read_bytes()[8 : 8 + length])
     parameters = sum(int(np.prod(entry["shape"])) for name, entry in header.items() if name != "__metadata__")
     assert f"{parameters:,} parameters" in card
+    log = json.loads((Path(training.__file__).parent / "logs" / "shipped.json").read_text(encoding="utf-8"))
+    assert model_card(log, read_manifest()) == card
 
 
 @needs_vgg

@@ -119,7 +119,7 @@ def test_the_whole_method_runs_on_clip_with_random_weights(preset, monkeypatch):
 def test_the_rivals_of_nnfm_bring_their_own_loss_down(style_loss, monkeypatch):
     torch.manual_seed(0)
     embedding = ClipEmbedding(64).eval().requires_grad_(False)
-    monkeypatch.setattr(objective, "load_embedding", lambda resolution, **_: embedding)
+    monkeypatch.setattr(objective, "load_embedding", lambda *_, **__: embedding)
     method = dataclasses.replace(
         METHOD, style_loss=style_loss, content_weight=0.0, palette_weight=(0.0, 0.0), iterations=30
     )

@@ -85,7 +85,7 @@ def test_every_method_of_the_comparison_runs_on_random_weights(
     network = ClipResNet50().eval().requires_grad_(False)
     embedding = ClipEmbedding(64).eval().requires_grad_(False)
     monkeypatch.setattr(objective, "load_encoder", lambda name, **_: network)
-    monkeypatch.setattr(objective, "load_embedding", lambda resolution, **_: embedding)
+    monkeypatch.setattr(objective, "load_embedding", lambda *_, **__: embedding)
     columns = [column for column in methods.EXPERIMENT.columns if column.label.startswith("CLIP")]
     cells, _ = run_row(subject, style, columns, quick())
     assert [cell.missing for cell in cells] == ["", "", ""]

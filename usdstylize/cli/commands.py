@@ -28,7 +28,7 @@ from usdstylize.config.options import (
     StageOptions,
     StyleOptions,
 )
-from usdstylize.encoders import weights
+from usdstylize.encoders import ENCODERS, weights
 from usdstylize.errors import UsdStylizeError
 from usdstylize.version import __version__
 
@@ -97,10 +97,19 @@ class StageArguments(StageOptions):
     per_instance: Words = StageOptions.per_instance
 
 
+def _encoders() -> str:
+    """Every encoder, as `--help` lists them."""
+    return ", ".join(f"{name} ({spec.summary})" for name, spec in ENCODERS.items())
+
+
 @_section("Style", 3)
 @dataclass(frozen=True)
 class StyleArguments(StyleOptions):
     """`StyleOptions` as they are typed."""
+
+    encoder: Annotated[
+        str | None, Parameter(help=f"Network that carries the style: {_encoders()}.", metavar="CHOICE")
+    ] = StyleOptions.encoder
 
 
 @_section("Look", 4)
@@ -369,7 +378,7 @@ def network_weights(
         Folder searched first.
     """
     if fetch:
-        for name in weights.NETWORKS:
+        for name in ENCODERS:
             with progress.download(name, quiet=flags.quiet) as received:
                 weights.fetch(name, folder, received)
     statuses = weights.report(folder)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
-    "EncoderName",
     "EngineName",
     "LossMethod",
     "Method",
@@ -17,7 +16,6 @@ __all__ = [
     "ViewpointMethod",
 ]
 
-EncoderName = Literal["clip-rn50", "vgg16", "draft"]
 StyleLoss = Literal["nnfm", "gram", "embedding"]
 EngineName = Literal["auto", "embree", "z-buffer", "nvdiffrast"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -27,13 +25,13 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class LossMethod:
     """Which networks and losses compare an object with the style, and what each term weighs."""
 
-    encoder: EncoderName
-    """Network whose features carry the style."""
+    encoder: str
+    """Network whose features carry the style, by its name in `encoders.ENCODERS`."""
     style_loss: StyleLoss
     """How they are compared with the style's: by nearest neighbours (the method), or by one of the
     paper's baselines, Gram matrices or CLIP's embedding of the whole picture."""
-    content_encoder: EncoderName
-    """Network whose features keep the content: VGG16, or the draft encoder with itself."""
+    content_encoder: str
+    """Network whose features keep the content: the partner that `encoders.ENCODERS` gives ``encoder``."""
     bn_relu: bool
     """CLIP: features after batch norm and ReLU, instead of the convolution's raw output."""
     nnfm_weight: float

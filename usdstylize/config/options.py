@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from usdstylize.config.method import EncoderName, EngineName, Precision
+from usdstylize.config.method import EngineName, Precision
+from usdstylize.encoders.registry import find
 from usdstylize.errors import OptionsError
 
 __all__ = [
@@ -87,8 +88,8 @@ class StyleOptions(_Group):
     """File name of the style image that gives palette and background; else the first by name."""
     palette: str | None = None
     """Colours such as "#112233,#aabbcc", or a text file of them; else k-means of the primary image."""
-    encoder: EncoderName | None = None
-    """Network that carries the style: clip-rn50, vgg16 (strokes and lines) or draft."""
+    encoder: str | None = None
+    """Network that carries the style, by its name in `encoders.ENCODERS`."""
     nnfm_weight: float | None = None
     """λ of the style loss; more brings the style nearer at the cost of the rest."""
     content_weight: float | None = None
@@ -105,6 +106,8 @@ class StyleOptions(_Group):
             weight = getattr(self, name)
             if weight is not None and not 0 <= weight < math.inf:
                 raise OptionsError(f"{_flag(name)} {weight} is out of range; give 0 or more.")
+        if self.encoder is not None:
+            find(self.encoder)
         if self.method is not None and self.encoder is not None:
             raise OptionsError(
                 f"--method {self.method} names a network already; leave --encoder {self.encoder} out."

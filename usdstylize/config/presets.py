@@ -7,15 +7,23 @@ that an object is made with; `PRESETS` holds one per preset, and `resolve` joins
 from dataclasses import fields, replace
 from typing import Any
 
-from usdstylize.config.method import EncoderName, Method, StyleLoss
+from usdstylize.config.method import Method, StyleLoss
 from usdstylize.config.options import MethodName, Options, PerformanceOptions, PresetName
+from usdstylize.encoders.registry import find
 
 __all__ = ["PRESETS", "preset_name", "resolve"]
 
+
+def _brought_by(encoder: str, *, literal: bool = False) -> dict[str, Any]:
+    """The fields of a `Method` that follow its encoder. literal: as the preset `paper` has them."""
+    spec = find(encoder)
+    balance = spec.paper_balance if literal else spec.balance
+    return {"encoder": encoder, "content_encoder": spec.content_encoder or encoder, **vars(balance)}
+
+
 _STANDARD = Method(
-    encoder="clip-rn50",
+    **_brought_by("clip-rn50"),
     style_loss="nnfm",
-    content_encoder="vgg16",
     resolution=512,
     batch=8,
     iterations=400,
@@ -27,14 +35,11 @@ _STANDARD = Method(
     view_pool=256,
     objects_at_once=1,
     learning_rate=(3e-2, 1.5e-3),
-    nnfm_weight=1e4,
-    content_weight=18.0,
     palette_weight=(600.0, 600.0),
     palette_squared=True,
     palette_everywhere=False,
     palette_clusters=8,
     object_only=True,
-    content_on_background=False,
     style_keys=0,
     precision="auto",
     bn_relu=False,
@@ -53,8 +58,7 @@ PRESETS: dict[PresetName, Method] = {
     "standard": _STANDARD,
     "draft": replace(
         _STANDARD,
-        encoder="draft",
-        content_encoder="draft",
+        **_brought_by("draft"),
         resolution=256,
         batch=1,  # more cost as much again and gain little that the judge sees (docs/draft.md)
         iterations=150,
@@ -63,18 +67,15 @@ PRESETS: dict[PresetName, Method] = {
         view_pool=48,
         objects_at_once=4,
         learning_rate=(4e-2, 1.5e-3),
-        nnfm_weight=600.0,
-        content_weight=0.15,
-        content_on_background=True,
         palette_weight=(1300.0, 1300.0),  # few views and few pixels leave specks of colour
         style_keys=128,
     ),
     "paper": replace(
         _STANDARD,
+        **_brought_by("clip-rn50", literal=True),
         iterations=3000,
         plateau=False,
         view_pool=0,
-        content_weight=22.0,
         learning_rate=(1e-2, 1e-2),
         palette_weight=(2000.0, 200.0),
         palette_squared=False,
@@ -85,28 +86,7 @@ PRESETS: dict[PresetName, Method] = {
     ),
 }
 
-# The λs balance one network's loss magnitudes against another's, so they follow encoder and loss.
-# Means over the object only make a content term about 1/0.27 as large as the mean over the
-# whole picture of the paper and of the calibration, hence the smaller weights outside `paper`.
-_BALANCE: dict[EncoderName, dict[str, Any]] = {
-    "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 18.0, "content_on_background": False},
-    "vgg16": {"nnfm_weight": 600.0, "content_weight": 0.3, "content_on_background": True},
-    # Its strokes are a little weaker than VGG16's (docs/draft.md).
-    "draft": {"nnfm_weight": 600.0, "content_weight": 0.15, "content_on_background": True},
-}
-_PAPER_BALANCE: dict[EncoderName, dict[str, Any]] = {
-    "clip-rn50": {"nnfm_weight": 1e4, "content_weight": 22.0},
-    "vgg16": {"nnfm_weight": 200.0, "content_weight": 1.0},
-    "draft": {"nnfm_weight": 200.0, "content_weight": 1.0},
-}
-_STYLE_WEIGHT: dict[StyleLoss, dict[EncoderName, float]] = {
-    # The paper "had to tune the loss balance" of these and gives no numbers; docs/paper.md says what
-    # was tried with VGG16. A relative error needs about the same λ in any network.
-    "gram": {"clip-rn50": 200.0, "vgg16": 200.0, "draft": 200.0},
-    "embedding": {"clip-rn50": 200.0},
-}
-
-_METHODS: dict[MethodName, tuple[EncoderName, StyleLoss]] = {
+_METHODS: dict[MethodName, tuple[str, StyleLoss]] = {
     "clip-nnfm": ("clip-rn50", "nnfm"),
     "vgg-nnfm": ("vgg16", "nnfm"),
     "clip-gram": ("clip-rn50", "gram"),
@@ -126,11 +106,9 @@ def resolve(options: Options, *, cuda: bool) -> Method:
     if options.method is not None:
         encoder, style_loss = _METHODS[options.method]
     if encoder != method.encoder:
-        content: EncoderName = "draft" if encoder == "draft" else "vgg16"
-        balance = (_PAPER_BALANCE if name == "paper" else _BALANCE)[encoder]
-        method = replace(method, encoder=encoder, content_encoder=content, **balance)
+        method = replace(method, **_brought_by(encoder, literal=name == "paper"))
     if style_loss != "nnfm":
-        weight = _STYLE_WEIGHT[style_loss][encoder]
+        weight = find(encoder).style_weights[style_loss]
         method = replace(method, style_loss=style_loss, nnfm_weight=weight)
     own: dict[str, Any] = {
         f.name: getattr(options, f.name)

@@ -49,7 +49,7 @@ class ClipResNet50(Trunk):
 
     At 512² the maps are one (B, 256, 64, 64) and five (B, 256, 32, 32) of layer3, one
     (B, 512, 32, 32) and two (B, 512, 16, 16) of layer4. They are the raw convolution outputs,
-    before batch norm; with ``bn_relu`` those after batch norm and ReLU.
+    before batch norm; with ``bn_relu`` they are taken after batch norm and ReLU.
 
     ``state`` has open_clip's names below ``visual.``; without it the weights are random.
     """
@@ -118,10 +118,10 @@ class ClipResNet50(Trunk):
 
 
 class _Bottleneck(nn.Module):
-    """open_clip's Bottleneck, batch norms folded except behind a tapped conv2.
+    """open_clip's Bottleneck. All batch norms are folded into convolutions, but for that of a tapped conv2.
 
-    Its input and its output are both behind a ReLU (or means of such), and the gradients that
-    go in and out of `gradient` are those before it.
+    Input and output come out of a ReLU, or are means of what does. The gradients that `gradient`
+    takes and gives are those of that ReLU's input.
     """
 
     def __init__(
@@ -150,11 +150,12 @@ class _Bottleneck(nn.Module):
             shortcut, shortcut_bias = folded("downsample.0", "downsample.1")
             self.downsample = FrozenConvolution(shortcut)
             bias = bias + shortcut_bias
-        # From conv3's input back to the tapped map it is one factor per channel and a ReLU.
+        # Between the tapped map and conv3's input are a factor per channel, a shift and a ReLU: the
+        # factor is part of conv3's gradient.
         self.conv3 = FrozenConvolution(weight, bias, input_scale=scale)
 
     def forward(self, x: Tensor, tape: Tape | None) -> Tensor:
-        """Appends x and what is behind the two ReLUs inside to ``tape``."""
+        """The block's output. Appends x and the outputs of the two inner ReLUs to ``tape``."""
         inner = self.conv1.rectified(x)
         activated = self.conv2.rectified(inner)
         if tape is not None:
@@ -162,7 +163,7 @@ class _Bottleneck(nn.Module):
         return self._end(x, activated)
 
     def tap(self, x: Tensor, rows: Tensor | None, tape: Tape | None) -> tuple[Tensor, Tensor]:
-        """`forward`, and the rows asked for; after the last block the first result means nothing."""
+        """As `forward`, and the wanted rows of conv2's map; the last block's output has no meaning."""
         inner = self.conv1.rectified(x)
         if tape is not None:
             tape += [x, inner]
@@ -187,7 +188,7 @@ class _Bottleneck(nn.Module):
     def gradient(
         self, gradient: Tensor | None, tape: Tape, added: Tensor | None = None, rows: Tensor | None = None
     ) -> Tensor:
-        """That of x. ``added`` is the gradient of the tapped rows; None for one means 0."""
+        """The gradient of x, from that of the output and that of the tapped rows, ``added``; None means 0."""
         if self.conv3 is None:
             activated = cast(Tensor, tape.pop()) if self._bn_relu else None
             middle = torch.zeros_like(cast(Tensor, tape[-1]))
@@ -216,7 +217,7 @@ class _Bottleneck(nn.Module):
 
 
 class _Affine(Frozen):
-    """A batch norm that stands alone: scale and shift (C,)."""
+    """A batch norm that is not folded into a convolution: scale and shift (C,)."""
 
     scale: Tensor
     shift: Tensor
@@ -232,7 +233,7 @@ def _norm(state: Mapping[str, Tensor], name: str) -> list[Tensor]:
 
 
 def random_weights() -> dict[str, Tensor]:
-    """Weights that keep the size of what passes, batch norms that change nothing."""
+    """Random convolutions that keep the magnitude of activations, and batch norms that change nothing."""
     state: dict[str, Tensor] = {}
 
     def add(convolution: str, norm: str, outputs: int, inputs: int, size: int) -> None:

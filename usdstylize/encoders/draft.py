@@ -1,6 +1,6 @@
 """The embedded draft encoder: a small network that imitates a large one's feature maps.
 
-It ships inside the package, so that a first look needs neither a GPU nor a download.
+It is part of the package, so that a first result needs neither a GPU nor a download.
 `training/` makes it; the model card beside the weights says from what, and how well.
 """
 
@@ -36,7 +36,7 @@ class Architecture:
     channels: tuple[int, ...] = (256, 256, 256)
     """Of each map."""
     strides: tuple[int, ...] = (4, 4, 4)
-    """Of each map, in pixels of the image: 4 or a larger power of two, never falling."""
+    """Of each map, in pixels of the image: 4 or a larger power of two, none smaller than the one before."""
     smooth: bool = False
     """Whether NNFM smooths the teacher's features first (CLIP)."""
     rectified: bool = True
@@ -46,8 +46,8 @@ class Architecture:
 class DraftEncoder(nn.Module):
     """Input (B, 3, H, W) float, sRGB-encoded 0..1; output per map the rows (K, C) asked for.
 
-    The maps are on the scale of the teacher's. The trunk is plain 3 × 3 convolutions: on a CPU
-    they are faster than depthwise ones of half the arithmetic.
+    The maps have the teacher's scale. The trunk has plain 3 × 3 convolutions: on a CPU they are
+    faster than depthwise ones with half the arithmetic.
     """
 
     scale: Tensor
@@ -69,13 +69,13 @@ class DraftEncoder(nn.Module):
 
     @classmethod
     def from_file(cls, path: Path) -> "DraftEncoder":
-        """Read what `save` wrote: the architecture lies in the file's own metadata."""
+        """Read a ``.safetensors`` whose header holds what `metadata` gives."""
         with safe_open(path, "pt") as file:
-            said = json.loads(file.metadata()["architecture"])
+            written = json.loads(file.metadata()["architecture"])
         known = {field.name for field in fields(Architecture)}
         values: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
-            for key, value in said.items()
+            for key, value in written.items()
             if key in known
         }
         model = cls(Architecture(**values))
@@ -83,7 +83,7 @@ class DraftEncoder(nn.Module):
         return model
 
     def metadata(self) -> dict[str, str]:
-        """What `from_file` needs beside the weights."""
+        """What `from_file` needs besides the weights: the architecture, as JSON."""
         return {"architecture": json.dumps(asdict(self.architecture))}
 
     def forward(self, images: Tensor, rows: Sequence[Tensor] | None = None) -> list[Tensor]:

@@ -1,6 +1,6 @@
-"""CLIP RN50 as a whole: the vector that it describes an image with.
+"""All of CLIP RN50: one vector for a whole picture.
 
-Only the paper's comparison (Figures 3 and S5) needs it; the style itself comes from the trunk's maps.
+Only the paper's comparison (Figures 3 and S5) needs it; NNFM works on the maps of `clip`.
 """
 
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ class ClipEmbedding(nn.Module):
     """An `Encoder` whose only map has a single position: the embedding of the whole picture.
 
     Input (B, 3, R, R) float, sRGB-encoded 0..1; output one (B, 1024) tensor, not normalised, or only
-    the rows asked for. Any R is resized to 224² as CLIP's own preprocessing does, bicubic with
-    antialiasing. NNFM of it is the cosine distance of a render's embedding to that of the nearest
-    style image.
+    the rows asked for. A picture of another size is resized to 224² as CLIP's own preprocessing
+    does it, bicubic with antialiasing. NNFM of it is the cosine distance between a render's
+    embedding and the nearest style image's.
     """
 
     smooth = False
 
     def __init__(self, resolution: int = _SIDE) -> None:
-        """resolution: R, which is the stride of the one position."""
+        """resolution: R, and so the stride: the map's one position stands for the whole picture."""
         super().__init__()
         self.strides: tuple[int, ...] = (resolution,)
         from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
@@ -48,7 +48,7 @@ class ClipEmbedding(nn.Module):
 
     @classmethod
     def from_file(cls, path: Path, resolution: int = _SIDE) -> "ClipEmbedding":
-        """Read the same files as `ClipResNet50.from_file`, on the same condition."""
+        """Read a file as `ClipResNet50.from_file` does; its sha256 must have been checked."""
         model = cls(resolution)
         model.visual.load_state_dict(image_tower_state(path))
         return model

@@ -1,4 +1,4 @@
-"""A trunk's first convolution, from images to a map and from the map's gradient to the images'."""
+"""The first convolution of a trunk: from images to a map, and from the map's gradient to the images'."""
 
 from collections.abc import Sequence
 from types import ModuleType
@@ -15,10 +15,10 @@ __all__ = ["FirstConvolution"]
 
 
 class FirstConvolution(Frozen):
-    """``relu(convolution of (images - mean) + bias)``: 3 × 3, zeros around what it convolves.
+    """``relu(conv(images - mean) + bias)``: 3 × 3, padded with zeros after the subtraction.
 
-    weight: (O, 3, 3, 3) float, for RGB. bias: (O,) and mean: (3,) float. The mean is taken off in
-    float32, before the network's own precision sets in.
+    weight: (O, 3, 3, 3) float, for RGB. bias: (O,) and mean: (3,) float. The mean is subtracted in
+    float32; what follows is in the network's own precision.
     """
 
     weight: Tensor
@@ -33,7 +33,7 @@ class FirstConvolution(Frozen):
         rows = weight.permute(2, 3, 1, 0).reshape(27, outputs)
         buffers = {
             "weight": weight.contiguous(memory_format=torch.channels_last),
-            "matrix": F.pad(rows, (0, 0, 0, 5)).contiguous(),  # `image_kernels.FILLED` rows
+            "matrix": F.pad(rows, (0, 0, 0, 5)).contiguous(),  # `image_convolution.FILLED` rows
             "bias": exact(bias),
             "mean": torch.tensor(mean, dtype=exact(bias).dtype),
         }
@@ -41,7 +41,7 @@ class FirstConvolution(Frozen):
             self.register_buffer(name, value, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The map (B, O, h, w), channels_last, of images (B, 3, H, W)."""
+        """images: (B, 3, H, W). The result is the map (B, O, h, w), channels_last."""
         if kernels := self._kernels(images):
             result: Tensor = kernels.convolve_image(
                 images, self.matrix, self.bias, self.mean, stride=self._stride
@@ -52,7 +52,10 @@ class FirstConvolution(Frozen):
         return F.conv2d(x, self.weight, self.bias.to(x.dtype), self._stride, padding=1).relu_()
 
     def gradient(self, gradient: Tensor, activated: Tensor, dtype: torch.dtype) -> Tensor:
-        """That of the images (B, 3, H, W) in ``dtype`` from that of the map ``activated``."""
+        """The gradient of the images (B, 3, H, W), in ``dtype``, from that of the map.
+
+        activated: the map itself, as `forward` gave it.
+        """
         if kernels := self._kernels(gradient):
             result: Tensor = kernels.image_gradient(
                 gradient, activated, self.matrix, dtype, stride=self._stride
@@ -62,7 +65,7 @@ class FirstConvolution(Frozen):
         images = gradient.new_empty((batch, 3, height * self._stride, width * self._stride))
         found: Tensor = torch.ops.aten.convolution_backward(
             gate_(gradient, activated),
-            images.contiguous(memory_format=torch.channels_last),  # its shape is all that counts
+            images.contiguous(memory_format=torch.channels_last),  # only its shape is read
             self.weight,
             None,
             [self._stride] * 2,
@@ -76,7 +79,7 @@ class FirstConvolution(Frozen):
         return found.to(dtype)
 
     def _kernels(self, x: Tensor) -> ModuleType | None:
-        """Triton's, where there is one; float32 is PyTorch's, the reference."""
+        """The module of Triton's kernels, in bfloat16 on CUDA; None where PyTorch computes."""
         if self.weight.dtype != torch.bfloat16 or not fused(x.device):
             return None
         from usdstylize.kernels import image_convolution

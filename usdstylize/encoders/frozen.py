@@ -17,11 +17,11 @@ _TILE = 128
 _FEW_TILES = 256
 
 cudnn_fuses = True
-"""Whether cuDNN's convolution with sum, bias and ReLU is asked; False once it has none for a map."""
+"""Whether to try cuDNN's convolution with sum, bias and ReLU in one; False after it failed once."""
 
 
 class Frozen(nn.Module):
-    """A module whose vectors keep their precision when the network is turned into another."""
+    """A module whose vectors keep their own dtype when ``to`` gives the network another."""
 
     def _apply(self, function: Callable[[Tensor], Tensor], recurse: bool = True) -> "Frozen":
         exact = {name: value for name, value in self.named_buffers(recurse=False) if value.dim() == 1}
@@ -32,25 +32,24 @@ class Frozen(nn.Module):
 
 
 class FrozenConvolution(Frozen):
-    """A convolution of odd size, stride 1, that keeps a map's size; zeros around the map.
+    """A convolution of odd size and stride 1, padded with zeros to the size of its input.
 
     weight: (O, I, k, k) float. bias: (O,) float, kept as `exact` gives it; None is 0.
-    ``input_scale`` (I,): the input is ``scale · y``, and the gradient that `gradient` gives is
-    that of y.
+    input_scale: (I,) float, where the input is ``input_scale · y``; `gradient` is then that of y.
     """
 
     weight: Tensor
     flipped: Tensor
     bias: Tensor
     rounded: Tensor
-    """(1, O): the bias in the network's precision."""
+    """(1, O): the bias in the network's dtype."""
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None = None, *, input_scale: Tensor | None = None
     ) -> None:
         super().__init__()
         back = weight if input_scale is None else weight * input_scale.view(1, -1, 1, 1)
-        # The gradient of such a convolution is one itself: turned around, channels exchanged.
+        # Its gradient is a convolution, too: with the kernel turned by 180° and the channels exchanged.
         back = back.flip(2, 3).transpose(0, 1)
         bias = weight.new_zeros(len(weight)) if bias is None else bias
         self._padding = weight.shape[2] // 2
@@ -60,7 +59,7 @@ class FrozenConvolution(Frozen):
         self.register_buffer("rounded", bias[None].clone(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Without the bias."""
+        """The convolution of x (B, I, h, w), without the bias."""
         return self._convolve(x, self.weight)
 
     def rectified(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
@@ -76,15 +75,15 @@ class FrozenConvolution(Frozen):
         return (y if shortcut is None else y.add_(shortcut)).relu_()
 
     def _rectified_by_cudnn(self, x: Tensor, shortcut: Tensor | None) -> Tensor | None:
-        """`rectified` where cuDNN does it all in one and is the fastest (measured on one H200); else None."""
+        """`rectified` as one call of cuDNN, where that is fastest (measured on an H200); else None."""
         global cudnn_fuses
         if not (cudnn_fuses and x.is_cuda and x.dtype == torch.bfloat16):
             return None
         outputs, inputs, size, _ = self.weight.shape
         if shortcut is None and (inputs != outputs or size != 3 or _is_small(x, self.weight)):
             return None
-        # Without a shortcut the map itself is added, times 0: PyTorch's own call would hand over
-        # memory that nobody has written, and 0 times what may lie there is not always 0.
+        # Without a shortcut x is added, times 0. PyTorch's own call would add uninitialised memory
+        # times 0, which is NaN where that memory holds NaN or infinity.
         other, factor = (x, 0.0) if shortcut is None else (shortcut, 1.0)
         padding = [self._padding] * 2
         try:
@@ -93,14 +92,14 @@ class FrozenConvolution(Frozen):
             )
         except torch.OutOfMemoryError:
             raise
-        except RuntimeError:  # an older cuDNN or GPU: the same in more passes
+        except RuntimeError:  # an older cuDNN or GPU, where the other ways below do it in more passes
             cudnn_fuses = False
             return None
 
     def gradient(self, gradient: Tensor, gate: Tensor | None = None, plus: Tensor | None = None) -> Tensor:
-        """That of the input from that of `forward`'s result, plus ``plus``, where ``gate`` is above 0.
+        """The gradient of the input, from that of the result; plus ``plus``; 0 where ``gate`` is not above 0.
 
-        gate: the input itself, where it comes from a ReLU whose input's gradient is wanted.
+        gate: the input itself, if a ReLU made it and the gradient before that ReLU is wanted.
         """
         kernel = None if gate is None else _whole(gradient, self.flipped)
         if kernel:
@@ -116,21 +115,20 @@ class FrozenConvolution(Frozen):
             return result
         if not x.is_cuda:
             return F.conv2d(x, weight, padding=self._padding)
-        # Asked for by name, whatever the process has set: a choice by timing would change bits
-        # from run to run.
+        # Never benchmarked, whatever torch.backends says: a choice by timing changes bits from run to run.
         return torch.ops.aten.cudnn_convolution(  # type: ignore[no-any-return]
             x, weight, [self._padding] * 2, [1, 1], [1, 1], 1, False, True, torch.backends.cudnn.allow_tf32
         )
 
 
 def _is_small(x: Tensor, weight: Tensor) -> bool:
-    """Whether cuDNN's tiles are too large for a map to keep all multiprocessors busy."""
+    """Whether the map has too few of cuDNN's tiles to keep all multiprocessors busy."""
     batch, _, height, width = x.shape
     return -(-batch * height * width // _TILE) * -(-len(weight) // _TILE) <= _FEW_TILES
 
 
 def _whole(x: Tensor, weight: Tensor) -> ModuleType | None:
-    """The module whose kernel convolves this map and does the rest in the same pass, where there is one."""
+    """The module whose Triton kernel convolves x and does the rest in the same pass; None without one."""
     if not fused(x.device):
         return None
     try:
@@ -141,7 +139,7 @@ def _whole(x: Tensor, weight: Tensor) -> ModuleType | None:
 
 
 def fold(weight: Tensor, norm: Sequence[Tensor], *, epsilon: float = 1e-5) -> tuple[Tensor, Tensor]:
-    """A convolution's weight and its batch norm as one weight (O, I, k, k) and bias (O,), `exact`.
+    """Weight (O, I, k, k) and bias (O,), as `exact` gives them, of a convolution and its batch norm in one.
 
     norm: weight, bias, running mean and running variance, each (O,).
     """
@@ -158,5 +156,5 @@ def scale_and_shift(norm: Sequence[Tensor], *, epsilon: float = 1e-5) -> tuple[T
 
 
 def exact(value: Tensor) -> Tensor:
-    """In float32, or in float64 what is that already."""
+    """The same as float32; float64 stays."""
     return value if value.dtype == torch.float64 else value.float()

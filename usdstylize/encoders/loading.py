@@ -1,52 +1,41 @@
-"""Networks that turn a render into feature maps: CLIP RN50, VGG16 and the draft encoder."""
+"""What a network is to the losses, and how one is loaded with its real weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from pkgutil import resolve_name
+from typing import Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from usdstylize.config.method import EncoderName, Precision
+from usdstylize.config.method import Precision
 from usdstylize.encoders import weights
-from usdstylize.encoders.clip import ClipResNet50
-from usdstylize.encoders.draft import Architecture, DraftEncoder
-from usdstylize.encoders.embedding import ClipEmbedding
-from usdstylize.encoders.vgg16 import Vgg16
+from usdstylize.encoders.registry import ENCODERS, find
+from usdstylize.errors import OptionsError
 
-__all__ = [
-    "Architecture",
-    "ClipEmbedding",
-    "ClipResNet50",
-    "DraftEncoder",
-    "Encoder",
-    "Vgg16",
-    "load_embedding",
-    "load_encoder",
-    "precision",
-]
+__all__ = ["Encoder", "load_embedding", "load_encoder", "precision"]
 
 
 class Encoder(Protocol):
-    """A frozen network.
+    """A frozen network, whose preprocessing is its own.
 
-    Called with (B, 3, H, W) float images, sRGB-encoded 0..1, row 0 the top, H and W multiples
-    of 32, it gives one (K, C) tensor per layer: a row for each position in (b, y, x) order,
-    or only for the positions in ``rows[layer]`` ((K,) int64, each at most once).
+    images: (B, 3, H, W) float, sRGB-encoded 0..1, row 0 at the top, H and W multiples of 32. The
+    result is one tensor (K, C) per feature map: a row for every position, in (b, y, x) order, or
+    for the positions ``rows[map]`` alone ((K,) int64, none of them twice).
     """
 
     smooth: bool
-    """Whether NNFM smooths its features with a softmax over channels first: CLIP's only."""
+    """Whether NNFM takes a softmax over the channels of its features first: CLIP's only."""
     strides: tuple[int, ...]
-    """Per layer, how many pixels of the image one position of the map spans."""
+    """Per map, the width in pixels of the image that one position stands for."""
 
     def __call__(self, images: Tensor, rows: Sequence[Tensor] | None = None) -> list[Tensor]: ...
 
 
 def precision(device: str, wanted: Precision = "auto") -> torch.dtype:
-    """``auto`` is bfloat16 where the device computes it natively, else float32.
+    """The type that networks compute in. ``auto`` is bfloat16 where the device has it natively, else float32.
 
-    It depends on the hardware alone, never on a timing, so that a seed gives one result.
+    It follows from the hardware alone, never from a measured time: a seed gives one result on a device.
     """
     if wanted != "auto":
         return torch.float32 if wanted == "float32" else torch.bfloat16
@@ -57,32 +46,37 @@ def precision(device: str, wanted: Precision = "auto") -> torch.dtype:
 
 
 def load_encoder(
-    name: EncoderName, *, device: str, dtype: torch.dtype, folder: Path | None = None, bn_relu: bool = False
+    name: str, *, device: str, dtype: torch.dtype, folder: Path | None = None, bn_relu: bool = False
 ) -> Encoder:
     """The encoder ``name`` with its real weights, frozen, on ``device`` in ``dtype``.
 
-    Raises WeightsError where the weights are missing or not the ones expected.
+    folder: where the weights are searched first. bn_relu: maps behind batch norm and ReLU; it
+    changes nothing in a network without batch norms.
+
+    Raises OptionsError where there is no such encoder, and WeightsError where its weights are
+    missing or not the ones expected.
     """
-    path = weights.locate(name, folder)
-    model: torch.nn.Module
-    if name == "clip-rn50":
-        model = ClipResNet50.from_file(path, bn_relu=bn_relu)
-    elif name == "vgg16":
-        model = Vgg16.from_file(path)
-    else:
-        model = DraftEncoder.from_file(path)
-    model = model.eval().requires_grad_(False)
-    return model.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+    spec = find(name)
+    settings = {"bn_relu": bn_relu} if spec.takes_bn_relu else {}
+    model = resolve_name(spec.factory)(weights.locate(name, folder), **settings)
+    return _frozen(model, device, dtype)
 
 
 def load_embedding(
-    resolution: int, *, device: str, dtype: torch.dtype, folder: Path | None = None
-) -> ClipEmbedding:
-    """CLIP RN50's embedding of resolution² pictures, with its real weights, as `load_encoder`.
+    name: str, resolution: int, *, device: str, dtype: torch.dtype, folder: Path | None = None
+) -> Encoder:
+    """The network that describes a picture of resolution² pixels by one vector, loaded as by `load_encoder`.
 
-    Raises WeightsError where the weights are missing or not the ones expected.
+    Raises OptionsError where ``name`` has no such thing, and WeightsError as `load_encoder`.
     """
-    model = (
-        ClipEmbedding.from_file(weights.locate("clip-rn50", folder), resolution).eval().requires_grad_(False)
-    )
-    return model.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    spec = find(name)
+    if spec.embedding is None:
+        others = ", ".join(other for other, its in ENCODERS.items() if its.embedding is not None)
+        raise OptionsError(f"The encoder {name} has no embedding of a whole picture; choose from {others}.")
+    model = resolve_name(spec.embedding)(weights.locate(name, folder), resolution)
+    return _frozen(model, device, dtype)
+
+
+def _frozen(model: nn.Module, device: str, dtype: torch.dtype) -> Encoder:
+    model = model.eval().requires_grad_(False)
+    return cast(Encoder, model.to(device=device, dtype=dtype, memory_format=torch.channels_last))  # type: ignore[call-overload]

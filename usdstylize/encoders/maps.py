@@ -1,8 +1,8 @@
 """What a frozen network does to a feature map besides convolving it, and the gradients of that.
 
-A map is a (B, C, h, w) tensor, channels_last, h and w even where it is pooled. Functions whose
-name ends in an underscore change their first argument. The arithmetic is float32 on CUDA,
-where each function is one Triton kernel, and the map's own elsewhere.
+A map is a (B, C, h, w) tensor, channels_last; h and w are even where it is pooled. Functions whose
+name ends in an underscore change their first argument. On CUDA each function is one Triton kernel
+that computes in float32; elsewhere PyTorch computes in the map's own dtype.
 """
 
 from types import ModuleType
@@ -29,7 +29,7 @@ _aten = torch.ops.aten
 
 
 def _kernels(x: Tensor) -> ModuleType | None:
-    """The Triton kernels for a map on CUDA; None where PyTorch's own must do."""
+    """The module of the Triton kernels, for a map on CUDA; None where PyTorch computes."""
     if not fused(x.device):
         return None
     from usdstylize.kernels import maps
@@ -69,34 +69,34 @@ def gate_(gradient: Tensor, activated: Tensor, plus: Tensor | None = None) -> Te
 
 
 def mean_pool(x: Tensor) -> Tensor:
-    """(B, C, h/2, w/2): means of 2 × 2."""
+    """(B, C, h/2, w/2): the means of 2 × 2 positions each."""
     kernels = _kernels(x)
     return kernels.mean_pool(x) if kernels else F.avg_pool2d(x, 2)
 
 
 def mean_pool_gradient(gradient: Tensor, activated: Tensor, plus: Tensor | None = None) -> Tensor:
-    """The gradient of `mean_pool`'s input, plus ``plus``, through the ReLU that gave ``activated``.
+    """The gradient of `mean_pool`'s input, plus ``plus``, before the ReLU whose output is ``activated``.
 
     ``plus`` is overwritten with the result.
     """
     if kernels := _kernels(gradient):
         result: Tensor = kernels.mean_pool_gradient(gradient, activated, plus)
         return result
-    spread = _aten.avg_pool2d_backward(gradient, activated, [2, 2], [2, 2], [0, 0], False, True, None)
-    return gate_(spread if plus is None else plus.add_(spread), activated)
+    unpooled = _aten.avg_pool2d_backward(gradient, activated, [2, 2], [2, 2], [0, 0], False, True, None)
+    return gate_(unpooled if plus is None else plus.add_(unpooled), activated)
 
 
 def max_pool(x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """(B, C, h/2, w/2): maxima of 2 × 2; and what `max_pool_gradient` needs to know besides."""
+    """(B, C, h/2, w/2): the maxima of 2 × 2 positions each; and ``where`` for `max_pool_gradient`."""
     if kernels := _kernels(x):
         return kernels.max_pool(x), None
     return _aten.max_pool2d_with_indices(x, [2, 2])  # type: ignore[no-any-return]
 
 
 def max_pool_gradient(gradient: Tensor, activated: Tensor, where: Tensor | None) -> Tensor:
-    """The gradient of `max_pool`'s input ``activated``, through the ReLU that gave it.
+    """The gradient of `max_pool`'s input, before the ReLU whose output ``activated`` that input is.
 
-    Of equal maxima the first, row by row, gets it, as in PyTorch.
+    Of several equal maxima the first in row order gets it, as in PyTorch.
     """
     if kernels := _kernels(gradient):
         result: Tensor = kernels.max_pool_gradient(gradient, activated)
@@ -110,16 +110,19 @@ def max_pool_gradient(gradient: Tensor, activated: Tensor, where: Tensor | None)
 
 
 def take_rows(x: Tensor, rows: Tensor | None) -> Tensor:
-    """(K, C), copied: the positions ``rows`` (K,) int64, in (b, y, x) order; None takes all."""
+    """(K, C), a copy: the positions ``rows`` of a map, numbered in (b, y, x) order; all where it is None.
+
+    rows: (K,) int64.
+    """
     flat = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
     return flat.clone() if rows is None else flat[rows] if x.is_cuda else flat.index_select(0, rows)
 
 
 def put_rows_(gradient: Tensor, rows: Tensor | None, added: Tensor, activated: Tensor | None = None) -> None:
-    """Add `take_rows`'s gradient (K, C) to that of its map; only where ``activated`` is above 0.
+    """Add the gradient (K, C) of `take_rows`'s result to that of its map, where ``activated`` is above 0.
 
-    A position may come more than once if the rows of all but one of its places are zero
-    (padding): the sum is then the same in every order.
+    ``rows`` may name a position more than once if all but one of its rows in ``added`` are zero
+    (padding): then the sum is the same in every order.
     """
     flat = gradient.permute(0, 2, 3, 1).view(-1, gradient.shape[1])
     gate = None if activated is None else activated.permute(0, 2, 3, 1).view(-1, gradient.shape[1])

@@ -1,4 +1,4 @@
-"""Feature maps as rows, one per position; only the positions that a loss asks for."""
+"""Feature maps as rows, one for each position that a loss asks for."""
 
 import torch
 from torch import Tensor
@@ -7,18 +7,18 @@ __all__ = ["feature_rows"]
 
 
 def feature_rows(features: Tensor, rows: Tensor | None = None) -> Tensor:
-    """(B, C, h, w) to (B·h·w, C), positions in (b, y, x) order; with ``rows`` only those.
+    """A map (B, C, h, w) as (B·h·w, C), positions in (b, y, x) order; or as (K, C), those of ``rows`` alone.
 
-    rows: (K,) int64, each position at most once.
+    rows: (K,) int64, none of them twice.
     """
     flat = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
     return flat if rows is None else _Gather.apply(flat, rows)  # type: ignore[no-untyped-call]
 
 
 class _Gather(torch.autograd.Function):
-    """index_select whose backward copies instead of adding, since no position comes twice.
+    """``index_select``, whose backward pass may copy instead of add, since no position comes twice.
 
-    That is several times faster on a CPU, and deterministic on every device.
+    Copying is several times faster on a CPU, and deterministic on every device.
     """
 
     @staticmethod

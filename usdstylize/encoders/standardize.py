@@ -1,4 +1,4 @@
-"""A network's own mean and deviation, kept in float32 whatever the network's precision."""
+"""A network's own mean and standard deviation, in float32 whatever the network's dtype."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,7 @@ __all__ = ["Standardize"]
 class Standardize:
     """``(images - mean) / deviation`` per channel, for (B, 3, H, W) float images.
 
-    Not an ``nn.Module`` with buffers: those would be rounded when the network is turned into
-    bfloat16.
+    No ``nn.Module`` with buffers: ``to(torch.bfloat16)`` would round them.
     """
 
     def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:

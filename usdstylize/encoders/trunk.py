@@ -1,7 +1,7 @@
-"""Networks that hand a gradient to their images alone.
+"""Networks whose gradient goes to their images alone, since their weights are frozen.
 
-The gradients are written out: PyTorch's own graph would keep tensors that no gradient to the
-image needs, and walk over every map several times more.
+The backward pass is written by hand: PyTorch's graph keeps tensors that the images' gradient does
+not need, and reads and writes every map several times more.
 """
 
 from abc import abstractmethod
@@ -16,13 +16,13 @@ from usdstylize.encoders.first import FirstConvolution
 __all__ = ["Tape", "Trunk"]
 
 Tape = list[Tensor | None]
-"""Maps that the way back needs, the last first."""
+"""Maps that the backward pass needs, in the order in which the forward pass makes them."""
 
 
 class Trunk(nn.Module):
     """A frozen network from images to rows of feature maps, differentiable in its images alone.
 
-    Twice through `backward` is not possible: maps are let go on the way.
+    A backward pass frees the maps; a second one for the same forward pass raises RuntimeError.
     """
 
     first: FirstConvolution
@@ -34,13 +34,13 @@ class Trunk(nn.Module):
 
     @abstractmethod
     def _features(self, x: Tensor, rows: Sequence[Tensor] | None, tape: Tape | None) -> list[Tensor]:
-        """The rows of each map, from the first one; appends to ``tape`` what `_gradient` pops."""
+        """The rows of each feature map, from ``first``'s map x; appends to ``tape`` what `_gradient` pops."""
 
     @abstractmethod
     def _gradient(
         self, gradients: Sequence[Tensor | None], rows: Sequence[Tensor] | None, tape: Tape
     ) -> Tensor:
-        """The gradient of the first map, from those of the rows."""
+        """The gradient of ``first``'s map, from those of the rows; None stands for 0."""
 
 
 class _Run(torch.autograd.Function):

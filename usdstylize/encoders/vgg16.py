@@ -33,9 +33,9 @@ _CAFFE_SCALE = 57.6
 class Vgg16(Trunk):
     """Input (B, 3, H, W) float, sRGB-encoded 0..1; output per map the rows (K, 256) asked for.
 
-    ``caffe`` says which preprocessing the weights were trained with: the original release's
-    (BGR, 0..255, mean subtracted) or torchvision's ``IMAGENET1K_V1`` mean and deviation.
-    ``state`` has torchvision's names; without it the weights are random.
+    caffe: whether the weights were trained with the original release's preprocessing (BGR, 0..255,
+    mean subtracted), else with torchvision's ``IMAGENET1K_V1`` mean and standard deviation.
+    state: the weights, by torchvision's names; random ones without it.
     """
 
     smooth = False
@@ -50,7 +50,8 @@ class Vgg16(Trunk):
             for number in numbers:
                 weight, bias = (exact(state[f"features.{number}.{part}"]) for part in ("weight", "bias"))
                 if caffe and numbers is _STAGES[-1]:
-                    # ReLU lets a scale through: it is put in where the first of the maps is made.
+                    # A positive factor commutes with ReLU: the first map's weight and every bias scale all
+                    # three maps.
                     bias = bias / _CAFFE_SCALE
                     weight = weight / _CAFFE_SCALE if number == numbers[0] else weight
                 if number > 0:
@@ -106,7 +107,7 @@ class Vgg16(Trunk):
             where = tape.pop()
             gradient = max_pool_gradient(gradient, cast(Tensor, tape.pop()), where)
             for convolution in reversed(stage):
-                # Into a stage comes a maximum, or the first map, whose own ReLU its maker sees to.
+                # The ReLU before a stage is the business of `max_pool_gradient` or `FirstConvolution`.
                 gate = None if convolution is stage[0] else cast(Tensor, tape.pop())
                 gradient = convolution.gradient(gradient, gate)
         return gradient
@@ -116,7 +117,7 @@ class Vgg16(Trunk):
 
 
 def random_weights() -> dict[str, Tensor]:
-    """As torchvision initialises it."""
+    """Initialised as torchvision does it."""
     state = {}
     inputs = 3
     for numbers, channels in zip(_STAGES, _CHANNELS, strict=True):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from usdstylize.config.method import EncoderName, Method
+from usdstylize.config.method import Method
 from usdstylize.encoders import Encoder, load_embedding, load_encoder, precision
 from usdstylize.kernels.availability import fused
 from usdstylize.losses.batch import Batch, Target, Texels, join_positions, positions_of, totals_of
@@ -44,7 +44,7 @@ class Objective:
         self.device = device
         self._dtype = precision(device, method.precision)
 
-        def load(name: EncoderName) -> Encoder:
+        def load(name: str) -> Encoder:
             return load_encoder(
                 name, device=device, dtype=self._dtype, folder=weights, bn_relu=method.bn_relu
             )
@@ -52,7 +52,7 @@ class Objective:
         self._style_encoder: Encoder
         if method.style_loss == "embedding":
             self._style_encoder = load_embedding(
-                method.resolution, device=device, dtype=self._dtype, folder=weights
+                method.encoder, method.resolution, device=device, dtype=self._dtype, folder=weights
             )
         else:
             self._style_encoder = load(method.encoder)

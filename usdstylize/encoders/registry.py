@@ -1,0 +1,205 @@
+"""Every encoder, an entry each: the weights, the network, its partner for the content, its loss weights.
+
+A new encoder is one more entry, and a module with its network: `--encoder`, `--help`, `usdstylize
+weights`, the presets and docs/encoders.md follow. No torch here: a network's module is imported when the
+network is loaded.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from usdstylize.errors import OptionsError
+
+__all__ = ["ENCODERS", "Balance", "EncoderSpec", "WeightFile", "find", "register"]
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file that holds an encoder's weights. ``sha256`` is hexadecimal, of its bytes."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The λs of style and content, by the names that `Method` has for them.
+
+    The losses of one network are larger than those of another, so every encoder has its own.
+    """
+
+    nnfm_weight: float
+    content_weight: float
+    content_on_background: bool = False
+    """Content is compared with the style image behind the object: where one network gives style and
+    content, it then sees each render once instead of twice."""
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """One encoder, all but the network.
+
+    What the network's own module gives is not repeated here: the preprocessing of its images, the
+    strides of its maps, and whether NNFM smooths its features (`usdstylize.encoders.Encoder`).
+    """
+
+    name: str
+    """As `--encoder` takes it."""
+    summary: str
+    """What sets it apart, in a few words, for `--help`."""
+    maps: str
+    """Which layers of the network give the feature maps."""
+    licence: str
+    """Of the weights."""
+    files: tuple[WeightFile, ...]
+    """Any one of them serves. ``url`` leads to the first."""
+    folders: Callable[[], tuple[Path, ...]]
+    """Where the files may lie besides the folder of `--weights`, in the order of the search. A download
+    without `--weights` goes to the first."""
+    factory: str
+    """``module:function``, which makes the network, an `Encoder` and `torch.nn.Module`, from the path of one
+    of ``files``, whose bytes have been checked."""
+    url: Callable[[], str] | None = None
+    """The address of the first of ``files``. None where it cannot be downloaded."""
+    in_package: bool = False
+    """The weights come with the package, and are searched in ``folders`` alone."""
+    takes_bn_relu: bool = False
+    """``factory`` has a keyword ``bn_relu``: maps behind batch norm and ReLU instead of before."""
+    embedding: str | None = None
+    """``module:function``, which makes from the same path and a side in pixels the network that describes a
+    square picture of that side by one vector. None where there is none."""
+    content_encoder: str | None = None
+    """Name of the encoder that measures the content while this one carries the style; None: this one."""
+    # The defaults are VGG16's: a start for another network, whose result somebody must look at.
+    balance: Balance = Balance(600.0, 0.3, content_on_background=True)
+    """Means over the object alone make a content loss about 1/0.27 as large as the mean over the whole
+    picture that `paper` takes, hence the smaller content weight."""
+    paper_balance: Balance = Balance(200.0, 1.0)
+    """Of the preset `paper`."""
+    # The paper "had to tune the loss balance" of NNFM's rivals and gives no numbers; docs/paper.md says
+    # what was tried with VGG16. A relative error needs about the same λ in any network.
+    style_weights: Mapping[str, float] = field(default_factory=lambda: {"gram": 200.0})
+    """λ of the style loss, by the losses other than NNFM that this encoder can serve."""
+
+
+def find(name: str) -> EncoderSpec:
+    """The encoder of that name. Raises OptionsError, which lists the known names, where there is none."""
+    if name not in ENCODERS:
+        raise OptionsError(f"There is no encoder {name}; choose from {', '.join(ENCODERS)}.")
+    return ENCODERS[name]
+
+
+def register(spec: EncoderSpec) -> None:
+    """Add an encoder to `ENCODERS`, for this process. Raises OptionsError where its name is taken.
+
+    `--help` lists what is registered before `usdstylize.cli` is imported.
+    """
+    if spec.name in ENCODERS:
+        raise OptionsError(f"There is an encoder {spec.name} already; give the new one another name.")
+    ENCODERS[spec.name] = spec
+
+
+# Where other programs keep the weights that they download
+
+
+def _open_clip_cache() -> Path:
+    """Of open_clip and of OpenAI's own clip."""
+    return Path.home() / ".cache" / "clip"
+
+
+def _torch_hub_cache() -> Path:
+    """Of torch.hub, and so of torchvision."""
+    home = os.environ.get("TORCH_HOME") or _cache_home() / "torch"
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def _hugging_face_snapshots(repository: str) -> tuple[Path, ...]:
+    """The cached revisions of a Hugging Face repository, newest first; or where they would be."""
+    home = Path(os.environ.get("HF_HOME") or _cache_home() / "huggingface")
+    hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    snapshots = hub / f"models--{repository.replace('/', '--')}" / "snapshots"
+    if not snapshots.is_dir():
+        return (snapshots,)
+    found = sorted(snapshots.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    return tuple(found) or (snapshots,)
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser()
+
+
+# The encoders
+
+
+def _clip_url() -> str:
+    from open_clip.pretrained import get_pretrained_url
+
+    return str(get_pretrained_url("RN50", "openai"))
+
+
+def _vgg16_url() -> str:
+    from torchvision.models import VGG16_Weights
+
+    return str(VGG16_Weights.IMAGENET1K_V1.url)
+
+
+_DRAFT = EncoderSpec(
+    name="draft",
+    summary="small, comes with the package",
+    maps="heads that imitate VGG16's relu3_1, relu3_2, relu3_3",
+    licence="Apache-2.0, as the package",
+    files=(
+        WeightFile(
+            "draft_encoder.safetensors", "dd2bb61b0efd788f3bdde35ef428fc79850dd95fe631f589ed2f29b59229254e"
+        ),
+    ),
+    folders=lambda: (Path(__file__).parent,),
+    in_package=True,
+    factory="usdstylize.encoders.draft:DraftEncoder.from_file",
+    # Its strokes are a little weaker than VGG16's (docs/draft.md).
+    balance=Balance(600.0, 0.15, content_on_background=True),
+)
+
+_CLIP_RN50 = EncoderSpec(
+    name="clip-rn50",
+    summary="the paper's network; nobody has judged it by eye",
+    maps="conv2 of every bottleneck in layer3 and layer4, before batch norm",
+    licence="MIT (OpenAI's CLIP)",
+    files=(  # OpenAI's TorchScript archive, and the same weights as timm publishes them for open_clip
+        WeightFile("RN50.pt", "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"),
+        WeightFile(
+            "open_clip_model.safetensors", "da0baa37fb2211eee5729ab69ed587eb10d48f5b7076ceeed01552fc3d4cb4ee"
+        ),
+    ),
+    folders=lambda: (_open_clip_cache(), *_hugging_face_snapshots("timm/resnet50_clip.openai")),
+    url=_clip_url,
+    factory="usdstylize.encoders.clip:ClipResNet50.from_file",
+    takes_bn_relu=True,
+    embedding="usdstylize.encoders.embedding:ClipEmbedding.from_file",
+    content_encoder="vgg16",
+    balance=Balance(1e4, 18.0),
+    paper_balance=Balance(1e4, 22.0),
+    style_weights={"gram": 200.0, "embedding": 200.0},
+)
+
+_VGG16 = EncoderSpec(
+    name="vgg16",
+    summary="strokes and lines",
+    maps="relu3_1, relu3_2, relu3_3",
+    licence="CC BY 4.0 (Simonyan & Zisserman's release)",
+    files=(  # torchvision's IMAGENET1K_V1, and the original Caffe release up to conv3_3 in fp16
+        WeightFile("vgg16-397923af.pth", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"),
+        WeightFile(
+            "vgg16_features_fp16.safetensors",
+            "1136c8e005c25f903428896269b28c7f0bb1d912f65c89167392fe2e9300efb4",
+        ),
+    ),
+    folders=lambda: (_torch_hub_cache(),),
+    url=_vgg16_url,
+    factory="usdstylize.encoders.vgg16:Vgg16.from_file",
+)
+
+ENCODERS: dict[str, EncoderSpec] = {spec.name: spec for spec in (_DRAFT, _CLIP_RN50, _VGG16)}
+"""By name, in the order of `--help`; `register` adds to it."""
