@@ -30,7 +30,7 @@ from benchmarks import no_usd  # noqa: F401
 from benchmarks.visibility import bumpy_sphere
 from usdstylize.config.method import Method
 from usdstylize.config.presets import PRESETS
-from usdstylize.distributed import leader, torchrun, workers
+from usdstylize.distributed import rank_zero, torchrun, workers
 from usdstylize.model.base_colors import ConstantColor
 from usdstylize.model.objects import Mesh, ObjectData, StageObject, StyleImage, StyleSet
 
@@ -100,8 +100,8 @@ def lead() -> int:
     assert team is not None
     data, style = make_data(settings.triangles), make_style(settings.resolution)
     method = settings.method(settings.iterations)
-    with patch.object(leader, "check_weights", lambda method, folder: None):
-        optimizer = leader.RankZero(team, style, method, settings.device)
+    with patch.object(rank_zero, "check_weights", lambda method, folder: None):
+        optimizer = rank_zero.RankZero(team, style, method, settings.device)
     seconds = []
     for iterations in (8, settings.iterations // 4, settings.iterations):  # the first one warms up
         started = time.perf_counter()
