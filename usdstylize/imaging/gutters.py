@@ -1,4 +1,4 @@
-"""Gutters: the texels that no triangle shows, filled so that filtering and mips stay clean at UV borders."""
+"""Gutters: the texels that no triangle covers, filled so that filtering and mips stay clean at UV borders."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +46,8 @@ def dilate(image: Float32, valid: Bool, wrap: tuple[Wrap, Wrap] = ("clamp", "cla
 def _margins(valid: Bool, wrap: tuple[Wrap, Wrap]) -> tuple[int, int]:
     """How many rows and columns beyond the borders may hold the nearest valid texel of one inside.
 
-    A texel that is b from a border and at most d from any valid texel looks d - b beyond it. The
-    nearest block of 16 x 16 that holds a valid texel gives such a d at a 256th of the cost.
+    A texel at distance b from a border and at most d from the nearest valid texel needs d - b beyond it.
+    The nearest block of 16 x 16 with a valid texel in it gives such a d at a 256th of the cost.
     """
     starts = [np.arange(0, size, _BLOCK) for size in valid.shape]
     across = np.logical_or.reduceat(valid, starts[1], axis=1)
