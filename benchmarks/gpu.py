@@ -29,9 +29,9 @@ from torch import Tensor
 
 from benchmarks import gpu_clock, network_layers, plain_networks
 from benchmarks.plain_step import PlainStep
-from usdstylize import Options, styles
+from usdstylize import styles
 from usdstylize.config.method import Method
-from usdstylize.config.options import StageOptions
+from usdstylize.config.options import Options, StageOptions
 from usdstylize.config.presets import PRESETS, resolve
 from usdstylize.encoders import loading
 from usdstylize.encoders.clip import ClipResNet50
@@ -43,9 +43,8 @@ from usdstylize.optimize import Optimizer, run
 from usdstylize.optimize.devices import computing
 from usdstylize.optimize.step import Step
 from usdstylize.optimize.steps import new_step
-from usdstylize.usd import read
 
-__all__ = ["Asset", "Bench", "main", "read_asset"]
+__all__ = ["Asset", "Bench", "clip_or_random", "main", "read_asset", "timed"]
 
 STEP_GOAL = 2.0
 """Times the floor."""
@@ -73,6 +72,8 @@ class Asset:
 
 
 def read_asset(path: Path, prim: str, images: Sequence[Path], method: Method) -> Asset:
+    from usdstylize.usd import read  # `benchmarks.convolution` does without USD
+
     contents = read.discover(path, StageOptions(mask=(prim,)))
     (obj,) = contents.objects
     style = styles.from_files(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from usdstylize.imaging import gutters, uv_raster
+from usdstylize.imaging import uv_raster
 from usdstylize.model.base_colors import Wrap
 
 R = 12
@@ -179,29 +179,6 @@ def test_vertex_colors_of_several_tiles_land_in_one() -> None:
     alone, seen = uv_raster.rasterize_vertex_colors(uvs[:1] + 0.25, colors[:1], 8, ("clamp", "clamp"))
     assert not seen.any()
     assert not alone.any()
-
-
-def test_far_gutters_have_the_mean_of_the_nearest_block_that_holds_something(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(gutters, "_EXACT_SIDE", 8)
-    image = np.full((45, 99, 2), 77.0, np.float32)  # what is not valid counts nowhere
-    valid = np.zeros((45, 99), bool)
-    for row, column, value in ((3, 5, 1.0), (6, 2, 4.0), (7, 7, 7.0), (44, 97, 10.0), (42, 96, 30.0)):
-        image[row, column] = value, -value
-        valid[row, column] = True
-    filled = gutters.dilate(image, valid)
-    assert filled[40, 4].tolist() == [4, -4]
-    assert filled[2, 40].tolist() == [4, -4]
-    assert filled[20, 90].tolist() == [20, -20]
-    # A block of 8 away from either: the middle of the first is at (3.5, 3.5), of the other at (44, 100).
-    assert filled[24, 48, 0] in (4, 20)
-    assert filled[7, 23].tolist() == [7, -7], "16 away: exact"
-    assert filled[7, 24].tolist() == [4, -4], "17 away: the mean"
-    around = gutters.dilate(image, valid, ("repeat", "clamp"))
-    assert around[44, 11].tolist() == [10, -10], "13 away across the border"
-    assert filled[24, 2].tolist() == [4, -4]
-    assert around[24, 2].tolist() == [20, -20], "two blocks down and one across the border"
 
 
 def test_the_udim_tile_of_a_triangle_is_that_of_its_centroid() -> None:

@@ -291,5 +291,5 @@ def test_a_level_and_its_gradient_are_those_of_the_cpu(height, width, circular):
     given = torch.rand(half, generator=torch.Generator().manual_seed(6))
     (gradient,) = torch.autograd.grad(expected, texture, given)
     fine = torch.ones(height, width, 3)
-    mips.spread(given, fine, circular)
+    mips.halve_gradient(given, fine, circular)
     torch.testing.assert_close(fine - 1, gradient, rtol=1e-5, atol=1e-6)

@@ -1,9 +1,14 @@
 """The three losses against plain float64 versions and values worked out by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from usdstylize.losses import (
     content_loss,
@@ -138,6 +143,31 @@ def test_chosen_keys_hold_every_direction_however_rare():
     # features that a picture shows, not means of them, and the same for the same seed
     assert all((rows == row).all(1).any() for row in chosen)
     assert torch.equal(chosen, representatives(rows, 60, seed=1))
+
+
+def test_keys_are_clustered_on_one_thread_and_may_hardly_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums in any order would give a seed several answers; scikit-learn warns of few distinct clusters."""
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(3, 64, generator=generator).repeat_interleave(100, 0)
+    rows += 1e-6 * torch.randn(300, 64, generator=generator)
+    threads: set[int] = set()
+    fit = KMeans.fit
+
+    def recorded(self: KMeans, *data: Any) -> Any:
+        threads.update(
+            library["num_threads"] for library in threadpool_info() if library["user_api"] == "openmp"
+        )
+        with pytest.warns(ConvergenceWarning):
+            fit(self, *data)
+        return fit(self, *data)
+
+    monkeypatch.setattr(KMeans, "fit", recorded)
+    with threadpool_limits(2):
+        chosen = representatives(rows, 60, seed=0)
+    assert threads == {1}
+    assert 3 <= len(chosen) <= 60
+    distances = F.normalize(chosen, dim=1) @ F.normalize(rows[::100], dim=1).T
+    assert distances.amax(0).min() > 0.99
 
 
 def test_content_loss_by_hand():

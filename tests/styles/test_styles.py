@@ -12,6 +12,8 @@ import OpenImageIO
 import pytest
 from PIL import Image
 from pxr import Sdf
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from usdstylize import styles
 from usdstylize.errors import PaletteError, StyleSetError
@@ -201,6 +203,31 @@ def test_grain_that_is_finer_than_what_is_clustered_counts_by_its_mean(tmp_path:
     checks = np.indices((256, 256)).sum(0)[..., None] % 2
     Image.fromarray(np.where(checks, (200, 40, 0), (100, 80, 20)).astype(np.uint8)).save(tmp_path / "a.png")
     assert styles.hex_colors(load(tmp_path, clusters=8).palette) == ("#963c0a",)
+
+
+def test_a_palette_is_as_tight_as_many_starts_find_it_on_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve blots of which some are rare: few starts of k-means miss one. Threads would change sums."""
+    random = np.random.default_rng(4)
+    around = random.uniform(30, 225, (12, 3))
+    which = np.sort(random.choice(12, (128, 128), p=np.arange(1, 13) / 78), axis=None).reshape(128, 128)
+    pixels = np.clip(random.normal(around[which], 6), 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    threads: set[int] = set()
+    fit_predict = KMeans.fit_predict
+
+    def recorded(self: KMeans, *data: Any, **weights: Any) -> Any:
+        threads.update(library["num_threads"] for library in threadpool_info())
+        return fit_predict(self, *data, **weights)
+
+    monkeypatch.setattr(KMeans, "fit_predict", recorded)
+    with threadpool_limits(2):
+        palette = load(tmp_path, clusters=8).palette * 255
+    assert threads == {1}
+    samples = pixels.reshape(-1, 3).astype(float)
+    squared = ((samples[:, None] - palette) ** 2).sum(2).min(1)
+    assert squared.sum() <= 1.005 * KMeans(8, n_init=50, random_state=1).fit(samples).inertia_
 
 
 def test_kmeans_clusters_are_means_that_a_seed_repeats(tmp_path: Path) -> None:

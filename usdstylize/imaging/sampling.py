@@ -1,4 +1,7 @@
-"""Images sampled as a GPU samples them: bilinear, texel i of n at (i + 0.5) / n, with wrap modes."""
+"""Images sampled as a GPU samples them: bilinear, texel i of n at (i + 0.5) / n, with wrap modes.
+
+Our own, because SciPy's and OpenImageIO's resampling take one border mode for both axes.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +14,14 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
 VALUES_AT_ONCE = 1 << 20
-"""What is made piece by piece is made of pieces of so many values, so that no step takes a copy
-of a whole texture."""
+"""Values of one piece, where a texture is made piece by piece so that no step copies all of it."""
 
 
 def resample(image: Float32, size: tuple[int, int], wrap: tuple[Wrap, Wrap]) -> Float32:
     """Bilinear samples of ``image`` at the texel centres of a grid of ``size`` (width, height).
 
     As a GPU samples: the value of texel i of n lies at (i + 0.5) / n, and beyond the edge the
-    image continues as ``wrap`` (in s, in t) says.
+    image continues as ``wrap`` (of s, of t) has it.
     """
     across = _resample_rows(np.swapaxes(image, 0, 1), size[0], wrap[0])
     return _resample_rows(np.swapaxes(across, 0, 1), size[1], wrap[1])
@@ -44,7 +46,7 @@ def _resample_rows(image: Float32, count: int, wrap: Wrap) -> Float32:
 def sample(image: Float32, uvs: NDArray[np.float64], wrap: tuple[Wrap, Wrap]) -> Float32:
     """Bilinear samples (H, W, C) of an image (h, w, C), row 0 its top, at UVs (H, W, 2).
 
-    (0, 0) is the bottom left; beyond 0..1 the image continues as ``wrap`` (in s, in t) says.
+    (0, 0) is the bottom left; beyond 0..1 the image continues as ``wrap`` (of s, of t) has it.
     """
     height, width, components = image.shape
     result = np.empty((*uvs.shape[:2], components), dtype=np.float32)
@@ -72,7 +74,7 @@ def _row(image: Float32, index: Int64, wrap: Wrap) -> Float32:
 
 
 def _folded(index: Int64, count: int, wrap: Wrap) -> tuple[Int64, NDArray[np.bool_]]:
-    """The texel of ``count`` that a wrap mode shows for an index, and whether it shows one at all."""
+    """Which of ``count`` texels a wrap mode has for an index, and whether it has one (`black` may not)."""
     inside = np.ones(index.shape, dtype=bool)
     if wrap == "repeat":
         return index % count, inside

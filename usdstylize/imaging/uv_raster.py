@@ -1,4 +1,4 @@
-"""UV space as an image: which texels the triangles cover, and which triangle each one shows.
+"""UV space as an image: which texels the triangles cover, and which triangle lies on each.
 
 Triangles are rasterised by rays: they are laid into the (u, v) plane, and embreex is asked
 what lies under each sample. Images are square, ``resolution`` texels a side; row 0 is the
@@ -34,7 +34,7 @@ _FIRST_TILE = 1001
 
 
 def covered_texels(uvs: NDArray[np.floating], wrap: tuple[Wrap, Wrap], resolution: int) -> Bool:
-    """The texels that the triangles show, once wrapped into 0..1. Returns (R, R) bool.
+    """(R, R) bool: the texels that the triangles touch, once wrapped into 0..1.
 
     uvs: (F, 3, 2), of any range. A triangle that only reaches into a texel, or touches it, counts,
     too. A triangle across thousands of tiles counts as covering everything.
@@ -195,7 +195,7 @@ def _cover_runs(start: Float64, stop: Float64, covered: Bool) -> bool:
 
 
 def _cover_clamped(uvs: Float64, axis: int, edge: Bool) -> None:
-    """Marks border texels that a triangle shows beyond 0..1 on ``axis``, by its extent along them.
+    """Marks border texels that a triangle reaches beyond 0..1 on ``axis``, by its extent along them.
 
     edge: (R, 2) bool, the texels at 0 and at 1 of ``axis``, in order of the other coordinate.
     """

@@ -1,4 +1,4 @@
-"""Our own GPU kernels, in Triton. Each computes what plain PyTorch computes beside its caller."""
+"""Our own GPU kernels, in Triton. Each module names its reference in plain PyTorch."""
 
 from usdstylize.kernels.availability import fused
 

@@ -1,4 +1,4 @@
-"""Where our own GPU kernels run."""
+"""The one question of every caller: do our own kernels run on this device?"""
 
 import importlib.util
 from functools import cache
@@ -7,9 +7,9 @@ __all__ = ["fused"]
 
 
 def fused(device: object) -> bool:
-    """Whether our own kernels run on a device (PyTorch's, or its name): on CUDA where Triton is.
+    """Do our own kernels run on this device (PyTorch's, or its name)? On CUDA, if Triton is installed.
 
-    PyTorch brings Triton on Linux; elsewhere, and on a CPU, plain PyTorch computes the same.
+    PyTorch for Linux brings Triton. Elsewhere, and on a CPU, the caller computes the same in plain PyTorch.
     """
     return str(device).startswith("cuda") and _has_triton()
 

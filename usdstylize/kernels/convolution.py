@@ -2,6 +2,9 @@
 
 For GPUs with a tensor memory accelerator (Hopper and later). A tile of positions is one box of
 the map, which the accelerator fetches, zeros around the map included: no index is computed.
+
+The reference is `encoders.frozen`: cuDNN's convolution, or `torch.nn.functional.conv2d` on a CPU.
+`benchmarks.convolution` measures what this module saves of a step.
 """
 
 # Triton's language knows no annotations but constexpr's, and writes constants in capitals.

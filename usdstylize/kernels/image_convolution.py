@@ -2,6 +2,8 @@
 
 Going back, each position's gradient becomes 27 numbers, one per tap and channel, in one pass
 over the map; a second pass adds up what belongs to each pixel.
+
+The reference is `encoders.first`: `torch.nn.functional.conv2d` and PyTorch's gradient of it.
 """
 
 # Triton's language knows no annotations but constexpr's, and writes constants in capitals.

@@ -1,7 +1,8 @@
-"""Triton kernels for `maps`: each reads and writes a channels_last map once, in float32 between.
+"""Triton kernels that read and write a channels_last map once, in float32 between.
 
-A map is looked at as (positions, channels), contiguous. Channels are a multiple of 32 (of 64
-above that), and a map has fewer than 2^31 positions.
+The references are the functions of the same names in `encoders.maps`, on a CPU. Here a map is
+(positions, channels), contiguous. Channels are a multiple of 32 (of 64 above that), and a map has fewer
+than 2^31 positions.
 """
 
 # Triton's language knows no annotations but constexpr's, and writes constants in capitals.

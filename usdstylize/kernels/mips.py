@@ -4,13 +4,14 @@
 """One mip level from the finer one by a tent, and back, as one Triton kernel each, for CUDA only.
 
 Import it only where a tensor is on a GPU. A texture's levels are small: what costs is launches.
+The reference is `render.texture.mip_table` on a CPU.
 """
 
 import triton
 import triton.language as tl
 from torch import Tensor
 
-__all__ = ["halve", "spread"]
+__all__ = ["halve", "halve_gradient"]
 
 _VALUES = 512
 
@@ -19,7 +20,7 @@ def halve(fine: Tensor, coarse: Tensor, circular: tuple[bool, bool]) -> None:
     """Write ``coarse`` (h, w, 3), each axis of ``fine`` (H, W, 3) halved by 1 3 3 1 eighths.
 
     Both float32 and contiguous; an axis of one texel stays. circular: in s and in t; else the
-    edge goes on.
+    edge continues.
     """
     count = coarse.numel()
     _halve[(triton.cdiv(count, _VALUES),)](
@@ -27,10 +28,10 @@ def halve(fine: Tensor, coarse: Tensor, circular: tuple[bool, bool]) -> None:
     )
 
 
-def spread(coarse: Tensor, fine: Tensor, circular: tuple[bool, bool]) -> None:
+def halve_gradient(coarse: Tensor, fine: Tensor, circular: tuple[bool, bool]) -> None:
     """Add the transpose of `halve`: what the gradient ``coarse`` is to ``fine``."""
     count = fine.numel()
-    _spread[(triton.cdiv(count, _VALUES),)](
+    _halve_gradient[(triton.cdiv(count, _VALUES),)](
         coarse, fine, *fine.shape[:2], *coarse.shape[:2], count, *circular, _VALUES
     )
 
@@ -91,7 +92,7 @@ def _from_coarse(place, number: tl.constexpr, fine, coarse, circular: tl.constex
 
 
 @triton.jit
-def _spread(
+def _halve_gradient(
     coarse, fine, H, W, h, w, count, CIRCULAR_S: tl.constexpr, CIRCULAR_T: tl.constexpr, VALUES: tl.constexpr
 ):
     at = tl.program_id(0) * VALUES + tl.arange(0, VALUES)

@@ -1,7 +1,7 @@
 """Sampling, shading and placing of all object pixels as one Triton kernel, for CUDA only.
 
-Import it only where a tensor is on a GPU. The gradient is the one that autograd gives of
-`sample`, `shade` and `index_copy`: a clamp lets it through on both of its ends.
+Import it only where a tensor is on a GPU. The reference is `render.views.paint` on a CPU: `sample`, `shade`
+and `index_copy`, with their gradients by autograd. A clamp passes a gradient on at both of its ends.
 """
 
 from typing import Any

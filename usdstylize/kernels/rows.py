@@ -1,7 +1,8 @@
 """What is done with every row of features by itself, each in one walk over memory.
 
 A program holds whole rows. Means over rows are sums of one number per row, which PyTorch
-adds in an order of its own that never varies: nothing here adds with atomics.
+adds in an order of its own that never varies: nothing here adds with atomics. The references are
+`losses.nnfm` and `losses.content` on a CPU.
 """
 
 from collections.abc import Sequence

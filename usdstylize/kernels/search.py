@@ -4,6 +4,9 @@ A program holds some rows and walks over a share of the keys, with the greatest 
 every place in its tile of products. It remembers only which group of a few consecutive keys
 that value came from, since asking for each product which key it is would cost more than the
 product. A second kernel joins the shares and takes the best key of the winning group.
+
+The reference is `losses.nnfm.nearest_keys` on a CPU: a product and its maximum. On an H200 these take 1.09 ms
+for 32,768 rows, 4,096 keys and 256 channels; this takes 0.19 ms (docs/performance.md).
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Views of the flat texture itself: what the paper's direct optimisation looks at (supplement §2)."""
+"""Views of the flat texture itself: what the paper's direct optimisation compares (supplement §2)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -52,15 +52,15 @@ def flat_view(
     scale = window.side / resolution
     texel = (np.arange(resolution) + 0.5) * scale
     rows, columns = window.row + texel, window.column + texel
-    shown = np.flatnonzero(covered[np.ix_(rows.astype(np.int64), columns.astype(np.int64))])
-    y, x = rows[shown // resolution], columns[shown % resolution]
+    pixels = np.flatnonzero(covered[np.ix_(rows.astype(np.int64), columns.astype(np.int64))])
+    y, x = rows[pixels // resolution], columns[pixels % resolution]
     uvs = np.stack([x / size, 1 - y / size], axis=1).astype(np.float32)
     footprint = torch.eye(2, device=subject.device) * (scale / size)
     return subject.flat_view(
         window.sheet,
         torch.from_numpy(uvs).to(subject.device),
         footprint.expand(len(uvs), 2, 2),
-        torch.from_numpy(shown).to(subject.device),
+        torch.from_numpy(pixels).to(subject.device),
         resolution,
         slot,
     )

@@ -80,15 +80,15 @@ class _Shade(torch.autograd.Function):
         power = curved.pow(2.4)
         dark = clamped <= 0.04045
         lit = torch.addcmul(specular, torch.where(dark, clamped / 12.92, power), diffuse)
-        shown = lit.clamp(0, 1)
-        bright = shown.clamp_min(0.0031308)
+        clipped = lit.clamp(0, 1)
+        bright = clipped.clamp_min(0.0031308)
         root = bright.pow(1 / 2.4).mul_(1.055)
-        dim = shown <= 0.0031308
-        result = torch.where(dim, shown * 12.92, root - 0.055)
+        dim = clipped <= 0.0031308
+        result = torch.where(dim, clipped * 12.92, root - 0.055)
         if ctx.needs_input_grad[0]:
             slope = power.mul_(2.4 / 1.055).div_(curved).masked_fill_(dark, 1 / 12.92).mul_(diffuse)
             slope.mul_(root.mul_(1 / 2.4).div_(bright).masked_fill_(dim, 12.92))
-            ctx.save_for_backward(slope.mul_(clamped == encoded).mul_(shown == lit))
+            ctx.save_for_backward(slope.mul_(clamped == encoded).mul_(clipped == lit))
         return result
 
     @staticmethod

@@ -131,7 +131,7 @@ def _tent_gradient(
     table = gradient.clone(memory_format=torch.contiguous_format)
     levels = [level.view(*size, 3) for level, size in zip(torch.split(table, areas), sizes, strict=True)]
     for fine, coarse in reversed(list(pairwise(levels))):
-        mips.spread(coarse, fine, circular)
+        mips.halve_gradient(coarse, fine, circular)
     return levels[0]
 
 
@@ -264,10 +264,10 @@ class _Sample(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         rows, weights = ctx.saved_tensors
-        spread = (weights[:, :, None] * gradient[:, None, :]).reshape(-1, 3)
+        shares = (weights[:, :, None] * gradient[:, None, :]).reshape(-1, 3)
         table = gradient.new_zeros(ctx.length, 3)
         # int64: with int32 indices index_add_ is fourteen times slower on a CPU
         flat = rows.reshape(-1).long()
         if table.is_cuda:  # there index_add_ adds in any order; this one sorts first
-            return table.index_put_((flat,), spread, accumulate=True), None, None
-        return table.index_add_(0, flat, spread), None, None
+            return table.index_put_((flat,), shares, accumulate=True), None, None
+        return table.index_add_(0, flat, shares), None, None

