@@ -32,7 +32,10 @@ def dilate(image: Float32, valid: Bool, wrap: tuple[Wrap, Wrap] = ("clamp", "cla
     rows, columns = _margins(valid, wrap)
     empty = ~np.pad(valid, ((rows, rows), (columns, columns)), mode="wrap")
     nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
-    nearest = nearest[:, rows : rows + height, columns : columns + width]
+    # In half the bytes, as the result takes as many again.
+    nearest = nearest[:, rows : rows + height, columns : columns + width].astype(
+        np.min_scalar_type(max(empty.shape))
+    )
     row_start = (np.arange(height + 2 * rows) - rows) % height * width
     column = (np.arange(width + 2 * columns) - columns) % width
     texels = image.reshape(height * width, -1)
