@@ -11,7 +11,8 @@ import numpy as np
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, ObjectError
-from usdstylize.model.base_colors import BaseColor, ConstantColor, DisplayColor, UVTransform
+from usdstylize.model.affine_uvs import UVTransform
+from usdstylize.model.base_colors import BaseColor, ConstantColor, DisplayColor
 from usdstylize.model.objects import Surface
 from usdstylize.usd.io.colorspaces import linear_rec709
 from usdstylize.usd.io.primvars import find_primvar

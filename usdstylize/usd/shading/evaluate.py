@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
+from usdstylize.model.affine_uvs import Placement, placed
 from usdstylize.model.base_colors import ConstantColor, Wrap
 from usdstylize.usd.io.udim import is_udim, resolve_tiles
 from usdstylize.usd.shading.inputs import input_value, numbers, producer, producing_shader, shader_id
 from usdstylize.usd.shading.nodes import COMPONENTS, OPERATIONS, color_to_linear, to_components
-from usdstylize.usd.shading.placement import Placement, gltf_placement, placed, read_placement
+from usdstylize.usd.shading.placement import gltf_placement, read_placement
 from usdstylize.usd.shading.textures import read_texture, read_uv_source
 
 __all__ = ["ImageRead", "Surroundings", "evaluate"]

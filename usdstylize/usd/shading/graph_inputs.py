@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from usdstylize.errors import MaterialError
 from usdstylize.imaging.sampling import VALUES_AT_ONCE, resample, sample
+from usdstylize.model.affine_uvs import Placement
 from usdstylize.usd.shading.evaluate import ImageRead
 from usdstylize.usd.shading.nodes import to_components
-from usdstylize.usd.shading.placement import Placement
 
 __all__ = ["Grid", "Primvars", "Survey"]
 

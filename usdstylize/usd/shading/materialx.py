@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.base_colors import BaseColor, ConstantColor, GraphColor, TextureFile, UVTransform, Wrap
+from usdstylize.model.affine_uvs import Placement, UVTransform, as_transform, placed
+from usdstylize.model.base_colors import BaseColor, ConstantColor, GraphColor, TextureFile, Wrap
 from usdstylize.usd.io.images import finest, read_header, read_image
 from usdstylize.usd.io.primvars import find_primvar
 from usdstylize.usd.io.udim import read_tile_headers, tile_files
@@ -18,7 +19,6 @@ from usdstylize.usd.shading.evaluate import ImageRead, evaluate
 from usdstylize.usd.shading.graph_inputs import Grid, Primvars, Survey
 from usdstylize.usd.shading.inputs import frozen, input_value, producer, producing_shader, shader_id
 from usdstylize.usd.shading.nodes import knows_color_space
-from usdstylize.usd.shading.placement import Placement, as_transform, placed
 
 __all__ = [
     "BASE_INPUTS",

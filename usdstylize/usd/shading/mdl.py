@@ -5,18 +5,17 @@ times `albedo_brightness` plus `albedo_add`, mixed towards its luminance by `alb
 times `diffuse_tint`, all in linear; without a map, `diffuse_color_constant` times `diffuse_tint`.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.base_colors import ConstantColor, TextureFile, UVTransform
+from usdstylize.model.affine_uvs import UVTransform, same_uvs, turned
+from usdstylize.model.base_colors import ConstantColor, TextureFile
 from usdstylize.usd.io.images import read_header
-from usdstylize.usd.io.primvars import find_primvar, transform_uvs, uv_primvars
+from usdstylize.usd.io.primvars import find_primvar, uv_primvars
 from usdstylize.usd.io.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
 from usdstylize.usd.shading.inputs import frozen, input_value, numbers, producer
 from usdstylize.usd.shading.textures import encoding_of
@@ -171,14 +170,9 @@ def _uv_mapping(
     if scale == (1.0, 1.0) and move == (0.0, 0.0) and angle == 0.0:
         return primvar, None
     # base::rotation_translation_scale: scaled, moved, then turned clockwise about (0.5, 0.5).
-    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    x, y = move[0] - 0.5, move[1] - 0.5
-    transform = UVTransform(
-        scale=(scale[0], scale[1]),
-        rotation=-angle,
-        translation=(cos * x + sin * y + 0.5, -sin * x + cos * y + 0.5),
-    )
-    return primvar, transform
+    turn = turned(-angle)
+    across, up = turn[:, 0] * (move[0] - 0.5) + turn[:, 1] * (move[1] - 0.5) + 0.5
+    return primvar, UVTransform((scale[0], scale[1]), -angle, (float(across), float(up)))
 
 
 def same_mapping(
@@ -189,9 +183,7 @@ def same_mapping(
     Raises MaterialError as `trace_omnipbr` does.
     """
     own, own_transform = _uv_mapping(prim, shader, time)
-    corners = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
-    apart = np.abs(transform_uvs(corners, own_transform) - transform_uvs(corners, transform)).max()
-    return primvar in ([own] if own else uv_primvars(prim)[:1]) and bool(apart < 1e-5)
+    return primvar in ([own] if own else uv_primvars(prim)[:1]) and same_uvs(own_transform, transform)
 
 
 def map_space(shader: UsdShade.Shader, name: str) -> Literal["raw", "sRGB", "auto"]:

@@ -7,7 +7,8 @@ from typing import Any
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import ObjectError
-from usdstylize.model.base_colors import ConstantColor, UVTransform, Wrap
+from usdstylize.model.affine_uvs import UVTransform
+from usdstylize.model.base_colors import ConstantColor, Wrap
 from usdstylize.usd.shading.inputs import input_value, numbers, producing_shader, shader_id
 from usdstylize.usd.shading.textures import read_texture, read_uv_source
 

@@ -2,14 +2,13 @@
 
 from typing import Any, Literal
 
-import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.base_colors import ColorSpace, ConstantColor, TextureFile, UVTransform, Wrap
+from usdstylize.model.affine_uvs import UVTransform, joined
+from usdstylize.model.base_colors import ColorSpace, ConstantColor, TextureFile, Wrap
 from usdstylize.usd.io.colorspaces import NO_SPACE, authored_space, find_space, inherited_space
 from usdstylize.usd.io.images import ImageHeader, read_header
-from usdstylize.usd.io.primvars import transform_uvs
 from usdstylize.usd.io.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
 from usdstylize.usd.shading.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
 
@@ -100,24 +99,7 @@ def read_uv_source(texture: UsdShade.Shader, time: Usd.TimeCode) -> tuple[str, U
     name = str(input_value(node, "varname", time, ""))
     if not name:
         raise MaterialError(f"Primvar reader {node.GetPath()} names no primvar; set its inputs:varname.")
-    return name.removeprefix("primvars:"), _joined(transform)
-
-
-def _joined(transform: UVTransform | None) -> UVTransform | None:
-    """A chain as a single transform where one does the same: viewers draw a chain wrongly or not at all."""
-    if transform is None or transform.then is None:
-        return transform
-    origin, first, second = transform_uvs(np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]), transform)
-    across, up = first - origin, second - origin
-    lengths = np.linalg.norm(across), np.linalg.norm(up)
-    if abs(across @ up) > 1e-6 * lengths[0] * lengths[1] or not all(lengths):
-        return transform
-    sign = -1.0 if across[0] * up[1] < across[1] * up[0] else 1.0
-    return UVTransform(
-        scale=(float(lengths[0]), float(sign * lengths[1])),
-        rotation=float(np.degrees(np.arctan2(across[1], across[0]))),
-        translation=(float(origin[0]), float(origin[1])),
-    )
+    return name.removeprefix("primvars:"), joined(transform)
 
 
 def _transform(node: UsdShade.Shader, time: Usd.TimeCode, then: UVTransform | None) -> UVTransform:

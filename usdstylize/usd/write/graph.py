@@ -11,7 +11,8 @@ from typing import Any
 
 from pxr import Gf, Sdf
 
-from usdstylize.model.base_colors import UVTransform, Wrap
+from usdstylize.model.affine_uvs import UVTransform
+from usdstylize.model.base_colors import Wrap
 from usdstylize.usd.write.specs import add_node_graph, add_shader
 
 __all__ = ["ADDRESS_MODES", "TYPES", "Graph"]

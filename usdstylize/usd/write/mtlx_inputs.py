@@ -13,10 +13,10 @@ from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.imaging.encoding import linear_to_srgb
+from usdstylize.model.affine_uvs import Placement, as_transform
 from usdstylize.usd.shading.evaluate import ImageRead, evaluate
 from usdstylize.usd.shading.inputs import producer, producing_shader, shader_id
 from usdstylize.usd.shading.materialx import BASE_INPUTS, PLAIN_SPACES
-from usdstylize.usd.shading.placement import Placement, as_transform
 from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture, Untraced
 
 __all__ = ["read_mtlx_inputs"]

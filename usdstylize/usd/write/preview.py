@@ -6,7 +6,7 @@ from typing import Any
 
 from pxr import Gf, Sdf
 
-from usdstylize.model.base_colors import UVTransform
+from usdstylize.model.affine_uvs import UVTransform
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.io.paths import anchored
 from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture
