@@ -22,7 +22,7 @@ from usdstylize.usd.shading.nodes import COMPONENTS, OPERATIONS, color_to_linear
 from usdstylize.usd.shading.placement import gltf_placement, read_placement
 from usdstylize.usd.shading.textures import read_texture, read_uv_source
 
-__all__ = ["ImageRead", "Surroundings", "evaluate"]
+__all__ = ["GraphInputs", "ImageRead", "evaluate"]
 
 Float32 = NDArray[np.float32]
 
@@ -68,8 +68,8 @@ class _File:
     tiles: tuple[int, ...]
 
 
-class Surroundings(Protocol):
-    """What a graph asks of the world."""
+class GraphInputs(Protocol):
+    """What a graph reads that no node of it computes."""
 
     def image(self, read: ImageRead) -> Float32:
         """The file's code values, (…, components)."""
@@ -83,7 +83,7 @@ class Surroundings(Protocol):
 
 def evaluate(
     attribute: Usd.Attribute,
-    surroundings: Surroundings,
+    inputs: GraphInputs,
     time: Usd.TimeCode,
     given: Mapping[str, Float32] = MappingProxyType({}),
 ) -> Float32:
@@ -94,14 +94,14 @@ def evaluate(
     for a file that does not resolve.
     """
     with np.errstate(all="ignore"):
-        return _Walk(surroundings, time, given).attribute(attribute)
+        return _Evaluation(inputs, time, given).attribute(attribute)
 
 
-class _Walk:
+class _Evaluation:
     """One evaluation: what is computed already, and what is being computed."""
 
-    def __init__(self, surroundings: Surroundings, time: Usd.TimeCode, given: Mapping[str, Float32]) -> None:
-        self.surroundings = surroundings
+    def __init__(self, inputs: GraphInputs, time: Usd.TimeCode, given: Mapping[str, Float32]) -> None:
+        self.inputs = inputs
         self.time = time
         self.known = dict(given)
         self.open: set[str] = set()
@@ -213,7 +213,7 @@ class _Walk:
 
     def ramp(self, node: UsdShade.Shader, operation: str) -> Float32:
         start, end, axis = ("valuel", "valuer", 0) if operation == "ramplr" else ("valueb", "valuet", 1)
-        position = self.surroundings.position(read_placement(node, "texcoord", self.time))
+        position = self.inputs.position(read_placement(node, "texcoord", self.time))
         share = np.clip(position[..., axis, None], 0, 1)
         low, high = self.input(node, start, 0.0), self.input(node, end, 0.0)
         return np.asarray(low * (1 - share) + high * share, dtype=np.float32)
@@ -225,7 +225,7 @@ class _Walk:
             name = str(input_value(node, name_input, self.time, "")).removeprefix("primvars:")
         kind = identifier.rsplit("_", 1)[-1]
         components = {"float2": 2, "float3": 3, "float4": 4}.get(kind) or COMPONENTS.get(kind, 3)
-        value = self.surroundings.primvar(name, components, str(node.GetPath())) if name else None
+        value = self.inputs.primvar(name, components, str(node.GetPath())) if name else None
         return self.input(node, default_input, (0.0,) * components) if value is None else value
 
     def image(self, node: UsdShade.Shader, operation: str, kind: str, name: str) -> Float32:
@@ -301,7 +301,7 @@ class _Walk:
         placement: Placement,
         components: int,
     ) -> Float32:
-        return self.surroundings.image(
+        return self.inputs.image(
             ImageRead(
                 node=str(node.GetPath()),
                 asset_path=file.asset_path,

@@ -12,7 +12,7 @@ from usdstylize.usd.write.provenance import Provenance, read_layer, read_provena
 from usdstylize.usd.write.selection import find_style_layer, select, stylized_materials
 from usdstylize.usd.write.session import hide_in_session, session_folder, show_in_session
 from usdstylize.usd.write.sharing import users
-from usdstylize.usd.write.surface import DIFFUSE_SHARE, SURFACE_ID
+from usdstylize.usd.write.surface import DIFFUSE_SHARE
 from usdstylize.usd.write.writer import Writer
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "DIFFUSE_SHARE",
     "ORIGINAL",
     "STYLIZED_GRAPH",
-    "SURFACE_ID",
     "VARIANT_SET",
     "OutputPlan",
     "Provenance",

@@ -11,13 +11,12 @@ from typing import Any
 from pxr import Gf, Sdf
 
 from usdstylize.usd.shading.source_inputs import Constant, InterfaceInput, SourceInput, Untraced
+from usdstylize.usd.shading.surfaces import LIVE_SURFACE
 from usdstylize.usd.write.graph import TYPES, Graph
 from usdstylize.usd.write.specs import Node, add_input, add_output, add_shader
 from usdstylize.usd.write.values import constant, write_value
 
-__all__ = ["DIFFUSE_SHARE", "SURFACE_ID", "write_surface"]
-
-SURFACE_ID = "ND_UsdPreviewSurface_surfaceshader"
+__all__ = ["DIFFUSE_SHARE", "write_surface"]
 
 _KINDS = {
     "emissiveColor": "color3",
@@ -80,7 +79,7 @@ def write_surface(
     if folded:
         specular = _is_specular(inputs)
         values = _specular_workflow(graph, values, read("occlusion", "float"), specular=specular)
-    surface = add_shader(graph.layer, path, SURFACE_ID, ("out", Sdf.ValueTypeNames.Token), {})
+    surface = add_shader(graph.layer, path, LIVE_SURFACE, ("out", Sdf.ValueTypeNames.Token), {})
     for name, value in values.items():
         kind, source = _KINDS.get(name, "color3"), inputs.get(name)
         if isinstance(value, Sdf.Path) and value.name.startswith("outputs:"):
