@@ -140,9 +140,8 @@ def read_mtlx_inputs(
         remarks.append(f"The preview network has no normal map: {normal.reason}")
     elif normal is not None:
         inputs["normal"] = normal
-    for beyond in described.beyond:
-        is_used = surface.GetInput(beyond) and _trace(surface, named(beyond, 0.0), time, gray=True)
-        if is_used and is_used != Constant(0.0):
+    for beyond in filter(surface.GetInput, described.beyond):
+        if _trace(surface, named(beyond, 0.0), time, gray=True) != Constant(0.0):
             remarks.append(f"The preview network has nothing for inputs:{beyond} of {surface.GetPath()}.")
     return inputs, remarks
 
