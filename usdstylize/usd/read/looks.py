@@ -1,6 +1,6 @@
 """From a bound material to its surface, and to the base colour of that.
 
-How a surface's base colour is found, `shading.surfaces` says; here is which surface counts.
+Here is which surface counts; how its base colour is found is an entry of `shading.surfaces`.
 """
 
 from dataclasses import dataclass, replace
@@ -26,14 +26,14 @@ _OUTPUTS: dict[Surface, str] = {"preview": "surface", "mtlx": "mtlx:surface", "m
 
 @dataclass(frozen=True)
 class Look:
-    """What a StageObject says of its material; the fields are StageObject's."""
+    """The part of a StageObject that comes from its material; the fields are StageObject's."""
 
     material_path: str | None
     surface: Surface
     surface_path: str | None
     base: BaseColor
     uv_primvar: str | None = None
-    """The primvar that the texture's reader names; None where no texture asks."""
+    """The primvar that the texture's reader names; None where no texture names one."""
     uv_transform: UVTransform | None = None
     notes: tuple[str, ...] = ()
 
@@ -154,7 +154,7 @@ def _only_for_renderers(
 
 
 def _preview_surface(material: UsdShade.Material) -> UsdShade.Shader:
-    """Raises MaterialError, which says what the material has instead, where it has no UsdPreviewSurface."""
+    """Raises MaterialError that names what the material has instead, where it has no UsdPreviewSurface."""
     preview = preview_surface(material)
     if preview is not None:
         return preview

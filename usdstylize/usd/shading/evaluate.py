@@ -22,25 +22,28 @@ from usdstylize.usd.shading.nodes import COMPONENTS, OPERATIONS, color_to_linear
 from usdstylize.usd.shading.placement import gltf_placement, read_placement
 from usdstylize.usd.shading.textures import read_texture, read_uv_source
 
-__all__ = ["GraphInputs", "ImageRead", "evaluate"]
+__all__ = ["ADDRESS_MODES", "GraphInputs", "ImageRead", "evaluate"]
 
 Float32 = NDArray[np.float32]
 
-WRAPS: dict[str, Wrap] = {
-    "periodic": "repeat",
+ADDRESS_MODES: dict[Wrap, str] = {
+    "repeat": "periodic",
     "mirror": "mirror",
     "clamp": "clamp",
-    "constant": "black",
+    "black": "constant",
+}
+"""Wrap modes as MaterialX names them."""
+_WRAPS: dict[str, Wrap] = {mode: wrap for wrap, mode in ADDRESS_MODES.items()} | {
     "repeat": "repeat",
     "black": "black",
 }
-"""Address modes, and the last two by the names that UsdUVTexture has for them."""
+"""The other way round; some graphs have UsdUVTexture's names."""
 _CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
 _COLORS = (Sdf.ValueTypeNames.Color3f, Sdf.ValueTypeNames.Color4f)
 _BRANCHES = 10
 """Of a switch."""
 _DEEPEST = 200
-"""Nodes one behind the other; no graph that people make comes near."""
+"""Longest chain of nodes that is followed: far beyond any that people make, within Python's stack."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,11 @@ class ImageRead:
     asset_path: str
     resolved_path: str
     color_space: str
-    """MaterialX's name of what the codes are; empty where they are taken as they are."""
+    """MaterialX's name of the file's colour space; empty where its codes are taken as they are."""
     wrap: tuple[Wrap, Wrap]
     placement: Placement
     components: int
+    """Of the value that the node gives."""
     tiles: tuple[int, ...] = ()
     """Of a UDIM set, whose paths hold ``<UDIM>``; empty where it is none."""
 
@@ -104,7 +108,7 @@ class _Evaluation:
         self.inputs = inputs
         self.time = time
         self.known = dict(given)
-        self.open: set[str] = set()
+        self.pending: set[str] = set()
 
     def attribute(self, attribute: Usd.Attribute) -> Float32:
         path, node = str(attribute.GetPath()), producing_shader(attribute)
@@ -117,21 +121,21 @@ class _Evaluation:
             array, space = _array(value, attribute), str(attribute.GetColorSpace())
             is_color = attribute.GetTypeName() in _COLORS
             return color_to_linear(array, space) if is_color else array
-        if path in self.open:
+        if path in self.pending:
             raise MaterialError(f"Shader {node.GetPath()} feeds itself; reconnect its inputs.")
-        if len(self.open) >= _DEEPEST:
+        if len(self.pending) >= _DEEPEST:
             raise MaterialError(
                 f"Shader {node.GetPath()} comes after more than {_DEEPEST} nodes, each feeding the next; "
                 "bake what it gives into an image."
             )
-        self.open.add(path)
+        self.pending.add(path)
         try:
             self.known[path] = self.node(node, attribute.GetName().removeprefix("outputs:"))
         except (ValueError, TypeError, LookupError, ArithmeticError) as problem:
             raise MaterialError(
                 f"{node.GetPath()} ({shader_id(node)}) has inputs that do not fit each other; mend them."
             ) from problem
-        self.open.remove(path)
+        self.pending.remove(path)
         return self.known[path]
 
     def input(self, node: UsdShade.Shader, name: str, default: Any) -> Float32:
@@ -351,8 +355,8 @@ def _file(node: UsdShade.Shader, time: Usd.TimeCode) -> _File | None:
 
 
 def _wrap(node: UsdShade.Shader, mode: str) -> Wrap:
-    if mode in WRAPS:
-        return WRAPS[mode]
+    if mode in _WRAPS:
+        return _WRAPS[mode]
     raise MaterialError(
         f"Shader {node.GetPath()} has the address mode {mode}, which MaterialX does not know; choose "
         "periodic, mirror, clamp or constant."

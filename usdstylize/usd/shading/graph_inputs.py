@@ -15,7 +15,8 @@ __all__ = ["PrimvarReader", "RecordedInputs", "TexelInputs"]
 
 Float32 = NDArray[np.float32]
 PrimvarReader = Callable[[str, int, str], Float32 | None]
-"""A primvar's one value (components,) by its name, number of components and the node that asks."""
+"""Gives the one value, (components,), of a primvar by its name, their number and the path of the node that
+reads it; None where the object has no such primvar."""
 
 _SOMETHING = 0.5
 """A code that no operation makes degenerate."""
@@ -52,7 +53,7 @@ class RecordedInputs:
 class TexelInputs:
     """The texel centres of a texture that covers 0..1 of the coordinates ``frame``, band by band.
 
-    A graph keeps what each of its nodes makes, so that it is asked for some rows at a time.
+    An evaluation keeps the values of every node, so that it takes some rows at a time (`bands`).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The base colour of a MaterialX surface: one image, one value, a primvar, or what a graph makes."""
+"""The base colour of a MaterialX surface: one image, one value, a primvar, or what a graph computes."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,13 @@ from usdstylize.usd.io.primvars import find_primvar
 from usdstylize.usd.io.udim import read_tile_headers, tile_files
 from usdstylize.usd.shading.evaluate import ImageRead, evaluate
 from usdstylize.usd.shading.graph_inputs import PrimvarReader, RecordedInputs, TexelInputs
-from usdstylize.usd.shading.inputs import frozen, input_value, producer, producing_shader, shader_id
+from usdstylize.usd.shading.inputs import (
+    animation_remarks,
+    input_value,
+    producer,
+    producing_shader,
+    shader_id,
+)
 from usdstylize.usd.shading.nodes import knows_color_space
 from usdstylize.usd.shading.primvar_colors import primvar_color
 from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor
@@ -34,9 +40,9 @@ Float32 = NDArray[np.float32]
 
 
 _LARGEST, _SMALLEST = 4096, 256
-"""Texels on a side of a graph that is more than its images: the limits of what they ask for."""
+"""Limits, in texels on a side, of the texture of a graph that scales its images or has none."""
 PLAIN_SPACES = {"srgb_texture": "srgb"} | dict.fromkeys(("", "lin_rec709", "none", "raw", "data"), "linear")
-"""MaterialX's colour spaces that a UsdUVTexture can have, and how it is encoded then."""
+"""MaterialX's colour spaces that a UsdUVTexture knows, too, with the encoding that it has then."""
 
 
 def surface_of(material: UsdShade.Material) -> UsdShade.Shader | None:
@@ -80,7 +86,7 @@ def trace_mtlx(
 
 
 def _trace(spec: SurfaceSpec, prim: Usd.Prim, surface: UsdShade.Shader, time: Usd.TimeCode) -> TracedColor:
-    notes = frozen(surface, spec.color)
+    notes = animation_remarks(surface, spec.color)
     attribute = producer(surface, spec.color)
     if attribute is None:
         return TracedColor(ConstantColor(spec.default), notes=notes)
@@ -104,7 +110,7 @@ def _trace(spec: SurfaceSpec, prim: Usd.Prim, surface: UsdShade.Shader, time: Us
     notes += _space_notes(recorded.images)
     placements = [*(read.placement for read in recorded.images), *recorded.positions]
     primvar = _uvs_of_all(surface, placements)
-    if node is not None and len(recorded.images) == 1 and _hands_on_its_image(node):
+    if node is not None and len(recorded.images) == 1 and _is_plain_image(node):
         read = recorded.images[0]
         if read.color_space in PLAIN_SPACES:
             return TracedColor(_texture_file(read), primvar, as_transform(read.placement), notes)
@@ -193,8 +199,8 @@ def _color_primvar(node: UsdShade.Shader, attribute: Usd.Attribute, time: Usd.Ti
     return None
 
 
-def _hands_on_its_image(node: UsdShade.Shader) -> bool:
-    """Whether the node's colour is that of its file and nothing else."""
+def _is_plain_image(node: UsdShade.Shader) -> bool:
+    """Whether the node gives the colour of its file and nothing else."""
     return shader_id(node) in (
         "ND_image_color3",
         "ND_image_color4",
@@ -228,12 +234,12 @@ def _space_notes(images: list[ImageRead]) -> tuple[str, ...]:
 
 
 def _wrap(recorded: RecordedInputs, frame: Placement) -> tuple[Wrap, Wrap] | None:
-    """How the whole graph continues beyond 0..1 of the frame; None where no wrap mode says it."""
+    """How the whole graph continues beyond 0..1 of the frame; None where no wrap mode does the same."""
     if recorded.positions:
         return None
     first = recorded.images[0]
     if all(read.placement.equals(frame) and read.wrap == first.wrap for read in recorded.images):
-        # Outside of a black border, a graph may be anything but black.
+        # Where its images are black beyond their border, a graph may be of any colour.
         return None if "black" in first.wrap else first.wrap
     for read in recorded.images:
         steps = read.placement.relative_to(frame).matrix

@@ -16,7 +16,7 @@ from usdstylize.model.base_colors import ConstantColor, TextureFile
 from usdstylize.usd.io.images import read_header
 from usdstylize.usd.io.primvars import find_primvar, uv_primvars
 from usdstylize.usd.io.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
-from usdstylize.usd.shading.inputs import frozen, input_value, numbers, producer
+from usdstylize.usd.shading.inputs import animation_remarks, input_value, numbers, producer
 from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor
 from usdstylize.usd.shading.textures import encoding_of
 
@@ -65,13 +65,11 @@ def mdl_names(shader: UsdShade.Shader) -> tuple[str, str]:
 def trace_omnipbr(
     spec: SurfaceSpec, prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode
 ) -> TracedColor:
-    """What an OmniPBR, or its kin of opacity and clear coat, shows as base colour on a mesh or subset (see
-    `surface_spec.Tracer`). What no texture can hold raises.
-    """
+    """The base colour of an OmniPBR on a mesh or subset (see `surface_spec.Tracer`)."""
     path = shader.GetPath()
     tint = numbers(shader, "diffuse_tint", time, spec.neutral["diffuse_tint"])
     albedo = (spec.color, _CONSTANT, *spec.neutral)
-    notes = [remark for name in albedo for remark in frozen(shader, name)]
+    notes = [remark for name in albedo for remark in animation_remarks(shader, name)]
     asset = input_value(shader, spec.color, time)
     if not isinstance(asset, Sdf.AssetPath) or not asset.path:
         constant = numbers(shader, _CONSTANT, time, spec.default)

@@ -1,7 +1,7 @@
 """The inputs of an OmniPBR, but for its base colour, as a UsdPreviewSurface has them.
 
 Nothing here can render MDL. What each parameter does is taken from OmniPBR's documentation and
-from MDL's open `base` module; where our networks cannot do the same, a remark says so.
+from MDL's open `base` module; where our networks cannot do the same, there is a remark.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ def read_omnipbr_inputs(
 
 
 class _Reader:
-    """Asks one OmniPBR for its inputs and collects what cannot be carried over."""
+    """Reads the inputs of one OmniPBR and collects remarks on what cannot be carried over."""
 
     def __init__(self, shader: UsdShade.Shader, source: StageObject, time: Usd.TimeCode) -> None:
         self.shader = shader
@@ -74,7 +74,7 @@ class _Reader:
         return isinstance(asset, Sdf.AssetPath) and bool(asset.path)
 
     def texture(self, name: str, output: str, scale: Any = 1.0, bias: Any = 0.0) -> SourceInput:
-        """The map ``name``, raw unless its colorSpace says sRGB; scale and bias are rgb or one number."""
+        """The map ``name``, raw unless its colorSpace is sRGB; scale and bias are rgb or one number."""
         asset, resolved = self.value(name, None), ""
         if is_udim(asset.path):
             resolved, tiles = resolve_tiles(producer(self.shader, name), asset.path, self.time)

@@ -1,6 +1,6 @@
 """The inputs of a MaterialX surface, but for its base colour, as a UsdPreviewSurface has them.
 
-A constant graph becomes a value. A graph that hands on one image, with at most a factor and an
+A constant graph becomes a value. A graph that gives one image, with at most a factor and an
 offset on each channel, becomes a texture with scale and bias; that is found by evaluating the
 graph on a few known codes, whatever its nodes are.
 """
@@ -19,10 +19,10 @@ from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.evaluate import ImageRead, evaluate
 from usdstylize.usd.shading.inputs import producer, producing_shader, shader_id
 from usdstylize.usd.shading.materialx import PLAIN_SPACES
+from usdstylize.usd.shading.preview import PREVIEW_DEFAULTS
 from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture, Untraced
 
 __all__ = [
-    "PREVIEW_DEFAULTS",
     "Formula",
     "MtlxInputs",
     "Read",
@@ -40,19 +40,6 @@ Read = Callable[[str, float], Float32]
 Formula = Callable[[Read], Float32]
 """What inputs of the surface come to as one input of a UsdPreviewSurface, (components,)."""
 
-PREVIEW_DEFAULTS = {
-    "metallic": 0.0,
-    "roughness": 0.5,
-    "clearcoat": 0.0,
-    "clearcoatRoughness": 0.01,
-    "opacity": 1.0,
-    "opacityThreshold": 0.0,
-    "ior": 1.5,
-    "occlusion": 1.0,
-    "emissiveColor": 0.0,
-    "useSpecularWorkflow": 0,
-}
-"""UsdPreviewSurface's own, of what a `Formula` may give."""
 _COLORS = ("emissiveColor", "specularColor")
 _PROBE = 0.5
 _UNSCALED = (Constant(1.0), Constant((1.0, 1.0, 1.0)))
@@ -161,7 +148,7 @@ def _typed(target: str, value: SourceInput) -> SourceInput:
 
 
 def _highlight(described: MtlxInputs) -> Formula:
-    """What a dielectric reflects to a viewer right above it, as the specular workflow says it."""
+    """What a dielectric reflects to a viewer right above it, as the specular workflow takes it."""
     index_of_refraction = _formula(described, "ior")
     weight, tint = described.highlights or ("", "")
 

@@ -50,7 +50,7 @@ _SPACES: dict[str, tuple[float | None, str | None]] = {
 
 
 def knows_color_space(name: str) -> bool:
-    """Whether `color_to_linear` does anything that the name asks for."""
+    """Whether `color_to_linear` knows the name."""
     return name in _UNCHANGED or name in _SPACES or name in ("srgb_texture", "srgb_displayp3")
 
 

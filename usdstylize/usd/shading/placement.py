@@ -13,7 +13,7 @@ __all__ = ["gltf_placement", "read_placement"]
 Float64 = NDArray[np.float64]
 
 _DEFAULT_PRIMVAR = "st"
-"""What USD reads where MaterialX asks for the first texture coordinates, ``UV0``."""
+"""The primvar that USD reads for MaterialX's first texture coordinates, ``UV0``."""
 _READERS = {
     "ND_geompropvalue_vector2": "geomprop",
     "ND_UsdPrimvarReader_vector2": "varname",
@@ -117,7 +117,7 @@ def _inverse(node: UsdShade.Shader, value: Float64) -> Float64:
 def gltf_placement(node: UsdShade.Shader, time: Usd.TimeCode, order: int | None) -> Placement:
     """Where a gltf image node reads: scale, rotation and offset move the texture, not its coordinates.
 
-    order: the operation order that counts whatever the node says; None where the node's own does.
+    order: the operation order, in place of the node's own; None for the node's own.
     """
     start = read_placement(node, "texcoord", time)
     return _place2d(node, start, time, flip=True, order=order)

@@ -7,7 +7,14 @@ from pxr import Usd, UsdShade
 from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.model.base_colors import BaseColor, ConstantColor
 from usdstylize.model.objects import StageObject
-from usdstylize.usd.shading.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
+from usdstylize.usd.shading.inputs import (
+    animation_remarks,
+    input_value,
+    numbers,
+    producer,
+    producing_shader,
+    shader_id,
+)
 from usdstylize.usd.shading.primvar_colors import constant_color, primvar_color
 from usdstylize.usd.shading.source_inputs import (
     Constant,
@@ -20,8 +27,21 @@ from usdstylize.usd.shading.source_inputs import (
 from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor
 from usdstylize.usd.shading.textures import read_texture, read_uv_source
 
-__all__ = ["read_preview_inputs", "trace_preview"]
+__all__ = ["PREVIEW_DEFAULTS", "read_preview_inputs", "trace_preview"]
 
+PREVIEW_DEFAULTS = {
+    "metallic": 0.0,
+    "roughness": 0.5,
+    "clearcoat": 0.0,
+    "clearcoatRoughness": 0.01,
+    "opacity": 1.0,
+    "opacityThreshold": 0.0,
+    "ior": 1.5,
+    "occlusion": 1.0,
+    "emissiveColor": 0.0,
+    "useSpecularWorkflow": 0,
+}
+"""Of the inputs that are numbers, or a colour of three such."""
 _CHANNELS = {"r": 0, "g": 1, "b": 2}
 
 
@@ -33,7 +53,7 @@ def trace_preview(
     node = None if attribute is None else producing_shader(attribute)
     if attribute is None or node is None:
         value = numbers(surface, spec.color, time, spec.default)
-        return TracedColor(constant_color(value, attribute), notes=frozen(surface, spec.color))
+        return TracedColor(constant_color(value, attribute), notes=animation_remarks(surface, spec.color))
     match shader_id(node):
         case "UsdUVTexture":
             if attribute.GetName() != "outputs:rgb":

@@ -14,7 +14,6 @@ from usdstylize.usd.shading.materialx import trace_mtlx
 from usdstylize.usd.shading.mdl import mdl_names, trace_omnipbr
 from usdstylize.usd.shading.mdl_inputs import read_omnipbr_inputs
 from usdstylize.usd.shading.mtlx_inputs import (
-    PREVIEW_DEFAULTS,
     MtlxInputs,
     gltf_alpha,
     gltf_cutoff,
@@ -22,7 +21,7 @@ from usdstylize.usd.shading.mtlx_inputs import (
     product,
     read_mtlx_inputs,
 )
-from usdstylize.usd.shading.preview import read_preview_inputs, trace_preview
+from usdstylize.usd.shading.preview import PREVIEW_DEFAULTS, read_preview_inputs, trace_preview
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
 
 __all__ = ["LIVE_SURFACE", "SURFACES", "find_surface", "known_names", "preview_surface", "surface_spec"]
@@ -70,7 +69,7 @@ _GLTF_PBR = MtlxInputs(
     },
     beyond=("transmission",),
 )
-_SAME = MtlxInputs(
+_PREVIEW_SURFACE = MtlxInputs(
     {name: named(name, float(value)) for name, value in PREVIEW_DEFAULTS.items()}
     | {"specularColor": named("specularColor", 0.0)},
     highlights=None,
@@ -132,7 +131,7 @@ _SPECS = (
         color="diffuseColor",
         default=(0.18, 0.18, 0.18),
         trace=trace_mtlx,
-        read_inputs=partial(read_mtlx_inputs, _SAME),
+        read_inputs=partial(read_mtlx_inputs, _PREVIEW_SURFACE),
         live="source",
     ),
     SurfaceSpec(

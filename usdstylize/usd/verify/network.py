@@ -8,10 +8,11 @@ from usdstylize.errors import MaterialError
 from usdstylize.imaging.sampling import resample
 from usdstylize.model.base_colors import DisplayColor
 from usdstylize.model.objects import StageObject
+from usdstylize.usd.shading.evaluate import ADDRESS_MODES
 from usdstylize.usd.shading.inputs import input_value
 from usdstylize.usd.shading.materialx import constant_primvars, evaluate_graph
 from usdstylize.usd.shading.surfaces import LIVE_SURFACE, SURFACES, find_surface
-from usdstylize.usd.write import ADDRESS_MODES, DIFFUSE_SHARE, STYLIZED_GRAPH
+from usdstylize.usd.write import DIFFUSE_SHARE, STYLIZED_GRAPH
 
 __all__ = ["live_color"]
 

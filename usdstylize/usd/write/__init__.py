@@ -2,7 +2,6 @@
 
 from usdstylize.usd.write.bake import bake_wrap, combine
 from usdstylize.usd.write.binding import BINDING_PURPOSES
-from usdstylize.usd.write.graph import ADDRESS_MODES
 from usdstylize.usd.write.instancing import heroes_of, places_of
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET
 from usdstylize.usd.write.mtlx import STYLIZED_GRAPH
@@ -16,7 +15,6 @@ from usdstylize.usd.write.surface import DIFFUSE_SHARE
 from usdstylize.usd.write.writer import Writer
 
 __all__ = [
-    "ADDRESS_MODES",
     "BINDING_PURPOSES",
     "DIFFUSE_SHARE",
     "ORIGINAL",

@@ -11,7 +11,7 @@ from usdstylize.errors import MaterialError
 from usdstylize.model.base_colors import TextureFile
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.io.paths import resolve_anchored
-from usdstylize.usd.shading.inputs import frozen
+from usdstylize.usd.shading.inputs import animation_remarks
 from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture
 from usdstylize.usd.shading.surface_inputs import SurfaceInputs, read_surface_inputs
 from usdstylize.usd.write.contexts import ALL, settle_contexts
@@ -156,7 +156,8 @@ def _animated(read: SurfaceInputs) -> list[str]:
     if read.preview is None:
         return []
     values = [name for name, value in read.inputs.items() if isinstance(value, Constant)]
-    return [remark for name in values if name != "diffuseColor" for remark in frozen(read.preview, name)]
+    others = [name for name in values if name != "diffuseColor"]
+    return [remark for name in others for remark in animation_remarks(read.preview, name)]
 
 
 def _write_live(

@@ -12,7 +12,7 @@ from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.inputs import producer, shader_id
 from usdstylize.usd.shading.nodes import color_to_linear
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
-from usdstylize.usd.write.external_surfaces import copy_inputs, moved
+from usdstylize.usd.write.external_surfaces import copy_inputs, relocated
 from usdstylize.usd.write.graph import TYPES, Graph
 from usdstylize.usd.write.live import write_stylized_color
 from usdstylize.usd.write.specs import add_input, add_output, add_shader, below, free_name, prim_spec
@@ -67,7 +67,7 @@ def write_mtlx(
             add_output(variant, "mtlx:surface", TYPES["token"], _out(surface, target, own))
         return
     copy = add_shader(layer, target, shader_id(surface), ("out", TYPES["token"]), {})
-    copy_inputs(copy.spec, surface, but=name, own=own, ours=ours)
+    copy_inputs(copy.spec, surface, without=name, source=own, ours=ours)
     add_input(copy.spec, name, kind, color)
     add_output(variant, "mtlx:surface", TYPES["token"], copy.output())
 
@@ -75,13 +75,13 @@ def write_mtlx(
 def _base(
     spec: SurfaceSpec, surface: UsdShade.Shader, own: Sdf.Path, ours: Sdf.Path, time: Usd.TimeCode
 ) -> Any:
-    """What the source connects to its base colour, in our material; or the value that it has."""
+    """The connection of the source's base colour, as our material has it; or its value, linear Rec.709."""
     item = surface.GetInput(spec.color)
     # An interface without a value, as usdMtlx has them, would be black to a graph of ours.
     unset = producer(surface, spec.color) is None
     connections = item.GetAttr().GetConnections() if item and not unset else []
     if connections:
-        return moved(connections[0], own, ours)
+        return relocated(connections[0], own, ours)
     value = item.Get(time) if item and not unset else None
     if value is None:
         return Gf.Vec3f(*spec.default)

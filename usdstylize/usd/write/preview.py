@@ -96,7 +96,7 @@ def write_preview(
     if surface is None or own is None:
         return _write_inputs(layer, variant.path, plain, inputs.inputs, folder)
     ours = variant.path.StripAllVariantSelections()
-    copy_inputs(plain.spec, surface, but="diffuseColor", own=own, ours=ours)
+    copy_inputs(plain.spec, surface, without="diffuseColor", source=own, ours=ours)
     return []
 
 
