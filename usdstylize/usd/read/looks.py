@@ -14,7 +14,7 @@ from usdstylize.model.objects import Surface
 from usdstylize.usd.read.bindings import bound_materials
 from usdstylize.usd.shading.contexts import only_for_renderers, surface_contexts
 from usdstylize.usd.shading.inputs import shader_id
-from usdstylize.usd.shading.materialx import surface_of
+from usdstylize.usd.shading.materialx import mtlx_surface
 from usdstylize.usd.shading.mdl import mdl_name, mdl_surface
 from usdstylize.usd.shading.primvar_colors import primvar_color
 from usdstylize.usd.shading.surfaces import find_surface, known_names, preview_surface
@@ -77,7 +77,7 @@ def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeC
     renderers = only_for_renderers(material)
     if renderers:
         return _only_for_renderers(prim, material, renderers, time)
-    live = surface_of(material)
+    live = mtlx_surface(material)
     if live is None:
         return _trace_surface(prim, material, _preview_surface(material), "preview", time)
     try:

@@ -32,7 +32,7 @@ __all__ = [
     "PLAIN_SPACES",
     "constant_primvars",
     "evaluate_graph",
-    "surface_of",
+    "mtlx_surface",
     "trace_mtlx",
 ]
 
@@ -45,7 +45,7 @@ PLAIN_SPACES = {"srgb_texture": "srgb"} | dict.fromkeys(("", "lin_rec709", "none
 """MaterialX's colour spaces that a UsdUVTexture knows, too, with the encoding that it has then."""
 
 
-def surface_of(material: UsdShade.Material) -> UsdShade.Shader | None:
+def mtlx_surface(material: UsdShade.Material) -> UsdShade.Shader | None:
     """The MaterialX surface that viewports show for a material; None where they show another."""
     output = material.GetSurfaceOutput("mtlx")
     context = "mtlx" if output and output.HasConnectedSource() else ""

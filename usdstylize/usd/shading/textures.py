@@ -29,7 +29,7 @@ def read_texture(
 ) -> tuple[TextureFile | ConstantColor, tuple[str, ...]]:
     """The texture's file and how it is read, or its fallback where no file is set; and remarks.
 
-    named_spaces: whether colour spaces beyond raw and sRGB count; else they are taken as linear.
+    named_spaces: whether colour spaces beyond raw and sRGB count; else sourceColorSpace alone decides.
     Raises TextureError where the file does not resolve or open, MaterialError where an input
     cannot be read.
     """
