@@ -6,6 +6,8 @@ The conventions of ``objects.py`` hold here, too.
 from dataclasses import dataclass
 from typing import Literal
 
+from usdstylize.model.affine_uvs import UVTransform
+
 __all__ = [
     "PLAIN",
     "BaseColor",
@@ -16,7 +18,6 @@ __all__ = [
     "GraphColor",
     "TextureFile",
     "Transfer",
-    "UVTransform",
     "Wrap",
 ]
 
@@ -25,25 +26,6 @@ Wrap = Literal["repeat", "mirror", "clamp", "black"]
 
 BitDepth = Literal["uint8", "uint16", "half", "float"]
 """Precision of an image file, the coarsest first."""
-
-
-@dataclass(frozen=True)
-class UVTransform:
-    """A UsdTransform2d: ``uv * scale``, rotated counter-clockwise, then translated.
-
-    A chain that shears is more than a single one can do, and is kept as a chain.
-    """
-
-    scale: tuple[float, float] = (1.0, 1.0)
-    rotation: float = 0.0
-    """Degrees, counter-clockwise."""
-    translation: tuple[float, float] = (0.0, 0.0)
-    then: "UVTransform | None" = None
-    """The next one of a chain: applied to what this one gives."""
-
-    def chain(self) -> tuple["UVTransform", ...]:
-        """This one and all that follow, in the order in which they are applied."""
-        return (self,) if self.then is None else (self, *self.then.chain())
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from usdstylize.model.base_colors import (
-    PLAIN,
-    BaseColor,
-    GraphColor,
-    TextureFile,
-    Transfer,
-    UVTransform,
-    Wrap,
-)
+from usdstylize.model.affine_uvs import UVTransform
+from usdstylize.model.base_colors import PLAIN, BaseColor, GraphColor, TextureFile, Transfer, Wrap
 
 __all__ = [
     "FileHash",

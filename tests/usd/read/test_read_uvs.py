@@ -8,7 +8,7 @@ from author_results import problems, write_result
 from conftest import build_tiny_stage
 from pxr import Gf, Sdf, Usd, UsdShade
 
-from usdstylize.model.base_colors import UVTransform
+from usdstylize.model.affine_uvs import UVTransform
 from usdstylize.usd import read as reading
 
 Step = tuple[tuple[float, float], float, tuple[float, float]]

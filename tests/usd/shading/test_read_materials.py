@@ -13,7 +13,8 @@ from encoded import encoded_bases
 from PIL import Image
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
-from usdstylize.model.base_colors import ConstantColor, DisplayColor, TextureFile, UVTransform
+from usdstylize.model.affine_uvs import UVTransform
+from usdstylize.model.base_colors import ConstantColor, DisplayColor, TextureFile
 from usdstylize.model.objects import ObjectData, StageObject
 from usdstylize.usd import read as reading
 from usdstylize.usd.io import assets

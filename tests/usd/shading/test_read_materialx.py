@@ -12,7 +12,8 @@ from mtlx_reading import CODES, LOOK, NOISE, PLAIN, read, reason, write, write_p
 from mtlx_scenes import From, Node, image, uv
 from pxr import Gf, Sdf, UsdGeom, UsdShade
 
-from usdstylize.model.base_colors import ConstantColor, DisplayColor, TextureFile, UVTransform
+from usdstylize.model.affine_uvs import UVTransform
+from usdstylize.model.base_colors import ConstantColor, DisplayColor, TextureFile
 
 A, MIX = From("A"), From("Mix")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import MaterialX as mx
 import numpy as np
 import pytest
 from mtlx_reading import (
@@ -26,6 +27,7 @@ from pxr import Gf, Sdf, UsdShade
 
 from usdstylize.model.base_colors import GraphColor
 from usdstylize.usd import read as reading
+from usdstylize.usd.shading.nodes import color_to_linear
 
 A, MIX = From("A"), From("Mix")
 LINEAR = decode(CODES / 255)
@@ -213,6 +215,18 @@ def test_the_color_space_on_the_file_counts(
     assert isinstance(obj.base, GraphColor) == (space in ("g22_rec709", "acescg"))
     assert linear_of(data) == pytest.approx(expected(CODES / 255), abs=2e-5)
     assert obj.notes == ()
+
+
+@pytest.mark.parametrize("space", ["acescg", "lin_adobergb", "lin_displayp3", "srgb_displayp3"])
+def test_gamuts_are_materialxs_own_to_their_digits(space: str) -> None:
+    library = mx.createDocument()
+    mx.loadLibraries(mx.getDefaultDataLibraryFolders(), mx.getDefaultDataSearchPath(), library)
+    graph = library.getNodeGraph(f"NG_{space}_to_lin_rec709_color3")
+    (matrix,) = [node for node in graph.getNodes("constant") if node.getType() == "matrix33"]
+    # A row by which MaterialX multiplies is what red, green or blue alone becomes.
+    rows = [float(number) for number in matrix.getInput("value").getValueString().split(",")]
+    found = color_to_linear(np.eye(3, dtype=np.float32), space)
+    assert found == pytest.approx(np.reshape(rows, (3, 3)), abs=2e-5)
 
 
 def test_a_color_space_that_nobody_knows_is_told(picture: Path) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "find_space",
     "inherited_space",
     "linear_rec709",
+    "rec709_matrix",
     "to_linear",
     "use_ocio",
 ]
@@ -151,16 +152,25 @@ def _defined(name: str, prim: Usd.Prim) -> Gf.ColorSpace | None:
 
 
 def _described(name: str, space: Gf.ColorSpace) -> ColorSpace:
-    # Gf multiplies column vectors by these, whatever its matrices do elsewhere.
-    to_xyz = np.array(space.GetRGBToXYZ(), dtype=np.float64)
-    own_to_xyz = np.array(Gf.ColorSpace(_LINEAR_REC709).GetRGBToXYZ(), dtype=np.float64)
-    matrix = np.linalg.inv(own_to_xyz) @ to_xyz
     return ColorSpace(
         name,
-        to_rec709=tuple(float(value) for value in matrix.ravel()),
+        to_rec709=tuple(float(value) for value in _to_rec709(space).ravel()),
         gamma=float(space.GetGamma()),
         linear_bias=float(space.GetLinearBias()),
     )
+
+
+def rec709_matrix(name: str) -> NDArray[np.float64]:
+    """(3, 3), from a column of linear red, green, blue in one of USD's own spaces to linear Rec.709."""
+    return _to_rec709(Gf.ColorSpace(name))
+
+
+def _to_rec709(space: Gf.ColorSpace) -> NDArray[np.float64]:
+    # Gf multiplies column vectors by these, whatever its matrices do elsewhere.
+    to_xyz = np.array(space.GetRGBToXYZ(), dtype=np.float64)
+    own_to_xyz = np.array(Gf.ColorSpace(_LINEAR_REC709).GetRGBToXYZ(), dtype=np.float64)
+    matrix: NDArray[np.float64] = np.linalg.inv(own_to_xyz) @ to_xyz
+    return matrix
 
 
 def to_linear(codes: Float32, space: ColorSpace) -> Float32:

@@ -1,17 +1,14 @@
 """Primvars of a mesh, inherited ones too, spread to one value per face corner."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdGeom
 
 from usdstylize.errors import MeshError
-from usdstylize.model.base_colors import UVTransform
 from usdstylize.model.geometry import Geometry
 from usdstylize.usd.io.arrays import read_floats, read_integers
 
-__all__ = ["find_primvar", "read_corner_values", "read_uvs", "transform_uvs", "uv_primvars"]
+__all__ = ["find_primvar", "read_corner_values", "read_uvs", "uv_primvars"]
 
 _UV_TYPES = {
     str(name)
@@ -102,16 +99,3 @@ def read_corner_values(
     if not np.isfinite(spread).all():
         raise MeshError(f"{label} with NaN or infinite values; export the mesh again.")
     return spread
-
-
-def transform_uvs(uvs: NDArray[np.float64], transform: UVTransform | None) -> NDArray[np.float64]:
-    """UVs after a chain of UsdTransform2d: scaled, rotated counter-clockwise, translated. Shape is kept."""
-    for step in transform.chain() if transform else ():
-        angle = np.deg2rad(step.rotation)
-        cos, sin = np.cos(angle), np.sin(angle)
-        uvs = (uvs * _pair(step.scale)) @ np.array([[cos, sin], [-sin, cos]]) + _pair(step.translation)
-    return uvs
-
-
-def _pair(values: Sequence[float]) -> NDArray[np.float64]:
-    return np.array(values, dtype=np.float64)

@@ -10,12 +10,13 @@ from usdstylize.errors import MeshError, StageError
 from usdstylize.imaging import gutters, uv_raster
 from usdstylize.imaging.encoding import encode_base, linear_to_srgb, srgb_to_linear
 from usdstylize.imaging.sampling import sample
+from usdstylize.model.affine_uvs import transform_uvs
 from usdstylize.model.base_colors import ConstantColor, DisplayColor, GraphColor, TextureFile, Transfer
 from usdstylize.model.geometry import Geometry
 from usdstylize.model.objects import ObjectData, StageContents, StageObject
 from usdstylize.usd.io.colorspaces import linear_rec709, use_ocio
 from usdstylize.usd.io.opening import first_sentence, open_stage, quiet
-from usdstylize.usd.io.primvars import find_primvar, read_corner_values, read_uvs, transform_uvs
+from usdstylize.usd.io.primvars import find_primvar, read_corner_values, read_uvs
 from usdstylize.usd.read.base_color import read_base_color
 from usdstylize.usd.read.bindings import face_sets
 from usdstylize.usd.read.geometry import build_mesh, read_geometry

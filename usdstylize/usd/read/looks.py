@@ -1,43 +1,39 @@
-"""From a bound material to the base colour: which texture, constant or primvar it is.
+"""From a bound material to its surface, and to the base colour of that.
 
-Connections are followed through node graphs and interface inputs by UsdShade itself; what
-stands between the surface and its texture that we cannot reproduce is named in an error.
+Here is which surface counts; how its base colour is found is an entry of `shading.surfaces`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, ObjectError
-from usdstylize.model.base_colors import BaseColor, ConstantColor, DisplayColor, UVTransform
+from usdstylize.model.affine_uvs import UVTransform
+from usdstylize.model.base_colors import BaseColor
 from usdstylize.model.objects import Surface
-from usdstylize.usd.io.colorspaces import linear_rec709
-from usdstylize.usd.io.primvars import find_primvar
 from usdstylize.usd.read.bindings import bound_materials
 from usdstylize.usd.shading.contexts import only_for_renderers, surface_contexts
-from usdstylize.usd.shading.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
-from usdstylize.usd.shading.materialx import BASE_INPUTS, constant_primvars, surface_of, trace_color
-from usdstylize.usd.shading.mdl import is_omnipbr, mdl_name, mdl_surface, trace_omnipbr
-from usdstylize.usd.shading.textures import read_texture, read_uv_source
+from usdstylize.usd.shading.inputs import shader_id
+from usdstylize.usd.shading.materialx import mtlx_surface
+from usdstylize.usd.shading.mdl import mdl_name, mdl_surface
+from usdstylize.usd.shading.primvar_colors import primvar_color
+from usdstylize.usd.shading.surfaces import find_surface, known_names, preview_surface
 
 __all__ = ["Look", "trace_look"]
 
-_DEFAULT_DIFFUSE = (0.18, 0.18, 0.18)
-"""UsdPreviewSurface's own default, linear."""
+_OUTPUTS: dict[Surface, str] = {"preview": "surface", "mtlx": "mtlx:surface", "mdl": "mdl:surface"}
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a StageObject says of its material; the fields are StageObject's."""
+    """The part of a StageObject that comes from its material; the fields are StageObject's."""
 
     material_path: str | None
     surface: Surface
     surface_path: str | None
     base: BaseColor
     uv_primvar: str | None = None
-    """The primvar that the texture's reader names; None where no texture asks."""
+    """The primvar that the texture's reader names; None where no texture names one."""
     uv_transform: UVTransform | None = None
     notes: tuple[str, ...] = ()
 
@@ -63,7 +59,7 @@ def trace_look(prim: Usd.Prim, time: Usd.TimeCode) -> Look:
         return look
     if failures:
         raise failures[0]
-    base = _primvar_color(prim, "displayColor", time)
+    base = primvar_color(prim, "displayColor", time)
     if base is None:
         raise MaterialError(
             f"{prim.GetPath()} has neither a material nor a displayColor; "
@@ -75,92 +71,48 @@ def trace_look(prim: Usd.Prim, time: Usd.TimeCode) -> Look:
 def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeCode) -> Look:
     mdl = mdl_surface(material)
     if mdl is not None and _is_alone(material, mdl):
-        return _trace_mdl(prim, material, mdl, time)
+        if find_surface(mdl) is None:
+            return _unknown_mdl(prim, material, mdl, time)
+        return _trace_surface(prim, material, mdl, "mdl", time)
     renderers = only_for_renderers(material)
     if renderers:
-        return _shown_in_viewports(prim, material, renderers, time)
-    live = surface_of(material)
+        return _only_for_renderers(prim, material, renderers, time)
+    live = mtlx_surface(material)
     if live is None:
-        return _trace_preview(prim, material, time)
+        return _trace_surface(prim, material, _preview_surface(material), "preview", time)
     try:
-        return _trace_mtlx(prim, material, live, time)
+        return _trace_surface(prim, material, live, "mtlx", time)
     except ObjectError as error:
-        preview, _, _ = material.ComputeSurfaceSource()
-        if not preview or shader_id(preview) != "UsdPreviewSurface":
+        preview = preview_surface(material)
+        if preview is None:
             raise
-        look = _trace_preview(prim, material, time)
+        look = _trace_surface(prim, material, preview, "preview", time)
         note = f"{error} Its UsdPreviewSurface is read instead, and takes the place of its MaterialX surface."
         return replace(look, notes=(*look.notes, note))
 
 
-def _trace_mtlx(
-    prim: Usd.Prim, material: UsdShade.Material, surface: UsdShade.Shader, time: Usd.TimeCode
+def _trace_surface(
+    prim: Usd.Prim, material: UsdShade.Material, surface: UsdShade.Shader, kind: Surface, time: Usd.TimeCode
 ) -> Look:
-    path, identifier = material.GetPath(), shader_id(surface)
-    if identifier not in BASE_INPUTS:
+    """What the surface of a known kind shows. Raises MaterialError where we could not write it again."""
+    spec = find_surface(surface)
+    is_known = spec is not None and spec.kind == kind
+    if spec is None or not is_known or not spec.is_writable:
+        reason = "can be read, but not written yet" if is_known else "is not known"
         raise MaterialError(
-            f"Material {path} has the surface {surface.GetPath()} ({identifier}) on outputs:mtlx:surface, "
-            "whose base colour is not known; use standard_surface, open_pbr_surface, gltf_pbr or "
-            "UsdPreviewSurface."
+            f"Material {material.GetPath()} has the surface {surface.GetPath()} ({shader_id(surface)}) on "
+            f"outputs:{_OUTPUTS[kind]}, whose base colour {reason}; use {known_names('mtlx')}."
         )
-    traced = trace_color(surface, time, constant_primvars(prim, time))
-    base, notes = traced.base, traced.notes
-    if isinstance(base, str):
-        found = _primvar_color(prim, base, time)
-        if found is None:
-            raise MaterialError(
-                f"Shader {surface.GetPath()} takes its base colour from primvars:{base}, which "
-                f"{prim.GetPath()} does not have; author it."
-            )
-        base = found
-    weight = BASE_INPUTS[identifier].weight
-    given = None if weight is None else producer(surface, weight)
-    if given is not None and (producing_shader(given) is not None or given.Get(time) != 1.0):
-        notes += (f"{surface.GetPath()} scales its base colour by inputs:{weight}, the stylised one too.",)
+    traced = spec.trace(spec, prim, surface, time)
     return Look(
-        material_path=str(path),
-        surface="mtlx",
+        material_path=str(material.GetPath()),
+        surface=kind,
         surface_path=str(surface.GetPath()),
-        base=base,
+        base=traced.base,
         uv_primvar=traced.uv_primvar,
         uv_transform=traced.uv_transform,
-        notes=notes,
+        notes=traced.notes,
     )
-
-
-def _trace_preview(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeCode) -> Look:
-    surface = _preview_surface(material)
-    look = Look(
-        material_path=str(material.GetPath()),
-        surface="preview",
-        surface_path=str(surface.GetPath()),
-        base=ConstantColor(_DEFAULT_DIFFUSE),
-    )
-    attribute = producer(surface, "diffuseColor")
-    node = None if attribute is None else producing_shader(attribute)
-    if attribute is None or node is None:
-        value = numbers(surface, "diffuseColor", time, _DEFAULT_DIFFUSE)
-        constant = _constant(value, attribute)
-        return replace(look, base=constant, notes=frozen(surface, "diffuseColor"))
-    match shader_id(node):
-        case "UsdUVTexture":
-            if attribute.GetName() != "outputs:rgb":
-                raise MaterialError(
-                    f"Shader {surface.GetPath()} takes its diffuseColor from {attribute.GetPath()}; "
-                    "connect the texture's outputs:rgb."
-                )
-            base, notes = read_texture(node, time)
-            if isinstance(base, ConstantColor):
-                return replace(look, base=base, notes=notes)
-            primvar, transform = read_uv_source(node, time)
-            return replace(look, base=base, uv_primvar=primvar, uv_transform=transform, notes=notes)
-        case "UsdPrimvarReader_float3":
-            return replace(look, base=_read_color(prim, node, time))
-        case other:
-            raise MaterialError(
-                f"Shader {surface.GetPath()} takes its diffuseColor from {node.GetPath()} ({other}), "
-                "which is not supported; connect a UsdUVTexture, a UsdPrimvarReader_float3 or a value."
-            )
 
 
 def _is_alone(material: UsdShade.Material, mdl: UsdShade.Shader) -> bool:
@@ -171,21 +123,11 @@ def _is_alone(material: UsdShade.Material, mdl: UsdShade.Shader) -> bool:
     )
 
 
-def _trace_mdl(
+def _unknown_mdl(
     prim: Usd.Prim, material: UsdShade.Material, shader: UsdShade.Shader, time: Usd.TimeCode
 ) -> Look:
-    if is_omnipbr(shader):
-        found = trace_omnipbr(prim, shader, time)
-        return Look(
-            material_path=str(material.GetPath()),
-            surface="mdl",
-            surface_path=str(shader.GetPath()),
-            base=found.base,
-            uv_primvar=found.uv_primvar,
-            uv_transform=found.uv_transform,
-            notes=found.notes,
-        )
-    base = _primvar_color(prim, "displayColor", time)
+    """The displayColor, in place of an MDL that nothing is known of."""
+    base = primvar_color(prim, "displayColor", time)
     if base is None:
         raise MaterialError(
             f"Material {material.GetPath()} has the MDL {mdl_name(shader)} only, whose base colour is not "
@@ -196,12 +138,12 @@ def _trace_mdl(
     return Look(material_path=path, surface="none", surface_path=None, base=base, notes=(note,))
 
 
-def _shown_in_viewports(
+def _only_for_renderers(
     prim: Usd.Prim, material: UsdShade.Material, contexts: list[str], time: Usd.TimeCode
 ) -> Look:
     """The displayColor that viewports show for a material which only renderers of its own can read."""
     path, named = material.GetPath(), " and ".join(f"outputs:{context}:surface" for context in contexts)
-    base = _primvar_color(prim, "displayColor", time)
+    base = primvar_color(prim, "displayColor", time)
     if base is None:
         raise MaterialError(
             f"Material {path} has a surface on {named} only, whose base colour cannot be read, and "
@@ -212,9 +154,11 @@ def _shown_in_viewports(
 
 
 def _preview_surface(material: UsdShade.Material) -> UsdShade.Shader:
+    """Raises MaterialError that names what the material has instead, where it has no UsdPreviewSurface."""
+    preview = preview_surface(material)
+    if preview is not None:
+        return preview
     surface, _, _ = material.ComputeSurfaceSource()
-    if surface and shader_id(surface) == "UsdPreviewSurface":
-        return surface
     path = material.GetPath()
     if surface:
         raise MaterialError(
@@ -233,42 +177,3 @@ def _preview_surface(material: UsdShade.Material) -> UsdShade.Shader:
             f"Material {path} has an outputs:surface that is cyclic or leads nowhere; reconnect it."
         )
     raise MaterialError(f"Material {path} has no surface; give it a UsdPreviewSurface on outputs:surface.")
-
-
-def _read_color(prim: Usd.Prim, reader: UsdShade.Shader, time: Usd.TimeCode) -> BaseColor:
-    name = str(input_value(reader, "varname", time, ""))
-    base = _primvar_color(prim, name.removeprefix("primvars:"), time) if name else None
-    if base is not None:
-        return base
-    fallback = input_value(reader, "fallback", time)
-    if fallback is None:
-        raise MaterialError(
-            f"Primvar reader {reader.GetPath()} reads primvars:{name}, which {prim.GetPath()} "
-            "does not have; author it."
-        )
-    return _constant(numbers(reader, "fallback", time, (0.0, 0.0, 0.0)), producer(reader, "fallback"))
-
-
-def _primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor | None:
-    """The colour that a primvar gives a mesh or subset; None where there is no such primvar."""
-    primvar = find_primvar(prim, name)
-    if primvar is None:
-        return None
-    if primvar.GetInterpolation() != "constant":
-        linear_rec709(np.zeros(3), primvar.GetAttr())  # an unknown space is refused now rather than later
-        return DisplayColor(interpolation=str(primvar.GetInterpolation()), primvar=name)
-    values = np.asarray(primvar.ComputeFlattened(time))
-    if values.shape != (1, 3) or values.dtype.kind != "f" or not np.isfinite(values).all():
-        raise MaterialError(
-            f"{prim.GetPath()} has constant primvars:{name} that is not one colour; "
-            "author one, or its interpolation."
-        )
-    return _constant(values[0].tolist(), primvar.GetAttr())
-
-
-def _constant(value: Sequence[float], attribute: Usd.Attribute | None) -> ConstantColor:
-    """``attribute`` holds the value; None where it is a default."""
-    if attribute is not None:
-        value = linear_rec709(np.array(value), attribute).tolist()
-    red, green, blue = value
-    return ConstantColor((red, green, blue))

@@ -9,7 +9,8 @@ from pxr import Sdf, Tf, Usd, UsdGeom, UsdShade
 from usdstylize.usd.read.walk import ALL_DEFINED
 from usdstylize.usd.shading.contexts import only_for_renderers
 from usdstylize.usd.shading.inputs import shader_id
-from usdstylize.usd.shading.mdl import is_omnipbr, mdl_surface
+from usdstylize.usd.shading.mdl import mdl_surface
+from usdstylize.usd.shading.surfaces import find_surface
 
 __all__ = ["Occurrence", "by_look"]
 
@@ -103,7 +104,7 @@ def _primvars_read(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> frozenset
     for material in materials.values():
         mdl = mdl_surface(material)
         # What no viewport can read shows displayColor.
-        if only_for_renderers(material) or (mdl is not None and not is_omnipbr(mdl)):
+        if only_for_renderers(material) or (mdl is not None and find_surface(mdl) is None):
             names.add("displayColor")
         for prim in Usd.PrimRange(material.GetPrim(), ALL_DEFINED):
             if prim.IsA(UsdShade.Shader):

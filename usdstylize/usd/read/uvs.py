@@ -8,10 +8,11 @@ from pxr import Usd
 
 from usdstylize.errors import MeshError
 from usdstylize.imaging import uv_raster
-from usdstylize.model.base_colors import BaseColor, DisplayColor, GraphColor, TextureFile, UVTransform
+from usdstylize.model.affine_uvs import UVTransform, transform_uvs
+from usdstylize.model.base_colors import BaseColor, DisplayColor, GraphColor, TextureFile
 from usdstylize.model.geometry import Geometry
 from usdstylize.model.objects import NewUVs, StageObject
-from usdstylize.usd.io.primvars import find_primvar, read_uvs, transform_uvs, uv_primvars
+from usdstylize.usd.io.primvars import find_primvar, read_uvs, uv_primvars
 from usdstylize.usd.read.bindings import FaceSet
 from usdstylize.usd.read.geometry import build_mesh, covers_area, read_geometry
 from usdstylize.usd.read.looks import Look

@@ -14,32 +14,36 @@ from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
+from usdstylize.model.affine_uvs import Placement, placed
 from usdstylize.model.base_colors import ConstantColor, Wrap
 from usdstylize.usd.io.udim import is_udim, resolve_tiles
 from usdstylize.usd.shading.inputs import input_value, numbers, producer, producing_shader, shader_id
 from usdstylize.usd.shading.nodes import COMPONENTS, OPERATIONS, color_to_linear, to_components
-from usdstylize.usd.shading.placement import Placement, gltf_placement, placed, read_placement
+from usdstylize.usd.shading.placement import gltf_placement, read_placement
 from usdstylize.usd.shading.textures import read_texture, read_uv_source
 
-__all__ = ["ImageRead", "Surroundings", "evaluate"]
+__all__ = ["ADDRESS_MODES", "GraphInputs", "ImageRead", "evaluate"]
 
 Float32 = NDArray[np.float32]
 
-WRAPS: dict[str, Wrap] = {
-    "periodic": "repeat",
+ADDRESS_MODES: dict[Wrap, str] = {
+    "repeat": "periodic",
     "mirror": "mirror",
     "clamp": "clamp",
-    "constant": "black",
+    "black": "constant",
+}
+"""Wrap modes as MaterialX names them."""
+_WRAPS: dict[str, Wrap] = {mode: wrap for wrap, mode in ADDRESS_MODES.items()} | {
     "repeat": "repeat",
     "black": "black",
 }
-"""Address modes, and the last two by the names that UsdUVTexture has for them."""
+"""The other way round; some graphs have UsdUVTexture's names."""
 _CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
 _COLORS = (Sdf.ValueTypeNames.Color3f, Sdf.ValueTypeNames.Color4f)
 _BRANCHES = 10
 """Of a switch."""
 _DEEPEST = 200
-"""Nodes one behind the other; no graph that people make comes near."""
+"""Longest chain of nodes that is followed: far beyond any that people make, within Python's stack."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,11 @@ class ImageRead:
     asset_path: str
     resolved_path: str
     color_space: str
-    """MaterialX's name of what the codes are; empty where they are taken as they are."""
+    """MaterialX's name of the file's colour space; empty where its codes are taken as they are."""
     wrap: tuple[Wrap, Wrap]
     placement: Placement
     components: int
+    """Of the value that the node gives."""
     tiles: tuple[int, ...] = ()
     """Of a UDIM set, whose paths hold ``<UDIM>``; empty where it is none."""
 
@@ -67,8 +72,8 @@ class _File:
     tiles: tuple[int, ...]
 
 
-class Surroundings(Protocol):
-    """What a graph asks of the world."""
+class GraphInputs(Protocol):
+    """What a graph reads that no node of it computes."""
 
     def image(self, read: ImageRead) -> Float32:
         """The file's code values, (…, components)."""
@@ -82,7 +87,7 @@ class Surroundings(Protocol):
 
 def evaluate(
     attribute: Usd.Attribute,
-    surroundings: Surroundings,
+    inputs: GraphInputs,
     time: Usd.TimeCode,
     given: Mapping[str, Float32] = MappingProxyType({}),
 ) -> Float32:
@@ -93,17 +98,17 @@ def evaluate(
     for a file that does not resolve.
     """
     with np.errstate(all="ignore"):
-        return _Walk(surroundings, time, given).attribute(attribute)
+        return _Evaluation(inputs, time, given).attribute(attribute)
 
 
-class _Walk:
+class _Evaluation:
     """One evaluation: what is computed already, and what is being computed."""
 
-    def __init__(self, surroundings: Surroundings, time: Usd.TimeCode, given: Mapping[str, Float32]) -> None:
-        self.surroundings = surroundings
+    def __init__(self, inputs: GraphInputs, time: Usd.TimeCode, given: Mapping[str, Float32]) -> None:
+        self.inputs = inputs
         self.time = time
         self.known = dict(given)
-        self.open: set[str] = set()
+        self.pending: set[str] = set()
 
     def attribute(self, attribute: Usd.Attribute) -> Float32:
         path, node = str(attribute.GetPath()), producing_shader(attribute)
@@ -116,21 +121,21 @@ class _Walk:
             array, space = _array(value, attribute), str(attribute.GetColorSpace())
             is_color = attribute.GetTypeName() in _COLORS
             return color_to_linear(array, space) if is_color else array
-        if path in self.open:
+        if path in self.pending:
             raise MaterialError(f"Shader {node.GetPath()} feeds itself; reconnect its inputs.")
-        if len(self.open) >= _DEEPEST:
+        if len(self.pending) >= _DEEPEST:
             raise MaterialError(
                 f"Shader {node.GetPath()} comes after more than {_DEEPEST} nodes, each feeding the next; "
                 "bake what it gives into an image."
             )
-        self.open.add(path)
+        self.pending.add(path)
         try:
             self.known[path] = self.node(node, attribute.GetName().removeprefix("outputs:"))
         except (ValueError, TypeError, LookupError, ArithmeticError) as problem:
             raise MaterialError(
                 f"{node.GetPath()} ({shader_id(node)}) has inputs that do not fit each other; mend them."
             ) from problem
-        self.open.remove(path)
+        self.pending.remove(path)
         return self.known[path]
 
     def input(self, node: UsdShade.Shader, name: str, default: Any) -> Float32:
@@ -212,7 +217,7 @@ class _Walk:
 
     def ramp(self, node: UsdShade.Shader, operation: str) -> Float32:
         start, end, axis = ("valuel", "valuer", 0) if operation == "ramplr" else ("valueb", "valuet", 1)
-        position = self.surroundings.position(read_placement(node, "texcoord", self.time))
+        position = self.inputs.position(read_placement(node, "texcoord", self.time))
         share = np.clip(position[..., axis, None], 0, 1)
         low, high = self.input(node, start, 0.0), self.input(node, end, 0.0)
         return np.asarray(low * (1 - share) + high * share, dtype=np.float32)
@@ -224,7 +229,7 @@ class _Walk:
             name = str(input_value(node, name_input, self.time, "")).removeprefix("primvars:")
         kind = identifier.rsplit("_", 1)[-1]
         components = {"float2": 2, "float3": 3, "float4": 4}.get(kind) or COMPONENTS.get(kind, 3)
-        value = self.surroundings.primvar(name, components, str(node.GetPath())) if name else None
+        value = self.inputs.primvar(name, components, str(node.GetPath())) if name else None
         return self.input(node, default_input, (0.0,) * components) if value is None else value
 
     def image(self, node: UsdShade.Shader, operation: str, kind: str, name: str) -> Float32:
@@ -300,7 +305,7 @@ class _Walk:
         placement: Placement,
         components: int,
     ) -> Float32:
-        return self.surroundings.image(
+        return self.inputs.image(
             ImageRead(
                 node=str(node.GetPath()),
                 asset_path=file.asset_path,
@@ -350,8 +355,8 @@ def _file(node: UsdShade.Shader, time: Usd.TimeCode) -> _File | None:
 
 
 def _wrap(node: UsdShade.Shader, mode: str) -> Wrap:
-    if mode in WRAPS:
-        return WRAPS[mode]
+    if mode in _WRAPS:
+        return _WRAPS[mode]
     raise MaterialError(
         f"Shader {node.GetPath()} has the address mode {mode}, which MaterialX does not know; choose "
         "periodic, mirror, clamp or constant."

@@ -1,4 +1,4 @@
-"""What a graph is evaluated with: a survey of what it reads, or a grid of texels."""
+"""What a graph is evaluated with: inputs that record what it reads, or the texels of a texture."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,24 +7,25 @@ from numpy.typing import NDArray
 
 from usdstylize.errors import MaterialError
 from usdstylize.imaging.sampling import VALUES_AT_ONCE, resample, sample
+from usdstylize.model.affine_uvs import Placement
 from usdstylize.usd.shading.evaluate import ImageRead
 from usdstylize.usd.shading.nodes import to_components
-from usdstylize.usd.shading.placement import Placement
 
-__all__ = ["Grid", "Primvars", "Survey"]
+__all__ = ["PrimvarReader", "RecordedInputs", "TexelInputs"]
 
 Float32 = NDArray[np.float32]
-Primvars = Callable[[str, int, str], Float32 | None]
-"""A primvar's one value (components,) by its name, number of components and the node that asks."""
+PrimvarReader = Callable[[str, int, str], Float32 | None]
+"""Gives the one value, (components,), of a primvar by its name, their number and the path of the node that
+reads it; None where the object has no such primvar."""
 
 _SOMETHING = 0.5
 """A code that no operation makes degenerate."""
 
 
-class Survey:
+class RecordedInputs:
     """Notes what a graph reads; every image is one grey texel."""
 
-    def __init__(self, primvars: Primvars) -> None:
+    def __init__(self, primvars: PrimvarReader) -> None:
         self.images: list[ImageRead] = []
         self.positions: list[Placement] = []
         self.primvars: dict[str, tuple[float, ...]] = {}
@@ -49,10 +50,10 @@ class Survey:
         return value
 
 
-class Grid:
+class TexelInputs:
     """The texel centres of a texture that covers 0..1 of the coordinates ``frame``, band by band.
 
-    A graph keeps what each of its nodes makes, so that it is asked for some rows at a time.
+    An evaluation keeps the values of every node, so that it takes some rows at a time (`bands`).
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Grid:
         size: tuple[int, int],
         frame: Placement,
         read: Callable[[str], Float32],
-        primvars: Primvars = lambda name, components, node: None,
+        primvars: PrimvarReader = lambda name, components, node: None,
     ) -> None:
         """size: (width, height). read: code values (H, W, C) float32 of a resolved image file."""
         self.size = size

@@ -7,7 +7,7 @@ from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError
 
-__all__ = ["frozen", "input_value", "numbers", "producer", "producing_shader", "shader_id"]
+__all__ = ["animation_remarks", "input_value", "numbers", "producer", "producing_shader", "shader_id"]
 
 
 _LARGEST = 1e9
@@ -97,7 +97,7 @@ def numbers(
     return tuple(float(number) for number in value[: len(default)])
 
 
-def frozen(shader: UsdShade.Shader, name: str) -> tuple[str, ...]:
+def animation_remarks(shader: UsdShade.Shader, name: str) -> tuple[str, ...]:
     """A remark where the input changes over time: only its value at the frame that is read counts."""
     attribute = producer(shader, name)
     if attribute is None or not attribute.ValueMightBeTimeVarying():

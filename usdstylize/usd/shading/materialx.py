@@ -1,7 +1,7 @@
-"""The base colour of a MaterialX surface: one image, one value, a primvar, or what a graph makes."""
+"""The base colour of a MaterialX surface: one image, one value, a primvar, or what a graph computes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -10,67 +10,42 @@ from numpy.typing import NDArray
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.base_colors import BaseColor, ConstantColor, GraphColor, TextureFile, UVTransform, Wrap
+from usdstylize.model.affine_uvs import Placement, UVTransform, as_transform, placed
+from usdstylize.model.base_colors import ConstantColor, GraphColor, TextureFile, Wrap
 from usdstylize.usd.io.images import finest, read_header, read_image
 from usdstylize.usd.io.primvars import find_primvar
 from usdstylize.usd.io.udim import read_tile_headers, tile_files
 from usdstylize.usd.shading.evaluate import ImageRead, evaluate
-from usdstylize.usd.shading.graph_inputs import Grid, Primvars, Survey
-from usdstylize.usd.shading.inputs import frozen, input_value, producer, producing_shader, shader_id
+from usdstylize.usd.shading.graph_inputs import PrimvarReader, RecordedInputs, TexelInputs
+from usdstylize.usd.shading.inputs import (
+    animation_remarks,
+    input_value,
+    producer,
+    producing_shader,
+    shader_id,
+)
 from usdstylize.usd.shading.nodes import knows_color_space
-from usdstylize.usd.shading.placement import Placement, as_transform, placed
+from usdstylize.usd.shading.primvar_colors import primvar_color
+from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor
 
 __all__ = [
-    "BASE_INPUTS",
     "PLAIN_SPACES",
-    "BaseInput",
-    "TracedColor",
     "constant_primvars",
     "evaluate_graph",
-    "surface_of",
-    "trace_color",
+    "mtlx_surface",
+    "trace_mtlx",
 ]
 
 Float32 = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class BaseInput:
-    """Where a kind of surface takes its base colour."""
-
-    name: str
-    default: tuple[float, float, float]
-    weight: str | None = None
-    """The input that scales the colour, which stays on the surface; None where there is none."""
-
-
-BASE_INPUTS = {
-    "ND_standard_surface_surfaceshader": BaseInput("base_color", (0.8, 0.8, 0.8), "base"),
-    "ND_standard_surface_surfaceshader_100": BaseInput("base_color", (1.0, 1.0, 1.0), "base"),
-    "ND_open_pbr_surface_surfaceshader": BaseInput("base_color", (0.8, 0.8, 0.8), "base_weight"),
-    "ND_gltf_pbr_surfaceshader": BaseInput("base_color", (1.0, 1.0, 1.0)),
-    "ND_UsdPreviewSurface_surfaceshader": BaseInput("diffuseColor", (0.18, 0.18, 0.18)),
-}
-"""The MaterialX surfaces that can be stylised, by their ids."""
-
 _LARGEST, _SMALLEST = 4096, 256
-"""Texels on a side of a graph that is more than its images: the limits of what they ask for."""
+"""Limits, in texels on a side, of the texture of a graph that scales its images or has none."""
 PLAIN_SPACES = {"srgb_texture": "srgb"} | dict.fromkeys(("", "lin_rec709", "none", "raw", "data"), "linear")
-"""MaterialX's colour spaces that a UsdUVTexture can have, and how it is encoded then."""
+"""MaterialX's colour spaces that a UsdUVTexture knows, too, with the encoding that it has then."""
 
 
-@dataclass(frozen=True)
-class TracedColor:
-    """A base colour and the texture coordinates that it lives in."""
-
-    base: BaseColor | str
-    """A name is that of a primvar that gives the colour, alone."""
-    uv_primvar: str | None = None
-    uv_transform: UVTransform | None = None
-    notes: tuple[str, ...] = ()
-
-
-def surface_of(material: UsdShade.Material) -> UsdShade.Shader | None:
+def mtlx_surface(material: UsdShade.Material) -> UsdShade.Shader | None:
     """The MaterialX surface that viewports show for a material; None where they show another."""
     output = material.GetSurfaceOutput("mtlx")
     context = "mtlx" if output and output.HasConnectedSource() else ""
@@ -78,7 +53,7 @@ def surface_of(material: UsdShade.Material) -> UsdShade.Shader | None:
     return surface if surface and (context or shader_id(surface).startswith("ND_")) else None
 
 
-def constant_primvars(prim: Usd.Prim, time: Usd.TimeCode) -> Primvars:
+def constant_primvars(prim: Usd.Prim, time: Usd.TimeCode) -> PrimvarReader:
     """Reads the primvars of a mesh or subset that have one value for the whole of it."""
 
     def read(name: str, components: int, node: str) -> Float32 | None:
@@ -96,38 +71,50 @@ def constant_primvars(prim: Usd.Prim, time: Usd.TimeCode) -> Primvars:
     return read
 
 
-def trace_color(surface: UsdShade.Shader, time: Usd.TimeCode, primvars: Primvars) -> TracedColor:
-    """The base colour of a MaterialX surface that `BASE_INPUTS` names.
+def trace_mtlx(
+    spec: SurfaceSpec, prim: Usd.Prim, surface: UsdShade.Shader, time: Usd.TimeCode
+) -> TracedColor:
+    """The base colour of a MaterialX surface on a mesh or subset (see `surface_spec.Tracer`)."""
+    traced = _trace(spec, prim, surface, time)
+    if spec.weight is None:
+        return traced
+    given = producer(surface, spec.weight[0])
+    if given is None or (producing_shader(given) is None and given.Get(time) == 1.0):
+        return traced
+    note = f"{surface.GetPath()} scales its base colour by inputs:{spec.weight[0]}, the stylised one too."
+    return replace(traced, notes=(*traced.notes, note))
 
-    primvars: the constant value of a primvar of the object.
-    Raises MaterialError for a graph that cannot be evaluated in texture space, TextureError for a
-    file that does not resolve or open.
-    """
-    item = BASE_INPUTS[shader_id(surface)]
-    notes = frozen(surface, item.name)
-    attribute = producer(surface, item.name)
+
+def _trace(spec: SurfaceSpec, prim: Usd.Prim, surface: UsdShade.Shader, time: Usd.TimeCode) -> TracedColor:
+    notes = animation_remarks(surface, spec.color)
+    attribute = producer(surface, spec.color)
     if attribute is None:
-        return TracedColor(ConstantColor(item.default), notes=notes)
+        return TracedColor(ConstantColor(spec.default), notes=notes)
     node = producing_shader(attribute)
-    if node is not None:
-        name = _color_primvar(node, attribute, time)
-        if name is not None:
-            return TracedColor(name, notes=notes)
-    survey = Survey(primvars)
-    value = _three(evaluate(attribute, survey, time))
-    if not survey.images and not survey.positions:
+    name = None if node is None else _color_primvar(node, attribute, time)
+    if name is not None:
+        color = primvar_color(prim, name, time)
+        if color is None:
+            raise MaterialError(
+                f"Shader {surface.GetPath()} takes its base colour from primvars:{name}, which "
+                f"{prim.GetPath()} does not have; author it."
+            )
+        return TracedColor(color, notes=notes)
+    recorded = RecordedInputs(constant_primvars(prim, time))
+    value = _three(evaluate(attribute, recorded, time))
+    if not recorded.images and not recorded.positions:
         if not np.isfinite(value).all():
             raise MaterialError(f"{attribute.GetPath()} comes to no finite colour; mend its graph.")
         red, green, blue = (float(max(channel, 0.0)) for channel in value)
         return TracedColor(ConstantColor((red, green, blue)), notes=notes)
-    notes += _space_notes(survey.images)
-    placements = [*(read.placement for read in survey.images), *survey.positions]
+    notes += _space_notes(recorded.images)
+    placements = [*(read.placement for read in recorded.images), *recorded.positions]
     primvar = _uvs_of_all(surface, placements)
-    if node is not None and len(survey.images) == 1 and _hands_on_its_image(node):
-        read = survey.images[0]
+    if node is not None and len(recorded.images) == 1 and _is_plain_image(node):
+        read = recorded.images[0]
         if read.color_space in PLAIN_SPACES:
             return TracedColor(_texture_file(read), primvar, as_transform(read.placement), notes)
-    for read in survey.images:
+    for read in recorded.images:
         if read.tiles:
             raise TextureError(
                 f"Texture {read.asset_path} of {read.node} is a UDIM set in a graph that changes it; "
@@ -135,24 +122,24 @@ def trace_color(surface: UsdShade.Shader, time: Usd.TimeCode, primvars: Primvars
             )
     shared = all(placement.equals(placements[0]) for placement in placements)
     frame = placements[0] if shared else placed(primvar)
-    wrap = _wrap(survey, frame)
+    wrap = _wrap(recorded, frame)
     if wrap is None:
         notes += (
             f"The graph of {attribute.GetPath()} does not repeat with its UVs, so it is read in 0..1 and "
             "clamped beyond.",
         )
-    headers = [read_header(read.resolved_path) for read in survey.images]
+    headers = [read_header(read.resolved_path) for read in recorded.images]
     base = GraphColor(
         attribute=str(attribute.GetPath()),
-        files=tuple(dict.fromkeys(read.resolved_path for read in survey.images)),
+        files=tuple(dict.fromkeys(read.resolved_path for read in recorded.images)),
         wrap_s=(wrap or ("clamp", "clamp"))[0],
         wrap_t=(wrap or ("clamp", "clamp"))[1],
-        size=_size(survey, [header.size for header in headers], frame),
+        size=_size(recorded, [header.size for header in headers], frame),
         bit_depth=finest(header.bit_depth for header in headers),
         encoding="linear"
-        if all(PLAIN_SPACES.get(read.color_space) == "linear" for read in survey.images)
+        if all(PLAIN_SPACES.get(read.color_space) == "linear" for read in recorded.images)
         else "srgb",
-        primvars=tuple(sorted(survey.primvars.items())),
+        primvars=tuple(sorted(recorded.primvars.items())),
     )
     return TracedColor(base, primvar, as_transform(frame), notes)
 
@@ -181,7 +168,7 @@ def evaluate_graph(
     *,
     uv_primvar: str,
     uv_transform: UVTransform | None,
-    primvars: Primvars = lambda name, components, node: None,
+    primvars: PrimvarReader = lambda name, components, node: None,
     given: Mapping[str, Float32] = MappingProxyType({}),
 ) -> Float32:
     """A colour on a texture of ``size`` (width, height) texels, (H, W, 3) float32, linear Rec.709.
@@ -190,11 +177,11 @@ def evaluate_graph(
     values that are known already, by the path of their attribute. Raises MaterialError for a node
     that cannot be evaluated, TextureError for a file that cannot be read.
     """
-    grid = Grid(size, placed(uv_primvar, uv_transform), read_image, primvars)
+    inputs = TexelInputs(size, placed(uv_primvar, uv_transform), read_image, primvars)
     result = np.empty((size[1], size[0], 3), dtype=np.float32)
-    for rows in grid.bands():
+    for rows in inputs.bands():
         known = {path: value[rows] for path, value in given.items()}
-        result[rows] = np.nan_to_num(_three(evaluate(attribute, grid, time, known)), nan=0.0)
+        result[rows] = np.nan_to_num(_three(evaluate(attribute, inputs, time, known)), nan=0.0)
     return result
 
 
@@ -212,8 +199,8 @@ def _color_primvar(node: UsdShade.Shader, attribute: Usd.Attribute, time: Usd.Ti
     return None
 
 
-def _hands_on_its_image(node: UsdShade.Shader) -> bool:
-    """Whether the node's colour is that of its file and nothing else."""
+def _is_plain_image(node: UsdShade.Shader) -> bool:
+    """Whether the node gives the colour of its file and nothing else."""
     return shader_id(node) in (
         "ND_image_color3",
         "ND_image_color4",
@@ -246,15 +233,15 @@ def _space_notes(images: list[ImageRead]) -> tuple[str, ...]:
     )
 
 
-def _wrap(survey: Survey, frame: Placement) -> tuple[Wrap, Wrap] | None:
-    """How the whole graph continues beyond 0..1 of the frame; None where no wrap mode says it."""
-    if survey.positions:
+def _wrap(recorded: RecordedInputs, frame: Placement) -> tuple[Wrap, Wrap] | None:
+    """How the whole graph continues beyond 0..1 of the frame; None where no wrap mode does the same."""
+    if recorded.positions:
         return None
-    first = survey.images[0]
-    if all(read.placement.equals(frame) and read.wrap == first.wrap for read in survey.images):
-        # Outside of a black border, a graph may be anything but black.
+    first = recorded.images[0]
+    if all(read.placement.equals(frame) and read.wrap == first.wrap for read in recorded.images):
+        # Where its images are black beyond their border, a graph may be of any colour.
         return None if "black" in first.wrap else first.wrap
-    for read in survey.images:
+    for read in recorded.images:
         steps = read.placement.relative_to(frame).matrix
         period = 2 if "mirror" in read.wrap else 1
         if not set(read.wrap) <= {"repeat", "mirror"} or not np.allclose(
@@ -264,10 +251,10 @@ def _wrap(survey: Survey, frame: Placement) -> tuple[Wrap, Wrap] | None:
     return "repeat", "repeat"
 
 
-def _size(survey: Survey, sizes: list[tuple[int, int]], frame: Placement) -> tuple[int, int]:
+def _size(recorded: RecordedInputs, sizes: list[tuple[int, int]], frame: Placement) -> tuple[int, int]:
     """Texels enough for every image at the scale at which it is read."""
-    found: list[Any] = [(_SMALLEST, _SMALLEST)] if survey.positions or not sizes else []
-    for read, size in zip(survey.images, sizes, strict=True):
+    found: list[Any] = [(_SMALLEST, _SMALLEST)] if recorded.positions or not sizes else []
+    for read, size in zip(recorded.images, sizes, strict=True):
         matrix = np.abs(read.placement.relative_to(frame).matrix)
         if read.placement.equals(frame):
             found.append(size)

@@ -5,25 +5,25 @@ times `albedo_brightness` plus `albedo_add`, mixed towards its luminance by `alb
 times `diffuse_tint`, all in linear; without a map, `diffuse_color_constant` times `diffuse_tint`.
 """
 
-import math
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.base_colors import ConstantColor, TextureFile, UVTransform
+from usdstylize.model.affine_uvs import UVTransform, same_uvs, turned
+from usdstylize.model.base_colors import ConstantColor, TextureFile
 from usdstylize.usd.io.images import read_header
-from usdstylize.usd.io.primvars import find_primvar, transform_uvs, uv_primvars
+from usdstylize.usd.io.primvars import find_primvar, uv_primvars
 from usdstylize.usd.io.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
-from usdstylize.usd.shading.inputs import frozen, input_value, numbers, producer
+from usdstylize.usd.shading.inputs import animation_remarks, input_value, numbers, producer
+from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor
 from usdstylize.usd.shading.textures import encoding_of
 
-__all__ = ["MdlLook", "is_omnipbr", "map_space", "mdl_name", "mdl_surface", "same_mapping", "trace_omnipbr"]
+__all__ = ["map_space", "mdl_name", "mdl_names", "mdl_surface", "same_mapping", "trace_omnipbr"]
 
-_KNOWN = {"OmniPBR", "OmniPBR_Opacity", "OmniPBR_ClearCoat", "OmniPBR_ClearCoat_Opacity"}
+_CONSTANT = "diffuse_color_constant"
+"""The input that gives the base colour where there is no map."""
 _COLOR_SPACES: dict[str, Literal["raw", "sRGB", "auto"]] = {
     "": "auto",
     "auto": "auto",
@@ -35,25 +35,6 @@ _COLOR_SPACES: dict[str, Literal["raw", "sRGB", "auto"]] = {
     "lin_rec709": "raw",
     "lin_rec709_scene": "raw",
 }
-_ALBEDO = (
-    "diffuse_texture",
-    "diffuse_color_constant",
-    "diffuse_tint",
-    "albedo_brightness",
-    "albedo_add",
-    "albedo_desaturation",
-)
-
-
-@dataclass(frozen=True)
-class MdlLook:
-    """The base colour of an OmniPBR, and where its textures lie."""
-
-    base: TextureFile | ConstantColor
-    uv_primvar: str | None
-    """None where the mesh's first UVs are read."""
-    uv_transform: UVTransform | None
-    notes: tuple[str, ...]
 
 
 def mdl_surface(material: UsdShade.Material) -> UsdShade.Shader | None:
@@ -74,47 +55,46 @@ def mdl_name(shader: UsdShade.Shader) -> str:
     return f"{module}, {material}" if material else module
 
 
-def is_omnipbr(shader: UsdShade.Shader) -> bool:
-    """Whether the shader is an OmniPBR (or its opacity and clear coat kin), whose albedo is the same."""
+def mdl_names(shader: UsdShade.Shader) -> tuple[str, str]:
+    """The MDL module, without its ending, and the material in it; empty where the shader is no MDL."""
     asset = shader.GetSourceAsset("mdl")
     module = PurePosixPath(asset.path).stem if asset else ""
-    material = str(shader.GetSourceAssetSubIdentifier("mdl") or module)
-    return module in _KNOWN and material in _KNOWN
+    return module, str(shader.GetSourceAssetSubIdentifier("mdl") or module)
 
 
-def trace_omnipbr(prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode) -> MdlLook:
-    """What an OmniPBR shows as base colour on a mesh or subset.
-
-    Raises MaterialError for what no texture can hold, TextureError where the map cannot be read.
-    """
+def trace_omnipbr(
+    spec: SurfaceSpec, prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode
+) -> TracedColor:
+    """The base colour of an OmniPBR on a mesh or subset (see `surface_spec.Tracer`)."""
     path = shader.GetPath()
-    tint = _color(shader, "diffuse_tint", time, 1.0)
-    notes = [remark for name in _ALBEDO for remark in frozen(shader, name)]
-    asset = input_value(shader, "diffuse_texture", time)
+    tint = numbers(shader, "diffuse_tint", time, spec.neutral["diffuse_tint"])
+    albedo = (spec.color, _CONSTANT, *spec.neutral)
+    notes = [remark for name in albedo for remark in animation_remarks(shader, name)]
+    asset = input_value(shader, spec.color, time)
     if not isinstance(asset, Sdf.AssetPath) or not asset.path:
-        constant = _color(shader, "diffuse_color_constant", time, 0.2)
+        constant = numbers(shader, _CONSTANT, time, spec.default)
         red, green, blue = (max(0.0, c * t) for c, t in zip(constant, tint, strict=True))
         # Its other textures may be projected; the style's own lies on the mesh's UVs then.
         projected = input_value(shader, "project_uvw", time, False) is True
         mapping = (None, None) if projected else _uv_mapping(prim, shader, time)
-        return MdlLook(ConstantColor((red, green, blue)), *mapping, tuple(notes))
+        return TracedColor(ConstantColor((red, green, blue)), *mapping, tuple(notes))
     tiles: tuple[int, ...] = ()
     resolved = asset.resolvedPath
     if is_udim(asset.path):
-        resolved, tiles = resolve_tiles(producer(shader, "diffuse_texture"), asset.path, time)
+        resolved, tiles = resolve_tiles(producer(shader, spec.color), asset.path, time)
     if not resolved:
         raise TextureError(
             f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
         )
     header = read_header(resolved) if not tiles else read_tile_headers(tile_files(resolved, tiles))
-    space = _authored_space(shader, "diffuse_texture")
+    space = _authored_space(shader, spec.color)
     if space not in _COLOR_SPACES:
-        notes.append(f"{path} reads its diffuse_texture as {space}, which is unknown; auto is used.")
-    word = map_space(shader, "diffuse_texture")
+        notes.append(f"{path} reads its {spec.color} as {space}, which is unknown; auto is used.")
+    word = map_space(shader, spec.color)
     encoding = encoding_of(word, header)
     if word == "auto" and encoding == "linear" and "uint" in header.bit_depth:
         notes.append(
-            f"{path} leaves the colour space of its diffuse_texture to auto, which makes a "
+            f"{path} leaves the colour space of its {spec.color} to auto, which makes a "
             f"{header.bit_depth} image of {header.channels} channels linear; author sRGB if it is not."
         )
     notes += [f"{asset.path} {remark}." for remark in header.remarks]
@@ -122,8 +102,8 @@ def trace_omnipbr(prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode) -
         notes.append(
             f"{asset.path} is {header.unlike}, so the live network reads a copy of it in half floats."
         )
-    brightness = _number(shader, "albedo_brightness", time, 1.0)
-    add = _number(shader, "albedo_add", time, 0.0)
+    names = ("albedo_brightness", "albedo_add", "albedo_desaturation")
+    brightness, add, desaturation = (_number(shader, name, time, spec.neutral[name]) for name in names)
     primvar, transform = _uv_mapping(prim, shader, time)
     base = TextureFile(
         asset_path=asset.path,
@@ -134,12 +114,12 @@ def trace_omnipbr(prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode) -
         wrap_t="repeat",
         size=header.size,
         bit_depth=header.bit_depth,
-        desaturation=min(1.0, max(0.0, _number(shader, "albedo_desaturation", time, 0.0))),
+        desaturation=min(1.0, max(0.0, desaturation)),
         scale=(brightness * tint[0], brightness * tint[1], brightness * tint[2]),
         bias=(add * tint[0], add * tint[1], add * tint[2]),
         tiles=tiles,
     )
-    return MdlLook(base, primvar, transform, tuple(notes))
+    return TracedColor(base, primvar, transform, tuple(notes))
 
 
 def _uv_mapping(
@@ -171,14 +151,9 @@ def _uv_mapping(
     if scale == (1.0, 1.0) and move == (0.0, 0.0) and angle == 0.0:
         return primvar, None
     # base::rotation_translation_scale: scaled, moved, then turned clockwise about (0.5, 0.5).
-    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-    x, y = move[0] - 0.5, move[1] - 0.5
-    transform = UVTransform(
-        scale=(scale[0], scale[1]),
-        rotation=-angle,
-        translation=(cos * x + sin * y + 0.5, -sin * x + cos * y + 0.5),
-    )
-    return primvar, transform
+    turn = turned(-angle)
+    across, up = turn[:, 0] * (move[0] - 0.5) + turn[:, 1] * (move[1] - 0.5) + 0.5
+    return primvar, UVTransform((scale[0], scale[1]), -angle, (float(across), float(up)))
 
 
 def same_mapping(
@@ -189,9 +164,7 @@ def same_mapping(
     Raises MaterialError as `trace_omnipbr` does.
     """
     own, own_transform = _uv_mapping(prim, shader, time)
-    corners = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
-    apart = np.abs(transform_uvs(corners, own_transform) - transform_uvs(corners, transform)).max()
-    return primvar in ([own] if own else uv_primvars(prim)[:1]) and bool(apart < 1e-5)
+    return primvar in ([own] if own else uv_primvars(prim)[:1]) and same_uvs(own_transform, transform)
 
 
 def map_space(shader: UsdShade.Shader, name: str) -> Literal["raw", "sRGB", "auto"]:
@@ -208,10 +181,3 @@ def _authored_space(shader: UsdShade.Shader, name: str) -> str:
 
 def _number(shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default: float) -> float:
     return numbers(shader, name, time, (default,))[0]
-
-
-def _color(
-    shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default: float
-) -> tuple[float, float, float]:
-    red, green, blue = numbers(shader, name, time, (default,) * 3)
-    return red, green, blue

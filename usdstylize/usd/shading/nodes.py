@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize.imaging.encoding import srgb_to_linear
+from usdstylize.usd.io.colorspaces import rec709_matrix
 
 __all__ = ["COMPONENTS", "OPERATIONS", "color_to_linear", "knows_color_space", "to_components"]
 
@@ -29,41 +30,27 @@ COMPONENTS = {
 }
 """Components of a value by its MaterialX type."""
 
-_ACESCG = np.array(
-    [
-        [1.705050992658, -0.621792120657, -0.083258872001],
-        [-0.130256417507, 1.140804736575, -0.010548319068],
-        [-0.024003356805, -0.128968976065, 1.15297233287],
-    ]
-)
-_ADOBERGB = np.array([[1.39835574, -0.39835574, 0.0], [0.0, 1.0, 0.0], [0.0, -0.04292899, 1.04292899]])
-_DISPLAYP3 = np.array(
-    [
-        [1.22493029, -0.22492968, 0.00000006],
-        [-0.04205868, 1.04205894, -0.00000001],
-        [-0.01964128, -0.07864794, 1.09828925],
-    ]
-)
 _UNCHANGED = ("", "lin_rec709", "none", "raw", "data", "lin_rec709_scene", "identity")
-_SPACES: dict[str, tuple[float | None, NDArray[np.float64] | None]] = {
+_ADOBE, _AP1, _P3 = "lin_adobergb_scene", "lin_ap1_scene", "lin_p3d65_scene"
+_SPACES: dict[str, tuple[float | None, str | None]] = {
     "g18_rec709": (1.8, None),
     "gamma18": (1.8, None),
     "g22_rec709": (2.2, None),
     "gamma22": (2.2, None),
     "rec709_display": (2.4, None),
     "gamma24": (2.4, None),
-    "acescg": (None, _ACESCG),
-    "lin_ap1": (None, _ACESCG),
-    "g22_ap1": (2.2, _ACESCG),
-    "lin_adobergb": (None, _ADOBERGB),
-    "adobergb": (563 / 256, _ADOBERGB),
-    "lin_displayp3": (None, _DISPLAYP3),
+    "acescg": (None, _AP1),
+    "lin_ap1": (None, _AP1),
+    "g22_ap1": (2.2, _AP1),
+    "lin_adobergb": (None, _ADOBE),
+    "adobergb": (563 / 256, _ADOBE),
+    "lin_displayp3": (None, _P3),
 }
-"""MaterialX's own colour spaces: an exponent, then a matrix to linear Rec.709."""
+"""MaterialX's own colour spaces: an exponent, then the linear space by USD's name."""
 
 
 def knows_color_space(name: str) -> bool:
-    """Whether `color_to_linear` does anything that the name asks for."""
+    """Whether `color_to_linear` knows the name."""
     return name in _UNCHANGED or name in _SPACES or name in ("srgb_texture", "srgb_displayp3")
 
 
@@ -78,13 +65,13 @@ def color_to_linear(codes: Float32, space: str) -> Float32:
     if space == "srgb_texture":
         color = srgb_to_linear(color)
     elif space == "srgb_displayp3":
-        color = (srgb_to_linear(color) @ _DISPLAYP3.T).astype(np.float32)
+        color = (srgb_to_linear(color) @ rec709_matrix(_P3).T).astype(np.float32)
     elif space in _SPACES:
-        exponent, matrix = _SPACES[space]
+        exponent, linear_space = _SPACES[space]
         if exponent is not None:
             color = np.maximum(color, 0.0) ** np.float32(exponent)
-        if matrix is not None:
-            color = (color @ matrix.T).astype(np.float32)
+        if linear_space is not None:
+            color = (color @ rec709_matrix(linear_space).T).astype(np.float32)
     return np.concatenate([color, codes[..., 3:]], axis=-1)
 
 

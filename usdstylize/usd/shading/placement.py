@@ -1,85 +1,24 @@
 """Texture coordinates as a MaterialX graph makes them: a primvar through an affine map."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError
-from usdstylize.model.base_colors import UVTransform
+from usdstylize.model.affine_uvs import Placement, placed, turned
 from usdstylize.usd.shading.inputs import input_value, numbers, producer, producing_shader, shader_id
 
-__all__ = ["Placement", "as_transform", "gltf_placement", "placed", "read_placement"]
+__all__ = ["gltf_placement", "read_placement"]
 
 Float64 = NDArray[np.float64]
 
 _DEFAULT_PRIMVAR = "st"
-"""What USD reads where MaterialX asks for the first texture coordinates, ``UV0``."""
+"""The primvar that USD reads for MaterialX's first texture coordinates, ``UV0``."""
 _READERS = {
     "ND_geompropvalue_vector2": "geomprop",
     "ND_UsdPrimvarReader_vector2": "varname",
     "UsdPrimvarReader_float2": "varname",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Placement:
-    """``matrix @ uv + offset`` of a primvar, (2, 2) and (2,) float64."""
-
-    primvar: str
-    matrix: Float64
-    offset: Float64
-
-    def then(self, matrix: Float64, offset: Float64) -> "Placement":
-        """This, followed by another affine map."""
-        return Placement(self.primvar, matrix @ self.matrix, matrix @ self.offset + offset)
-
-    def relative_to(self, frame: "Placement") -> "Placement":
-        """From coordinates in ``frame`` to these."""
-        back = self.matrix @ np.linalg.inv(frame.matrix)
-        return Placement("", back, self.offset - back @ frame.offset)
-
-    def equals(self, other: "Placement") -> bool:
-        """Whether both are the same map of the same primvar."""
-        same = np.allclose(self.matrix, other.matrix, atol=1e-6)
-        return self.primvar == other.primvar and same and np.allclose(self.offset, other.offset, atol=1e-6)
-
-
-def placed(primvar: str, transform: UVTransform | None = None) -> Placement:
-    """A primvar through UsdTransform2d, or as it is."""
-    placement = Placement(primvar, np.eye(2), np.zeros(2))
-    for step in transform.chain() if transform else ():
-        placement = placement.then(_turned(step.rotation) @ np.diag(step.scale), np.array(step.translation))
-    return placement
-
-
-def as_transform(placement: Placement) -> UVTransform | None:
-    """The same map as UsdTransform2d: one, or two where it shears; None where it does nothing."""
-    matrix, (x, y) = placement.matrix, placement.offset
-    if np.allclose(matrix, np.eye(2), atol=1e-9) and abs(x) + abs(y) < 1e-9:
-        return None
-    move = (float(x), float(y))
-    first, second = matrix[:, 0], matrix[:, 1]
-    lengths = np.linalg.norm(matrix, axis=0)
-    if lengths.min() > 0 and abs(first @ second) <= 1e-6 * lengths[0] * lengths[1]:
-        # Columns at right angles: scaled, then turned; a mirror image scales by a negative height.
-        height = lengths[1] * np.sign(np.linalg.det(matrix))
-        # A negative width says the same as half a turn, which people rather do not read.
-        if matrix[0, 1] == matrix[1, 0] == 0:
-            return UVTransform((float(matrix[0, 0]), float(matrix[1, 1])), 0.0, move)
-        return UVTransform((float(lengths[0]), float(height)), _angle(first), move)
-    left, sizes, right = np.linalg.svd(matrix)
-    flip = np.diag([1.0, np.linalg.det(right)])
-    right, left = flip @ right, left @ flip
-    mirror = np.linalg.det(left)
-    left, sizes = left @ np.diag([1.0, mirror]), sizes * (1.0, mirror)
-    turned = UVTransform((float(sizes[0]), float(sizes[1])), _angle(left[:, 0]), move)
-    return UVTransform((1.0, 1.0), _angle(right[:, 0]), (0.0, 0.0), then=turned)
-
-
-def _angle(direction: Float64) -> float:
-    return float(np.degrees(np.arctan2(direction[1], direction[0])))
 
 
 def read_placement(
@@ -144,14 +83,14 @@ def _placement(node: UsdShade.Shader, time: Usd.TimeCode, passed: frozenset[str]
                 np.diag(_inverse(node, pair("in2", 1.0))), np.zeros(2)
             )
         case "rotate2d_vector2":
-            turn = _turned(-numbers(node, "amount", time, (0.0,))[0])
+            turn = turned(-numbers(node, "amount", time, (0.0,))[0])
             return read_placement(node, "in", time, passed).then(turn, np.zeros(2))
         case "place2d_vector2":
             start = read_placement(node, "texcoord", time, passed)
             return _place2d(node, start, time)
         case "UsdTransform2d":
             start = read_placement(node, "in", time, passed)
-            turn = _turned(numbers(node, "rotation", time, (0.0,))[0])
+            turn = turned(numbers(node, "rotation", time, (0.0,))[0])
             return start.then(turn @ np.diag(pair("scale", 1.0)), pair("translation", 0.0))
         case _:
             raise MaterialError(
@@ -175,16 +114,10 @@ def _inverse(node: UsdShade.Shader, value: Float64) -> Float64:
     return inverse
 
 
-def _turned(degrees: float) -> Float64:
-    """Counter-clockwise."""
-    angle = np.deg2rad(degrees)
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-
-
 def gltf_placement(node: UsdShade.Shader, time: Usd.TimeCode, order: int | None) -> Placement:
     """Where a gltf image node reads: scale, rotation and offset move the texture, not its coordinates.
 
-    order: the operation order that counts whatever the node says; None where the node's own does.
+    order: the operation order, in place of the node's own; None for the node's own.
     """
     start = read_placement(node, "texcoord", time)
     return _place2d(node, start, time, flip=True, order=order)
@@ -210,7 +143,7 @@ def _place2d(
     if flip:
         scale, rotation, offset = _inverse(node, scale), -rotation, offset * (-1.0, 1.0)
     # MaterialX turns clockwise.
-    shrink, turn = np.diag(_inverse(node, scale)), _turned(-rotation)
+    shrink, turn = np.diag(_inverse(node, scale)), turned(-rotation)
     centred = start.then(np.eye(2), -pivot)
     if order == 0:
         return centred.then(turn @ shrink, pivot - offset)

@@ -2,16 +2,22 @@
 
 from typing import Any, Literal
 
-import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.base_colors import ColorSpace, ConstantColor, TextureFile, UVTransform, Wrap
+from usdstylize.model.affine_uvs import UVTransform, joined
+from usdstylize.model.base_colors import ColorSpace, ConstantColor, TextureFile, Wrap
 from usdstylize.usd.io.colorspaces import NO_SPACE, authored_space, find_space, inherited_space
 from usdstylize.usd.io.images import ImageHeader, read_header
-from usdstylize.usd.io.primvars import transform_uvs
 from usdstylize.usd.io.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
-from usdstylize.usd.shading.inputs import frozen, input_value, numbers, producer, producing_shader, shader_id
+from usdstylize.usd.shading.inputs import (
+    animation_remarks,
+    input_value,
+    numbers,
+    producer,
+    producing_shader,
+    shader_id,
+)
 
 __all__ = ["encoding_of", "read_texture", "read_uv_source"]
 
@@ -23,7 +29,7 @@ def read_texture(
 ) -> tuple[TextureFile | ConstantColor, tuple[str, ...]]:
     """The texture's file and how it is read, or its fallback where no file is set; and remarks.
 
-    named_spaces: heed colour spaces beyond raw and sRGB; only what we write ourselves can follow them.
+    named_spaces: whether colour spaces beyond raw and sRGB count; else sourceColorSpace alone decides.
     Raises TextureError where the file does not resolve or open, MaterialError where an input
     cannot be read.
     """
@@ -48,12 +54,12 @@ def read_texture(
             f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
         )
     header = read_header(resolved) if not tiles else read_tile_headers(tile_files(resolved, tiles))
-    notes = [remark for name in ("file", "scale", "bias") for remark in frozen(texture, name)]
+    notes = [remark for name in ("file", "scale", "bias") for remark in animation_remarks(texture, name)]
     wraps: list[Wrap] = []
     for name, own in (("wrapS", header.wrap_s), ("wrapT", header.wrap_t)):
         wraps.append(_wrap(texture, name, own, time))
-    encoding, space, told = _color(texture, asset.path, header, time, named_spaces)
-    notes += told
+    encoding, space, remarks = _color(texture, asset.path, header, time, named_spaces)
+    notes += remarks
     notes += [f"{asset.path} {remark}." for remark in header.remarks]
     if header.unlike and not tiles:  # a UDIM set has no live network
         notes.append(
@@ -100,24 +106,7 @@ def read_uv_source(texture: UsdShade.Shader, time: Usd.TimeCode) -> tuple[str, U
     name = str(input_value(node, "varname", time, ""))
     if not name:
         raise MaterialError(f"Primvar reader {node.GetPath()} names no primvar; set its inputs:varname.")
-    return name.removeprefix("primvars:"), _joined(transform)
-
-
-def _joined(transform: UVTransform | None) -> UVTransform | None:
-    """A chain as a single transform where one does the same: viewers draw a chain wrongly or not at all."""
-    if transform is None or transform.then is None:
-        return transform
-    origin, first, second = transform_uvs(np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]), transform)
-    across, up = first - origin, second - origin
-    lengths = np.linalg.norm(across), np.linalg.norm(up)
-    if abs(across @ up) > 1e-6 * lengths[0] * lengths[1] or not all(lengths):
-        return transform
-    sign = -1.0 if across[0] * up[1] < across[1] * up[0] else 1.0
-    return UVTransform(
-        scale=(float(lengths[0]), float(sign * lengths[1])),
-        rotation=float(np.degrees(np.arctan2(across[1], across[0]))),
-        translation=(float(origin[0]), float(origin[1])),
-    )
+    return name.removeprefix("primvars:"), joined(transform)
 
 
 def _transform(node: UsdShade.Shader, time: Usd.TimeCode, then: UVTransform | None) -> UVTransform:
@@ -132,17 +121,17 @@ def _uv_node(shader: UsdShade.Shader, name: str) -> UsdShade.Shader:
     node = None if attribute is None else producing_shader(attribute)
     if node is None:
         item = shader.GetInput(name)
-        told = (
+        reason = (
             f"has an inputs:{name} that no primvar reader feeds"
             if item and item.HasConnectedSource()
             else f"has nothing connected to its inputs:{name}, so that it shows a single texel"
         )
-        raise MaterialError(f"Shader {shader.GetPath()} {told}; connect a UsdPrimvarReader_float2.")
+        raise MaterialError(f"Shader {shader.GetPath()} {reason}; connect a UsdPrimvarReader_float2.")
     return node
 
 
 def _wrap(texture: UsdShade.Shader, name: str, own: Wrap | None, time: Usd.TimeCode) -> Wrap:
-    # The specification: useMetadata, the default, asks the file and is black where it says nothing.
+    # The specification: useMetadata, the default, takes the file's own mode, and black where it has none.
     match str(input_value(texture, name, time, "useMetadata")):
         case "repeat":
             return "repeat"
@@ -166,8 +155,8 @@ def _color(
 ) -> tuple[Literal["srgb", "linear"], ColorSpace | None, list[str]]:
     """Encoding, named colour space where that is not enough, and remarks.
 
-    What the file's own attribute says (``colorSpace``) comes first, then sourceColorSpace. Where
-    that is auto, a UsdColorSpaceAPI above speaks for what is linear anyway.
+    The ``colorSpace`` of the file's own attribute comes first, then sourceColorSpace. Where that is
+    auto and would be linear, the nearest UsdColorSpaceAPI above counts.
     """
     path = texture.GetPath()
     own = texture.GetInput("file")
@@ -203,7 +192,7 @@ def _color(
 
 
 def encoding_of(word: str, header: ImageHeader) -> Literal["srgb", "linear"]:
-    """How a file is read for a sourceColorSpace of raw, sRGB or auto, which asks the file."""
+    """How a file is read for a sourceColorSpace of raw, sRGB or auto, which depends on the file."""
     if word == "raw":
         return "linear"
     if word == "sRGB":

@@ -8,9 +8,11 @@ from usdstylize.errors import MaterialError
 from usdstylize.imaging.sampling import resample
 from usdstylize.model.base_colors import DisplayColor
 from usdstylize.model.objects import StageObject
-from usdstylize.usd.shading.inputs import input_value, shader_id
-from usdstylize.usd.shading.materialx import BASE_INPUTS, constant_primvars, evaluate_graph
-from usdstylize.usd.write import ADDRESS_MODES, DIFFUSE_SHARE, STYLIZED_GRAPH, SURFACE_ID
+from usdstylize.usd.shading.evaluate import ADDRESS_MODES
+from usdstylize.usd.shading.inputs import input_value
+from usdstylize.usd.shading.materialx import constant_primvars, evaluate_graph
+from usdstylize.usd.shading.surfaces import LIVE_SURFACE, SURFACES, find_surface
+from usdstylize.usd.write import DIFFUSE_SHARE, STYLIZED_GRAPH
 
 __all__ = ["live_color"]
 
@@ -30,8 +32,8 @@ def live_color(
     followed to; else it is not looked at. Raises MaterialError for what is broken.
     """
     surface = material.ComputeSurfaceSource("mtlx")[0]
-    known = BASE_INPUTS.get(shader_id(surface)) or BASE_INPUTS[SURFACE_ID]
-    item = surface.GetInput(known.name)
+    spec = find_surface(surface) or SURFACES[LIVE_SURFACE]
+    item = surface.GetInput(spec.color)
     attributes = item.GetValueProducingAttributes() if item else []
     for attribute in attributes:
         if attribute.GetPrim().GetName() == DIFFUSE_SHARE:
@@ -39,7 +41,7 @@ def live_color(
             attributes = UsdShade.Shader(attribute.GetPrim()).GetInput("in1").GetValueProducingAttributes()
     if not attributes:
         raise MaterialError(
-            f"{surface.GetPath()} has neither a value nor a connection for inputs:{known.name}; "
+            f"{surface.GetPath()} has neither a value nor a connection for inputs:{spec.color}; "
             "run again with --force."
         )
     given = {}

@@ -2,7 +2,6 @@
 
 from usdstylize.usd.write.bake import bake_wrap, combine
 from usdstylize.usd.write.binding import BINDING_PURPOSES
-from usdstylize.usd.write.graph import ADDRESS_MODES
 from usdstylize.usd.write.instancing import heroes_of, places_of
 from usdstylize.usd.write.layout import ResultLayout, StyleLayout
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET
@@ -19,17 +18,15 @@ from usdstylize.usd.write.provenance import Provenance, read_layer, read_provena
 from usdstylize.usd.write.selection import find_style_layer, select, stylized_materials
 from usdstylize.usd.write.session import hide_in_session, session_folder, show_in_session
 from usdstylize.usd.write.sharing import users
-from usdstylize.usd.write.surface import DIFFUSE_SHARE, SURFACE_ID
+from usdstylize.usd.write.surface import DIFFUSE_SHARE
 from usdstylize.usd.write.unfinished import Finished
 from usdstylize.usd.write.writer import Writer
 
 __all__ = [
-    "ADDRESS_MODES",
     "BINDING_PURPOSES",
     "DIFFUSE_SHARE",
     "ORIGINAL",
     "STYLIZED_GRAPH",
-    "SURFACE_ID",
     "VARIANT_SET",
     "Finished",
     "OutputPlan",

@@ -1,7 +1,7 @@
 """Surfaces for one renderer alone (``outputs:ri:surface`` and the like): kept, or blocked.
 
-Where a material has one, that renderer shows it and never looks at our networks. It is often the
-show's final look, so it is switched off only where the TD asks for that; a remark always names it.
+Where a material has one, that renderer shows it and ignores our networks. It is often the show's
+final look, so it is switched off only where the TD asks for that; there is always a remark.
 """
 
 from collections.abc import Collection, Sequence

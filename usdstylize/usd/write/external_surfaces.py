@@ -1,26 +1,26 @@
-"""A surface that lies outside of its material, where a variant of ours has no reach: it is copied."""
+"""A surface shader outside of its material: a variant of our material cannot change it, so it is copied."""
 
 from pxr import Sdf, UsdShade
 
 from usdstylize.usd.write.specs import add_input
 
-__all__ = ["copy_inputs", "moved"]
+__all__ = ["copy_inputs", "relocated"]
 
 
 def copy_inputs(
-    spec: Sdf.PrimSpec, surface: UsdShade.Shader, *, but: str, own: Sdf.Path, ours: Sdf.Path
+    spec: Sdf.PrimSpec, surface: UsdShade.Shader, *, without: str, source: Sdf.Path, ours: Sdf.Path
 ) -> None:
-    """Give ``spec`` what the inputs of ``surface`` have: connections, values, animation, colour spaces.
+    """Write the inputs of ``surface`` to ``spec``: connections, values, time samples and colour spaces.
 
-    but: the input that is left out. own, ours: the source's material, and the one that references
-    it; connections into the one go to the other.
+    without: the input that is left out. source: the source's material. ours: our material, which
+    references it; connections into the source's become connections into ours.
     """
     for item in surface.GetInputs():
-        if item.GetBaseName() == but:
+        if item.GetBaseName() == without:
             continue
         attribute, name, kind = item.GetAttr(), item.GetBaseName(), item.GetTypeName()
         for connection in attribute.GetConnections()[:1]:
-            add_input(spec, name, kind, moved(connection, own, ours))
+            add_input(spec, name, kind, relocated(connection, source, ours))
         samples = attribute.GetTimeSamples()
         value = attribute.Get()
         if value is None and not samples:
@@ -34,6 +34,6 @@ def copy_inputs(
             copy.SetInfo("colorSpace", attribute.GetColorSpace())
 
 
-def moved(path: Sdf.Path, own: Sdf.Path, ours: Sdf.Path) -> Sdf.Path:
-    """Where our material has what lies at ``path`` in the source's; ``path`` itself for what is elsewhere."""
-    return path.ReplacePrefix(own, ours) if path.HasPrefix(own) else path
+def relocated(path: Sdf.Path, source: Sdf.Path, ours: Sdf.Path) -> Sdf.Path:
+    """``path`` in our material where it lies in the source's; else ``path`` itself."""
+    return path.ReplacePrefix(source, ours) if path.HasPrefix(source) else path

@@ -11,10 +11,12 @@ from typing import Any
 
 from pxr import Gf, Sdf
 
-from usdstylize.model.base_colors import UVTransform, Wrap
+from usdstylize.model.affine_uvs import UVTransform
+from usdstylize.model.base_colors import Wrap
+from usdstylize.usd.shading.evaluate import ADDRESS_MODES
 from usdstylize.usd.write.specs import add_node_graph, add_shader
 
-__all__ = ["ADDRESS_MODES", "TYPES", "Graph"]
+__all__ = ["TYPES", "Graph"]
 
 TYPES = {
     "float": Sdf.ValueTypeNames.Float,
@@ -29,13 +31,6 @@ TYPES = {
 }
 """MaterialX types as USD writes them; a token is a surface."""
 
-ADDRESS_MODES: dict[Wrap, str] = {
-    "repeat": "periodic",
-    "mirror": "mirror",
-    "clamp": "clamp",
-    "black": "constant",
-}
-"""Wrap modes as MaterialX names them."""
 _ZERO: dict[str, Any] = {
     "vector3": Gf.Vec3f(0),
     "vector4": Gf.Vec4f(0),

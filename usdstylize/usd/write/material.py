@@ -1,14 +1,19 @@
 """One new Material per object: the source's by reference, with a variant per style."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.config.options import Network
 from usdstylize.errors import MaterialError
+from usdstylize.model.base_colors import TextureFile
 from usdstylize.model.objects import StageObject
-from usdstylize.usd.shading.source_inputs import SourceInput
+from usdstylize.usd.io.paths import resolve_anchored
+from usdstylize.usd.shading.inputs import animation_remarks
+from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture
+from usdstylize.usd.shading.surface_inputs import SurfaceInputs, read_surface_inputs
 from usdstylize.usd.write.contexts import ALL, settle_contexts
 from usdstylize.usd.write.graph import Graph
 from usdstylize.usd.write.live import write_base_color
@@ -17,7 +22,6 @@ from usdstylize.usd.write.mtlx import write_mtlx
 from usdstylize.usd.write.preview import display_color, plain_surface, write_preview
 from usdstylize.usd.write.specs import add_input, add_output, free_name, prim_spec
 from usdstylize.usd.write.surface import write_surface
-from usdstylize.usd.write.surface_inputs import read_surface_inputs
 from usdstylize.usd.write.textures import Textures
 
 __all__ = [
@@ -88,16 +92,18 @@ def write_material(
     path = material_path(source)
     variant = _variant(layer, path, source, style_name)
     material = UsdShade.Material.Get(stage, source.material_path) if source.material_path else None
-    inputs = read_surface_inputs(stage, material, source, textures, time, folder, live=network != "preview")
+    inputs = _of_our_copy(read_surface_inputs(material, source, time), source, textures, folder)
     remarks = list(inputs.remarks)
+    if network != "preview":
+        remarks += _animated(inputs)
     if textures.baked is not None:
         remarks += write_preview(layer, variant, source, inputs, textures, folder)
     if network != "preview":
         dial = add_input(variant, "strength", _Types.Float, textures.strength)
         dial.documentation = "How much of the style shows in the live MaterialX network; the bake is fixed."
         dial.customData = {"range": {"min": 0.0, "max": 2.0}}
-        if source.surface == "mtlx":
-            write_mtlx(layer, variant, source, stage, textures.style, time)
+        if inputs.spec is not None and inputs.spec.live == "source":
+            write_mtlx(layer, variant, source, inputs.spec, stage, textures.style, time)
         else:
             remarks += _write_live(layer, variant, path, source, material, inputs.inputs, textures, folder)
     if material:
@@ -125,6 +131,33 @@ def _variant(layer: Sdf.Layer, path: Sdf.Path, source: StageObject, style_name: 
     if style_name in variant_set.variants:
         variant_set.RemoveVariant(variant_set.variants[style_name])
     return prim_spec(layer, path.AppendVariantSelection(VARIANT_SET, style_name))
+
+
+def _of_our_copy(read: SurfaceInputs, source: StageObject, textures: Textures, folder: Path) -> SurfaceInputs:
+    """Inputs that read the alpha of the base's file read that of our copy: viewers misread the file."""
+    is_base = read.preview is not None and textures.base is not None and textures.base_is_copy
+    if not is_base or textures.base is None or not isinstance(source.base, TextureFile):
+        return read
+    theirs, ours = source.base.resolved_path, resolve_anchored(textures.base, folder)
+    inputs = {
+        name: replace(value, file=ours)
+        if isinstance(value, Texture) and (value.file, value.output) == (theirs, "a")
+        else value
+        for name, value in read.inputs.items()
+    }
+    return replace(read, inputs=inputs)
+
+
+def _animated(read: SurfaceInputs) -> list[str]:
+    """Remarks on values that the live network takes over from a UsdPreviewSurface and that change over time.
+
+    The base colour's is a remark of reading.
+    """
+    if read.preview is None:
+        return []
+    values = [name for name, value in read.inputs.items() if isinstance(value, Constant)]
+    others = [name for name in values if name != "diffuseColor"]
+    return [remark for name in others for remark in animation_remarks(read.preview, name)]
 
 
 def _write_live(

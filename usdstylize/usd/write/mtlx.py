@@ -10,9 +10,9 @@ from pxr import Gf, Sdf, Usd, UsdShade
 
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.inputs import producer, shader_id
-from usdstylize.usd.shading.materialx import BASE_INPUTS
 from usdstylize.usd.shading.nodes import color_to_linear
-from usdstylize.usd.write.external_surfaces import copy_inputs, moved
+from usdstylize.usd.shading.surface_spec import SurfaceSpec
+from usdstylize.usd.write.external_surfaces import copy_inputs, relocated
 from usdstylize.usd.write.graph import TYPES, Graph
 from usdstylize.usd.write.live import write_stylized_color
 from usdstylize.usd.write.specs import add_input, add_output, add_shader, below, free_name, prim_spec
@@ -30,6 +30,7 @@ def write_mtlx(
     layer: Sdf.Layer,
     variant: Sdf.PrimSpec,
     source: StageObject,
+    spec: SurfaceSpec,
     stage: Usd.Stage,
     style_file: str,
     time: Usd.TimeCode,
@@ -37,13 +38,13 @@ def write_mtlx(
     """Write the live network of an object whose surface is a MaterialX one, into its style variant.
 
     variant: of our Material, which references the source's and has ``inputs:strength``.
-    stage: the source's. style_file: TS.exr as the layer must name it.
+    spec: of the source's surface. stage: the source's. style_file: TS.exr as the layer must name it.
     """
     material = UsdShade.Material.Get(stage, source.material_path)
     surface = UsdShade.Shader.Get(stage, source.surface_path)
     own, ours = material.GetPath(), variant.path.StripAllVariantSelections()
     inside = surface.GetPath().HasPrefix(own)
-    name = BASE_INPUTS[shader_id(surface)].name
+    name = spec.color
     item = surface.GetInput(name)
     kind = item.GetTypeName() if item else TYPES["color3"]
     target = (
@@ -55,7 +56,7 @@ def write_mtlx(
     siblings = surface.GetPrim().GetParent() if inside else material.GetPrim()
     graph = Graph(layer, container.AppendChild(free_name(STYLIZED_GRAPH, _children(siblings))))
     strength = add_input(graph.spec, "strength", TYPES["float"], _dial(layer, variant.path, container))
-    base = add_input(graph.spec, "base", kind, _base(surface, name, own, ours, time))
+    base = add_input(graph.spec, "base", kind, _base(spec, surface, own, ours, time))
     color = write_stylized_color(graph, source, _scene(base), style_file, _scene(strength))
     color = add_output(graph.spec, "base", TYPES["color3"], color)
     if inside:
@@ -66,22 +67,24 @@ def write_mtlx(
             add_output(variant, "mtlx:surface", TYPES["token"], _out(surface, target, own))
         return
     copy = add_shader(layer, target, shader_id(surface), ("out", TYPES["token"]), {})
-    copy_inputs(copy.spec, surface, but=name, own=own, ours=ours)
+    copy_inputs(copy.spec, surface, without=name, source=own, ours=ours)
     add_input(copy.spec, name, kind, color)
     add_output(variant, "mtlx:surface", TYPES["token"], copy.output())
 
 
-def _base(surface: UsdShade.Shader, name: str, own: Sdf.Path, ours: Sdf.Path, time: Usd.TimeCode) -> Any:
-    """What the source connects to its base colour, in our material; or the value that it has."""
-    item = surface.GetInput(name)
+def _base(
+    spec: SurfaceSpec, surface: UsdShade.Shader, own: Sdf.Path, ours: Sdf.Path, time: Usd.TimeCode
+) -> Any:
+    """The connection of the source's base colour, as our material has it; or its value, linear Rec.709."""
+    item = surface.GetInput(spec.color)
     # An interface without a value, as usdMtlx has them, would be black to a graph of ours.
-    unset = producer(surface, name) is None
+    unset = producer(surface, spec.color) is None
     connections = item.GetAttr().GetConnections() if item and not unset else []
     if connections:
-        return moved(connections[0], own, ours)
+        return relocated(connections[0], own, ours)
     value = item.Get(time) if item and not unset else None
     if value is None:
-        return Gf.Vec3f(*BASE_INPUTS[shader_id(surface)].default)
+        return Gf.Vec3f(*spec.default)
     # The colour space of the surface's own input does not come along.
     linear = color_to_linear(np.array(value, np.float32), str(item.GetAttr().GetColorSpace()))
     return type(value)(*(float(component) for component in linear))

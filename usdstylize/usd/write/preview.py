@@ -6,13 +6,13 @@ from typing import Any
 
 from pxr import Gf, Sdf
 
-from usdstylize.model.base_colors import UVTransform
+from usdstylize.model.affine_uvs import UVTransform
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.io.paths import anchored
 from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture
+from usdstylize.usd.shading.surface_inputs import SurfaceInputs
 from usdstylize.usd.write.external_surfaces import copy_inputs
 from usdstylize.usd.write.specs import Node, add_input, add_output, add_shader, below, free_name, prim_spec
-from usdstylize.usd.write.surface_inputs import SurfaceInputs
 from usdstylize.usd.write.textures import Textures
 
 __all__ = ["display_color", "plain_surface", "write_preview"]
@@ -81,7 +81,7 @@ def write_preview(
     Beside it, because a connection may not leave the container (NodeGraph) of a shader. Without
     a surface, ours takes the inputs. Returns remarks.
     """
-    surface, own = inputs.surface, Sdf.Path(source.material_path) if source.material_path else None
+    surface, own = inputs.preview, Sdf.Path(source.material_path) if source.material_path else None
     if surface is not None and own is not None and surface.GetPath().HasPrefix(own):
         target = below(variant.path, surface.GetPath().MakeRelativePath(own))
         siblings = {child.GetName() for child in surface.GetPrim().GetParent().GetAllChildren()}
@@ -96,7 +96,7 @@ def write_preview(
     if surface is None or own is None:
         return _write_inputs(layer, variant.path, plain, inputs.inputs, folder)
     ours = variant.path.StripAllVariantSelections()
-    copy_inputs(plain.spec, surface, but="diffuseColor", own=own, ours=ours)
+    copy_inputs(plain.spec, surface, without="diffuseColor", source=own, ours=ours)
     return []
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from pxr import Gf, Sdf
 
+from usdstylize.usd.shading.preview import PREVIEW_DEFAULTS
 from usdstylize.usd.shading.source_inputs import Constant, InterfaceInput, SourceInput, Untraced
+from usdstylize.usd.shading.surfaces import LIVE_SURFACE
 from usdstylize.usd.write.graph import TYPES, Graph
 from usdstylize.usd.write.specs import Node, add_input, add_output, add_shader
 from usdstylize.usd.write.values import constant, write_value
 
-__all__ = ["DIFFUSE_SHARE", "SURFACE_ID", "write_surface"]
-
-SURFACE_ID = "ND_UsdPreviewSurface_surfaceshader"
+__all__ = ["DIFFUSE_SHARE", "write_surface"]
 
 _KINDS = {
     "emissiveColor": "color3",
@@ -50,9 +50,7 @@ _FOLDED = (
     "roughness",
     "opacity",
 )
-"""Inputs that nodes of the graph take where the specular workflow has to say the same."""
-_IOR, _ROUGHNESS = 1.5, 0.5
-"""UsdPreviewSurface's own."""
+"""Inputs that nodes of the graph take where the surface is translated to the specular workflow."""
 
 
 def write_surface(
@@ -80,7 +78,7 @@ def write_surface(
     if folded:
         specular = _is_specular(inputs)
         values = _specular_workflow(graph, values, read("occlusion", "float"), specular=specular)
-    surface = add_shader(graph.layer, path, SURFACE_ID, ("out", Sdf.ValueTypeNames.Token), {})
+    surface = add_shader(graph.layer, path, LIVE_SURFACE, ("out", Sdf.ValueTypeNames.Token), {})
     for name, value in values.items():
         kind, source = _KINDS.get(name, "color3"), inputs.get(name)
         if isinstance(value, Sdf.Path) and value.name.startswith("outputs:"):
@@ -115,7 +113,7 @@ def _is_specular(inputs: Mapping[str, SourceInput]) -> bool:
 def _specular_workflow(
     graph: Graph, values: Mapping[str, Any], occlusion: Any, *, specular: bool
 ) -> dict[str, Any]:
-    """The inputs that say the same in the specular workflow, whose two inputs take any colour.
+    """The inputs that show the same in the specular workflow, whose two colours take any value.
 
     UsdPreviewSurface darkens the light of every lobe by occlusion: here it darkens their colours.
     """
@@ -126,19 +124,21 @@ def _specular_workflow(
         metallic = found.pop("metallic", 0.0)
         reflected = _metal(graph, found, metallic)
         shares.append(graph.binary("Dielectric", "subtract", "float", 1.0, metallic))
-    shown = reflected
+    specular_color = reflected
     if occlusion is not None:
         shares.append(occlusion)
-        shown = graph.binary("SpecularOccluded", "multiply", "color3", reflected, occlusion, by_float=True)
+        specular_color = graph.binary(
+            "SpecularOccluded", "multiply", "color3", reflected, occlusion, by_float=True
+        )
         if "clearcoat" in found:
             coat = found["clearcoat"]
             found["clearcoat"] = graph.binary("CoatOccluded", "multiply", "float", coat, occlusion)
-    share = _let_through(graph, reflected, shown)
+    share = _let_through(graph, reflected, specular_color)
     for part in shares:
         share = graph.binary("Share", "multiply", "color3", share, part, by_float=True)
     diffuse = graph.binary(DIFFUSE_SHARE, "multiply", "color3", color, share)
-    once = _without_bounces(graph, shown, values.get("roughness", _ROUGHNESS))
-    return found | {"useSpecularWorkflow": 1, "diffuseColor": diffuse, "specularColor": once}
+    single = _without_bounces(graph, specular_color, values.get("roughness", PREVIEW_DEFAULTS["roughness"]))
+    return found | {"useSpecularWorkflow": 1, "diffuseColor": diffuse, "specularColor": single}
 
 
 def _metal(graph: Graph, values: Mapping[str, Any], metallic: Any) -> Sdf.Path:
@@ -148,7 +148,7 @@ def _metal(graph: Graph, values: Mapping[str, Any], metallic: Any) -> Sdf.Path:
         # A transparent surface's opacity scales its colour wherever that counts.
         color = graph.binary("Opaque", "multiply", "color3", color, values["opacity"], by_float=True)
     tint = {"bg": ("color3", Gf.Vec3f(1)), "fg": ("color3", color), "mix": ("float", metallic)}
-    bare = _reflectance(graph, values.get("ior", _IOR))
+    bare = _reflectance(graph, values.get("ior", PREVIEW_DEFAULTS["ior"]))
     rate = {"bg": ("float", bare), "fg": ("float", 1.0), "mix": ("float", metallic)}
     return graph.binary(
         "Specular",
@@ -160,16 +160,16 @@ def _metal(graph: Graph, values: Mapping[str, Any], metallic: Any) -> Sdf.Path:
     )
 
 
-def _let_through(graph: Graph, reflected: Any, shown: Any) -> Sdf.Path:
+def _let_through(graph: Graph, reflected: Any, specular_color: Any) -> Sdf.Path:
     """What makes diffuse light as weak as what is reflected leaves it, channel by channel.
 
-    MaterialX takes away the mean of the channels of ``shown``, the colour that the surface gets;
+    MaterialX takes away the mean of the channels of ``specular_color``, the colour that the surface gets;
     UsdPreviewSurface takes away ``reflected``, which occlusion does not scale.
     """
     white, mean = ("color3", Gf.Vec3f(1)), ("color3", Gf.Vec3f(1 / 3))
     right = graph.node("Left", "ND_subtract_color3", {"in1": white, "in2": ("color3", reflected)}, "color3")
     taken = graph.node(
-        "MeanTaken", "ND_luminance_color3", {"in": ("color3", shown), "lumacoeffs": mean}, "color3"
+        "MeanTaken", "ND_luminance_color3", {"in": ("color3", specular_color), "lumacoeffs": mean}, "color3"
     )
     wrong = graph.node("MeanLeft", "ND_subtract_color3", {"in1": white, "in2": ("color3", taken)}, "color3")
     wrong = graph.binary("MeanLeftSome", "max", "color3", wrong, 0.01, by_float=True)
@@ -177,7 +177,7 @@ def _let_through(graph: Graph, reflected: Any, shown: Any) -> Sdf.Path:
 
 
 def _without_bounces(graph: Graph, reflected: Any, roughness: Any) -> Sdf.Path:
-    """Without the light that MaterialX adds for several bounces, up to F · 1.6 · roughness⁴."""
+    """``reflected`` less the light that MaterialX adds for several bounces, up to F · 1.6 · roughness⁴."""
     bounced = graph.binary("Bounced", "power", "float", roughness, 4.0)
     bounced = graph.binary("BouncedRate", "multiply", "float", bounced, 1.6)
     bounced = graph.binary("BouncedLight", "multiply", "color3", reflected, bounced, by_float=True)

@@ -1,11 +1,12 @@
-"""What a MaterialX surface says besides its colour, in the words of a UsdPreviewSurface.
+"""The inputs of a MaterialX surface, but for its base colour, as a UsdPreviewSurface has them.
 
-A constant graph becomes a value. A graph that hands on one image, with at most a factor and an
+A constant graph becomes a value. A graph that gives one image, with at most a factor and an
 offset on each channel, becomes a texture with scale and bias; that is found by evaluating the
 graph on a few known codes, whatever its nodes are.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,145 +14,129 @@ from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.imaging.encoding import linear_to_srgb
+from usdstylize.model.affine_uvs import Placement, as_transform
+from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.evaluate import ImageRead, evaluate
 from usdstylize.usd.shading.inputs import producer, producing_shader, shader_id
-from usdstylize.usd.shading.materialx import BASE_INPUTS, PLAIN_SPACES
-from usdstylize.usd.shading.placement import Placement, as_transform
+from usdstylize.usd.shading.materialx import PLAIN_SPACES
+from usdstylize.usd.shading.preview import PREVIEW_DEFAULTS
 from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture, Untraced
 
-__all__ = ["read_mtlx_inputs"]
+__all__ = [
+    "Formula",
+    "MtlxInputs",
+    "Read",
+    "gltf_alpha",
+    "gltf_cutoff",
+    "named",
+    "product",
+    "read_mtlx_inputs",
+    "read_weight",
+]
 
 Float32 = NDArray[np.float32]
 Read = Callable[[str, float], Float32]
 """An input of the surface by its name and default, (components,)."""
-Lobe = Callable[[Read], Float32]
+Formula = Callable[[Read], Float32]
+"""What inputs of the surface come to as one input of a UsdPreviewSurface, (components,)."""
 
-_PREVIEW_DEFAULTS = {
-    "metallic": 0.0,
-    "roughness": 0.5,
-    "clearcoat": 0.0,
-    "clearcoatRoughness": 0.01,
-    "opacity": 1.0,
-    "opacityThreshold": 0.0,
-    "ior": 1.5,
-    "occlusion": 1.0,
-    "emissiveColor": 0.0,
-    "useSpecularWorkflow": 0,
-}
 _COLORS = ("emissiveColor", "specularColor")
 _PROBE = 0.5
+_UNSCALED = (Constant(1.0), Constant((1.0, 1.0, 1.0)))
 
 
-def _plain(name: str, default: float) -> Lobe:
+@dataclass(frozen=True)
+class MtlxInputs:
+    """How a MaterialX surface's inputs, but for its base colour, become a UsdPreviewSurface's."""
+
+    formulas: Mapping[str, Formula]
+    """By the name on a UsdPreviewSurface; what is left out has its default there."""
+    highlights: tuple[str, str] | None = ("specular", "specular_color")
+    """Weight and tint of highlights; None where the formulas give all of them."""
+    normal: str = "normal"
+    """The input that takes a normal map."""
+    is_normal_map_unpacked: bool = False
+    """Whether it takes -1..1 in tangent space, as a UsdPreviewSurface does, and not an ND_normalmap."""
+    beyond: tuple[str, ...] = ()
+    """Weights of lobes that a UsdPreviewSurface does not have."""
+
+
+def named(name: str, default: float) -> Formula:
+    """The input of that name."""
     return lambda read: read(name, default)
+
+
+def product(first: tuple[str, float], second: tuple[str, float]) -> Formula:
+    """Two inputs, (name, default) each, multiplied."""
+    return lambda read: read(*first) * read(*second)
+
+
+def gltf_alpha(read: Read) -> Float32:
+    """The opacity of a gltf_pbr, whose mode decides whether its alpha counts."""
+    return read("alpha", 1.0) if read("alpha_mode", 0.0)[0] else np.ones(1, dtype=np.float32)
+
+
+def gltf_cutoff(read: Read) -> Float32:
+    """The opacity threshold of a gltf_pbr, which counts in the mode MASK alone."""
+    masked = read("alpha_mode", 0.0)[0] == 1
+    return read("alpha_cutoff", 0.5) if masked else np.zeros(1, dtype=np.float32)
 
 
 def _one(read: Read) -> Float32:
     return np.ones(1, dtype=np.float32)
 
 
-def _alpha(read: Read) -> Float32:
-    return read("alpha", 1.0) if read("alpha_mode", 0.0)[0] else np.ones(1, dtype=np.float32)
-
-
-def _cutoff(read: Read) -> Float32:
-    masked = read("alpha_mode", 0.0)[0] == 1
-    return read("alpha_cutoff", 0.5) if masked else np.zeros(1, dtype=np.float32)
-
-
-_STANDARD: dict[str, Lobe] = {
-    "metallic": _plain("metalness", 0.0),
-    "roughness": _plain("specular_roughness", 0.2),
-    "clearcoat": _plain("coat", 0.0),
-    "clearcoatRoughness": _plain("coat_roughness", 0.1),
-    "ior": _plain("specular_IOR", 1.5),
-    "opacity": _plain("opacity", 1.0),
-    "emissiveColor": lambda read: read("emission", 0.0) * read("emission_color", 1.0),
-}
-_OPEN_PBR: dict[str, Lobe] = {
-    "metallic": _plain("base_metalness", 0.0),
-    "roughness": _plain("specular_roughness", 0.3),
-    "clearcoat": _plain("coat_weight", 0.0),
-    "clearcoatRoughness": _plain("coat_roughness", 0.0),
-    "ior": _plain("specular_ior", 1.5),
-    "opacity": _plain("geometry_opacity", 1.0),
-    "emissiveColor": lambda read: read("emission_luminance", 0.0) * read("emission_color", 1.0),
-}
-_GLTF: dict[str, Lobe] = {
-    "metallic": _plain("metallic", 1.0),
-    "roughness": _plain("roughness", 1.0),
-    "clearcoat": _plain("clearcoat", 0.0),
-    "clearcoatRoughness": _plain("clearcoat_roughness", 0.0),
-    "ior": _plain("ior", 1.5),
-    "opacity": _alpha,
-    "opacityThreshold": _cutoff,
-    "occlusion": _plain("occlusion", 1.0),
-    "emissiveColor": lambda read: read("emissive", 0.0) * read("emissive_strength", 1.0),
-}
-_SAME: dict[str, Lobe] = {name: _plain(name, float(value)) for name, value in _PREVIEW_DEFAULTS.items()}
-_SAME["specularColor"] = _plain("specularColor", 0.0)
-_LOBES = {
-    "ND_standard_surface_surfaceshader": _STANDARD,
-    "ND_standard_surface_surfaceshader_100": _STANDARD,
-    "ND_open_pbr_surface_surfaceshader": _OPEN_PBR,
-    "ND_gltf_pbr_surfaceshader": _GLTF,
-    "ND_UsdPreviewSurface_surfaceshader": _SAME,
-}
-_SPECULAR = {"ND_open_pbr_surface_surfaceshader": "specular_weight"}
-"""The weight of highlights, where it is not called ``specular``."""
-_NORMALS = {"ND_open_pbr_surface_surfaceshader": "geometry_normal"}
-_BEYOND = ("transmission", "transmission_weight", "subsurface", "subsurface_weight", "sheen", "fuzz_weight")
-"""Weights of lobes that a UsdPreviewSurface does not have."""
+def read_weight(surface: UsdShade.Shader, weight: tuple[str, float], time: Usd.TimeCode) -> float | None:
+    """The value of an input (name, default) that scales the base colour; None where no value gives it."""
+    found = _trace(surface, named(*weight), time, gray=True)
+    return float(found.value) if isinstance(found, Constant) else None
 
 
 def read_mtlx_inputs(
-    surface: UsdShade.Shader, time: Usd.TimeCode, *, preview: bool
-) -> tuple[float, Mapping[str, SourceInput], list[str]]:
-    """The weight on the base colour, every other input by its name on a UsdPreviewSurface, remarks.
-
-    preview: whether the other inputs are asked for; else there are none.
+    described: MtlxInputs,
+    surface: UsdShade.Shader,
+    material: UsdShade.Material,
+    source: StageObject,
+    time: Usd.TimeCode,
+) -> tuple[Mapping[str, SourceInput], list[str]]:
+    """Inputs of a MaterialX surface that are not at UsdPreviewSurface's default, by their names there, and
+    remarks on what has no counterpart (see `surface_spec.InputReader`).
     """
     remarks: list[str] = []
-    weight = 1.0
-    name = BASE_INPUTS[shader_id(surface)].weight
-    if name is not None:
-        found = _trace(surface, _plain(name, 1.0), time, gray=True)
-        if isinstance(found, Constant):
-            weight = float(found.value)
-        else:
-            remarks.append(
-                f"The preview network leaves out inputs:{name} of {surface.GetPath()}, which no value gives."
-            )
-    if not preview:
-        return weight, {}, remarks
-    lobes = dict(_LOBES[shader_id(surface)])
-    own = _LOBES[shader_id(surface)] is not _SAME
-    if own and _trace(surface, _specular(surface), time, gray=False) not in _UNSCALED:
-        if _shows_highlight(surface, time):
-            lobes |= {"useSpecularWorkflow": _one, "specularColor": _highlight(surface)}
-        else:
+    formulas = dict(described.formulas)
+    if described.highlights is not None:
+        scaled = _trace(surface, product(*((name, 1.0) for name in described.highlights)), time, gray=False)
+        metal = _trace(surface, _formula(described, "metallic"), time, gray=True)
+        # The specular workflow, which alone scales and tints highlights, has no metals.
+        if scaled not in _UNSCALED and metal == Constant(0.0) and isinstance(scaled, Constant):
+            formulas |= {"useSpecularWorkflow": _one, "specularColor": _highlight(described)}
+        elif scaled not in _UNSCALED:
             remarks.append(
                 f"The preview network leaves out the weight and tint of highlights of {surface.GetPath()}; "
                 "it can follow plain values on what is no metal."
             )
     inputs: dict[str, SourceInput] = {}
-    for target, lobe in lobes.items():
-        traced = _trace(surface, lobe, time, gray=target not in _COLORS)
+    for target, formula in formulas.items():
+        traced = _trace(surface, formula, time, gray=target not in _COLORS)
         if isinstance(traced, Untraced):
             remarks.append(f"The preview network leaves {target} at its default: {traced.reason}")
-        elif traced != Constant(_PREVIEW_DEFAULTS.get(target)):
+        elif traced != Constant(PREVIEW_DEFAULTS.get(target)):
             inputs[target] = _typed(target, traced)
-    normal = _normal(surface, time)
+    normal = _normal(described, surface, time)
     if isinstance(normal, Untraced):
         remarks.append(f"The preview network has no normal map: {normal.reason}")
     elif normal is not None:
         inputs["normal"] = normal
-    for beyond in _BEYOND:
-        if surface.GetInput(beyond) and _trace(surface, _plain(beyond, 0.0), time, gray=True) != Constant(
-            0.0
-        ):
+    for beyond in filter(surface.GetInput, described.beyond):
+        if _trace(surface, named(beyond, 0.0), time, gray=True) != Constant(0.0):
             remarks.append(f"The preview network has nothing for inputs:{beyond} of {surface.GetPath()}.")
-    return weight, inputs, remarks
+    return inputs, remarks
+
+
+def _formula(described: MtlxInputs, target: str) -> Formula:
+    """What gives an input of a UsdPreviewSurface: its own default where the surface has nothing like it."""
+    default = np.full(1, PREVIEW_DEFAULTS[target], dtype=np.float32)
+    return described.formulas.get(target, lambda read: default)
 
 
 def _typed(target: str, value: SourceInput) -> SourceInput:
@@ -162,42 +147,28 @@ def _typed(target: str, value: SourceInput) -> SourceInput:
     return value
 
 
-def _shows_highlight(surface: UsdShade.Shader, time: Usd.TimeCode) -> bool:
-    """Whether the specular workflow, which alone scales and tints highlights, says the same."""
-    metal = _trace(surface, _LOBES[shader_id(surface)]["metallic"], time, gray=True)
-    scaled = _trace(surface, _specular(surface), time, gray=False)
-    return metal == Constant(0.0) and isinstance(scaled, Constant)
-
-
-_UNSCALED = (Constant(1.0), Constant((1.0, 1.0, 1.0)))
-
-
-def _specular(surface: UsdShade.Shader) -> Lobe:
-    weight = _SPECULAR.get(shader_id(surface), "specular")
-    return lambda read: read(weight, 1.0) * read("specular_color", 1.0)
-
-
-def _highlight(surface: UsdShade.Shader) -> Lobe:
-    ior = _LOBES[shader_id(surface)]["ior"]
-    specular = _specular(surface)
+def _highlight(described: MtlxInputs) -> Formula:
+    """What a dielectric reflects to a viewer right above it, as the specular workflow takes it."""
+    index_of_refraction = _formula(described, "ior")
+    weight, tint = described.highlights or ("", "")
 
     def reflected(read: Read) -> Float32:
-        index = ior(read)
-        color: Float32 = ((index - 1) / (index + 1)) ** 2 * specular(read) * np.ones(3, dtype=np.float32)
+        index = index_of_refraction(read)
+        scaled = read(weight, 1.0) * read(tint, 1.0)
+        color: Float32 = ((index - 1) / (index + 1)) ** 2 * scaled * np.ones(3, dtype=np.float32)
         return color
 
     return reflected
 
 
-def _normal(surface: UsdShade.Shader, time: Usd.TimeCode) -> SourceInput | None:
+def _normal(described: MtlxInputs, surface: UsdShade.Shader, time: Usd.TimeCode) -> SourceInput | None:
     """A normal map as UsdPreviewSurface reads it: tangent space, -1..1."""
-    name = _NORMALS.get(shader_id(surface), "normal")
-    attribute = producer(surface, name)
+    attribute = producer(surface, described.normal)
     node = None if attribute is None else producing_shader(attribute)
     if node is None:
         return None
-    if shader_id(surface) == "ND_UsdPreviewSurface_surfaceshader":
-        return _trace(surface, _plain(name, 0.0), time, gray=False)
+    if described.is_normal_map_unpacked:
+        return _trace(surface, named(described.normal, 0.0), time, gray=False)
     if not shader_id(node).startswith("ND_normalmap"):
         return Untraced(f"{node.GetPath()} ({shader_id(node)}) feeds it, which is no ND_normalmap.")
 
@@ -209,8 +180,8 @@ def _normal(surface: UsdShade.Shader, time: Usd.TimeCode) -> SourceInput | None:
     return _trace(node, unpacked, time, gray=False)
 
 
-class _Probe:
-    """Surroundings in which every image has one known value."""
+class _ProbedInputs:
+    """Graph inputs in which every image has one known value."""
 
     def __init__(self, value: Float32) -> None:
         self.value = value
@@ -230,20 +201,20 @@ class _Probe:
         raise MaterialError(f"{node} reads primvars:{name}, which is not carried over.")
 
 
-def _trace(shader: UsdShade.Shader, lobe: Lobe, time: Usd.TimeCode, *, gray: bool) -> SourceInput:
-    """A lobe as a value or as one texture with scale and bias."""
+def _trace(shader: UsdShade.Shader, formula: Formula, time: Usd.TimeCode, *, gray: bool) -> SourceInput:
+    """What a formula gives, as a value or as one texture with scale and bias."""
 
     def probe(*value: float) -> tuple[Float32, list[ImageRead]]:
-        surroundings = _Probe(np.array(value, dtype=np.float32))
+        inputs = _ProbedInputs(np.array(value, dtype=np.float32))
 
         def read(name: str, default: float) -> Float32:
             attribute = producer(shader, name)
             if attribute is None:
                 return np.full(1, default, dtype=np.float32)
-            return evaluate(attribute, surroundings, time)
+            return evaluate(attribute, inputs, time)
 
-        found = lobe(read)
-        return (found[..., :1] if gray else found), surroundings.images
+        found = formula(read)
+        return (found[..., :1] if gray else found), inputs.images
 
     try:
         start, images = probe(0, 0, 0, 0)
