@@ -20,7 +20,7 @@ def offsets(seed: int = 0, size: tuple[int, int] = (16, 16)) -> NDArray[np.float
 
 def texture(*images: NDArray[np.float32]) -> StyleTexture:
     """One image, or one for each UDIM tile."""
-    return StyleTexture(images, 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
+    return StyleTexture(images, 0.9, 7, 3, 0.5, Losses({"nnfm": 1.0, "content": 2.0, "palette": 3.0}, 6.0))
 
 
 def zero_offsets(obj: StageObject) -> StyleTexture:

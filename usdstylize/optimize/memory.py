@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from usdstylize.config.options import Method
 from usdstylize.losses import Objective, Target
+from usdstylize.optimize.schedule import weights_at
 
 __all__ = ["Allotment", "allot", "available_bytes", "bytes_for_view", "keep_to", "moved", "tensor_bytes"]
 
@@ -115,14 +116,15 @@ def _divisor(whole: int, most: int) -> int:
 def bytes_for_view(objective: Objective, target: Target, table: Tensor) -> int:
     """Bytes that the losses of one view and their gradient take beside what is there, at most at a time."""
     batch, leaf = objective.join([target]), table.detach().requires_grad_()
+    weights = weights_at(objective.terms, objective.method, 0.0)
     if table.is_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        objective.backward(batch, leaf)
+        objective.backward(batch, leaf, weights)
         return torch.cuda.max_memory_allocated() - before
     allocated = _Allocated()
     with allocated:
-        objective.backward(batch, leaf)
+        objective.backward(batch, leaf, weights)
     return allocated.most
 
 

@@ -13,14 +13,14 @@ from torch import Tensor
 from usdstylize.config.options import Method
 from usdstylize.errors import MeshError
 from usdstylize.imaging import gutters
-from usdstylize.losses import Objective, Target
+from usdstylize.losses import Objective, Target, TextureTerm
 from usdstylize.model.objects import Losses, StyleTexture
 from usdstylize.optimize.batches import Batches
 from usdstylize.optimize.hierarchy import size_at
 from usdstylize.optimize.memory import Allotment
 from usdstylize.optimize.process_group import ProcessGroup
-from usdstylize.optimize.reports import Reports
-from usdstylize.optimize.schedule import Schedule, exponential
+from usdstylize.optimize.reports import Reports, losses_of
+from usdstylize.optimize.schedule import Schedule, exponential, weights_at
 from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.targets import Targets
@@ -99,7 +99,8 @@ class Run:
         method, process_group, step = self._method, self._process_group, self._step
         schedule = Schedule(method.iterations, plateau=method.plateau)
         recent: deque[Tensor] = deque(maxlen=10)
-        reports = Reports(on_iteration)
+        names = [term.name for term in self._objective.terms]
+        reports = Reports(names, on_iteration)
         number = 0
         while number < schedule.last:
             number += 1
@@ -108,10 +109,10 @@ class Run:
             batch = step.held(lambda: self._targets.at_hand(next(self._upcoming))) or []
             step.held(partial(step.grow, size_at(method, number)))
             progress = schedule.progress(number)
-            palette_weight = exponential(method.palette_weight, progress)
-            recent.append(step(batch, exponential(method.learning_rate, progress), palette_weight))
+            weights = weights_at(self._objective.terms, method, progress)
+            recent.append(step(batch, exponential(method.learning_rate, progress), weights))
             if schedule.waits:
-                schedule.viewpoint(number, self._loss_of_others)
+                schedule.validate(number, self._loss_of_others)
             if number % _TELL_EVERY == 0 or number == schedule.last:
                 reports.add(number, recent[-1])
             if (number % _AGREE_EVERY == 0 or number == schedule.last) and step.any_failed():
@@ -121,7 +122,7 @@ class Run:
         self._targets.seen.join(process_group.reduce)
         if step.failure is not None:
             raise step.failure
-        losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
+        losses = losses_of(names, torch.stack(list(recent)).mean(0))
         if not np.isfinite(losses.total):
             path = self._scene.first.path
             raise MeshError(f"{path}: the optimisation did not converge; try another --seed.")
@@ -171,6 +172,9 @@ class Run:
         return self._targets.apart(viewpoints[share.index :: share.count])
 
     def _loss_of_others(self) -> float:
-        weight = self._method.palette_weight[0] if self._process_group.share.index == 0 else 0.0
+        weights = weights_at(self._objective.terms, self._method, 0.0)
+        if self._process_group.share.index:  # the texture is the same for all, and counted by the first
+            in_texture = {t.name: 0.0 for t in self._objective.terms if isinstance(t, TextureTerm)}
+            weights |= in_texture
         # Summed exactly: the same for any number of processes.
-        return math.fsum(self._process_group.gathered(self._step.losses(self._others, weight)))
+        return math.fsum(self._process_group.gathered(self._step.losses(self._others, weights)))

@@ -1,8 +1,11 @@
 """How far an optimisation has come: what its learning rate and weights follow, and when it ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-__all__ = ["CHECK_EVERY", "Schedule", "exponential"]
+from usdstylize.config.options import Method
+from usdstylize.losses import Term
+
+__all__ = ["CHECK_EVERY", "Schedule", "exponential", "weights_at"]
 
 CHECK_EVERY = 20
 """Iterations between two viewpoints at the held-out views."""
@@ -45,7 +48,7 @@ class Schedule:
         start = self._cooling_from or 1
         return (number - start) / max(1, self.last - start)
 
-    def viewpoint(self, number: int, loss: Callable[[], float]) -> None:
+    def validate(self, number: int, loss: Callable[[], float]) -> None:
         """The held-out views' loss after iteration ``number``; the first and every `CHECK_EVERY`th count."""
         if self._cooling_from is not None or (number > 1 and number % CHECK_EVERY):
             return
@@ -67,3 +70,12 @@ def exponential(ends: tuple[float, float], progress: float) -> float:
     """From the first value to the last along an exponential; ``progress`` runs from 0 to 1."""
     first, last = ends
     return first * (last / first) ** progress if first > 0 and last > 0 else first
+
+
+def weights_at(terms: Sequence[Term], method: Method, progress: float) -> dict[str, float]:
+    """Each term's weight by its name; ``progress`` as for `exponential`."""
+    found = {}
+    for term in terms:
+        weight = term.weight(method)
+        found[term.name] = exponential(weight, progress) if isinstance(weight, tuple) else weight
+    return found

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from usdstylize.config.options import Method
-from usdstylize.losses import Batch, Objective, Target, Texels, backward
+from usdstylize.losses import Batch, Objective, Target, Texels, ViewTerm, weighted_sum
 from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.hierarchy import magnified, magnifiers
 from usdstylize.render import Subject
@@ -55,9 +55,12 @@ class Step:
         device = subject.device
         self._begin(torch.zeros(sheets, size, size, 3, device=device))
         self._rate = torch.zeros((), device=device)
-        self._palette_weight = torch.zeros((), device=device)
-        self._terms = torch.zeros(2, device=device)
-        self._losses = torch.zeros(4, device=device)
+        self._names = [term.name for term in objective.terms]
+        self._names_in_views = [term.name for term in objective.terms if isinstance(term, ViewTerm)]
+        self._weights = dict(zip(self._names, torch.zeros(len(self._names), device=device), strict=True))
+        self._weights_now: Mapping[str, float] = {}
+        self._in_views = torch.zeros(len(self._names_in_views), device=device)
+        self._losses = torch.zeros(len(self._names) + 1, device=device)
         several = reduce is not None or 0 < views_at_once < self._method.batch
         rows = sheets * subject.rows_per_sheet
         self._summed = torch.zeros(rows, 3, dtype=torch.int64, device=device) if several else None
@@ -78,21 +81,24 @@ class Step:
         """(S, H, W, 3) float32, signed offsets to sRGB-encoded values, one per sheet, at full size."""
         return magnified(self._style, self._magnifiers)
 
-    def __call__(self, targets: Sequence[Target], rate: float, palette_weight: float) -> Tensor:
-        """One iteration with Adam's learning rate and the palette loss's weight.
+    def __call__(self, targets: Sequence[Target], rate: float, weights: Mapping[str, float]) -> Tensor:
+        """One iteration with Adam's learning rate and each term's weight.
 
-        Returns NNFM, content and palette loss and their weighted sum, (4,), before the change.
+        Returns the objective's terms in their order and their weighted sum, (terms + 1,), before the change.
         """
         self._rate.fill_(rate)
-        self._palette_weight.fill_(palette_weight)
+        for name, weight in weights.items():
+            if self._weights_now.get(name) != weight:
+                self._weights[name].fill_(weight)
+        self._weights_now = weights
         self.held(lambda: self._prepare(targets))
         totals = self._totals(targets) if self._summed is not None else None
         self.held(lambda: self._compare_all(targets, totals))
         if self._reduce is not None and self._summed is not None:
             if self.failure is not None:
-                self._terms.fill_(torch.nan)
+                self._in_views.fill_(torch.nan)
             self._reduce(self._summed)
-            self._reduce(self._terms)
+            self._reduce(self._in_views)
         self.held(lambda: self._do(self._apply))
         return self._losses.clone()
 
@@ -111,27 +117,25 @@ class Step:
 
     def any_failed(self) -> bool:
         """Whether one of the processes had a ``failure`` before the last sums: the same in all of them."""
-        return self._reduce is not None and bool(self._terms.isnan().any())
+        return self._reduce is not None and bool(self._in_views.isnan().any())
 
     @torch.no_grad()
-    def losses(self, targets: Sequence[Target], palette_weight: float) -> list[float]:
+    def losses(self, targets: Sequence[Target], weights: Mapping[str, float]) -> list[float]:
         """The weighted losses of other views; changes nothing.
 
         They sum up to the loss of the views that all processes give together, each its own.
         """
         totals = self._totals(targets)
-        return self.held(lambda: self._losses_of(targets, totals, palette_weight)) or [math.nan]
+        return self.held(lambda: self._losses_of(targets, totals, weights)) or [math.nan]
 
     def _losses_of(
-        self, targets: Sequence[Target], totals: Mapping[int, Tensor], palette_weight: float
+        self, targets: Sequence[Target], totals: Mapping[int, Tensor], weights: Mapping[str, float]
     ) -> list[float]:
         table = self._subject.style_table(self.texture)
-        palette = palette_weight * self._objective.palette(table, self._texels)
-        found = [palette]
+        found = [self._objective.texture_losses(table, self._texels)]
         for part in self._parts(targets):
-            nnfm, content = self._objective.terms(self._objective.join(part, totals), table)
-            found.append(self._method.nnfm_weight * nnfm + self._method.content_weight * content)
-        return torch.stack(found).tolist()
+            found.append(self._objective.view_losses(self._objective.join(part, totals), table))
+        return torch.stack([weighted_sum(values, weights) for values in found]).tolist()
 
     def _parts(self, targets: Sequence[Target]) -> list[Sequence[Target]]:
         at_once = self._views_at_once or max(1, len(targets))
@@ -168,17 +172,18 @@ class Step:
         return dict(zip(strides, sums.unbind(), strict=True))
 
     def _spread(self) -> None:
-        """T_S to its mip table. The losses' gradient ends there, and goes on to the texels once."""
+        """T_S to its mip table: a leaf for the losses, whose gradient is taken to the texels in `_apply`."""
         self._table = self._subject.style_table(self.texture)
         self._leaf = self._table.detach().requires_grad_()
-        self._terms.zero_()
+        self._in_views.zero_()
         if self._summed is not None:
             self._summed.zero_()
 
     def _compare(self) -> None:
         """The gradient of the batch at hand, or of a part of it, in the leaf."""
         self._leaf.grad = None
-        self._terms += torch.stack(self._objective.backward(self._batch, self._leaf))
+        found = self._objective.backward(self._batch, self._leaf, self._weights)
+        self._in_views += torch.stack([found[name] for name in self._names_in_views])
 
     def _add(self) -> None:
         """A part's gradient joins the others'."""
@@ -186,16 +191,17 @@ class Step:
             self._summed += (self._leaf.grad * _FIXED_POINT).round_().long()
 
     def _apply(self) -> None:
-        """The palette's gradient joins; all goes on to T_S."""
+        """Add the gradient of the terms in texture space, take the sum to T_S, and change T_S by it."""
         if self._summed is not None:
             self._leaf.grad = self._summed.double().div_(_FIXED_POINT).float()
-        palette = self._objective.palette(self._leaf, self._texels)
-        (self._palette_weight * palette).backward()  # type: ignore[no-untyped-call]
+        in_texture = self._objective.texture_losses(self._leaf, self._texels)
+        weighted_sum(in_texture, self._weights).backward()  # type: ignore[no-untyped-call]
         self._style.grad = None
         assert self._leaf.grad is not None
-        backward(self._table, self._leaf.grad)
+        # As `self._table.backward(gradient)`, which would import SymPy: two seconds.
+        torch.vdot(self._table.flatten(), self._leaf.grad.flatten()).backward()  # type: ignore[no-untyped-call]
         self._adam.step(self._rate)
-        nnfm, content = self._terms.unbind()
-        total = self._method.nnfm_weight * nnfm + self._method.content_weight * content
-        terms = [nnfm, content, palette.detach(), total + self._palette_weight * palette.detach()]
-        self._losses.copy_(torch.stack(terms))
+        found = dict(zip(self._names_in_views, self._in_views.unbind(), strict=True))
+        found |= {name: value.detach() for name, value in in_texture.items()}
+        values = {name: found[name] for name in self._names}
+        self._losses.copy_(torch.stack([*values.values(), weighted_sum(values, self._weights)]))

@@ -31,7 +31,7 @@ def author_groups(
         for number, group in enumerate(contents.groups):
             for obj in group:
                 images = tuple(offsets(seed + 10 * number + tile) for tile in range(len(obj.tiles) or 1))
-                texture = StyleTexture(images, 0.9, 7, seed, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
+                texture = StyleTexture(images, 0.9, 7, seed, 0.5, Losses({}, 0.0))
                 writer.write_object(obj, read.load(contents, obj), texture)
         return writer.commit({"seed": seed})
 
