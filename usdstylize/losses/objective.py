@@ -45,7 +45,7 @@ _LONGEST = 8
 
 
 class Objective:
-    """Holds the networks and the style's features, which every object of a run shares."""
+    """The networks and the style's features, which every object of a run shares."""
 
     def __init__(self, style: StyleSet, method: Method, device: str, *, weights: Path | None) -> None:
         """Raises WeightsError where the method's networks have no weights."""
@@ -102,8 +102,8 @@ class Objective:
             return
         keys = self._style_keys(images, method.seed)
         smooth = self._style_encoder.smooth
-        # Smoothed features differ in their last digits only. Few digits of their offsets tell
-        # them apart, but only a fused kernel is faster so than float32 is.
+        # Smoothed features differ in their last digits only. Few digits of their offsets keep the
+        # difference, but only a fused kernel is faster with those than with float32.
         matching = torch.float32 if smooth and not fused(device) else self._dtype
         search_keys = [prepare_search(own, smooth=smooth, dtype=matching) for own in keys]
         self.style = StyleFeatures(palette, keys, search_keys)
@@ -139,7 +139,7 @@ class Objective:
 
     @torch.no_grad()
     def targets(self, views: Sequence[View]) -> list[Target]:
-        """What the losses need of each view and no style texture changes."""
+        """What the losses need of each view and T_S does not change."""
         only = self.method.object_only
         positions = [
             {stride: positions_of(view, stride, object_only=only) for stride in self.strides}

@@ -103,7 +103,7 @@ class ViewTerm:
 
 @dataclass(frozen=True)
 class TextureTerm:
-    """A term that looks at texels of T + T_S without a camera. value: an unweighted scalar."""
+    """A term that compares texels of T + T_S, without a camera. value: an unweighted scalar."""
 
     name: str
     weight: Callable[[Method], Weight]

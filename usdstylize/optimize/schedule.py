@@ -1,6 +1,7 @@
 """How far an optimisation has come: what its learning rate and weights follow, and when it ends."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from usdstylize.config.options import Method
 from usdstylize.losses import Term
@@ -8,11 +9,11 @@ from usdstylize.losses import Term
 __all__ = ["CHECK_EVERY", "Schedule", "exponential", "weights_at"]
 
 CHECK_EVERY = 20
-"""Iterations between two viewpoints at the held-out views."""
+"""Iterations between two validations."""
 _FLAT = 0.01
-"""Of all that was gained, what a viewpoint must add for the first rate to go on paying."""
+"""Of all that was gained, what a validation must gain for the first rate to stay worth its time."""
 _PATIENCE = 2
-"""Looks in a row that add less."""
+"""Validations in a row that gain less."""
 _COOLING = 0.75
 """Of the iterations before the plateau, as many follow it, from the first rate down to the last."""
 _COOLING_AT_LEAST = 60
@@ -22,7 +23,7 @@ class Schedule:
     """``progress`` runs from 0 at the first iteration to 1 at the last.
 
     With a fixed count it runs evenly. To a plateau it stays at 0, where the learning rate is
-    greatest, until the loss of the held-out views has stopped falling; then it runs to 1. The
+    greatest, until the loss of the validation views has stopped falling; then it runs to 1. The
     count is the most that it takes.
     """
 
@@ -35,7 +36,7 @@ class Schedule:
 
     @property
     def waits(self) -> bool:
-        """Whether the held-out views are still to be looked at."""
+        """Whether the plateau is still to come, which `validate` finds."""
         return self._cooling_from is None
 
     def progress(self, number: int) -> float:
@@ -49,7 +50,7 @@ class Schedule:
         return (number - start) / max(1, self.last - start)
 
     def validate(self, number: int, loss: Callable[[], float]) -> None:
-        """The held-out views' loss after iteration ``number``; the first and every `CHECK_EVERY`th count."""
+        """Ask for the loss of the validation views after iteration ``number``: the first, then every 20th."""
         if self._cooling_from is not None or (number > 1 and number % CHECK_EVERY):
             return
         self._losses.append(loss())
@@ -60,6 +61,19 @@ class Schedule:
         self._flat = self._flat + 1 if before - now < _FLAT * gained else 0
         if self._flat >= _PATIENCE:
             self._cool(number)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "cooling_from": self._cooling_from,
+            "last": self.last,
+            "losses": list(self._losses),
+            "flat": self._flat,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where the schedule stood that gave ``state``; both with the same arguments."""
+        self._cooling_from, self.last = state["cooling_from"], state["last"]
+        self._losses, self._flat = list(state["losses"]), state["flat"]
 
     def _cool(self, number: int) -> None:
         self._cooling_from = number

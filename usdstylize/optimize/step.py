@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,14 +15,14 @@ from usdstylize.render import Subject
 
 __all__ = ["Step"]
 
-Held = TypeVar("Held")
+Result = TypeVar("Result")
 
 _FIXED_POINT = 2.0**44
 """Units of a gradient that is summed as integers: up to ±2^19 in steps of 6e-14."""
 
 
 class Step:
-    """Holds T_S, which every call brings nearer to the style."""
+    """T_S, which every call brings nearer to the style."""
 
     def __init__(
         self,
@@ -71,10 +71,19 @@ class Step:
         self._adam = Adam(self._style)
 
     def grow(self, size: int) -> None:
-        """Let T_S have size² texels from now on, with the viewpoint it has."""
+        """Let T_S have size² texels from now on, and look the same."""
         if size != self._style.shape[1]:
             old = self._style.detach()
             self._begin(magnified(old, magnifiers(old, size, self._subject.wraps)).clone())
+
+    def state_dict(self) -> dict[str, Any]:
+        """T_S at its current size, and Adam's state; copies on the CPU."""
+        return {"texels": self._style.detach().to("cpu", copy=True), "adam": self._adam.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from the `state_dict` of a step that was made with the same arguments."""
+        self._begin(state["texels"].to(self._subject.device, copy=True))
+        self._adam.load_state_dict(state["adam"])
 
     @property
     def texture(self) -> Tensor:
@@ -91,21 +100,22 @@ class Step:
             if self._weights_now.get(name) != weight:
                 self._weights[name].fill_(weight)
         self._weights_now = weights
-        self.held(lambda: self._prepare(targets))
+        self.guarded(lambda: self._prepare(targets))
         totals = self._totals(targets) if self._summed is not None else None
-        self.held(lambda: self._compare_all(targets, totals))
+        self.guarded(lambda: self._compare_all(targets, totals))
         if self._reduce is not None and self._summed is not None:
             if self.failure is not None:
                 self._in_views.fill_(torch.nan)
             self._reduce(self._summed)
             self._reduce(self._in_views)
-        self.held(lambda: self._do(self._apply))
+        self.guarded(lambda: self._do(self._apply))
         return self._losses.clone()
 
-    def held(self, work: Callable[[], Held]) -> Held | None:
-        """What ``work`` returns. What it raises is kept as ``failure`` where others would wait in vain.
+    def guarded(self, work: Callable[[], Result]) -> Result | None:
+        """What ``work`` returns; None once this process has failed, where others share the batch.
 
-        This process then goes on to take part in their sums, which it makes NaN, and works no more.
+        Those would wait for it in vain, so the error becomes ``failure`` instead: this process still takes
+        part in their sums, which it makes NaN, but does no more work.
         """
         if self._reduce is None:
             return work()
@@ -126,7 +136,7 @@ class Step:
         They sum up to the loss of the views that all processes give together, each its own.
         """
         totals = self._totals(targets)
-        return self.held(lambda: self._losses_of(targets, totals, weights)) or [math.nan]
+        return self.guarded(lambda: self._losses_of(targets, totals, weights)) or [math.nan]
 
     def _losses_of(
         self, targets: Sequence[Target], totals: Mapping[int, Tensor], weights: Mapping[str, float]
@@ -144,7 +154,7 @@ class Step:
     def _prepare(self, targets: Sequence[Target]) -> None: ...
 
     def _compare_all(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> None:
-        self._do(self._spread)
+        self._do(self._build_mips)
         for part in self._parts(targets):
             self._batch = self._join(part, totals)
             self._do(self._compare)
@@ -171,7 +181,7 @@ class Step:
             self._reduce(sums)
         return dict(zip(strides, sums.unbind(), strict=True))
 
-    def _spread(self) -> None:
+    def _build_mips(self) -> None:
         """T_S to its mip table: a leaf for the losses, whose gradient is taken to the texels in `_apply`."""
         self._table = self._subject.style_table(self.texture)
         self._leaf = self._table.detach().requires_grad_()
@@ -180,13 +190,13 @@ class Step:
             self._summed.zero_()
 
     def _compare(self) -> None:
-        """The gradient of the batch at hand, or of a part of it, in the leaf."""
+        """The gradient of the current batch, or of a part of it, in the leaf."""
         self._leaf.grad = None
         found = self._objective.backward(self._batch, self._leaf, self._weights)
         self._in_views += torch.stack([found[name] for name in self._names_in_views])
 
     def _add(self) -> None:
-        """A part's gradient joins the others'."""
+        """Add a part's gradient to the others'."""
         if self._summed is not None and self._leaf.grad is not None:
             self._summed += (self._leaf.grad * _FIXED_POINT).round_().long()
 
