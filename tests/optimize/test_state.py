@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from balls import METHOD, ball, describe, stripes
 
 from usdstylize.config.options import Method
 from usdstylize.errors import StateError
 from usdstylize.model.objects import Losses, StyleTexture
-from usdstylize.optimize import Optimizer, State, load_state, save_state
+from usdstylize.optimize import Optimizer, ProcessGroup, Share, State, load_state, save_state, steps
+from usdstylize.optimize.cuda_graph_step import CudaGraphStep
 
 SMALL = dataclasses.replace(METHOD, resolution=32, texture_resolution=32, iterations=20, style_keys=16)
 Report = tuple[int, Losses]
@@ -110,3 +112,52 @@ def test_a_file_that_is_no_state_is_an_error_that_names_it(content: bytes | None
         path.write_bytes(content)
     with pytest.raises(StateError, match=r"broken\.state is not the state"):
         load_state(path)
+
+
+def test_a_static_batch_is_as_large_as_if_it_had_not_been_stopped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a pool its size follows all batches so far. Nothing is computed with them here, on a CPU."""
+    monkeypatch.setattr(steps, "fused", lambda device: True)
+    monkeypatch.setattr(CudaGraphStep, "_do", lambda self, piece: None)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    method, path = dataclasses.replace(SMALL, view_pool=0), tmp_path / "ball.state"
+    states: list[State] = []
+    optimize(method, [], on_state=states.append, state_every=1)
+    sizes = [state["step"]["size"] for state in states]
+    assert sizes[0]["views"] == 2
+    assert sizes[0]["pixels"] > 0
+    save_state(path, states[8])
+    again: list[State] = []
+    optimize(method, [], state=load_state(path), on_state=again.append, state_every=1)
+    assert [state["step"]["size"] for state in again] == sizes[9:]
+    fresh: list[State] = []
+    del states[8]["step"]["size"]
+    optimize(method, [], state=states[8], on_state=fresh.append, state_every=1)
+    assert fresh[0]["step"]["size"] != sizes[9], "the tenth batch alone asks for another size"
+
+
+class FirstOfTwo(ProcessGroup):
+    """A process whose partner sees nothing, so that its sums are those of both."""
+
+    share = Share(0, 2)
+
+    @property
+    def reduce(self) -> Callable[[torch.Tensor], None]:
+        return lambda tensor: None
+
+
+def test_a_process_of_several_continues_from_a_state_that_all_take_at_once() -> None:
+    method = dataclasses.replace(SMALL, view_pool=8, batch=2)
+    optimizer = Optimizer(stripes(), method, "cpu", process_group=FirstOfTwo())
+    states: list[State] = []
+    expected = optimizer.optimize([describe()], [ball()], on_state=states.append, state_every=9)[0]
+    assert [state["iterations"] for state in states] == [9, 18]
+    found = optimizer.optimize([describe()], [ball()], state=states[0])[0]
+    assert found.images[0].tobytes() == expected.images[0].tobytes()
+    with pytest.raises(StateError, match="of another process"):
+        Optimizer(stripes(), method, "cpu").optimize([describe()], [ball()], state=states[0])
+    optimizer._stop.set()  # which another process may hear of an iteration later
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.optimize([describe()], [ball()], on_state=states.append)
+    assert len(states) == 2
