@@ -155,7 +155,7 @@ def timed_authoring(root: Path, resolution: int) -> Times:
             with times.lap("load"):
                 data = read.load(contents, obj)
             texture = StyleTexture(
-                (images[number % len(images)],), 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0)
+                (images[number % len(images)],), 0.9, 7, 3, 0.5, Losses({"nnfm": 6.0}, 6.0)
             )
             with times.lap("write objects"):
                 open_writer.write_object(obj, data, texture)

@@ -41,6 +41,7 @@ from usdstylize.losses.batch import Target
 from usdstylize.model.objects import ObjectData, StageObject, StyleSet
 from usdstylize.optimize import Optimizer, run
 from usdstylize.optimize.devices import computing
+from usdstylize.optimize.schedule import weights_at
 from usdstylize.optimize.step import Step
 from usdstylize.optimize.steps import new_step
 
@@ -144,13 +145,16 @@ class Bench:
         return self._batches[self._number % len(self._batches)]
 
     def run(self) -> Tensor:
-        return self.step(self.next(), self.method.learning_rate[0], self.method.palette_weight[0])
+        weights = weights_at(self.objective.terms, self.method, 0.0)
+        return self.step(self.next(), self.method.learning_rate[0], weights)
 
     def matching_floor(self, operations: float, moved: float) -> float:
         """Milliseconds: each map's product of its rows and keys, and its bytes in bf16, read and written."""
         batch = self.objective.join(self.next())
         total = 0.0
-        for keys, stride in zip(self.objective._keys, self.objective._style_encoder.strides, strict=True):
+        for keys, stride in zip(
+            self.objective.style.keys, self.objective._style_encoder.strides, strict=True
+        ):
             rows = len(batch.positions[stride].rows)
             count, channels = keys.shape
             bytes_moved = 2 * (count * channels + 3 * rows * channels)

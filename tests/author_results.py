@@ -22,7 +22,7 @@ def offsets(seed: int = 0, size: tuple[int, int] = (16, 16)) -> NDArray[np.float
 
 def texture(*images: NDArray[np.float32]) -> StyleTexture:
     """One image, or one for each UDIM tile."""
-    return StyleTexture(images, 0.9, 7, 3, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
+    return StyleTexture(images, 0.9, 7, 3, 0.5, Losses({"nnfm": 1.0, "content": 2.0, "palette": 3.0}, 6.0))
 
 
 def zero_offsets(obj: StageObject) -> StyleTexture:
@@ -137,6 +137,6 @@ def author_groups(
         for number, group in enumerate(contents.groups):
             for obj in group:
                 images = tuple(offsets(seed + 10 * number + tile) for tile in range(len(obj.tiles) or 1))
-                texture = StyleTexture(images, 0.9, 7, seed, 0.5, Losses(1.0, 2.0, 3.0, 6.0))
+                texture = StyleTexture(images, 0.9, 7, seed, 0.5, Losses({}, 0.0))
                 writer.write_object(obj, read.load(contents, obj), texture)
         return writer.commit({"seed": seed})

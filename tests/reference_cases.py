@@ -31,6 +31,7 @@ from usdstylize.imaging import uv_raster
 from usdstylize.losses import objective
 from usdstylize.model.base_colors import TextureFile, Transfer, Wrap
 from usdstylize.model.objects import Mesh, ObjectData, StageObject, StyleImage, StyleSet
+from usdstylize.optimize.schedule import weights_at
 from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.texels import every_texel, palette_texels
 
@@ -333,19 +334,20 @@ def ours(case: Case, *, terms: Sequence[str] = TERMS[:3], **changes: object) -> 
     batch = made.join(targets)
     style = torch.from_numpy(style_texture(case.seed))[None]
     values, gradients = {}, {}
-    for number, name in enumerate(TERMS[:3]):
+    for name in TERMS[:3]:
         if name not in terms:
             continue
         leaf = style.clone().requires_grad_()
         table = subject.style_table(leaf)
         # a frozen network goes back once, so each term has a pass of its own
-        value = made.palette(table, texels) if name == "palette" else made.terms(batch, table)[number]
+        found = made.texture_losses(table, texels) | made.view_losses(batch, table)
+        value = found[name]
         (gradient,) = torch.autograd.grad(value, leaf)
         values[name], gradients[name] = value.detach().double(), gradient[0].double()
     step = new_step(made, subject, texels, 1, SIZE)
     with torch.no_grad():
         step.texture.copy_(style)
-    losses = step(targets, 0.0, method.palette_weight[0]).double()
+    losses = step(targets, 0.0, weights_at(made.terms, method, 0.0)).double()
     assert step.texture.grad is not None
     values["total"], gradients["total"] = losses[3], step.texture.grad[0].double()
     return Ours(Found(values, gradients), losses, chosen, torch.stack([view.mask() for view in views]) > 0)

@@ -38,7 +38,7 @@ class StillOptimizer:
         *,
         on_iteration: Callable[[int, Losses], None],
     ) -> tuple[StyleTexture, ...]:
-        losses = Losses(1.0, 2.0, 3.0, 6.0)
+        losses = Losses({"nnfm": 1.0, "content": 2.0, "palette": 3.0}, 6.0)
         for obj in objects:
             self._before(obj.path)
         on_iteration(1, losses)

@@ -16,6 +16,7 @@ Every message is one sentence that names the prim or file, says what is wrong an
         ├── MaterialError      no base colour can be traced
         ├── TextureError       a texture does not resolve or does not decode
         ├── SettingsError      StylizeAPI asks for what cannot be done
+        ├── StateError         a stopped optimisation cannot be continued
         └── WorkerError        the process that had this object is lost
 """
 
@@ -30,6 +31,7 @@ __all__ = [
     "ProcessGroupError",
     "SettingsError",
     "StageError",
+    "StateError",
     "StyleSetError",
     "TextureError",
     "UsdStylizeError",
@@ -103,6 +105,10 @@ class TextureError(ObjectError):
 
 class SettingsError(ObjectError):
     """What the stage asks for an object (StylizeAPI) cannot be done."""
+
+
+class StateError(ObjectError):
+    """What was saved of a stopped optimisation is broken, or of another object or method."""
 
 
 class WorkerError(ObjectError):

@@ -310,7 +310,7 @@ def test_on_a_terminal_there_are_bars_with_losses_and_stdout_stays_clean(
     text = shown.decode()
     assert "\x1b[" in text
     assert "All objects" in text
-    assert re.search(r"/World/Left.*2/2.*style [\d.]+ +content [\d.]+ +palette [\d.]+", text)
+    assert re.search(r"/World/Left.*2/2.*nnfm [\d.]+ +content [\d.]+ +palette [\d.]+", text)
 
 
 def test_the_example_of_the_python_api_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

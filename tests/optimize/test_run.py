@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -49,7 +49,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
     found = Recorded([], [], [], [], [], [], [])
     step, losses = Step.__call__, Step.losses
 
-    def call(self: Step, targets: Sequence[Target], *arguments: float) -> torch.Tensor:
+    def call(self: Step, targets: Sequence[Target], *arguments: Any) -> torch.Tensor:
         found.batches.append([picture(target) for target in targets])
         found.slots.append([target.view.slot for target in targets])
         found.sizes.append(self._style.shape[1])
@@ -58,10 +58,10 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
         found.after.append(self.texture.detach().clone())
         return result
 
-    def of_others(self: Step, targets: Sequence[Target], palette_weight: float) -> list[float]:
+    def of_others(self: Step, targets: Sequence[Target], weights: Mapping[str, float]) -> list[float]:
         found.held_out += [picture(target) for target in targets]
-        found.weights.append(palette_weight)
-        return losses(self, targets, palette_weight)
+        found.weights.append(weights["palette"])
+        return losses(self, targets, weights)
 
     monkeypatch.setattr(Step, "__call__", call)
     monkeypatch.setattr(Step, "losses", of_others)
@@ -87,9 +87,10 @@ def test_losses_are_reported_as_they_were_and_the_results_are_the_mean_of_the_la
     result = run(iterations=23, told=told)
     assert [number for number, _ in told] == [5, 10, 15, 20, 23]
     for number, losses in told:
-        assert dataclasses.astuple(losses) == tuple(given[number - 1].tolist())
+        assert [*losses.to_dict().values()] == given[number - 1].tolist()
     assert result.iterations == 23
-    assert dataclasses.astuple(result.losses) == pytest.approx(given[13:].mean(0).tolist())
+    assert list(result.losses) == ["nnfm", "content", "palette"]
+    assert [*result.losses.to_dict().values()] == pytest.approx(given[13:].mean(0).tolist())
 
 
 def test_without_a_pool_every_view_is_new(recorded: Recorded) -> None:

@@ -17,7 +17,7 @@ def ends(schedule: Schedule, loss) -> tuple[int, list[float]]:
     while number < schedule.last:
         number += 1
         progress.append(schedule.progress(number))
-        schedule.look(number, lambda at=number: loss(at))
+        schedule.validate(number, lambda at=number: loss(at))
     return number, progress
 
 
@@ -62,7 +62,7 @@ def test_a_plateau_is_two_looks_in_a_row_that_add_little(gains: list[float], pla
     for number in range(1, 20 * len(gains) + 1):
         schedule.progress(number)
         if schedule.waits:
-            schedule.look(number, lambda: next(looks))
+            schedule.validate(number, lambda: next(looks))
         if not schedule.waits:
             asked.append(number)
     assert (asked[0] if asked else None) == plateau

@@ -18,7 +18,9 @@ from usdstylize.render import Taps
 TOGETHER = dataclasses.replace(
     METHOD, precision="float32", texture_resolution=32, nnfm_weight=600.0, content_weight=7.0
 )
-RATE, PALETTE_WEIGHT = 0.02, 700.0
+RATE = 0.02
+WEIGHTS = {"nnfm": 600.0, "content": 7.0, "palette": 700.0}
+LESS_PALETTE = {**WEIGHTS, "palette": 300.0}
 
 
 class Scene:
@@ -46,7 +48,8 @@ class Scene:
         """NNFM, content and palette of all views at once."""
         table = self.subject.style_table(texture)
         batch = self.objective.join(self.targets)
-        return [*self.objective.terms(batch, table), self.objective.palette(table, self.texels)]
+        found = self.objective.view_losses(batch, table) | self.objective.texture_losses(table, self.texels)
+        return [found[name] for name in WEIGHTS]
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +64,10 @@ def weighted(terms: list[torch.Tensor], palette_weight: float) -> torch.Tensor:
 def test_an_iteration_returns_its_terms_and_their_weighted_sum_before_it_moves(scene: Scene) -> None:
     texture = torch.zeros(1, 32, 32, 3, requires_grad=True)
     terms = scene.terms(texture)
-    total = weighted(terms, PALETTE_WEIGHT)
+    total = weighted(terms, 700.0)
     (gradient,) = torch.autograd.grad(total, texture)
     step = scene.step()
-    found = step(scene.targets, RATE, PALETTE_WEIGHT)
+    found = step(scene.targets, RATE, WEIGHTS)
     np.testing.assert_allclose(found.tolist(), [float(term.detach()) for term in (*terms, total)], rtol=1e-5)
     # Adam's first step is as long as the rate, against the gradient.
     clear = gradient.abs() > 1e-4 * gradient.abs().max()
@@ -75,16 +78,16 @@ def test_an_iteration_returns_its_terms_and_their_weighted_sum_before_it_moves(s
     moved = moved.clone()
     terms = [term.detach() for term in scene.terms(moved)]
     assert terms[1] > 0
-    found = step(scene.targets, RATE, 300.0)
+    found = step(scene.targets, RATE, LESS_PALETTE)
     np.testing.assert_allclose(found, [*terms, weighted(terms, 300.0)], rtol=1e-5)
 
 
 @pytest.mark.parametrize("views_at_once", [0, 1])
 def test_losses_of_other_views_are_weighted_and_change_nothing(scene: Scene, views_at_once: int) -> None:
     step = scene.step(views_at_once=views_at_once)
-    step(scene.targets, RATE, PALETTE_WEIGHT)
+    step(scene.targets, RATE, WEIGHTS)
     before = step.texture.detach().clone()
-    found = step.losses(scene.targets, 300.0)
+    found = step.losses(scene.targets, LESS_PALETTE)
     assert sum(found) == pytest.approx(float(weighted(scene.terms(before), 300.0).detach()), rel=1e-5)
     assert torch.equal(step.texture, before)
 
@@ -100,8 +103,8 @@ def test_parts_and_processes_together_do_what_one_does_at_once(
 ) -> None:
     whole, other = scene.step(), scene.step(**arguments)
     for _ in range(3):
-        expected = whole(scene.targets, RATE, PALETTE_WEIGHT)
-        found = other(scene.targets, RATE, PALETTE_WEIGHT)
+        expected = whole(scene.targets, RATE, WEIGHTS)
+        found = other(scene.targets, RATE, WEIGHTS)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
     difference = (whole.texture - other.texture).abs()
     assert (difference < 1e-3).float().mean() > 0.99
@@ -123,29 +126,29 @@ def test_a_failure_is_kept_until_the_other_processes_know_of_it(
 ) -> None:
     summed: list[tuple[torch.dtype, int]] = []
     step = scene.step(reduce=lambda tensor: summed.append((tensor.dtype, tensor.numel())))
-    step(scene.targets, RATE, PALETTE_WEIGHT)
+    step(scene.targets, RATE, WEIGHTS)
     assert (step.failure, step.any_failed()) == (None, False)
     before, healthy = step.texture.detach().clone(), list(summed)
     error = failing(scene, monkeypatch)
-    step(scene.targets, RATE, PALETTE_WEIGHT)
+    step(scene.targets, RATE, WEIGHTS)
     assert step.failure is error
     assert step.any_failed()
     assert torch.equal(step.texture, before)
     # It takes part in every sum that the others wait for, now and later.
     assert summed == 2 * healthy
     monkeypatch.undo()
-    step(scene.targets, RATE, PALETTE_WEIGHT)
+    step(scene.targets, RATE, WEIGHTS)
     assert summed == 3 * healthy
     assert torch.equal(step.texture, before)
     assert step.any_failed()
-    assert all(np.isnan(step.losses(scene.targets, PALETTE_WEIGHT)))
+    assert all(np.isnan(step.losses(scene.targets, WEIGHTS)))
 
 
 def test_a_failure_of_one_alone_is_raised(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     step = scene.step()
     failing(scene, monkeypatch)
     with pytest.raises(RuntimeError, match="the GPU is gone"):
-        step(scene.targets, RATE, PALETTE_WEIGHT)
+        step(scene.targets, RATE, WEIGHTS)
     assert not step.any_failed()
 
 

@@ -14,6 +14,7 @@ from reference_cases import SIZE, TERMS, Case
 from usdstylize import optimize, render
 from usdstylize.config.presets import PRESETS
 from usdstylize.imaging import gutters
+from usdstylize.kernels import rows as row_kernels
 from usdstylize.losses import content, content_loss, gram_loss, gram_matrix, nnfm, nnfm_loss, objective
 from usdstylize.losses.keys import representatives
 
@@ -154,8 +155,8 @@ def test_an_object_smaller_than_a_position_of_a_map_counts_as_much_as_any():
         lambda rows, weights: nnfm_loss(rows, keys, weights=weights),
         lambda rows, weights: content_loss(rows, keys[: len(rows)], weights=weights),
         lambda rows, weights: gram_loss(rows, gram_matrix(keys), weights=weights),
-        lambda rows, weights: rows.content_mean(rows, keys[: len(rows)], weights=weights),
-        lambda rows, weights: rows.nearest_mean(
+        lambda rows, weights: row_kernels.content_mean(rows, keys[: len(rows)], weights=weights),
+        lambda rows, weights: row_kernels.nearest_mean(
             rows, keys, torch.tensor([2, 0, 1])[: len(rows)], smooth=False, weights=weights
         ),
     ):

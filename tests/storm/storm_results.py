@@ -91,7 +91,7 @@ def stylize(
             data = read.load(contents, obj)
             if base is not None:
                 data = ObjectData(data.mesh, (base.astype(np.float32),))
-            texture = StyleTexture((style.astype(np.float32),), 1.0, 1, 0, 0.0, Losses(0, 0, 0, 0))
+            texture = StyleTexture((style.astype(np.float32),), 1.0, 1, 0, 0.0, Losses({}, 0))
             writer.write_object(replace(obj, **changes), data, texture)
         return writer.commit({}), contents.objects[0]
 

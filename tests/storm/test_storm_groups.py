@@ -37,7 +37,7 @@ def author_all(root: Path, options: Options) -> Path:
     with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects:
             images = tuple(signed(number) for number in range(len(obj.tiles) or 1))
-            texture = StyleTexture(images, 1.0, 1, 0, 0.0, Losses(0, 0, 0, 0))
+            texture = StyleTexture(images, 1.0, 1, 0, 0.0, Losses({}, 0))
             writer.write_object(obj, read.load(contents, obj), texture)
         return writer.commit({})
 

@@ -89,7 +89,7 @@ def stylize(folder: Path, styles: Mapping[str, Array] | None = None, **how: Any)
     with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         for obj in contents.objects:
             style = (styles or {}).get(obj.path, OTHER_STYLE if is_other(obj) else STYLE)
-            texture = StyleTexture((style.astype(np.float32),), 1.0, 1, 0, 0.0, Losses(0, 0, 0, 0))
+            texture = StyleTexture((style.astype(np.float32),), 1.0, 1, 0, 0.0, Losses({}, 0))
             writer.write_object(obj, read.load(contents, obj), texture)
         return writer.commit({})
 

@@ -156,7 +156,7 @@ def test_the_style_lies_right_at_every_complexity(tmp_path: Path, refined: int) 
     (obj,) = contents.objects
     with write.Writer(plan, contents, strength=1.0, network="both") as writer:
         image = SOFT.astype(np.float32)
-        texture = StyleTexture((image,), 1.0, 1, 0, 0.0, Losses(0, 0, 0, 0))
+        texture = StyleTexture((image,), 1.0, 1, 0, 0.0, Losses({}, 0))
         writer.write_object(obj, reading.load(contents, obj), texture)
         root = writer.commit({})
     jobs = [

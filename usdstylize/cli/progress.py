@@ -84,7 +84,7 @@ class BarProgress:
         self._current[obj.path] = self._bars.add_task(obj.path, total=iterations, losses="")
 
     def iteration(self, obj: StageObject, number: int, losses: Losses) -> None:
-        text = f"style {losses.nnfm:.3f}  content {losses.content:.3f}  palette {losses.palette:.4f}"
+        text = "  ".join(f"{name} {value:.4f}" for name, value in losses.items())
         self._bars.update(self._current[obj.path], completed=number, losses=text)
         self._count(obj.path, number)
 

@@ -1,8 +1,7 @@
-"""The losses as plain functions: the paper's three (Eq. 1), and Gram matrices, NNFM's rival."""
+"""The losses as plain functions, and the list of terms that an optimisation adds up (paper, Eq. 1)."""
 
 from usdstylize.losses.batch import Batch, Positions, Target, Texels
 from usdstylize.losses.content import content_loss
-from usdstylize.losses.gradients import backward
 from usdstylize.losses.gram import gram_loss, gram_matrix
 from usdstylize.losses.nnfm import (
     SearchKeys,
@@ -14,6 +13,7 @@ from usdstylize.losses.nnfm import (
 )
 from usdstylize.losses.objective import Objective
 from usdstylize.losses.palette import palette_loss
+from usdstylize.losses.terms import Term, TextureTerm, ViewTerm, weighted_sum
 
 __all__ = [
     "Batch",
@@ -21,8 +21,10 @@ __all__ = [
     "Positions",
     "SearchKeys",
     "Target",
+    "Term",
     "Texels",
-    "backward",
+    "TextureTerm",
+    "ViewTerm",
     "content_loss",
     "gram_loss",
     "gram_matrix",
@@ -32,4 +34,5 @@ __all__ = [
     "prepare_search",
     "smooth_features",
     "style_keys",
+    "weighted_sum",
 ]

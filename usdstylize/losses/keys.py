@@ -41,8 +41,8 @@ def representatives(rows: Tensor, count: int, seed: int) -> Tensor:
 def _distinct(rows: Tensor) -> Tensor:
     """Indices of rows of which no two are equal.
 
-    A flat picture has the same feature everywhere, and k-means wants points that differ. Rows
-    are compared by their shadow on one line: sorting whole ones takes longer than the k-means.
+    A flat picture has the same feature everywhere, and k-means needs points that differ. Rows
+    are compared by their projection on one line: sorting whole ones takes longer than the k-means.
     """
     line = np.random.default_rng(0).standard_normal(rows.shape[1])
     _, first = np.unique(np.round(rows.double().numpy() @ line, 9), return_index=True)

@@ -23,7 +23,7 @@ _CHUNK = 1024
 with a chunk's rows is done while they are in the processor's cache."""
 
 _CUDA_PRODUCTS = 1 << 25
-"""On a GPU few large steps are faster: cosines held at a time (128 MiB in float32)."""
+"""On a GPU few large steps are faster: cosines in memory at a time (128 MiB in float32)."""
 
 _EPSILON = 1e-12
 """Least length of a feature, and least sum of weights. Softmax-smoothed features are about 1/sqrt(C)
@@ -62,7 +62,7 @@ class SearchKeys:
 def prepare_search(keys: Tensor, *, smooth: bool, dtype: torch.dtype) -> SearchKeys:
     """What `nnfm_loss` searches among, once per style. keys: (N, C) float32 from `style_keys`.
 
-    Smoothed features are all nearly 1/C, and what tells them apart lies below the digits of
+    Smoothed features are all nearly 1/C, and differ only below the digits of
     bfloat16. Their offsets keep it: with m the mean of the keys and c = m / sum(m),
     ``s · key = (s - c) · (key - m) + c · (key - m) + s · m``, of which the last is the same for
     every key, and the one before is the bias.
@@ -129,7 +129,7 @@ def nnfm_loss(
 
 def weighted_mean(values: Tensor, weights: Tensor, total: Tensor | None) -> Tensor:
     """A scalar of (M,) values: their share of the mean of a batch whose weights sum up to ``total``."""
-    # what is nowhere to be seen has a loss of 0
+    # An object that no render shows has a loss of 0.
     return (values * weights).sum() / (weights.sum() if total is None else total).clamp_min(_EPSILON)
 
 

@@ -1,8 +1,9 @@
-"""The whole loss on a batch of views (paper, Eq. 1): networks, style features, three terms."""
+"""The whole loss on a batch of views (paper, Eq. 1): networks, style features, and the terms' gradient."""
 
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,22 @@ from torch import Tensor
 from usdstylize.config.method import Method
 from usdstylize.encoders import Encoder, load_embedding, load_encoder, precision
 from usdstylize.kernels.availability import fused
+from usdstylize.losses import terms
 from usdstylize.losses.batch import Batch, Target, Texels, join_positions, positions_of, totals_of
-from usdstylize.losses.content import content_loss
-from usdstylize.losses.gradients import backward
-from usdstylize.losses.gram import gram_loss, gram_matrix
+from usdstylize.losses.gram import gram_matrix
 from usdstylize.losses.keys import representatives
-from usdstylize.losses.nnfm import nnfm_loss, prepare_search, style_keys
-from usdstylize.losses.palette import palette_loss
+from usdstylize.losses.nnfm import prepare_search, style_keys
 from usdstylize.losses.streams import forked
+from usdstylize.losses.terms import (
+    Network,
+    Rendering,
+    StyleFeatures,
+    Term,
+    TextureSamples,
+    TextureTerm,
+    ViewTerm,
+    weighted_sum,
+)
 from usdstylize.model.objects import StyleSet
 from usdstylize.render import View, Views, join, paint
 
@@ -36,7 +45,7 @@ _LONGEST = 8
 
 
 class Objective:
-    """Holds the networks and the style's features, which every object of a run shares."""
+    """The networks and the style's features, which every object of a run shares."""
 
     def __init__(self, style: StyleSet, method: Method, device: str, *, weights: Path | None) -> None:
         """Raises WeightsError where the method's networks have no weights."""
@@ -58,20 +67,25 @@ class Objective:
             self._style_encoder = load(method.encoder)
         self._one_network = method.content_encoder == method.encoder
         self._content_encoder = self._style_encoder if self._one_network else load(method.content_encoder)
+        self.terms: tuple[Term, ...] = terms.TERMS
         # One network, one background: then one pass serves style and content.
-        self._one_pass = self._one_network and method.content_on_background
-        self._take(style)
+        one_pass = self._one_network and method.content_on_background
+        self._passes: dict[Network, list[ViewTerm]] = {}
+        for term in self.terms:
+            if isinstance(term, ViewTerm):
+                self._passes.setdefault("style" if one_pass else term.network, []).append(term)
+        self._set_style(style)
 
     def restyled(self, style: StyleSet, method: Method) -> "Objective":
         """The same networks with another style; ``method`` differs in its seed at most."""
         other = copy.copy(self)
         other.method = method
-        other._take(style)
+        other._set_style(style)
         return other
 
-    def _take(self, style: StyleSet) -> None:
+    def _set_style(self, style: StyleSet) -> None:
         method, device = self.method, self.device
-        self._palette = torch.from_numpy(style.palette).to(device)
+        palette = torch.from_numpy(style.palette).to(device)
 
         def pictures(fit: Callable[[NDArray[np.float32], int], NDArray[np.float32]]) -> list[Tensor]:
             fitted = (torch.from_numpy(fit(image.pixels, method.resolution)) for image in style.images)
@@ -84,14 +98,15 @@ class Objective:
         self._content_background = behind if method.content_on_background else grey
         images = pictures(cover_crop if method.style_loss == "embedding" else whole)
         if method.style_loss == "gram":
-            self._grams = self._style_grams(images)
+            self.style = StyleFeatures(palette, grams=self._style_grams(images))
             return
-        self._keys = self._style_keys(images, method.seed)
+        keys = self._style_keys(images, method.seed)
         smooth = self._style_encoder.smooth
-        # Smoothed features differ in their last digits only. Few digits of their offsets tell
-        # them apart, but only a fused kernel is faster so than float32 is.
+        # Smoothed features differ in their last digits only. Few digits of their offsets keep the
+        # difference, but only a fused kernel is faster with those than with float32.
         matching = torch.float32 if smooth and not fused(device) else self._dtype
-        self._search_keys = [prepare_search(keys, smooth=smooth, dtype=matching) for keys in self._keys]
+        search_keys = [prepare_search(own, smooth=smooth, dtype=matching) for own in keys]
+        self.style = StyleFeatures(palette, keys, search_keys)
 
     @torch.no_grad()
     def _style_keys(self, images: Sequence[Tensor], seed: int) -> list[Tensor]:
@@ -124,7 +139,7 @@ class Objective:
 
     @torch.no_grad()
     def targets(self, views: Sequence[View]) -> list[Target]:
-        """What the losses need of each view and no style texture changes."""
+        """What the losses need of each view and T_S does not change."""
         only = self.method.object_only
         positions = [
             {stride: positions_of(view, stride, object_only=only) for stride in self.strides}
@@ -150,47 +165,68 @@ class Objective:
             totals,
         )
 
-    def terms(self, batch: Batch, table: Tensor) -> tuple[Tensor, Tensor]:
-        """Style and content loss, unweighted scalars; of shares of a batch they add up to the whole's.
+    def view_losses(self, batch: Batch, table: Tensor) -> dict[str, Tensor]:
+        """Every `ViewTerm` by name, unweighted scalars; those of parts of a batch add up to the whole's.
 
         table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values.
         """
         totals = totals_of(batch)
-        pictures = paint(batch.views, table, self._background)
-        rows = self._rows(self._style_encoder, pictures, batch)
-        style = self._style_term(rows, batch, totals)
-        if not self._one_pass:
-            rows = self._rows(self._content_encoder, self._for_content(pictures, batch.views), batch)
-        return style, self._content_term(rows, batch, totals)
+        painted = paint(batch.views, table, self._background)
+        found: dict[str, Tensor] = {}
+        for network in self._passes:
+            found |= self._pass(network, painted, batch, totals)
+        return found
 
-    def backward(self, batch: Batch, table: Tensor) -> tuple[Tensor, Tensor]:
-        """`terms`, detached; the gradient of their weighted sum is added to that of ``table``, a leaf.
+    def texture_losses(self, table: Tensor, texels: Texels) -> dict[str, Tensor]:
+        """Every `TextureTerm` by name, unweighted scalars; ``table`` as for `view_losses`."""
+        samples = TextureSamples.of(self.method, self.style, table, texels)
+        return {term.name: term.value(samples) for term in self.terms if isinstance(term, TextureTerm)}
+
+    def backward(
+        self, batch: Batch, table: Tensor, weights: Mapping[str, float | Tensor]
+    ) -> dict[str, Tensor]:
+        """`view_losses`, detached; the gradient of their weighted sum is added to that of ``table``, a leaf.
 
         Two networks side by side, where the device can, and once through the painting for both.
         """
         totals = totals_of(batch)
         painted = paint(batch.views, table, self._background)
-        if self._one_pass:
+        found: dict[str, Tensor] = {}
+        gradients: list[Tensor] = []
+
+        def add_pass(network: Network) -> None:
             pictures = painted.detach().requires_grad_()
-            rows = self._rows(self._style_encoder, pictures, batch)
-            style, content = self._style_term(rows, batch, totals), self._content_term(rows, batch, totals)
-            (self.method.nnfm_weight * style + self.method.content_weight * content).backward()  # type: ignore[no-untyped-call]
-            backward(painted, _gradient(pictures))
-            return style.detach(), content.detach()
+            values = self._pass(network, pictures, batch, totals)
+            weighted_sum(values, weights).backward()  # type: ignore[no-untyped-call]
+            assert pictures.grad is not None
+            gradients.append(pictures.grad)
+            found.update({name: value.detach() for name, value in values.items()})
 
-        def style_of(pictures: Tensor) -> Tensor:
-            return self._style_term(self._rows(self._style_encoder, pictures, batch), batch, totals)
+        *others, last = self._passes
+        with forked(self.device) if others else nullcontext(nullcontext) as beside:
+            for network in others:
+                with beside():
+                    add_pass(network)
+            add_pass(last)
+        gradient = gradients[0]
+        for more in gradients[1:]:
+            gradient.add_(more)
+        # As `painted.backward(gradient)`, which would import SymPy: two seconds. In memory channels are last.
+        rows = (images.permute(0, 2, 3, 1).flatten() for images in (painted, gradient))
+        torch.vdot(*rows).backward()  # type: ignore[no-untyped-call]
+        return found
 
-        def content_of(pictures: Tensor) -> Tensor:
-            shown = self._for_content(pictures, batch.views)
-            return self._content_term(self._rows(self._content_encoder, shown, batch), batch, totals)
-
-        with forked(self.device) as beside:
-            with beside():
-                style, of_style = _with_gradient(style_of, painted, self.method.nnfm_weight)
-            content, of_content = _with_gradient(content_of, painted, self.method.content_weight)
-        backward(painted, of_style.add_(of_content))
-        return style, content
+    def _pass(
+        self, network: Network, painted: Tensor, batch: Batch, totals: Mapping[int, Tensor]
+    ) -> dict[str, Tensor]:
+        """The terms that read that network; painted: (B, 3, R, R), the renders before the style's image."""
+        style = network == "style"
+        encoder = self._style_encoder if style else self._content_encoder
+        pictures = painted if style else self._for_content(painted, batch.views)
+        positions = [batch.positions[stride].rows for stride in encoder.strides]
+        rows = encoder(_channels_last(pictures), positions)
+        rendering = Rendering(self.method, self.style, encoder, batch, totals, pictures, rows)
+        return {term.name: term.value(rendering) for term in self._passes[network]}
 
     def _for_content(self, pictures: Tensor, views: Views) -> Tensor:
         """The same renders on the content's background."""
@@ -205,64 +241,6 @@ class Objective:
             pictures,
             self._content_background,
         )
-
-    def _rows(self, encoder: Encoder, pictures: Tensor, batch: Batch) -> list[Tensor]:
-        return encoder(_channels_last(pictures), [batch.positions[s].rows for s in encoder.strides])
-
-    def _style_term(self, rows: Sequence[Tensor], batch: Batch, totals: Mapping[int, Tensor]) -> Tensor:
-        each = zip(range(len(rows)), rows, self._style_encoder.strides, strict=True)
-        return torch.stack([self._style_loss(*own, batch, totals) for own in each]).mean()
-
-    def _content_term(self, rows: Sequence[Tensor], batch: Batch, totals: Mapping[int, Tensor]) -> Tensor:
-        found = [
-            content_loss(own, original, batch.positions[stride].weights, total=totals[stride])
-            for own, original, stride in zip(rows, batch.original, self.content_strides, strict=True)
-        ]
-        return torch.stack(found).mean()
-
-    def _style_loss(
-        self, layer: int, rows: Tensor, stride: int, batch: Batch, totals: Mapping[int, Tensor]
-    ) -> Tensor:
-        smooth, positions, total = self._style_encoder.smooth, batch.positions[stride], totals[stride]
-        if self.method.style_loss == "gram":
-            return gram_loss(
-                rows,
-                self._grams[layer],
-                renders=positions.rows // (self.method.resolution // stride) ** 2,
-                count=batch.views.count,
-                weights=positions.weights,
-                smooth=smooth,
-                total=total,
-            )
-        return nnfm_loss(
-            rows,
-            self._keys[layer],
-            smooth=smooth,
-            weights=positions.weights,
-            search_keys=self._search_keys[layer],
-            total=total,
-        )
-
-    def palette(self, table: Tensor, texels: Texels) -> Tensor:
-        """The palette loss of T + T_S, an unweighted scalar; ``table`` as for `terms`."""
-        # not clamped: a clamp has no gradient outside 0..1
-        colors = texels.base + table.index_select(0, texels.rows)
-        return palette_loss(colors, self._palette, squared=self.method.palette_squared)
-
-
-def _with_gradient(
-    term: Callable[[Tensor], Tensor], pictures: Tensor, weight: float
-) -> tuple[Tensor, Tensor]:
-    """The term of the pictures, detached, and the gradient of them that it has with its weight."""
-    leaf = pictures.detach().requires_grad_()
-    value = term(leaf)
-    (weight * value).backward()  # type: ignore[no-untyped-call]
-    return value.detach(), _gradient(leaf)
-
-
-def _gradient(leaf: Tensor) -> Tensor:
-    assert leaf.grad is not None
-    return leaf.grad
 
 
 def cover_crop(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from torch import Tensor
 __all__ = ["palette_loss"]
 
 _CHUNK = 8192
-"""Texels looked at together on a CPU, so that their distances stay in its cache."""
+"""Texels compared together on a CPU, so that their distances stay in its cache."""
 _TIE = 1e-6
 """Squared distance by which a palette colour must be nearer than one before it."""
 
@@ -30,7 +30,7 @@ def palette_loss(colors: Tensor, palette: Tensor, *, squared: bool = True) -> Te
 def _nearest(colors: Tensor, palette: Tensor) -> Tensor:
     """Of each of (N, 3) colours the nearest of (Q, 3); of equally near ones the first.
 
-    A product with which one it is: searching for its index takes a CPU several times as long.
+    A matrix product picks it: searching for its index takes a CPU several times as long.
     """
     preferred = palette.square().sum(1) + _TIE * torch.arange(len(palette), device=palette.device)
     distances = torch.addmm(preferred[:, None], palette, colors.T, alpha=-2)

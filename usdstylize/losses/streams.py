@@ -13,8 +13,8 @@ __all__ = ["forked"]
 def forked(device: str) -> Iterator[Callable[[], AbstractContextManager[object]]]:
     """Gives a context: what is launched in it runs beside what is launched outside it, until the end.
 
-    What either of them uses must be there when `forked` begins, and what either of them makes may
-    be used after its end. On a CPU one thing is done after the other.
+    Both may use what was computed before `forked` began; what they compute may be used after its end.
+    On a CPU one runs after the other.
     """
     if not device.startswith("cuda"):
         yield nullcontext
@@ -23,7 +23,7 @@ def forked(device: str) -> Iterator[Callable[[], AbstractContextManager[object]]
     beside.wait_stream(here)
     try:
         yield lambda: torch.cuda.stream(beside)
-    finally:  # also where it failed: what lies in memory is used until then
+    finally:  # after an error, too: the other stream still uses its memory
         here.wait_stream(beside)
 
 

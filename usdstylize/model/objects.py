@@ -10,6 +10,7 @@ Conventions that hold for every array in the package:
   the stage's ``upAxis``.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -268,13 +269,24 @@ class StyleSet:
 
 
 @dataclass(frozen=True)
-class Losses:
-    """One iteration's loss terms, unweighted, and their weighted sum (paper, Eq. 1)."""
+class Losses(Mapping[str, float]):
+    """One iteration's loss terms, by name and unweighted, and their weighted sum (paper, Eq. 1)."""
 
-    nnfm: float
-    content: float
-    palette: float
+    terms: Mapping[str, float]
     total: float
+
+    def __getitem__(self, name: str) -> float:
+        return self.terms[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.terms)
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+    def to_dict(self) -> dict[str, float]:
+        """The terms, and ``total`` beside them."""
+        return {**self.terms, "total": self.total}
 
 
 @dataclass(frozen=True, eq=False)

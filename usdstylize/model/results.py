@@ -1,7 +1,7 @@
 """Plan and result of a run, for the command line, `run.json` and farm scripts."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -88,7 +88,7 @@ class RunResult:
         folder: the folder that the JSON will be in. Paths are then relative to it, and paths that are
         valid only on this machine are left out, so that the file stays right when it is moved.
         """
-        result: dict[str, Any] = plain(asdict(self), folder)
+        result: dict[str, Any] = plain(self, folder)
         return result
 
 
@@ -98,10 +98,14 @@ _PATH_KEYS = frozenset({"files", "ocio"})
 
 
 def plain(value: Any, folder: Path | None = None) -> Any:
-    """``value`` with paths as strings and tuples as lists, all the way down.
+    """``value`` with dataclasses as dicts, paths as strings and tuples as lists, all the way down.
 
     folder: paths become relative to it, with forward slashes; absolute where it is None.
     """
+    if isinstance(value, Losses):
+        return value.to_dict()
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {item.name: getattr(value, item.name) for item in fields(value)}
     if isinstance(value, dict):
         kept = value.keys() - _MACHINE_KEYS if folder else value.keys()
         return {

@@ -1,15 +1,17 @@
-"""The optimisation of one object, or of a group: random views, three losses, Adam on T_S.
+"""The optimisation of one object, or of a group: random views, a list of loss terms, Adam on T_S.
 
 Paper §3, supplement §1. `optimizer` is the way in; `batches` draws viewpoints, `viewpoints` and `targets`
-turn them into what the losses compare, `step` is one iteration, `texels` says which texels count, `schedule`
-how far it has come, `hierarchy` how large T_S is by then, `memory` what fits. `threads` optimises several
-objects at a time, a `process_group` shares the views of each.
+turn them into what the losses compare, `step` is one iteration, `texels` decides which texels count,
+`schedule` how far it has come, `hierarchy` how large T_S is by then, `memory` what fits, `state` is what a
+stopped one continues from. `threads` optimises several objects at a time, a `process_group` shares the views
+of each.
 """
 
 from usdstylize.optimize.batches import Share
 from usdstylize.optimize.devices import alike_gpus, choose_device, gpu_name
 from usdstylize.optimize.optimizer import Optimizer
 from usdstylize.optimize.process_group import ALONE, ProcessGroup, sendable
+from usdstylize.optimize.state import State, load_state, save_state
 from usdstylize.optimize.threads import side_by_side, threads_of_one
 
 __all__ = [
@@ -17,9 +19,12 @@ __all__ = [
     "Optimizer",
     "ProcessGroup",
     "Share",
+    "State",
     "alike_gpus",
     "choose_device",
     "gpu_name",
+    "load_state",
+    "save_state",
     "sendable",
     "side_by_side",
     "threads_of_one",

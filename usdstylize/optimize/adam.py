@@ -1,5 +1,7 @@
 """Adam (Kingma & Ba 2015) on one tensor."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
@@ -19,6 +21,17 @@ class Adam:
         self._mean = torch.zeros_like(parameter, requires_grad=False)
         self._square = torch.zeros_like(parameter, requires_grad=False)
         self._steps = torch.zeros((), device=parameter.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both means and the count of steps, copies on the CPU."""
+        parts = {"mean": self._mean, "square": self._square, "steps": self._steps}
+        return {name: tensor.to("cpu", copy=True) for name, tensor in parts.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue with the means and the count of another's `state_dict`; the parameter is not in it."""
+        self._mean.copy_(state["mean"])
+        self._square.copy_(state["square"])
+        self._steps.copy_(state["steps"])
 
     @torch.no_grad()
     def step(self, rate: float | Tensor) -> None:

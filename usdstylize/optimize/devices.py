@@ -1,4 +1,4 @@
-"""Where to compute, and what its lack of memory viewpoints like."""
+"""Where to compute, and how a device reports that its memory is full."""
 
 import os
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def memory_errors() -> Iterator[None]:
 
 @contextmanager
 def computing(device: str) -> Iterator[None]:
-    """On CUDA: a stream of its own, which graphs can be recorded on, and the same result every time."""
+    """On CUDA: a stream of its own, on which graphs can be captured, and the same result every time."""
     if not device.startswith("cuda"):
         yield
         return

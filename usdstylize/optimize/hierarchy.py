@@ -1,4 +1,4 @@
-"""Coarse to fine (supplement §2): T_S is small first, and is magnified as the iterations go on."""
+"""Coarse to fine (supplement §2): T_S is small first, and is magnified from time to time."""
 
 from collections.abc import Sequence
 

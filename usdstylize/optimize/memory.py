@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from usdstylize.config.method import Method
 from usdstylize.losses import Objective, Target
+from usdstylize.optimize.schedule import weights_at
 
 __all__ = ["Allotment", "allot", "available_bytes", "bytes_for_view", "keep_to", "moved", "tensor_bytes"]
 
@@ -47,13 +48,13 @@ class Allotment:
         return Allotment(_divisor(self.views_at_once, self.views_at_once // 2), True)
 
     def remark(self, share: int, pool: int, cuda: bool) -> str | None:
-        """What a TD should know of it; None where nothing is out of the ordinary."""
-        said = []
+        """A sentence for the TD; None where nothing is out of the ordinary."""
+        notes = []
         if self.views_at_once < share:
-            said.append(f"{self.views_at_once} of {share} views at a time")
+            notes.append(f"{self.views_at_once} of {share} views at a time")
         if self.pool_on_host and cuda and pool:
-            said.append(f"its {pool} views in the machine's memory")
-        return f"To fit into memory it was optimised with {' and '.join(said)}." if said else None
+            notes.append(f"its {pool} views in the machine's memory")
+        return f"To fit into memory it was optimised with {' and '.join(notes)}." if notes else None
 
 
 def available_bytes(device: str, limit: float | None, others: int = 1) -> float:
@@ -99,11 +100,11 @@ def allot(
     if available > fixed + pixels * (share * _AMPLE_FOR_A_VIEW + views * _AMPLE_IN_THE_POOL):
         return Allotment(share)
     taken, stored = measure()
-    room = available - fixed
+    left = available - fixed
     whole = share * taken * _MARGIN
-    if whole + views * stored <= room:
+    if whole + views * stored <= left:
         return Allotment(share)
-    fitting = int(max(1.0, (room - share * stored) / (taken * _MARGIN)))
+    fitting = int(max(1.0, (left - share * stored) / (taken * _MARGIN)))
     return Allotment(_divisor(share, fitting), True)
 
 
@@ -115,14 +116,15 @@ def _divisor(whole: int, most: int) -> int:
 def bytes_for_view(objective: Objective, target: Target, table: Tensor) -> int:
     """Bytes that the losses of one view and their gradient take beside what is there, at most at a time."""
     batch, leaf = objective.join([target]), table.detach().requires_grad_()
+    weights = weights_at(objective.terms, objective.method, 0.0)
     if table.is_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        objective.backward(batch, leaf)
+        objective.backward(batch, leaf, weights)
         return torch.cuda.max_memory_allocated() - before
     allocated = _Allocated()
     with allocated:
-        objective.backward(batch, leaf)
+        objective.backward(batch, leaf, weights)
     return allocated.most
 
 

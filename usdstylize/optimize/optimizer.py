@@ -27,6 +27,7 @@ from usdstylize.optimize.memory import (
 )
 from usdstylize.optimize.process_group import ALONE, ProcessGroup
 from usdstylize.optimize.run import Run
+from usdstylize.optimize.state import State
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.threads import at_once_here, side_by_side, threads_of_one
 from usdstylize.optimize.viewpoints import Scene
@@ -35,12 +36,12 @@ __all__ = ["Optimizer"]
 
 
 def _key(style: StyleSet, method: Method) -> tuple[int, int]:
-    """What tells one objective of a run from another: the seed only where it chooses style features."""
+    """What the objectives of a run differ in: the seed only where it chooses style features."""
     return id(style), method.seed if method.style_keys else 0
 
 
 class Optimizer:
-    """Holds the objective (networks and style features), which every object of a run shares."""
+    """The objective (networks and style features), which every object of a run shares."""
 
     def __init__(
         self,
@@ -89,8 +90,8 @@ class Optimizer:
     ) -> None:
         """Call ``work``, which calls `optimize`, for every group; on a CPU for several at a time.
 
-        Raises what ``work`` raises, KeyboardInterrupt included, once every object at hand has
-        stopped; objects not yet begun are not begun.
+        Raises what ``work`` raises, KeyboardInterrupt included, once every object that has begun
+        has stopped; the others are not begun.
         """
         if self._at_once == 1:
             for group in groups:
@@ -111,30 +112,42 @@ class Optimizer:
         data: Sequence[ObjectData],
         *,
         on_iteration: Callable[[int, Losses], None] = lambda number, losses: None,
+        state: State | None = None,
+        on_state: Callable[[State], None] | None = None,
+        state_every: int = 0,
     ) -> tuple[StyleTexture, ...]:
         """The style texture of each object of one group, which stand together before the cameras.
 
-        The same for the same seed, objects and device. Objects of one viewpoint get the same texture.
+        The same for the same seed, objects and device. Objects of one look get the same texture.
 
-        Raises MeshError where no camera sees the objects or the losses are not finite, and
-        MemoryError where the device's or the machine's memory is too small.
+        on_state: gets the state after every ``state_every`` iterations (0: never), and where the
+        optimisation is stopped, right before its KeyboardInterrupt. state: one of these, from which it
+        continues: the result has the same bits as if it had never been stopped. To keep one, pass
+        ``on_state=partial(save_state, path)``, and ``state=load_state(path)`` another time. Each process
+        of a process group has a state of its own; all must be given the same ``state_every``, and get
+        none when they are stopped.
+
+        Raises MeshError where no camera sees the objects or the losses are not finite, StateError where
+        ``state`` is of another object or method, and MemoryError where the device's or the machine's
+        memory is too small.
         """
         with computing(self._device):
             self._process_group.use(self._device)
-            clock = Stopwatch()
+            clock = Stopwatch(state["seconds"] if state else None)
             with self._process_group.agreed():
                 scene = self._set_up(objects, data)
                 allotment = self._allotted(scene)
-            views_at_once = min(map(int, self._process_group.gathered([allotment.views_at_once])))
+            wanted = state["views_at_once"] if state else allotment.views_at_once
+            views_at_once = min(map(int, self._process_group.gathered([wanted])))
             allotment = replace(allotment, views_at_once=views_at_once)
             clock.lap("setup")
             while True:
                 try:
-                    return self._attempt(scene, allotment, clock, on_iteration)
+                    return self._attempt(scene, allotment, clock, on_iteration, state, on_state, state_every)
                 except MemoryError:
                     if allotment.views_at_once == 1:
                         raise
-                # The error held on to all that was there; with little room nothing of it may stay.
+                # The error referred to all that was there; where memory is short nothing of it may stay.
                 gc.collect()
                 allotment = allotment.halved()
 
@@ -145,9 +158,14 @@ class Optimizer:
         allotment: Allotment,
         clock: Stopwatch,
         on_iteration: Callable[[int, Losses], None],
+        state: State | None,
+        on_state: Callable[[State], None] | None,
+        state_every: int,
     ) -> tuple[StyleTexture, ...]:
         run = Run(self._objective, self.method, self._device, self._process_group, scene, allotment, clock)
-        return run.textures(*run.iterate(self._stops, on_iteration))
+        if state is not None:
+            run.load_state_dict(state)
+        return run.textures(*run.iterate(self._stops, on_iteration, on_state, state_every))
 
     def _stops(self) -> bool:
         """Whether another object has ended the run, or a signal does: read between iterations."""

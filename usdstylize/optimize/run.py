@@ -4,23 +4,26 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from usdstylize.config.method import Method
-from usdstylize.errors import MeshError
+from usdstylize.errors import MeshError, StateError
 from usdstylize.imaging import gutters
-from usdstylize.losses import Objective, Target
+from usdstylize.losses import Objective, Target, TextureTerm
 from usdstylize.model.objects import Losses, StyleTexture
+from usdstylize.model.results import plain
 from usdstylize.optimize.batches import Batches
 from usdstylize.optimize.hierarchy import size_at
 from usdstylize.optimize.memory import Allotment
 from usdstylize.optimize.process_group import ProcessGroup
-from usdstylize.optimize.reports import Reports
-from usdstylize.optimize.schedule import Schedule, exponential
+from usdstylize.optimize.reports import Reports, losses_of
+from usdstylize.optimize.schedule import Schedule, exponential, weights_at
+from usdstylize.optimize.state import State
 from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.targets import Targets
@@ -29,16 +32,18 @@ from usdstylize.optimize.viewpoints import Scene
 
 __all__ = ["Run"]
 
-_HELD_OUT = 8
-"""Views that tell when to stop."""
-_TELL_EVERY = 5
+_VALIDATION_VIEWS = 8
+"""Views that decide when to stop."""
+_REPORT_EVERY = 5
 """Iterations between two reports."""
 _AGREE_EVERY = 20
-"""Iterations between two viewpoints at whether another process has failed."""
+"""Iterations after which each process asks whether another has failed."""
+_MEAN_OF = 10
+"""Last iterations whose mean losses are the result's."""
 
 
 class Run:
-    """Holds the views of a scene and T_S as it becomes; `iterate` once, then `textures`.
+    """The views of a scene, and T_S at its current iteration; `iterate` once, then `textures`.
 
     What several processes share they agree upon: each of them does the same, with its own views.
     """
@@ -55,22 +60,18 @@ class Run:
     ) -> None:
         """Draws the views. Raises MeshError where none of them sees the objects."""
         self._objective, self._method, self._device = objective, method, device
-        self._process_group, self._scene, self._allotment, self._clock = (
-            process_group,
-            scene,
-            allotment,
-            clock,
-        )
+        self._process_group, self._scene = process_group, scene
+        self._allotment, self._clock = allotment, clock
         self._share = method.batch // process_group.share.count
-        # Nothing that holds views may hold this run: then all memory is free as soon as it ends.
+        # Nothing that refers to views may refer to this run: then all memory is free as soon as it ends.
         self._targets = Targets(objective, scene, allotment, device, clock)
         random = scene.random()
         with process_group.agreed():
             self._batches = Batches(
-                method, random, scene.draw(random), self._targets.pooled, process_group.share
+                method, random, scene.draw(random), self._targets.of_batch, process_group.share
             )
-            endless = iter(self._batches)
-            self._upcoming = chain([next(endless)], endless)
+            # Where there is no pool, it is the first batch that shows how coarse the views are.
+            self._first: list[Target] | None = next(self._batches)
         levels = process_group.gathered(self._targets.levels)
         if not levels:
             raise MeshError(f"{scene.first.path}: it is invisible from every side; check its geometry.")
@@ -87,48 +88,118 @@ class Run:
                 views_at_once=0 if allotment.views_at_once == method.batch else allotment.views_at_once,
                 reduce=process_group.reduce,
             )
-            self._others = self._held_out() if method.plateau else []
+            self._validation = self._validation_targets() if method.plateau else []
+        self._names = [term.name for term in objective.terms]
+        self._schedule = Schedule(method.iterations, plateau=method.plateau)
+        self._number = 0
+        self._recent: deque[Tensor] = deque(maxlen=_MEAN_OF)
 
     def iterate(
-        self, stopped: Callable[[], bool], on_iteration: Callable[[int, Losses], None]
+        self,
+        stopped: Callable[[], bool],
+        on_iteration: Callable[[int, Losses], None],
+        on_state: Callable[[State], None] | None = None,
+        state_every: int = 0,
     ) -> tuple[int, Losses]:
         """Bring T_S to the style: how many iterations that took, and the mean losses of the last ten.
 
-        Raises MeshError where the losses are not finite, KeyboardInterrupt once ``stopped`` says so.
+        on_state, state_every: see `Optimizer.optimize`.
+
+        Raises MeshError where the losses are not finite, KeyboardInterrupt where ``stopped`` returns True.
         """
-        method, process_group, step = self._method, self._process_group, self._step
-        schedule = Schedule(method.iterations, plateau=method.plateau)
-        recent: deque[Tensor] = deque(maxlen=10)
-        reports = Reports(on_iteration)
-        number = 0
-        while number < schedule.last:
-            number += 1
+        step, schedule, process_group = self._step, self._schedule, self._process_group
+        reports = Reports(self._names, on_iteration)
+        while self._number < schedule.last:
             if stopped():
+                if on_state is not None and process_group.share.count == 1:
+                    reports.close()
+                    on_state(self.state_dict())
                 raise KeyboardInterrupt
-            batch = step.held(lambda: self._targets.at_hand(next(self._upcoming))) or []
-            step.held(partial(step.grow, size_at(method, number)))
-            progress = schedule.progress(number)
-            palette_weight = exponential(method.palette_weight, progress)
-            recent.append(step(batch, exponential(method.learning_rate, progress), palette_weight))
-            if schedule.waits:
-                schedule.viewpoint(number, self._loss_of_others)
-            if number % _TELL_EVERY == 0 or number == schedule.last:
-                reports.add(number, recent[-1])
-            if (number % _AGREE_EVERY == 0 or number == schedule.last) and step.any_failed():
+            self._iterate_once()
+            number, ended = self._number, self._number == schedule.last
+            if number % _REPORT_EVERY == 0 or ended:
+                reports.add(number, self._recent[-1])
+            due = on_state is not None and state_every > 0 and number % state_every == 0 and not ended
+            if (number % _AGREE_EVERY == 0 or ended or due) and step.any_failed():
                 process_group.settle(step.failure)
             self._clock.lap("iterations")
+            if on_state is not None and due:
+                reports.close()
+                on_state(self.state_dict())
         reports.close()
         self._targets.seen.join(process_group.reduce)
         if step.failure is not None:
             raise step.failure
-        losses = Losses(*torch.stack(list(recent)).mean(0).tolist())
+        losses = losses_of(self._names, torch.stack(list(self._recent)).mean(0))
         if not np.isfinite(losses.total):
             path = self._scene.first.path
             raise MeshError(f"{path}: the optimisation did not converge; try another --seed.")
-        return number, losses
+        return self._number, losses
+
+    def _iterate_once(self) -> None:
+        self._number += 1
+        number, method, step, schedule = self._number, self._method, self._step, self._schedule
+        batch = step.guarded(self._next_batch) or []
+        step.guarded(partial(step.grow, size_at(method, number)))
+        progress = schedule.progress(number)
+        weights = weights_at(self._objective.terms, method, progress)
+        self._recent.append(step(batch, exponential(method.learning_rate, progress), weights))
+        if schedule.waits:
+            schedule.validate(number, self._validation_loss)
+
+    def _next_batch(self) -> list[Target]:
+        batch = next(self._batches) if self._first is None else self._first
+        self._first = None
+        return self._targets.on_device(batch)
+
+    def state_dict(self) -> State:
+        """All that the next iterations depend on and the arguments do not give; copies on the CPU."""
+        return {
+            "made_with": self._made_with(),
+            "iterations": self._number,
+            "views_at_once": self._allotment.views_at_once,
+            "seconds": dict(self._clock.seconds),
+            "schedule": self._schedule.state_dict(),
+            "batches": self._batches.state_dict(),
+            "step": self._step.state_dict(),
+            "seen": self._targets.seen.state_dict(),
+            "recent": torch.stack(list(self._recent)).cpu() if self._recent else torch.zeros(0),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue from the `state_dict` of a run with the same arguments.
+
+        Raises StateError where that run was of another object, method or process.
+        """
+        own, other = self._made_with(), state["made_with"]
+        different = [name for name in own if own[name] != other.get(name)]
+        if different:
+            raise StateError(
+                f"{self._scene.first.path}: the saved state is of another {different[0]}; "
+                "delete it and begin anew."
+            )
+        self._number = state["iterations"]
+        if self._number:
+            self._first = None
+        self._schedule.load_state_dict(state["schedule"])
+        self._batches.load_state_dict(state["batches"])
+        self._step.load_state_dict(state["step"])
+        self._targets.seen.load_state_dict(state["seen"])
+        self._recent.extend(state["recent"].to(self._device).unbind())
+
+    def _made_with(self) -> dict[str, Any]:
+        """What a state is of, as JSON's values, each by its name for a person."""
+        share = self._process_group.share
+        return {
+            "object": self._scene.first.name,
+            "number of textures": len(self._scene.assembly.sheets),
+            "method": plain(self._method),
+            "list of loss terms": self._names,
+            "process": [share.index, share.count],
+        }
 
     def textures(self, iterations: int, losses: Losses) -> tuple[StyleTexture, ...]:
-        """T_S of each object, its gutters filled; none but from the first process of a process_group.
+        """T_S of each object, its gutters filled; empty but in the first process of a process group.
 
         Raises MeshError where no camera sees any of the objects' texels.
         """
@@ -164,13 +235,15 @@ class Run:
 
         return tuple(texture(sheets) for sheets in scene.assembly.sheets_of_object)
 
-    def _held_out(self) -> list[Target]:
-        """Views that no batch holds, which tell when the loss has stopped falling; this process's share."""
-        viewpoints = list(islice(self._scene.draw(self._scene.random(1)), _HELD_OUT))
+    def _validation_targets(self) -> list[Target]:
+        """Views that are in no batch, which show when the loss has stopped falling; this process's share."""
+        viewpoints = list(islice(self._scene.draw(self._scene.random(1)), _VALIDATION_VIEWS))
         share = self._process_group.share
-        return self._targets.apart(viewpoints[share.index :: share.count])
+        return self._targets.for_validation(viewpoints[share.index :: share.count])
 
-    def _loss_of_others(self) -> float:
-        weight = self._method.palette_weight[0] if self._process_group.share.index == 0 else 0.0
+    def _validation_loss(self) -> float:
+        weights = weights_at(self._objective.terms, self._method, 0.0)
+        if self._process_group.share.index:  # the texture is the same for all, and the first counts it
+            weights |= {term.name: 0.0 for term in self._objective.terms if isinstance(term, TextureTerm)}
         # Summed exactly: the same for any number of processes.
-        return math.fsum(self._process_group.gathered(self._step.losses(self._others, weight)))
+        return math.fsum(self._process_group.gathered(self._step.losses(self._validation, weights)))

@@ -1,15 +1,19 @@
 """How far an optimisation has come: what its learning rate and weights follow, and when it ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-__all__ = ["CHECK_EVERY", "Schedule", "exponential"]
+from usdstylize.config.method import Method
+from usdstylize.losses import Term
+
+__all__ = ["CHECK_EVERY", "Schedule", "exponential", "weights_at"]
 
 CHECK_EVERY = 20
-"""Iterations between two viewpoints at the held-out views."""
+"""Iterations between two validations."""
 _FLAT = 0.01
-"""Of all that was gained, what a viewpoint must add for the first rate to go on paying."""
+"""Of all that was gained, what a validation must gain for the first rate to stay worth its time."""
 _PATIENCE = 2
-"""Looks in a row that add less."""
+"""Validations in a row that gain less."""
 _COOLING = 0.75
 """Of the iterations before the plateau, as many follow it, from the first rate down to the last."""
 _COOLING_AT_LEAST = 60
@@ -19,7 +23,7 @@ class Schedule:
     """``progress`` runs from 0 at the first iteration to 1 at the last.
 
     With a fixed count it runs evenly. To a plateau it stays at 0, where the learning rate is
-    greatest, until the loss of the held-out views has stopped falling; then it runs to 1. The
+    greatest, until the loss of the validation views has stopped falling; then it runs to 1. The
     count is the most that it takes.
     """
 
@@ -32,7 +36,7 @@ class Schedule:
 
     @property
     def waits(self) -> bool:
-        """Whether the held-out views are still to be looked at."""
+        """Whether the plateau is still to come, which `validate` finds."""
         return self._cooling_from is None
 
     def progress(self, number: int) -> float:
@@ -45,8 +49,8 @@ class Schedule:
         start = self._cooling_from or 1
         return (number - start) / max(1, self.last - start)
 
-    def viewpoint(self, number: int, loss: Callable[[], float]) -> None:
-        """The held-out views' loss after iteration ``number``; the first and every `CHECK_EVERY`th count."""
+    def validate(self, number: int, loss: Callable[[], float]) -> None:
+        """Ask for the loss of the validation views after iteration ``number``: the first, then every 20th."""
         if self._cooling_from is not None or (number > 1 and number % CHECK_EVERY):
             return
         self._losses.append(loss())
@@ -58,6 +62,19 @@ class Schedule:
         if self._flat >= _PATIENCE:
             self._cool(number)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "cooling_from": self._cooling_from,
+            "last": self.last,
+            "losses": list(self._losses),
+            "flat": self._flat,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where the schedule stood that gave ``state``; both with the same arguments."""
+        self._cooling_from, self.last = state["cooling_from"], state["last"]
+        self._losses, self._flat = list(state["losses"]), state["flat"]
+
     def _cool(self, number: int) -> None:
         self._cooling_from = number
         self.last = min(self._iterations, number + max(_COOLING_AT_LEAST, round(_COOLING * number)))
@@ -67,3 +84,12 @@ def exponential(ends: tuple[float, float], progress: float) -> float:
     """From the first value to the last along an exponential; ``progress`` runs from 0 to 1."""
     first, last = ends
     return first * (last / first) ** progress if first > 0 and last > 0 else first
+
+
+def weights_at(terms: Sequence[Term], method: Method, progress: float) -> dict[str, float]:
+    """Each term's weight by its name; ``progress`` as for `exponential`."""
+    found = {}
+    for term in terms:
+        weight = term.weight(method)
+        found[term.name] = exponential(weight, progress) if isinstance(weight, tuple) else weight
+    return found

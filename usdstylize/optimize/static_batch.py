@@ -1,4 +1,4 @@
-"""One place in memory for batches of many sizes: recorded work finds each where the first one lay."""
+"""One place in memory for batches of many sizes: a captured graph reads each where the first one lay."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,13 +48,13 @@ class Size:
             {s: max(sum(counts[part]) for part in parts) for s, counts in positions.items()},
         )
 
-    def holds(self, other: "Size") -> bool:
-        """Whether a batch of the other size fits."""
-        fits = all(self.positions[stride] >= count for stride, count in other.positions.items())
-        return self.views == other.views and self.pixels >= other.pixels and fits
+    def fits(self, other: "Size") -> bool:
+        """Whether a batch of the other size fits into a static batch of this one."""
+        enough = all(self.positions[stride] >= count for stride, count in other.positions.items())
+        return self.views == other.views and self.pixels >= other.pixels and enough
 
     def wider(self, factor: float) -> "Size":
-        """With room for more pixels and positions."""
+        """For more pixels and positions, by that factor."""
         positions = {stride: int(count * factor) for stride, count in self.positions.items()}
         return Size(self.views, int(self.pixels * factor), positions)
 
@@ -87,11 +87,11 @@ class StaticBatch:
         self._totals = {stride: torch.zeros((), device=view.base.device) for stride in like.positions}
 
     def batch(self, *, share: bool) -> Batch:
-        """The batch that lies here; ``share`` says whether its totals are those of a larger one."""
+        """The batch that lies here; share: whether its totals are those of a larger one."""
         return Batch(self._views, self._positions, self._original, self._totals if share else None)
 
-    def take(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> None:
-        """Put a batch here; it must fit."""
+    def fill(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> None:
+        """Copy a batch to here; it must fit."""
         views = [target.view for target in targets]
         area = views[0].resolution ** 2
         own = self._views

@@ -2,27 +2,27 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from usdstylize.config.method import Method
-from usdstylize.losses import Batch, Objective, Target, Texels, backward
+from usdstylize.losses import Batch, Objective, Target, Texels, ViewTerm, weighted_sum
 from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.hierarchy import magnified, magnifiers
 from usdstylize.render import Subject
 
 __all__ = ["Step"]
 
-Held = TypeVar("Held")
+Result = TypeVar("Result")
 
 _FIXED_POINT = 2.0**44
 """Units of a gradient that is summed as integers: up to ±2^19 in steps of 6e-14."""
 
 
 class Step:
-    """Holds T_S, which every call brings nearer to the style."""
+    """T_S, which every call brings nearer to the style."""
 
     def __init__(
         self,
@@ -55,9 +55,12 @@ class Step:
         device = subject.device
         self._begin(torch.zeros(sheets, size, size, 3, device=device))
         self._rate = torch.zeros((), device=device)
-        self._palette_weight = torch.zeros((), device=device)
-        self._terms = torch.zeros(2, device=device)
-        self._losses = torch.zeros(4, device=device)
+        self._names = [term.name for term in objective.terms]
+        self._names_in_views = [term.name for term in objective.terms if isinstance(term, ViewTerm)]
+        self._weights = dict(zip(self._names, torch.zeros(len(self._names), device=device), strict=True))
+        self._weights_now: Mapping[str, float] = {}
+        self._in_views = torch.zeros(len(self._names_in_views), device=device)
+        self._losses = torch.zeros(len(self._names) + 1, device=device)
         several = reduce is not None or 0 < views_at_once < self._method.batch
         rows = sheets * subject.rows_per_sheet
         self._summed = torch.zeros(rows, 3, dtype=torch.int64, device=device) if several else None
@@ -68,38 +71,51 @@ class Step:
         self._adam = Adam(self._style)
 
     def grow(self, size: int) -> None:
-        """Let T_S have size² texels from now on, with the viewpoint it has."""
+        """Let T_S have size² texels from now on, and look the same."""
         if size != self._style.shape[1]:
             old = self._style.detach()
             self._begin(magnified(old, magnifiers(old, size, self._subject.wraps)).clone())
+
+    def state_dict(self) -> dict[str, Any]:
+        """T_S at its current size, and Adam's state; copies on the CPU."""
+        return {"texels": self._style.detach().to("cpu", copy=True), "adam": self._adam.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from the `state_dict` of a step that was made with the same arguments."""
+        self._begin(state["texels"].to(self._subject.device, copy=True))
+        self._adam.load_state_dict(state["adam"])
 
     @property
     def texture(self) -> Tensor:
         """(S, H, W, 3) float32, signed offsets to sRGB-encoded values, one per sheet, at full size."""
         return magnified(self._style, self._magnifiers)
 
-    def __call__(self, targets: Sequence[Target], rate: float, palette_weight: float) -> Tensor:
-        """One iteration with Adam's learning rate and the palette loss's weight.
+    def __call__(self, targets: Sequence[Target], rate: float, weights: Mapping[str, float]) -> Tensor:
+        """One iteration with Adam's learning rate and each term's weight.
 
-        Returns NNFM, content and palette loss and their weighted sum, (4,), before the change.
+        Returns the objective's terms in their order and their weighted sum, (terms + 1,), before the change.
         """
         self._rate.fill_(rate)
-        self._palette_weight.fill_(palette_weight)
-        self.held(lambda: self._prepare(targets))
+        for name, weight in weights.items():
+            if self._weights_now.get(name) != weight:
+                self._weights[name].fill_(weight)
+        self._weights_now = weights
+        self.guarded(lambda: self._prepare(targets))
         totals = self._totals(targets) if self._summed is not None else None
-        self.held(lambda: self._compare_all(targets, totals))
+        self.guarded(lambda: self._compare_all(targets, totals))
         if self._reduce is not None and self._summed is not None:
             if self.failure is not None:
-                self._terms.fill_(torch.nan)
+                self._in_views.fill_(torch.nan)
             self._reduce(self._summed)
-            self._reduce(self._terms)
-        self.held(lambda: self._do(self._apply))
+            self._reduce(self._in_views)
+        self.guarded(lambda: self._do(self._apply))
         return self._losses.clone()
 
-    def held(self, work: Callable[[], Held]) -> Held | None:
-        """What ``work`` returns. What it raises is kept as ``failure`` where others would wait in vain.
+    def guarded(self, work: Callable[[], Result]) -> Result | None:
+        """What ``work`` returns; None once this process has failed, where others share the batch.
 
-        This process then goes on to take part in their sums, which it makes NaN, and works no more.
+        Those would wait for it in vain, so the error becomes ``failure`` instead: this process still takes
+        part in their sums, which it makes NaN, but does no more work.
         """
         if self._reduce is None:
             return work()
@@ -111,27 +127,25 @@ class Step:
 
     def any_failed(self) -> bool:
         """Whether one of the processes had a ``failure`` before the last sums: the same in all of them."""
-        return self._reduce is not None and bool(self._terms.isnan().any())
+        return self._reduce is not None and bool(self._in_views.isnan().any())
 
     @torch.no_grad()
-    def losses(self, targets: Sequence[Target], palette_weight: float) -> list[float]:
+    def losses(self, targets: Sequence[Target], weights: Mapping[str, float]) -> list[float]:
         """The weighted losses of other views; changes nothing.
 
         They sum up to the loss of the views that all processes give together, each its own.
         """
         totals = self._totals(targets)
-        return self.held(lambda: self._losses_of(targets, totals, palette_weight)) or [math.nan]
+        return self.guarded(lambda: self._losses_of(targets, totals, weights)) or [math.nan]
 
     def _losses_of(
-        self, targets: Sequence[Target], totals: Mapping[int, Tensor], palette_weight: float
+        self, targets: Sequence[Target], totals: Mapping[int, Tensor], weights: Mapping[str, float]
     ) -> list[float]:
         table = self._subject.style_table(self.texture)
-        palette = palette_weight * self._objective.palette(table, self._texels)
-        found = [palette]
+        found = [self._objective.texture_losses(table, self._texels)]
         for part in self._parts(targets):
-            nnfm, content = self._objective.terms(self._objective.join(part, totals), table)
-            found.append(self._method.nnfm_weight * nnfm + self._method.content_weight * content)
-        return torch.stack(found).tolist()
+            found.append(self._objective.view_losses(self._objective.join(part, totals), table))
+        return torch.stack([weighted_sum(values, weights) for values in found]).tolist()
 
     def _parts(self, targets: Sequence[Target]) -> list[Sequence[Target]]:
         at_once = self._views_at_once or max(1, len(targets))
@@ -140,7 +154,7 @@ class Step:
     def _prepare(self, targets: Sequence[Target]) -> None: ...
 
     def _compare_all(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> None:
-        self._do(self._spread)
+        self._do(self._build_mips)
         for part in self._parts(targets):
             self._batch = self._join(part, totals)
             self._do(self._compare)
@@ -167,35 +181,37 @@ class Step:
             self._reduce(sums)
         return dict(zip(strides, sums.unbind(), strict=True))
 
-    def _spread(self) -> None:
-        """T_S to its mip table. The losses' gradient ends there, and goes on to the texels once."""
+    def _build_mips(self) -> None:
+        """T_S to its mip table: a leaf for the losses, whose gradient is taken to the texels in `_apply`."""
         self._table = self._subject.style_table(self.texture)
         self._leaf = self._table.detach().requires_grad_()
-        self._terms.zero_()
+        self._in_views.zero_()
         if self._summed is not None:
             self._summed.zero_()
 
     def _compare(self) -> None:
-        """The gradient of the batch at hand, or of a part of it, in the leaf."""
+        """The gradient of the current batch, or of a part of it, in the leaf."""
         self._leaf.grad = None
-        self._terms += torch.stack(self._objective.backward(self._batch, self._leaf))
+        found = self._objective.backward(self._batch, self._leaf, self._weights)
+        self._in_views += torch.stack([found[name] for name in self._names_in_views])
 
     def _add(self) -> None:
-        """A part's gradient joins the others'."""
+        """Add a part's gradient to the others'."""
         if self._summed is not None and self._leaf.grad is not None:
             self._summed += (self._leaf.grad * _FIXED_POINT).round_().long()
 
     def _apply(self) -> None:
-        """The palette's gradient joins; all goes on to T_S."""
+        """Add the gradient of the terms in texture space, take the sum to T_S, and change T_S by it."""
         if self._summed is not None:
             self._leaf.grad = self._summed.double().div_(_FIXED_POINT).float()
-        palette = self._objective.palette(self._leaf, self._texels)
-        (self._palette_weight * palette).backward()  # type: ignore[no-untyped-call]
+        in_texture = self._objective.texture_losses(self._leaf, self._texels)
+        weighted_sum(in_texture, self._weights).backward()  # type: ignore[no-untyped-call]
         self._style.grad = None
         assert self._leaf.grad is not None
-        backward(self._table, self._leaf.grad)
+        # As `self._table.backward(gradient)`, which would import SymPy: two seconds.
+        torch.vdot(self._table.flatten(), self._leaf.grad.flatten()).backward()  # type: ignore[no-untyped-call]
         self._adam.step(self._rate)
-        nnfm, content = self._terms.unbind()
-        total = self._method.nnfm_weight * nnfm + self._method.content_weight * content
-        terms = [nnfm, content, palette.detach(), total + self._palette_weight * palette.detach()]
-        self._losses.copy_(torch.stack(terms))
+        found = dict(zip(self._names_in_views, self._in_views.unbind(), strict=True))
+        found |= {name: value.detach() for name, value in in_texture.items()}
+        values = {name: found[name] for name in self._names}
+        self._losses.copy_(torch.stack([*values.values(), weighted_sum(values, self._weights)]))

@@ -23,7 +23,7 @@ def new_step(
     views_at_once: int = 0,
     reduce: Callable[[Tensor], None] | None = None,
 ) -> Step:
-    """The fastest `Step` of the device. ``pool`` holds all batches' views by slot, where they are known."""
+    """The fastest `Step` of the device. pool: all batches' views by slot; empty where they are not known."""
     if not fused(subject.device):
         return Step(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
     from usdstylize.optimize.cuda_graph_step import CudaGraphStep

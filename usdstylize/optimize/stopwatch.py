@@ -1,6 +1,7 @@
 """Where the time of an object goes."""
 
 import time
+from collections.abc import Mapping
 
 __all__ = ["Stopwatch"]
 
@@ -8,11 +9,12 @@ __all__ = ["Stopwatch"]
 class Stopwatch:
     """Adds up host seconds by name; a lap ends what ran since the lap before.
 
-    On a CUDA device work is asynchronous, and laps tell only when it was queued.
+    On a CUDA device work is asynchronous, and laps measure only when it was queued.
     """
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    def __init__(self, before: Mapping[str, float] | None = None) -> None:
+        """before: the seconds of what is continued."""
+        self.seconds: dict[str, float] = dict(before or {})
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> None:

@@ -13,9 +13,9 @@ __all__ = ["Targets"]
 
 
 class Targets:
-    """Looks at a scene, and keeps in mind which texels were seen, and from how far.
+    """Makes targets of a scene's viewpoints, and records which texels were seen, and how coarsely.
 
-    levels: the mip level of every view that the batches hold and that shows something.
+    levels: the mip level of every view of a batch that shows something.
     """
 
     def __init__(
@@ -27,8 +27,8 @@ class Targets:
         self.seen = Seen(len(scene.assembly.sheets), scene.method.texture_resolution, device)
         self.levels: list[float] = []
 
-    def pooled(self, viewpoints: Sequence[Viewpoint]) -> list[Target]:
-        """A batch of views, where the pool lies."""
+    def of_batch(self, viewpoints: Sequence[Viewpoint]) -> list[Target]:
+        """A batch, which counts as seen; in the memory where the pool lies."""
         views = self._scene.views(viewpoints)
         self.levels.extend(view.level for view in views if len(view.pixels))
         self.seen.add(views)
@@ -37,12 +37,12 @@ class Targets:
         self._clock.lap("targets")
         return moved(found, "cpu") if self._on_host else found
 
-    def at_hand(self, batch: list[Target]) -> list[Target]:
-        """A batch of the pool, where it is computed with."""
+    def on_device(self, batch: list[Target]) -> list[Target]:
+        """A batch of the pool on the device that computes."""
         return moved(batch, self._device) if self._on_host else batch
 
-    def apart(self, viewpoints: Sequence[Viewpoint]) -> list[Target]:
-        """Views that no batch holds; they do not count as seen."""
+    def for_validation(self, viewpoints: Sequence[Viewpoint]) -> list[Target]:
+        """Views that are in no batch, and do not count as seen."""
         return self._targets(self._scene.views(viewpoints))
 
     def _targets(self, views: Sequence[render.View]) -> list[Target]:

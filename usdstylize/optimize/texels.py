@@ -1,6 +1,7 @@
-"""Which texels count: those that the palette loss viewpoints at, and those that some camera has seen."""
+"""Which texels count: those that the palette loss compares, and those that some camera has seen."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ class Seen:
         self._sheets = sheets
 
     def add(self, views: Iterable[render.View]) -> None:
-        """Not where a pixel at a grazing angle spans a great part of the texture: that is no sight."""
+        """Count what the views sample, but for pixels at a grazing angle that span much of the texture."""
         for view in views:
             coarsest = min(int(view.level) + 2, len(self._sizes) - 1)
             end = render.level_rows(self._sizes[0], coarsest).stop
@@ -64,6 +65,14 @@ class Seen:
             counts = self._rows.int()
             reduce(counts)
             self._rows = counts > 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy on the CPU."""
+        return {"rows": self._rows.to("cpu", copy=True)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Add what another has seen of the same texture."""
+        self._rows |= state["rows"].to(self._rows.device)
 
     def texels(self) -> NDArray[np.bool_]:
         """(S, size, size) bool, a picture per sheet, row 0 the top."""

@@ -41,8 +41,8 @@ def side_by_side(
 ) -> None:
     """Call ``work`` for every group, for ``at_once`` at a time.
 
-    Raises what ``work`` raises, KeyboardInterrupt included, once all at hand have ended, which
-    ``stop`` asks of them; groups not yet begun are not begun.
+    Raises what ``work`` raises, KeyboardInterrupt included, once those that have begun have ended,
+    which ``stop`` asks of them; the others are not begun.
     """
     pool = ThreadPoolExecutor(at_once)
     try:

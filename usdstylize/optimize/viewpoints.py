@@ -1,4 +1,4 @@
-"""What an optimisation viewpoints at: renders from random cameras, or windows of the flat texture."""
+"""What an optimisation looks at: renders from random cameras, or windows of the flat texture."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ Viewpoint = render.Camera | render.Window
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A group of objects, ready to be looked at.
+    """A group of objects, ready to be rendered.
 
     first: gives the group its path, its name and its random numbers. covered: (S, R, R) bool, per
     sheet the texels that the UVs cover.

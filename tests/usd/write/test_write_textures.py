@@ -179,7 +179,7 @@ def test_each_tile_of_a_udim_set_has_its_own_sum(tmp_path: Path) -> None:
     contents = discover(tmp_path / "scene.usda")
     plan = write.plan(contents, "ink", output=None, force=False, resume=False)
     styles = {tile: offsets(tile, (2 * SIZE[0], 2 * SIZE[1])) for tile in codes}
-    given = StyleTexture(tuple(styles.values()), 1.0, 1, 0, 0.0, Losses(0.0, 0.0, 0.0, 0.0))
+    given = StyleTexture(tuple(styles.values()), 1.0, 1, 0, 0.0, Losses({}, 0.0))
     with write.Writer(plan, contents, strength=0.35, network="both") as writer:
         writer.write_object(contents.objects[0], load(contents, contents.objects[0]), given)
         result = writer.commit({})

@@ -361,7 +361,7 @@ def _describe(
         "iterations": texture.iterations,
         "seed": texture.seed,
         "seconds": texture.seconds,
-        "losses": asdict(texture.losses),
+        "losses": texture.losses.to_dict(),
         "stages": texture.stages,
         "remarks": [*obj.notes, *data.repaired, *remarks],
     }
