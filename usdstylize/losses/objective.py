@@ -212,8 +212,8 @@ class Objective:
         for more in gradients[1:]:
             gradient.add_(more)
         # As `painted.backward(gradient)`, which would import SymPy: two seconds. In memory channels are last.
-        rows = (images.permute(0, 2, 3, 1).flatten() for images in (painted, gradient))
-        torch.vdot(*rows).backward()  # type: ignore[no-untyped-call]
+        flat = (images.permute(0, 2, 3, 1).flatten() for images in (painted, gradient))
+        torch.vdot(*flat).backward()  # type: ignore[no-untyped-call]
         return found
 
     def _pass(
