@@ -34,7 +34,7 @@ from usdstylize.encoders.draft import Architecture, DraftEncoder
 from usdstylize.encoders.loading import precision
 from usdstylize.encoders.vgg16 import Vgg16
 from usdstylize.errors import UsdStylizeError
-from usdstylize.losses import objective
+from usdstylize.losses import objective, terms
 from usdstylize.model.results import ObjectResult, Silent
 from usdstylize.render import Subject
 
@@ -59,7 +59,7 @@ _WRAPPED: tuple[tuple[str, Any, str], ...] = (
     ("encoder", DraftEncoder, "forward"),
     ("encoder", Vgg16, "forward"),
     ("encoder", ClipResNet50, "forward"),
-    ("matching", objective, "nnfm_loss"),
+    ("matching", terms, "nnfm_loss"),
     ("backward", torch.Tensor, "backward"),
 )
 

@@ -21,7 +21,7 @@ from cyclopts import App
 from PIL import Image, ImageOps
 from pxr import Gf, Sdf, Usd, UsdGeom
 
-from benchmarks.results import textures_folder
+from benchmarks.results import style_layout
 from tests.storm.storm_python import STORM_PYTHON
 from usdstylize.imaging import encoding
 from usdstylize.usd import write
@@ -135,9 +135,9 @@ def _picture(path: Path, height: int) -> Image.Image:
 
 def style_images(result: Path, style: str) -> list[Image.Image]:
     """The images that the run named in run.json."""
-    folder = textures_folder(result, style)
-    run = read_run(folder)
-    return [Image.open(folder / name).convert("RGB") for name in run["plan"]["style_images"]]
+    files = style_layout(result, style)
+    run = read_run(files)
+    return [Image.open(files.folder / name).convert("RGB") for name in run["plan"]["style_images"]]
 
 
 def _sheet(rows: list[list[Image.Image]]) -> Image.Image:

@@ -14,11 +14,11 @@ from usdstylize.usd import read
 from usdstylize.usd.io import images
 from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
 from usdstylize.usd.write.instancing import heroes_of
-from usdstylize.usd.write.layout import ResultLayout
+from usdstylize.usd.write.layout import ResultLayout, StyleLayout
 from usdstylize.usd.write.provenance import read_layer, read_provenance, read_run
 from usdstylize.usd.write.selection import find_style_layer
 
-__all__ = ["StylizedObject", "read_result", "read_style", "textures_folder"]
+__all__ = ["StylizedObject", "read_result", "read_style", "style_layout"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +39,11 @@ def read_style(root_layer: Path, folder: Path) -> StyleSet:
     Raises OutputError where the result holds no such style, StyleSetError.
     """
     name = styles.load(folder, primary=None, palette="#000000", clusters=1, seed=0).name
-    report = textures_folder(root_layer, name)
-    run = read_run(report).get("plan")
+    files = style_layout(root_layer, name)
+    run = read_run(files).get("plan")
     if run is None:
         raise OutputError(
-            f"{root_layer} holds no style {name} (no run.json in {report}); give the --style-set of its run."
+            f"{root_layer} holds no style {name} (no {files.run}); give the --style-set of its run."
         )
     return styles.load(
         folder,
@@ -87,6 +87,6 @@ def read_result(root_layer: Path, style: StyleSet, mask: str = "/") -> Iterator[
             yield StylizedObject(found, read.load(contents, found), texture)
 
 
-def textures_folder(root_layer: Path, style_name: str) -> Path:
+def style_layout(root_layer: Path, style_name: str) -> StyleLayout:
     """Where the textures of a style and its run.json lie. Raises OutputError where it is no result."""
-    return find_style_layer(root_layer).with_suffix("") / style_name
+    return ResultLayout.of_style_layer(find_style_layer(root_layer)).style(style_name)

@@ -149,6 +149,6 @@ def optimised(data: ObjectData) -> Array:
 
 def baked(folder: Path, result: Path) -> Array:
     """Linear."""
-    (file,) = result.parent.glob("scene.style/ink/World__Quad/baked.*")
+    (file,) = result.parent.glob("scene.style/ink/World__Quad/*.baked.*")
     pixels = oiio.ImageBuf(str(file)).get_pixels(oiio.FLOAT)[..., :3].astype(np.float64)
     return decode(pixels) if file.suffix == ".png" else pixels

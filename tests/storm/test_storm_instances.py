@@ -201,5 +201,5 @@ def test_a_hero_beside_those_that_share(tmp_path: Path) -> None:
     for number, at in enumerate(quarters):
         add_instance(shot, f"/World/A{number}", asset, at)
     shot.Save()
-    root = stylize(tmp_path, {"/World/A0/Quad": OTHER_STYLE}, heroes=("/World/A0",))
+    root = stylize(tmp_path, {"/World/A0/Quad": OTHER_STYLE}, per_instance=("/World/A0",))
     hold(tmp_path, root, dict.fromkeys(quarters, T + STYLE) | {LOWER_LEFT: T + OTHER_STYLE})

@@ -50,7 +50,9 @@ def test_a_udim_result_has_a_bake_per_tile_and_passes_every_check(tmp_path: Path
     assert [check.subject for check in report.checks if check.name == "bake"] == ["/World/Body (ink)"]
     folder = root.parent / "tiny.style" / "ink" / "World__Body"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        f"{name}.{tile}.{suffix}" for tile in TILES for name, suffix in (("TS", "exr"), ("baked", "png"))
+        f"World__Body.ink.{name}.{tile}.{suffix}"
+        for tile in TILES
+        for name, suffix in (("TS", "exr"), ("baked", "png"))
     )
     for number, (tile, color) in enumerate(TILES.items()):
         expected = np.clip(
