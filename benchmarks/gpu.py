@@ -73,7 +73,7 @@ class Asset:
 
 
 def read_asset(path: Path, prim: str, images: Sequence[Path], method: Method) -> Asset:
-    from usdstylize.usd import read  # `benchmarks.convolution` does without USD
+    from usdstylize.usd import read
 
     contents = read.discover(path, StageOptions(mask=(prim,)))
     (obj,) = contents.objects

@@ -13,7 +13,6 @@ from usdstylize.encoders import maps
 from usdstylize.encoders.first import FirstConvolution
 from usdstylize.encoders.frozen import FrozenConvolution
 from usdstylize.encoders.trunk import Trunk
-from usdstylize.kernels import convolution
 
 __all__ = ["Layer", "layers", "print_alternatives"]
 
@@ -62,24 +61,6 @@ def layers(network: Trunk, images: Tensor, rows: Sequence[Tensor] | None) -> lis
     return found
 
 
-def variants(size: int, inputs: int, outputs: int) -> list[convolution.Tiles]:
-    """Tiles worth a try."""
-    boxes = [(1, 64), (1, 128), (1, 256)] if size == 1 else [(8, 8), (8, 16), (16, 16), (4, 32)]
-    step = 64 if inputs % 64 == 0 else 32
-    found = []
-    for high, wide in boxes:
-        for channels in (64, 128, 256):
-            area = high * wide * channels
-            if outputs % channels or not 4096 <= area <= 32768:
-                continue
-            for stages in (2, 3, 4):
-                if stages * (high * wide + channels) * step * 2 <= 200_000:
-                    found.append(
-                        convolution.Tiles(high, wide, channels, step, 8 if area > 8192 else 4, stages)
-                    )
-    return found
-
-
 def alternatives(layer: Layer) -> list[str]:
     """Microseconds of one layer, forward and its gradient, by several routines, ten times in a graph."""
     conv = layer.convolution
@@ -88,8 +69,8 @@ def alternatives(layer: Layer) -> list[str]:
         found = conv(images)
         back = found.clone()
         return [
-            f"OURS {timed_in_graph(lambda: conv(images)):.1f}",
-            f"OURS back {timed_in_graph(lambda: conv.gradient(back, found, torch.float32)):.1f}",
+            f"ours {timed_in_graph(lambda: conv(images)):.1f}",
+            f"ours back {timed_in_graph(lambda: conv.gradient(back, found, torch.float32)):.1f}",
         ]
     weight, half_bias = conv.weight, conv.bias.to(torch.bfloat16)
     _, inputs, size, _ = weight.shape
@@ -117,43 +98,18 @@ def alternatives(layer: Layer) -> list[str]:
     ]
     if size == 1:
         ways.append(("matmul", lambda: torch._addmm_activation(half_bias, flat, matrix.T)))
-    if convolution.suits(x, weight):
-        ways.append(("OURS", lambda: convolution.convolve(x, weight, shift=conv.bias, rectify=True)))
-    if convolution.suits(y, conv.flipped):
-        ways.append(("OURS back", lambda: convolution.convolve(y, conv.flipped, gate=x)))
     shown = []
     for name, way in ways:
         try:
             shown.append(f"{name} {timed_in_graph(way):.1f}")
         except RuntimeError as error:
             print(f"  {name}: {error}"[:300])
-    for name, given, factor, gate in (("best", x, weight, None), ("best back", y, conv.flipped, x)):
-        if convolution.suits(given, factor):
-            shown.append(f"{name} {best_tiles(given, factor, gate)}")
     return shown
 
 
 def timed_in_graph(work: Callable[[], object]) -> float:
     """Microseconds."""
     return milliseconds(captured(work, 10).replay, 5) * 100
-
-
-def best_tiles(x: Tensor, weight: Tensor, gate: Tensor | None) -> str:
-    outputs, inputs, size, _ = weight.shape
-    best: tuple[float, convolution.Tiles | None] = (float("inf"), None)
-    for tiles in variants(size, inputs, outputs):
-
-        def work(tiles: convolution.Tiles = tiles) -> Tensor:
-            return convolution.convolve(x, weight, gate=gate, rectify=gate is None, tiles=tiles)
-
-        try:
-            best = min(best, (timed_in_graph(work), tiles), key=lambda each: each[0])
-        except Exception as error:  # whatever Triton says of tiles that do not fit: the others go on
-            print(f"  {tiles}: {type(error).__name__} {error}"[:200])
-    if best[1] is None:
-        return "none"
-    t = best[1]
-    return f"{best[0]:.1f} ({t.high}x{t.wide} o{t.outputs} w{t.warps} s{t.stages})"
 
 
 def print_alternatives(found: Sequence[Layer], operations: float, moved: float) -> None:

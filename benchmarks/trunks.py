@@ -28,7 +28,6 @@ from benchmarks.network_layers import Layer, layers, print_alternatives
 from benchmarks.plain_networks import PlainClip, PlainVgg16, clip_weights, vgg_weights
 from usdstylize.encoders import clip, frozen, vgg16
 from usdstylize.encoders.trunk import Trunk
-from usdstylize.kernels import convolution, image_convolution
 
 __all__ = ["Case", "main"]
 
@@ -131,10 +130,6 @@ def measure(name: str, plain: nn.Module, network: Trunk, case: Case) -> tuple[fl
     network.to(torch.bfloat16, memory_format=torch.channels_last)
     line("ours bfloat16", milliseconds(lambda: case.run(network)))
     line("ours bfloat16, peak", peak(lambda: case.run(network)), "GB")
-    with patch.object(convolution, "enabled", False), patch.object(frozen, "cudnn_fuses", False):
-        graph = captured(lambda: case.run(network))
-        line("cuDNN, CUDA graph", milliseconds(graph.replay))
-        del graph
     with patch.object(frozen, "cudnn_fuses", False):
         graph = captured(lambda: case.run(network))
         line("without its fusion", milliseconds(graph.replay))
@@ -157,9 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=512, help="pixels of an image's side")
     parser.add_argument("--layers", action="store_true", help="also each layer by several routines")
     parser.add_argument("--weights", type=Path, help="folder with vgg16_features_fp16.safetensors")
-    parser.add_argument("--no-fused", action="store_true", help="all convolutions by cuDNN")
     options = parser.parse_args(arguments)
-    convolution.enabled = image_convolution.enabled = not options.no_fused
     if not torch.cuda.is_available():
         print("benchmarks.trunks needs a CUDA GPU.", file=sys.stderr)
         return 2

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from usdstylize.kernels import convolution, image_convolution, maps
+from usdstylize.kernels import maps
 
 SHAPES = [(2, 32, 6, 10), (1, 128, 4, 4)]
 
@@ -76,46 +76,6 @@ def test_pooling_and_its_gradient_through_the_relu_before(shape, kind):
     equal(found, gradient_of(lambda y: layer(y, 2), x, given))
 
 
-@pytest.mark.parametrize(("size", "shape"), [(3, (2, 32, 6, 10)), (3, (1, 64, 16, 16)), (1, (2, 64, 5, 7))])
-def test_a_convolution_and_what_is_done_to_its_result(size, shape):
-    """float32, since Triton's interpreter has no product of bfloat16."""
-    outputs = 128
-    x, shift = random_map(shape, 0), random_map((outputs, 1, 1, 1), 1).view(-1)
-    weight = random_map((outputs, shape[1], size, size), 2) / (shape[1] * size * size) ** 0.5
-    plus, gate = (random_map((shape[0], outputs, *shape[2:]), seed) for seed in (3, 4))
-    bare = F.conv2d(x.double(), weight.double(), padding=size // 2)
-    biased = F.conv2d(x.double(), weight.double(), shift.double(), padding=size // 2)
-    found = convolution.convolve(x, weight)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(found.double(), bare, rtol=1e-5, atol=1e-5)
-    for given, expected in (
-        ({"shift": shift, "rectify": True}, biased.relu()),
-        ({"shift": shift, "plus": plus, "rectify": True}, (biased + plus).relu()),
-        ({"gate": gate}, bare * (gate > 0)),
-        ({"plus": plus, "gate": gate}, (bare + plus) * (gate > 0)),
-    ):
-        found = convolution.convolve(x, weight, **given)
-        torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize(("stride", "outputs"), [(1, 64), (2, 32)])
-def test_the_convolution_that_sees_the_image_and_the_images_gradient(stride, outputs):
-    images = random_map((2, 3, 10, 12), 0)
-    weight, bias = random_map((outputs, 3, 3, 3), 1), random_map((outputs, 1, 1, 1), 2).view(-1)
-    mean = torch.tensor([0.5, 0.4, 0.3])
-    matrix = torch.zeros(image_convolution.FILLED, outputs)
-    matrix[:27] = weight.permute(2, 3, 1, 0).reshape(27, outputs)
-    leaf = images.double().requires_grad_()
-    centered = leaf - mean.double().view(3, 1, 1)
-    expected = F.conv2d(centered, weight.double(), bias.double(), stride=stride, padding=1).relu()
-    found = image_convolution.convolve_image(images, matrix, bias, mean, stride=stride)
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
-    given = random_map(tuple(expected.shape), 3)
-    (theirs,) = torch.autograd.grad(expected, leaf, given.double())
-    ours = image_convolution.image_gradient(given, found, matrix, torch.float32, stride=stride)
-    torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-4)
-
-
 def test_a_padding_row_leaves_the_position_it_repeats_alone():
     x, gradient = steps((1, 32, 2, 4), 0), random_map((1, 32, 2, 4), 1)
     flat, gate = (m.permute(0, 2, 3, 1).view(8, 32) for m in (gradient, x))
@@ -134,7 +94,3 @@ def test_a_map_that_does_not_lie_as_a_kernel_reads_it_is_refused():
         maps.mean_pool(torch.zeros(1, 64, 4, 4))
     with pytest.raises(ValueError, match="48 channels"):
         maps.mean_pool(random_map((1, 48, 4, 4), 0))
-    with pytest.raises(ValueError, match="does not lie like"):
-        convolution.convolve(
-            random_map((1, 32, 4, 4), 0), random_map((64, 32, 1, 1), 1), gate=torch.ones(1, 64, 4, 4)
-        )

@@ -1,7 +1,6 @@
 """The first convolution of a trunk: from images to a map, and from the map's gradient to the images'."""
 
 from collections.abc import Sequence
-from types import ModuleType
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +8,6 @@ from torch import Tensor
 
 from usdstylize.encoders.frozen import Frozen, exact
 from usdstylize.encoders.maps import gate_
-from usdstylize.kernels.availability import fused
 
 __all__ = ["FirstConvolution"]
 
@@ -22,18 +20,14 @@ class FirstConvolution(Frozen):
     """
 
     weight: Tensor
-    matrix: Tensor
     bias: Tensor
     mean: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor, mean: Sequence[float], *, stride: int = 1) -> None:
         super().__init__()
         self._stride = stride
-        outputs = len(weight)
-        rows = weight.permute(2, 3, 1, 0).reshape(27, outputs)
         buffers = {
             "weight": weight.contiguous(memory_format=torch.channels_last),
-            "matrix": F.pad(rows, (0, 0, 0, 5)).contiguous(),  # `image_convolution.FILLED` rows
             "bias": exact(bias),
             "mean": torch.tensor(mean, dtype=exact(bias).dtype),
         }
@@ -42,11 +36,6 @@ class FirstConvolution(Frozen):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (B, 3, H, W). The result is the map (B, O, h, w), channels_last."""
-        if kernels := self._kernels(images):
-            result: Tensor = kernels.convolve_image(
-                images, self.matrix, self.bias, self.mean, stride=self._stride
-            )
-            return result
         x = (images - self.mean.view(3, 1, 1)).to(self.weight.dtype)
         x = x.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, self.weight, self.bias.to(x.dtype), self._stride, padding=1).relu_()
@@ -56,11 +45,6 @@ class FirstConvolution(Frozen):
 
         activated: the map itself, as `forward` gave it.
         """
-        if kernels := self._kernels(gradient):
-            result: Tensor = kernels.image_gradient(
-                gradient, activated, self.matrix, dtype, stride=self._stride
-            )
-            return result
         batch, _, height, width = gradient.shape
         images = gradient.new_empty((batch, 3, height * self._stride, width * self._stride))
         found: Tensor = torch.ops.aten.convolution_backward(
@@ -77,11 +61,3 @@ class FirstConvolution(Frozen):
             [True, False, False],
         )[0]
         return found.to(dtype)
-
-    def _kernels(self, x: Tensor) -> ModuleType | None:
-        """The module of Triton's kernels, in bfloat16 on CUDA; None where PyTorch computes."""
-        if self.weight.dtype != torch.bfloat16 or not fused(x.device):
-            return None
-        from usdstylize.kernels import image_convolution
-
-        return image_convolution if image_convolution.enabled else None

@@ -1,20 +1,15 @@
 """Convolutions with constant weights, and batch norms folded into them."""
 
 from collections.abc import Callable, Sequence
-from types import ModuleType
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from usdstylize.encoders.maps import gate_, rectify_
-from usdstylize.kernels.availability import fused
 
 __all__ = ["Frozen", "FrozenConvolution", "exact", "fold", "scale_and_shift"]
 
-
-_TILE = 128
-_FEW_TILES = 256
 
 cudnn_fuses = True
 """Whether to try cuDNN's convolution with sum, bias and ReLU in one; False after it failed once."""
@@ -66,21 +61,18 @@ class FrozenConvolution(Frozen):
         """``relu(convolution + bias + shortcut)``."""
         if (found := self._rectified_by_cudnn(x, shortcut)) is not None:
             return found
-        if kernel := _whole(x, self.weight):
-            result: Tensor = kernel.convolve(x, self.weight, shift=self.bias, plus=shortcut, rectify=True)
-            return result
         if x.is_cuda:
             return rectify_(self(x), self.bias, shortcut)
         y = F.conv2d(x, self.weight, self.rounded[0], padding=self._padding)
         return (y if shortcut is None else y.add_(shortcut)).relu_()
 
     def _rectified_by_cudnn(self, x: Tensor, shortcut: Tensor | None) -> Tensor | None:
-        """`rectified` as one call of cuDNN, where that is fastest (measured on an H200); else None."""
+        """`rectified` as one call of cuDNN, where it has one; else None."""
         global cudnn_fuses
         if not (cudnn_fuses and x.is_cuda and x.dtype == torch.bfloat16):
             return None
         outputs, inputs, size, _ = self.weight.shape
-        if shortcut is None and (inputs != outputs or size != 3 or _is_small(x, self.weight)):
+        if shortcut is None and (inputs != outputs or size != 3):
             return None
         # Without a shortcut x is added, times 0. PyTorch's own call would add uninitialised memory
         # times 0, which is NaN where that memory holds NaN or infinity.
@@ -101,41 +93,16 @@ class FrozenConvolution(Frozen):
 
         gate: the input itself, if a ReLU made it and the gradient before that ReLU is wanted.
         """
-        kernel = None if gate is None else _whole(gradient, self.flipped)
-        if kernel:
-            result: Tensor = kernel.convolve(gradient, self.flipped, plus=plus, gate=gate)
-            return result
         found = self._convolve(gradient, self.flipped)
         return found if gate is None else gate_(found, gate, plus)
 
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        kernel = _whole(x, weight)
-        if kernel and weight.shape[2] == 3 and _is_small(x, weight):
-            result: Tensor = kernel.convolve(x, weight)
-            return result
         if not x.is_cuda:
             return F.conv2d(x, weight, padding=self._padding)
         # Never benchmarked, whatever torch.backends says: a choice by timing changes bits from run to run.
         return torch.ops.aten.cudnn_convolution(  # type: ignore[no-any-return]
             x, weight, [self._padding] * 2, [1, 1], [1, 1], 1, False, True, torch.backends.cudnn.allow_tf32
         )
-
-
-def _is_small(x: Tensor, weight: Tensor) -> bool:
-    """Whether the map has too few of cuDNN's tiles to keep all multiprocessors busy."""
-    batch, _, height, width = x.shape
-    return -(-batch * height * width // _TILE) * -(-len(weight) // _TILE) <= _FEW_TILES
-
-
-def _whole(x: Tensor, weight: Tensor) -> ModuleType | None:
-    """The module whose Triton kernel convolves x and does the rest in the same pass; None without one."""
-    if not fused(x.device):
-        return None
-    try:
-        from usdstylize.kernels import convolution
-    except ImportError:  # a Triton without tensor descriptors
-        return None
-    return convolution if convolution.suits(x, weight) else None
 
 
 def fold(weight: Tensor, norm: Sequence[Tensor], *, epsilon: float = 1e-5) -> tuple[Tensor, Tensor]:
