@@ -17,7 +17,8 @@ def without_python(marker: str, monkeypatch: pytest.MonkeyPatch, *options: str) 
     """Exit code and summary of pytest on the smallest file of these proofs, whose Python is missing."""
     monkeypatch.setenv(f"USDSTYLIZE_{marker.upper()}_PYTHON", "/nowhere/python")
     file = min((TESTS / marker).glob("test_*.py"), key=lambda path: path.stat().st_size)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", str(file), *options]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "-m", "", "-v", str(file)]
+    command += options
     done = subprocess.run(command, capture_output=True, text=True, cwd=TESTS.parent)
     return done.returncode, done.stdout
 
