@@ -38,7 +38,7 @@ class _Group:
     """Base of every group."""
 
     def __post_init__(self) -> None:
-        """Ends the chain: each group first calls those behind it, then checks its own values."""
+        """Turn paths that are text into `Path`. Each group calls the next one's before its own checks."""
         for name in ("output", "ocio", "weights"):
             if isinstance(text := getattr(self, name, None), str):
                 object.__setattr__(self, name, Path(text))

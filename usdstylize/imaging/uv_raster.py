@@ -143,8 +143,8 @@ def _fold(uvs: Float64, wrap: tuple[Wrap, Wrap]) -> tuple[Float64, NDArray[np.in
 
 
 def _cover_edges(uvs: Float64, covered: Bool) -> bool:
-    """Marks every texel that an edge of a triangle runs through or touches; triangles without area
-    have none. False where there is too much of that for an end to be seen."""
+    """Marks every texel that an edge of a triangle runs through or touches, but no edge of a triangle
+    without area. False where the edges are too long to finish (`_EDGE_STEPS_LIMIT`)."""
     resolution = len(covered)
     corners = uvs * resolution
     first = corners[:, 1] - corners[:, 0]

@@ -29,7 +29,7 @@ _PROBES = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
 class UVTransform:
     """A UsdTransform2d: ``uv * scale``, rotated counter-clockwise, then translated.
 
-    A chain that shears is more than a single one can do, and is kept as a chain.
+    A single one cannot shear, so a chain that shears is kept as a chain.
     """
 
     scale: tuple[float, float] = (1.0, 1.0)
@@ -82,7 +82,7 @@ def transform_uvs(uvs: Float64, transform: UVTransform | None) -> Float64:
 
 
 def same_uvs(first: UVTransform | None, second: UVTransform | None) -> bool:
-    """Whether two chains of UsdTransform2d map UVs to the same places, but for rounding."""
+    """Whether two chains of UsdTransform2d map UVs to the same places, up to rounding."""
     places = transform_uvs(_PROBES, first), transform_uvs(_PROBES, second)
     return np.allclose(*places, rtol=1e-5, atol=1e-5)
 
@@ -102,7 +102,7 @@ def as_transform(placement: Placement) -> UVTransform | None:
         return None
     single = _single(placement)
     if single is not None and matrix[0, 1] == matrix[1, 0] == 0:
-        # A negative width says the same as half a turn, which people rather do not read.
+        # A negative width is the same map as half a turn, and easier to read.
         return UVTransform((float(matrix[0, 0]), float(matrix[1, 1])), 0.0, single.translation)
     if single is not None:
         return single
@@ -116,7 +116,7 @@ def as_transform(placement: Placement) -> UVTransform | None:
 
 
 def joined(transform: UVTransform | None) -> UVTransform | None:
-    """A chain as a single transform where one does the same: viewers draw a chain wrongly or not at all."""
+    """A chain as a single transform where one equals it: viewers draw a chain wrongly or not at all."""
     if transform is None or transform.then is None:
         return transform
     origin, across, up = transform_uvs(_PROBES, transform)

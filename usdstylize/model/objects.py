@@ -189,7 +189,8 @@ class Skipped:
 class Prototype:
     """Scene-graph instances with the same meshes and materials: opinions are written once for all of them.
 
-    Instances of one USD prototype that are bound to different materials from outside it are several of these.
+    Where bindings above the instances give one USD prototype different materials, it becomes several of
+    these, one for each set of materials.
     """
 
     name: str

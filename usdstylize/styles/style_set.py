@@ -63,7 +63,7 @@ def from_files(
     palette: (Q, 3) float32, sRGB-encoded; k-means of the primary image when None.
     read: the bytes of a file, which may lie in a package.
 
-    Raises StyleSetError, and what ``read`` raises but for OSError.
+    Raises StyleSetError, and whatever ``read`` raises except OSError.
     """
     images = tuple(_read_image(path, read) for path in files)
     colors = _cluster_palette(images[0].pixels, clusters, seed) if palette is None else palette

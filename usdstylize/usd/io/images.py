@@ -57,7 +57,7 @@ _EVERYWHERE = {
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What an image file says about itself."""
+    """What the header of an image file holds."""
 
     size: tuple[int, int]
     """(width, height) in texels, of the display window where there is one."""
@@ -65,12 +65,12 @@ class ImageHeader:
     """1 for grey, 2 with alpha, 3 for RGB, 4 with alpha."""
     bit_depth: BitDepth
     gamma: float | None
-    """Of the file's own metadata: 1.0 says linear, 2.2 and the like say encoded, None nothing."""
+    """By the file's own metadata: 1.0 for linear values, about 2.2 for encoded ones, None if unknown."""
     wrap_s: Wrap | None
     """The file's own wrap metadata, which UsdUVTexture's ``useMetadata`` asks for."""
     wrap_t: Wrap | None
     unlike: str = ""
-    """What about the file other readers, Storm's above all, take otherwise; empty where nothing."""
+    """What of the file other readers, Storm's above all, read differently: a clause, or empty."""
     color_space: str = ""
     """The gamut that the file claims (``lin_ap1_scene``), where it is another than Rec.709."""
     remarks: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ class _Place:
 
 
 def read_header(resolved_path: str) -> ImageHeader:
-    """What the file says about itself, without decoding it.
+    """The header of an image file; its pixels are not decoded.
 
     Raises TextureError where it does not open, or is no texture that can be read, OutputError
     where the temporary folder cannot be written.
@@ -153,8 +153,8 @@ def read_alpha(resolved_path: str) -> NDArray[np.float32] | None:
 def read_codes(resolved_path: str, *, alpha: bool = False) -> NDArray[Any]:
     """The stored values, (H, W, C) uint8, uint16, float16 or float32, row 0 is the top.
 
-    C is 1 for grey and 3 for RGB; one more with ``alpha`` where the file has it. What a data
-    window leaves of the display window is 0. NaN and infinities are as they are.
+    C is 1 for grey and 3 for RGB; one more with ``alpha`` where the file has it. The display window
+    is 0 where the data window does not cover it. NaN and infinities are as they are.
     Raises TextureError where the file does not open, is too large or truncated, OutputError
     where the temporary folder cannot be written.
     """
@@ -269,7 +269,7 @@ def _choose_part(image: Any, resolved_path: str) -> tuple[int, Layer]:
 def _unlike(
     image: Any, spec: Any, part: int, path: str, layer: Layer, depth: BitDepth, *, cropped: bool
 ) -> str:
-    """`ImageHeader.unlike`: what of it Storm was seen to read otherwise, or may, or cannot."""
+    """`ImageHeader.unlike`: what Storm was seen to read differently, may read differently, or cannot read."""
     name, ending = image.format_name(), suffix(path)
     if ending not in _EVERYWHERE.get(name, ()):
         return f"a {name} file with the suffix .{ending}" if name in _EVERYWHERE else f"a {name} file"

@@ -57,7 +57,7 @@ def discover(
     such prim, or ``options.ocio`` is no configuration.
     """
     path = Path(stage_path).absolute()
-    with quiet(), _told(path):
+    with quiet(), _stage_errors(path):
         stage = open_stage(path)
         alone = make_heroes(stage, options.per_instance, earlier_heroes)
         if options.ocio is not None:
@@ -100,8 +100,8 @@ def discover(
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """What USD stumbles over and no single prim could be blamed for, as a StageError."""
+def _stage_errors(path: Path) -> Iterator[None]:
+    """Raises StageError for an error of USD that belongs to no single prim."""
     try:
         yield
     except Tf.ErrorException as error:
@@ -113,7 +113,7 @@ def _examine(
 ) -> list[StageObject | Skipped | str]:
     """The mesh and its material subsets, each as an object or with the reason why not.
 
-    Or the path of the prim that says so, where StylizeAPI keeps it as it is.
+    Or the path of the prim whose ``stylize:enabled = false`` (StylizeAPI) keeps the mesh as it is.
     """
     mesh = found.mesh
     prim = mesh.GetPrim()

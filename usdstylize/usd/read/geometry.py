@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pxr import Usd, UsdGeom
 
 from usdstylize.errors import MeshError
-from usdstylize.model.geometry import Geometry, spread_to_corners
+from usdstylize.model.geometry import Geometry, corner_values
 from usdstylize.model.objects import Mesh
 from usdstylize.usd.io.arrays import read_floats, read_integers
 from usdstylize.usd.read.triangulate import triangulate
@@ -166,13 +166,13 @@ def _corner_normals(
         normals = flat
         authored, interpolation = _authored_normals(mesh, time)
         if authored is not None and scheme == UsdGeom.Tokens.none:
-            spread = spread_to_corners(interpolation, authored, len(points), counts, indices)
-            if spread is None or not np.isfinite(spread).all():
+            values = corner_values(interpolation, authored, len(points), counts, indices)
+            if values is None or not np.isfinite(values).all():
                 notes = (
                     f"Its {len(authored)} {interpolation} normals do not fit the mesh; flat ones are used.",
                 )
             else:
-                normals = spread @ _cofactors(linear)
+                normals = values @ _cofactors(linear)
     else:
         # Normals authored on a subdivision surface are ignored by USD; its cage is shaded smooth.
         summed = np.zeros_like(points)

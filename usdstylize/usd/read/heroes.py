@@ -1,4 +1,4 @@
-"""Instances that are to have a look of their own, and so must not be instances any more."""
+"""Heroes: instances that get textures of their own, and so stop being instances."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The inputs of a MaterialX surface, but for its base colour, as a UsdPreviewSurface has them.
+"""The inputs of a MaterialX surface, except its base colour, as inputs of a UsdPreviewSurface.
 
 A constant graph becomes a value. A graph that gives one image, with at most a factor and an
 offset on each channel, becomes a texture with scale and bias; that is found by evaluating the
@@ -38,7 +38,7 @@ Float32 = NDArray[np.float32]
 Read = Callable[[str, float], Float32]
 """An input of the surface by its name and default, (components,)."""
 Formula = Callable[[Read], Float32]
-"""What inputs of the surface come to as one input of a UsdPreviewSurface, (components,)."""
+"""Computes one input of a UsdPreviewSurface, (components,), from inputs of the surface."""
 
 _COLORS = ("emissiveColor", "specularColor")
 _PROBE = 0.5
@@ -47,7 +47,7 @@ _UNSCALED = (Constant(1.0), Constant((1.0, 1.0, 1.0)))
 
 @dataclass(frozen=True)
 class MtlxInputs:
-    """How a MaterialX surface's inputs, but for its base colour, become a UsdPreviewSurface's."""
+    """How a MaterialX surface's inputs, except its base colour, become a UsdPreviewSurface's."""
 
     formulas: Mapping[str, Formula]
     """By the name on a UsdPreviewSurface; what is left out has its default there."""

@@ -1,4 +1,4 @@
-"""The inputs of a source's surface but for its base colour, whichever kind of surface it is."""
+"""The inputs of a source's surface, except its base colour, whichever kind of surface it is."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What keeps `verify` going where a result is damaged."""
+"""So that `verify` finishes where a result is damaged."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ __all__ = ["as_written", "is_there"]
 
 @contextmanager
 def as_written(checks: list[Check], name: str, subject: str) -> Iterator[None]:
-    """What cannot even be looked at is no longer as it was written: a check that has failed."""
+    """Adds a failed check where the block raises: what cannot be read is no longer as it was written."""
     try:
         yield
     except (UsdStylizeError, OSError) as problem:

@@ -35,7 +35,7 @@ class Reading:
 
 
 def facts_of(style: StyleLayout, name: str) -> dict[str, Any]:
-    """What the run.json of a style says of an object. Raises OutputError where it says nothing."""
+    """An object's facts in the run.json of a style. Raises OutputError where it has none."""
     written = read_run(style).get("written", {})
     if name not in written:
         raise OutputError(f"{style.run} is missing or says nothing of {name}; run again with --force.")

@@ -14,7 +14,7 @@ from usdstylize.model.checks import Check, VerifyReport
 from usdstylize.usd.io import assets
 from usdstylize.usd.io.opening import open_stage, quiet
 from usdstylize.usd.verify.guards import as_written, is_there
-from usdstylize.usd.verify.numeric import check_shown
+from usdstylize.usd.verify.numeric import check_colors
 from usdstylize.usd.verify.reread import facts_of
 from usdstylize.usd.verify.shared import SharedChecks
 from usdstylize.usd.write import (
@@ -69,11 +69,11 @@ def verify(root_layer: str | Path) -> VerifyReport:
             interrupts.check()
             for path in users(spec):
                 with as_written(checks, "binding", path):
-                    shown = shared.bindings(path, spec.path)
-                    checks += [_binding(stage, place, material) for place, material in shown]
+                    expected = shared.bindings(path, spec.path)
+                    checks += [_binding(stage, place, material) for place, material in expected]
             with as_written(checks, "variants", owner):
                 checks.append(_variants(stage, owner, spec.path, provenance))
-        checks += check_shown(stage, materials, provenance, style_path, heroes_of(style_layer))
+        checks += check_colors(stage, materials, provenance, style_path, heroes_of(style_layer))
     return VerifyReport(root_layer, tuple(checks))
 
 
@@ -118,7 +118,7 @@ def _validation(stage: Usd.Stage, source: Usd.Stage, style_path: Path, style_lay
 
 
 def _found(stage: Usd.Stage) -> Iterator[Any]:
-    """What the validators find, but for those that cannot cope with the stage."""
+    """The findings of the validators, except of those that fail on the stage."""
     validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
     try:
         yield from UsdValidation.ValidationContext(validators).Validate(stage)
@@ -205,7 +205,7 @@ def _path(layer: Sdf.Layer, where: str, relative: str) -> Check:
 def _lost(
     materials: list[tuple[str, Sdf.PrimSpec]], provenance: Provenance, style_path: Path
 ) -> Iterator[Check]:
-    """Stylised objects that no material names any more, so that nothing else would look at them."""
+    """Stylised objects that no material names any more, so that no other check would notice them."""
     worn = {spec.name: users(spec) for _, spec in materials}
     layout = ResultLayout.of_style_layer(style_path)
     for style, record in provenance.styles.items():

@@ -1,4 +1,4 @@
-"""What `verify` asks of instances: that they share prototypes still, and all show the new look."""
+"""Checks of instances: they still share their prototypes, and all show the new look."""
 
 from collections.abc import Iterator
 
@@ -50,13 +50,13 @@ class SharedChecks:
         here = instance.GetPath()
         classes = instance.GetInherits().GetAllDirectInherits()
         name = next((path for path in classes if material.HasPrefix(path)), None)
-        shown = material.ReplacePrefix(name, here) if name else material
-        yield owner, shown
+        expected = material.ReplacePrefix(name, here) if name else material
+        yield owner, expected
         for place in self._other_looks(here):
-            yield str(prim.GetPath().ReplacePrefix(here, place)), shown.ReplacePrefix(here, place)
+            yield str(prim.GetPath().ReplacePrefix(here, place)), expected.ReplacePrefix(here, place)
 
     def _other_looks(self, here: Sdf.Path) -> list[Sdf.Path]:
-        """An instance for each set of bindings that reaches the prototype from outside."""
+        """One instance for each other set of bindings that instances of the prototype get from above."""
         name = self._class_of.get(here)
         if name is None:
             return []

@@ -1,4 +1,5 @@
-"""A surface shader outside of its material: a variant of our material cannot change it, so it is copied."""
+"""A surface shader that is no descendant of its material: no variant of our material can change it, so it
+is copied."""
 
 from pxr import Sdf, UsdShade
 

@@ -2,8 +2,8 @@
 
 Opinions on prims below an instance are ignored, so they go below a class prim at the root of
 the style layer. All instances of a prototype inherit the same class, and so keep sharing one.
-An inherit, not a reference: it is stronger than the instance's own variants, and targets
-outside of it (a material that artists can reach) stay what they are.
+An inherit, not a reference: it is stronger than the instance's own variants, and its targets elsewhere
+(a material that artists can reach) stay what they are.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ def layer_path(prototypes: Sequence[Prototype], path: Sdf.Path) -> Sdf.Path:
 
 
 def shown_path(prototypes: Sequence[Prototype], source: StageObject, path: Sdf.Path) -> Sdf.Path:
-    """Where the stage shows, in the object's own instance, what the layer holds at ``path``."""
+    """The stage's path, in the object's own instance, of what the style layer has at ``path``."""
     for prototype in prototypes:
         if prototype.name == source.prototype:
             return path.ReplacePrefix(_class_path(prototype), prototype.path)
@@ -64,7 +64,7 @@ def collection_sites(
 ) -> Iterator[tuple[Sdf.Path, Sdf.Path]]:
     """(target, ancestor) as the layer names them, for a collection on the ancestor to hold the target.
 
-    An ancestor outside of the instances has to name the target in each of them.
+    An ancestor above the instances has to name the target in each of them.
     """
     for prototype in prototypes:
         if ancestor == prototype.path and target.HasPrefix(prototype.path):

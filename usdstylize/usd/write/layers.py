@@ -12,10 +12,8 @@ from usdstylize.usd.io.paths import anchored
 __all__ = ["copy_metadata", "new_root_layer", "new_style_layer", "save", "temporary_name"]
 
 _NOT_COPIED = {"subLayers", "subLayerOffsets", "layerRelocates", "primOrder", "owner", "hasOwnedSubLayers"}
-"""Of the source's own composition; as a sublayer it keeps them in force.
-
-Owners go with it: they tell who may edit which sublayer, and ours has none.
-"""
+"""The source's own composition, which still counts, since the source is a sublayer; and the owners, which
+name who may edit each sublayer."""
 _SHARED = ("timeCodesPerSecond", "framesPerSecond")
 """A sublayer with another rate than its parent would be scaled in time."""
 

@@ -199,8 +199,8 @@ def _settle_others(
         mdl, remarks = write_mdl(
             layer, variant, material, source, textures.baked, textures.baked_is_linear, time
         )
-    shown = {"mtlx": network != "preview", "mdl": mdl}
-    ours = {context for context, shows in shown.items() if shows}
+    stylised = {"mtlx": network != "preview", "mdl": mdl}
+    ours = {context for context, is_ours in stylised.items() if is_ours}
     return remarks + settle_contexts(
-        variant, material, block=block_contexts, ours=ours, always=shown.keys() - ours
+        variant, material, block=block_contexts, ours=ours, always=stylised.keys() - ours
     )

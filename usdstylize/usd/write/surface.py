@@ -33,10 +33,10 @@ _KINDS = {
     "ior": "float",
     "normal": "vector3",
 }
-"""Inputs of ND_UsdPreviewSurface_surfaceshader with their types, but for the diffuse colour.
+"""Inputs of ND_UsdPreviewSurface_surfaceshader with their types, except the diffuse colour.
 
 Displacement is a terminal of its own, which the reference to the source material keeps.
-Occlusion is an input of the node, but its definition in MaterialX makes nothing of it.
+Occlusion is an input of the node, but its definition in MaterialX ignores it.
 """
 DIFFUSE_SHARE = "DiffuseShare"
 """Name of the node that scales the stylised colour (``in1``) to what of it is diffuse."""
@@ -90,11 +90,11 @@ def write_surface(
 
 
 def _needs_specular_workflow(inputs: Mapping[str, SourceInput]) -> bool:
-    """Where MaterialX's definition of the surface strays from UsdPreviewSurface.
+    """Whether MaterialX's definition of the surface differs from UsdPreviewSurface for these inputs.
 
-    It makes nothing of occlusion; a surface that is metal in part reflects too much, since
-    metalness counts once in its reflectance and once more as the share of a conductor; and rough
-    metals shine with light that bounces several times within them.
+    It ignores occlusion. A surface that is metal in part reflects too much, since metalness counts once
+    in its reflectance and once more as the share of a conductor. Rough metals are too bright, by light
+    that bounces several times between their facets.
     """
     occlusion, metallic = inputs.get("occlusion"), inputs.get("metallic")
     if not (occlusion is None or isinstance(occlusion, Untraced) or occlusion == Constant(1.0)):

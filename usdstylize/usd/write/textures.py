@@ -100,9 +100,9 @@ def possible_network(obj: StageObject, asked: Network) -> Network:
 
 
 def _needs_copy(obj: StageObject, data: ObjectData) -> bool:
-    """Whether the live network reads our own copy of T's values: no file says the same to viewers.
+    """Whether the live network reads our own copy of T's values, as no file of the source gives them.
 
-    Before a MaterialX surface, it takes what the source's own graph gives.
+    For a MaterialX surface it needs none: it takes the output of the source's own graph.
     """
     if obj.surface == "mtlx":
         return False
