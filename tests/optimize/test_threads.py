@@ -59,7 +59,7 @@ def test_as_many_as_are_asked_for_are_under_way_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
-def test_what_one_raises_stops_those_at_hand_and_begins_no_more(kind: type[BaseException]) -> None:
+def test_what_one_raises_stops_the_others_and_begins_no_more(kind: type[BaseException]) -> None:
     """The second fails once the first is under way; all others end when they are asked to, no sooner."""
     under_way, stopped, begun = threading.Event(), threading.Event(), []
 

@@ -1,4 +1,4 @@
-"""Over how many processes a run spreads: one, one for each of several GPUs, or torchrun's."""
+"""How many processes a run uses: one, one for each of several GPUs, or torchrun's."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -42,13 +42,13 @@ class Optimizes(Protocol):
 
 @dataclass(frozen=True)
 class Parallelism:
-    """processes: that optimise. together: whether all work on each object, or on one object each."""
+    """How many ``processes`` optimise; ``together``: all on each object, else each on one of its own."""
 
     processes: int = 1
     together: bool = False
 
     def __str__(self) -> str:
-        """Empty where there is nothing to say."""
+        """For the plan; empty for one process."""
         if self.processes == 1:
             return ""
         return f"{self.processes} processes, " + ("all on each object" if self.together else "an object each")

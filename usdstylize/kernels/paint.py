@@ -18,7 +18,7 @@ _PIXELS = 64
 _WARPS = 4
 _DIGITS = tl.constexpr(30)
 """Binary digits of the table's gradient below the largest one of a pixel. A texel's gradient is a
-sum of integers, which is the same in any order, with room for 2^32 times the largest pixel's:
+sum of integers, which is the same in any order, and reaches 2^32 times the largest pixel's:
 twelve digits for what shading may multiply it by and twenty for pixels with the same texel."""
 
 

@@ -71,8 +71,8 @@ class Optimizer:
     def restyled(self, style: StyleSet, method: Method) -> "Optimizer":
         """This with an object's own style, seed, texture resolution or cameras; the rest is shared.
 
-        What stops `each` of the one stops the other, too. ``style`` is to be the same instance
-        for the same style.
+        Whatever stops `each` of one stops that of the other. Pass the same instance of ``style`` for
+        the same style.
         """
         other = copy.copy(self)
         other.method = method
@@ -116,7 +116,7 @@ class Optimizer:
         on_state: Callable[[State], None] | None = None,
         state_every: int = 0,
     ) -> tuple[StyleTexture, ...]:
-        """The style texture of each object of one group, which stand together before the cameras.
+        """The style texture of each object of one group, which are rendered together.
 
         The same for the same seed, objects and device. Objects of one look get the same texture.
 

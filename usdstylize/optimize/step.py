@@ -43,7 +43,7 @@ class Step:
         share a batch, in place; None where this one takes all of it.
 
         What is done in parts or by several processes is summed as integers, which no order
-        changes: parts of one size give one result, whoever does which.
+        changes: parts of one size give one result, whichever process computes which.
         """
         self._objective = objective
         self._method: Method = objective.method

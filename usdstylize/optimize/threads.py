@@ -41,8 +41,8 @@ def side_by_side(
 ) -> None:
     """Call ``work`` for every group, for ``at_once`` at a time.
 
-    Raises what ``work`` raises, KeyboardInterrupt included, once those that have begun have ended,
-    which ``stop`` asks of them; the others are not begun.
+    Where a ``work`` raises, KeyboardInterrupt included, calls ``stop``, which must end the others that
+    have begun; raises the same once they have ended. No other group is begun.
     """
     pool = ThreadPoolExecutor(at_once)
     try:
