@@ -29,7 +29,7 @@ def remarks(plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], fold
     before = earlier.get("plan")
     if not staying or not isinstance(before, dict):
         return ()
-    # Objects that differed from each other before still do.
+    # The earlier run may itself have left objects with other settings.
     sentences = [text for text in before.get("remarks", ()) if isinstance(text, str)]
     color_spaces = _other_color_spaces(plan, earlier.get("written", {}), staying, folder)
     different = ", ".join((*_differences(plan, before, folder), *color_spaces))

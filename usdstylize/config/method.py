@@ -112,7 +112,7 @@ class ScheduleMethod:
     learning_rate: tuple[float, float]
     """Adam's: at the first and the last iteration, exponential between."""
     seed: int
-    """Of cameras, lights and k-means."""
+    """Seed of cameras, lights and k-means."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Parallelism:
 
 
 def choose_parallelism(options: FarmOptions, method: ScheduleMethod, device: str, groups: int) -> Parallelism:
-    """As torchrun and ``--gpus`` ask, else over all GPUs that are the same; groups: of objects.
+    """As torchrun or ``--gpus`` asks, else all GPUs that are the same. groups: number of groups of objects.
 
     Raises OptionsError where there are not so many, or a batch cannot be shared.
     """

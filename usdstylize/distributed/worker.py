@@ -47,7 +47,7 @@ def main() -> None:
                 result = sendable(error)
             answer(result)
     except (EOFError, BrokenPipeError):
-        # Not by way of the interpreter's end, which would flush into what is closed.
+        # Not through the interpreter's own exit, which would flush into a closed pipe.
         os._exit(0)
 
 

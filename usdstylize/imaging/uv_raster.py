@@ -218,8 +218,8 @@ class _Scene:
         self._empty = not len(uvs)
         if self._empty:
             return
-        # Each triangle lies a little deeper than the last, so that overlaps have one answer:
-        # the first wins, however embree happened to build its tree.
+        # Each triangle lies a little deeper than the one before, so that the first wins where they
+        # overlap, however embree builds its tree.
         depth = np.broadcast_to(-np.arange(len(uvs))[:, None, None] / len(uvs), (len(uvs), 3, 1))
         self._scene = rtcore_scene.EmbreeScene()
         self._mesh = TriangleMesh(self._scene, np.concatenate([uvs, depth], axis=-1).astype(np.float32))

@@ -44,7 +44,7 @@ def _convolve_image(
     inside = inside & (y >= 0) & (y < image_height) & (x >= 0) & (x < image_width)
     image = (positions // (width * height)).to(tl.int64)[:, None]
     at = image * image_stride + channel[None, :] * channel_stride + y * row_stride + x * column_stride
-    # What is around the image is 0 after the mean is taken off, not before.
+    # The padding around the image is 0 after the mean is subtracted, not before.
     value = tl.load(images + at, mask=inside, other=0.0).to(tl.float32) - tl.load(mean + channel)[None, :]
     value = tl.where(inside, value, 0.0).to(matrix.dtype.element_ty)
     columns = tl.arange(0, OUTPUTS)

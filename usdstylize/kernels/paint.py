@@ -47,7 +47,7 @@ def paint_pixels(
     """
     resolution = background.shape[1]
     picture = background.float().permute(1, 2, 0)
-    # Always a copy, which is painted over: of a single view the background would else be the picture.
+    # Always a copy, as it is painted over: for a single view, expand alone would give the background itself.
     images = picture.expand(views, resolution, resolution, 3).clone(memory_format=torch.contiguous_format)
     inputs = [tensor.contiguous() for tensor in (rows, weights, base, diffuse, specular, pixels)]
     if table is None:
@@ -102,7 +102,7 @@ def _forward(table: Tensor | None, inputs: Any, images: Tensor) -> None:
 
 @triton.jit
 def _power(base, exponent):
-    """Of a positive number."""
+    """``base`` to the power ``exponent``, for a positive ``base``."""
     return tl.exp2(tl.log2(base) * exponent)
 
 

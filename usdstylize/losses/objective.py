@@ -39,7 +39,7 @@ __all__ = ["Objective", "cover_crop", "whole"]
 _CONTENT_BACKGROUND = 0.5
 """sRGB-encoded grey behind the object in the content render (the paper leaves it open)."""
 _STRIDE = 32
-"""Of the coarsest maps: the sides of a network's picture are multiples of it."""
+"""Stride of the coarsest maps: the sides of a network's picture are multiples of it."""
 _LONGEST = 8
 """Times as long as high: a longer style image is scaled down to the pixels of such a one."""
 
@@ -122,12 +122,12 @@ class Objective:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Of all maps, each once, in ascending order."""
+        """The strides of all maps, each once, in ascending order."""
         return tuple(sorted({*self._style_encoder.strides, *self._content_encoder.strides}))
 
     @property
     def content_strides(self) -> tuple[int, ...]:
-        """Of each map of `Target.original`."""
+        """The stride of each map of `Target.original`."""
         return self._content_encoder.strides
 
     @torch.no_grad()
@@ -233,7 +233,7 @@ class Objective:
         if self._content_background is self._background:
             return pictures
         size = views.count * views.resolution**2
-        # One more for the pixels of -1, which are none.
+        # One more, for padding pixels, whose index is -1.
         covered = torch.zeros(size + 1, dtype=torch.bool, device=pictures.device)
         covered = covered.index_fill_(0, views.pixels, True)[:size]
         return torch.where(

@@ -28,7 +28,7 @@ def palette_loss(colors: Tensor, palette: Tensor, *, squared: bool = True) -> Te
 
 @torch.no_grad()
 def _nearest(colors: Tensor, palette: Tensor) -> Tensor:
-    """Of each of (N, 3) colours the nearest of (Q, 3); of equally near ones the first.
+    """For each of (N, 3) colours the nearest of (Q, 3) palette colours; the first of equally near ones.
 
     A matrix product picks it: searching for its index takes a CPU several times as long.
     """

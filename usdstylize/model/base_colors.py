@@ -79,7 +79,7 @@ class Transfer:
 
 
 PLAIN = Transfer()
-"""Of values that are T already."""
+"""For values that are T already: it changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class DisplayColor:
     """Where the mesh gets new UVs: the colours are this texture's, read at the UVs of ``primvar``, which
     span no area (each face reads one texel of a colour chart); at (0, 0) where ``primvar`` is empty."""
     transform: UVTransform | None = None
-    """Of those UVs."""
+    """The transform of those UVs."""
 
 
 @dataclass(frozen=True)

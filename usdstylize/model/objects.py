@@ -108,8 +108,8 @@ class StageObject:
     notes: tuple[str, ...] = ()
     """Remarks for ``inspect``, one sentence each."""
     group: str = ""
-    """Name that objects share which are rendered together and optimised as one; empty where the object
-    is optimised alone."""
+    """A name that all objects share which are rendered and optimised together; empty where the object is
+    optimised alone."""
     look: str = ""
     """Name of the object, of the same group, whose style texture and new material this one uses;
     empty or its own name where it has its own."""
@@ -194,7 +194,7 @@ class Prototype:
     """
 
     name: str
-    """Of the class prim with its opinions; prototypes of different stages have different names."""
+    """The name of the class prim with its opinions; prototypes of different stages have different names."""
     path: str
     """The first instance, to which the paths of its objects belong; an instance proxy where that is
     inside another prototype."""

@@ -158,7 +158,7 @@ class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def tensor_bytes(value: Any) -> int:
-    """Of all tensors in dataclasses, lists, tuples and mappings."""
+    """Bytes of all tensors in dataclasses, lists, tuples and mappings."""
     sizes: list[int] = []
 
     def count(tensor: Tensor) -> Tensor:

@@ -147,7 +147,7 @@ class Optimizer:
                 except MemoryError:
                     if allotment.views_at_once == 1:
                         raise
-                # The error referred to all that was there; where memory is short nothing of it may stay.
+                # The error's trace refers to the failed attempt; its memory must be free before the next.
                 gc.collect()
                 allotment = allotment.halved()
 

@@ -75,7 +75,7 @@ class StaticBatch:
             _zeros(view.diffuse, pixels),
             _zeros(view.specular, pixels),
         )
-        # What is left over repeats the first position, or those of a batch before, with weight 0.
+        # The rest repeats the first position, or keeps those of an earlier batch, with weight 0.
         self._positions = {
             stride: Positions(_zeros(own.rows, count), _zeros(own.weights, count))
             for stride, own, count in ((s, own, size.positions[s]) for s, own in like.positions.items())

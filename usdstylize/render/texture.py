@@ -243,7 +243,7 @@ def _neighbours(at: Tensor, size: Tensor, wrap: Wrap) -> tuple[tuple[Tensor, Ten
 
 
 def _remainder(index: Tensor, size: Tensor) -> Tensor:
-    """Into 0..size - 1, also where a UV is so large that its division is not exact."""
+    """``index`` modulo ``size``, also where a UV is so large that its division is not exact."""
     return (index - (index / size).floor() * size).clamp_min(0).minimum(size - 1)
 
 

@@ -99,7 +99,7 @@ def read_header(resolved_path: str) -> ImageHeader:
     where the temporary folder cannot be written.
     """
     stamp = package_stamp(resolved_path)
-    # Out of a package a file must be unpacked whole, and every object that shares it asks.
+    # A file in a package must be unpacked to be read, and each object that shares it would do that.
     return _read_header(resolved_path) if stamp is None else _packed_header(resolved_path, stamp)
 
 
@@ -164,7 +164,7 @@ def read_codes(resolved_path: str, *, alpha: bool = False) -> NDArray[Any]:
         header, place = _examine(image, resolved_path)
         wanted = place.layer.color + (place.layer.alpha if alpha else ())
         first, last = min(wanted), max(wanted) + 1
-        # The file's own type is asked for: OpenImageIO's conversion to float is not exact.
+        # Read in the file's own type: OpenImageIO's conversion to float is not exact.
         stored = image.read_image(place.part, 0, first, last, header.bit_depth)
         # A truncated JPEG returns pixels and an error; the missing rows would be grey.
         problem = image.geterror()

@@ -25,7 +25,7 @@ _NO_NUMBER = np.uint16(0x7C00)
 
 
 _LARGEST = 1e10
-"""Of a float texel: what is larger is no light but a fault, and would overflow when decoded."""
+"""Largest float texel that is accepted: a larger one is a fault, and would overflow when decoded."""
 
 
 def read_base_color(texture: TextureFile, file: str) -> tuple[Float32, str]:

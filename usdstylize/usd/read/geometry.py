@@ -54,7 +54,7 @@ def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
             "its transform or the stage's metersPerUnit."
         )
     left_handed = mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded
-    # Its size is no matter from here on, and a determinant of huge or tiny scales overflows.
+    # Only the direction counts from here on; a determinant of huge or tiny scales would overflow.
     linear = linear / (np.abs(linear).max() or 1.0)
     flipped = left_handed != (np.linalg.det(linear) < 0)
 

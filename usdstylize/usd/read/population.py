@@ -15,7 +15,7 @@ from usdstylize.usd.read.walk import Unselected, walk
 __all__ = ["Candidate", "Population", "mask_paths", "survey"]
 
 _MOST_LOOKS = 32
-"""Of one prototype: more are a variation per instance, and no style for each."""
+"""Looks of one prototype that get objects: more are meant as variation from instance to instance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Candidate:
 
 @dataclass(eq=False)
 class Population:
-    """In stage order; what is shared stands where its first instance does."""
+    """Everything found, in stage order; what instances share has the place of the first one."""
 
     candidates: list[Candidate] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -96,7 +96,7 @@ def survey(
     population = Population()
     by_home: dict[str, list[Found]] = {}
     if instances or shared:
-        # What nothing draws shares the prototype, too, and must keep sharing it.
+        # Instances that are not drawn share the prototype, too, and must keep sharing it.
         whole = [prim for prim in Usd.PrimRange(stage.GetPseudoRoot()) if prim.IsInstance()]
         everywhere = list({prim.GetPath(): prim for prim in (*whole, *instances)}.values())
         if list(mask) == [Sdf.Path.absoluteRootPath]:

@@ -185,7 +185,7 @@ def _result(label: str, atlas: Any) -> tuple[Float64, Int64, float]:
     if atlas.atlas_count != 1:
         raise MeshError(f"{label} has faces that cannot be laid out flat; author primvars:st.")
     _, triangles, uvs = atlas.get_mesh(0)
-    # By one side for both, so that a texel stays a square.
+    # Both axes are scaled by the same side, so that a texel stays a square.
     side = max(atlas.width, atlas.height)
     texels = uvs.astype(np.float64) * (atlas.width, atlas.height)
     return texels / side, triangles.astype(np.int64).reshape(-1, 3), side / atlas.texels_per_unit

@@ -74,7 +74,7 @@ def trace_omnipbr(
     if not isinstance(asset, Sdf.AssetPath) or not asset.path:
         constant = numbers(shader, _CONSTANT, time, spec.default)
         red, green, blue = (max(0.0, c * t) for c, t in zip(constant, tint, strict=True))
-        # Its other textures may be projected; the style's own lies on the mesh's UVs then.
+        # Its other textures may be projected; the style texture then uses the mesh's UVs.
         projected = input_value(shader, "project_uvw", time, False) is True
         mapping = (None, None) if projected else _uv_mapping(prim, shader, time)
         return TracedColor(ConstantColor((red, green, blue)), *mapping, tuple(notes))
@@ -173,7 +173,7 @@ def map_space(shader: UsdShade.Shader, name: str) -> Literal["raw", "sRGB", "aut
 
 
 def _authored_space(shader: UsdShade.Shader, name: str) -> str:
-    """Of the attribute that holds the value, or of the shader's own input."""
+    """The colour space of the attribute that holds the value, or else of the shader's own input."""
     attribute = producer(shader, name)
     authored = attribute.GetColorSpace() if attribute is not None else ""
     return str(authored or shader.GetInput(name).GetAttr().GetColorSpace())

@@ -50,7 +50,7 @@ class MtlxInputs:
     """How a MaterialX surface's inputs, except its base colour, become a UsdPreviewSurface's."""
 
     formulas: Mapping[str, Formula]
-    """By the name on a UsdPreviewSurface; what is left out has its default there."""
+    """By the input's name on a UsdPreviewSurface; inputs that are not here keep their defaults."""
     highlights: tuple[str, str] | None = ("specular", "specular_color")
     """Weight and tint of highlights; None where the formulas give all of them."""
     normal: str = "normal"

@@ -95,7 +95,7 @@ def _composition(stage: Usd.Stage, source: Usd.Stage) -> list[Check]:
     where = stage.GetRootLayer().identifier
     theirs = {stage.GetRootLayer(), stage.GetSessionLayer(), *source.GetUsedLayers()}
     ours = [layer.identifier for layer in stage.GetUsedLayers() if layer not in theirs]
-    # What our layers have brought about names one of them; the rest the source has, too.
+    # A finding that our layers cause names one of them; all others are found in the source, too.
     errors = [str(error) for error in stage.GetCompositionErrors()]
     new = [one_line(error) for error in errors if any(f"@{name}@" in error for name in ours)]
     if not new:
@@ -122,7 +122,7 @@ def _found(stage: Usd.Stage) -> Iterator[Any]:
     validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
     try:
         yield from UsdValidation.ValidationContext(validators).Validate(stage)
-    except Tf.ErrorException:  # thrown by one, it hides what the others have found
+    except Tf.ErrorException:  # where one validator fails, the findings of the others are lost
         for validator in validators:
             with suppress(Tf.ErrorException):
                 yield from UsdValidation.ValidationContext([validator]).Validate(stage)
@@ -157,9 +157,9 @@ def _is_materialx_node(error: Any) -> bool:
 
 
 def _comes_from_source(error: Any, style: Sdf.Layer) -> bool:
-    """A property without any opinion of ours: it is wrong in the source's material, which we reference.
+    """Whether the finding is about a property of the source's material, which ours references.
 
-    Its type is the source's also where we connect it.
+    That is one without an opinion of ours; if its type is wrong, also one that we connect.
     """
 
     def is_theirs(site: Any) -> bool:

@@ -6,7 +6,7 @@ from pxr import Sdf, Usd
 
 from usdstylize.model.objects import StageContents, StageObject
 from usdstylize.usd.read import Occurrence, by_look
-from usdstylize.usd.write import places_of
+from usdstylize.usd.write import classes_by_instance
 
 __all__ = ["SharedChecks", "left_behind"]
 
@@ -19,8 +19,8 @@ class SharedChecks:
         self._stage = stage
         self._looks: dict[Sdf.Path, list[Sdf.Path]] = {}
         self._by_class: dict[Sdf.Path, list[Sdf.Path]] = {}
-        for place, inherited in places_of(layer).items():
-            # Those within a class are on the stage wherever it is inherited.
+        for place, inherited in classes_by_instance(layer).items():
+            # An instance within a class is on the stage at every place that inherits the class.
             if layer.GetPrimAtPath(place.GetPrefixes()[0]).specifier != Sdf.SpecifierClass:
                 self._by_class.setdefault(inherited, []).append(place)
         self._class_of = {place: name for name, places in self._by_class.items() for place in places}
@@ -74,6 +74,6 @@ def left_behind(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> 
     for place in found.instances if found else ():
         prim = stage.GetPrimAtPath(place)
         inherited = prim.GetInherits().GetAllDirectInherits() if prim else []
-        # A proxy inherits by the class that it stands in.
+        # An instance proxy inherits through the class that contains it.
         if not any(path.name == obj.prototype for path in inherited):
             yield place

@@ -14,11 +14,11 @@ from usdstylize.model.objects import Prototype, StageObject
 from usdstylize.usd.write.specs import prim_spec
 
 __all__ = [
+    "classes_by_instance",
     "collection_sites",
     "heroes_of",
     "inherit_classes",
     "layer_path",
-    "places_of",
     "shown_path",
     "within",
 ]
@@ -62,7 +62,7 @@ def inherit_classes(
 def collection_sites(
     prototypes: Sequence[Prototype], ancestor: Sdf.Path, target: Sdf.Path
 ) -> Iterator[tuple[Sdf.Path, Sdf.Path]]:
-    """(target, ancestor) as the layer names them, for a collection on the ancestor to hold the target.
+    """(target, ancestor) in paths of the layer, for a collection on the ancestor that has the target.
 
     An ancestor above the instances has to name the target in each of them.
     """
@@ -81,10 +81,10 @@ def collection_sites(
             yield place, ancestor
 
 
-def places_of(layer: Sdf.Layer) -> dict[Sdf.Path, Sdf.Path]:
-    """Of a style layer: the class that each instance inherits, by the instance's path in the layer.
+def classes_by_instance(layer: Sdf.Layer) -> dict[Sdf.Path, Sdf.Path]:
+    """The class that each instance of a style layer inherits, by the instance's path in the layer.
 
-    An instance that was made a hero later inherits its class still, but shares nothing.
+    A hero is left out: it may still inherit a class from an earlier run, but shares nothing.
     """
     found: dict[Sdf.Path, Sdf.Path] = {}
 
@@ -102,7 +102,7 @@ def places_of(layer: Sdf.Layer) -> dict[Sdf.Path, Sdf.Path]:
 
 
 def heroes_of(layer: Sdf.Layer) -> tuple[str, ...]:
-    """Of a style layer: the instances that it makes none, outermost first."""
+    """The heroes of a style layer: instances whose `instanceable` it clears, outermost first."""
     found: list[str] = []
 
     def visit(path: Sdf.Path) -> None:
@@ -117,7 +117,7 @@ def heroes_of(layer: Sdf.Layer) -> tuple[str, ...]:
 def within(places: Mapping[Sdf.Path, Sdf.Path], mask: Sdf.Path) -> Callable[[Sdf.Path], bool]:
     """Whether the stage shows an object, given by its path, at or under ``mask`` as well.
 
-    places: as `places_of` finds them.
+    places: as `classes_by_instance` finds them.
     """
     root = _in_class(places, mask)
     reached = [root]

@@ -50,7 +50,7 @@ def _moved(value: Any, source: Sdf.Layer, folder: Path) -> Any:
         return Sdf.AssetPathArray([_moved(item, source, folder) for item in value])
     if not isinstance(value, Sdf.AssetPath) or not value.path or os.path.isabs(value.path):
         return value
-    # A search path that is found beside the source is its own, any other stays one.
+    # A search path that resolves beside the source becomes relative; any other stays as it is.
     absolute = source.ComputeAbsolutePath(value.path)
     return Sdf.AssetPath(anchored(absolute, folder)) if os.path.isabs(absolute) else value
 

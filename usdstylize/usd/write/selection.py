@@ -7,7 +7,7 @@ from pathlib import Path
 from pxr import Sdf
 
 from usdstylize.errors import OutputError, StageError
-from usdstylize.usd.write.instancing import places_of, within
+from usdstylize.usd.write.instancing import classes_by_instance, within
 from usdstylize.usd.write.layers import save
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET
 from usdstylize.usd.write.provenance import read_layer, read_provenance
@@ -35,7 +35,7 @@ def select(root_layer: str | Path, style: str, mask: Sequence[str] = ()) -> int:
     styles = sorted({v.name for _, spec in ours for v in spec.variantSets[VARIANT_SET].variants})
     if style != ORIGINAL and style not in styles:
         raise StageError(f"{root_layer} holds no style {style}; choose from {', '.join(styles)}.")
-    places = places_of(layer)
+    places = classes_by_instance(layer)
     masks = []
     for path_in_mask in mask:
         valid = Sdf.Path.IsValidPathString(path_in_mask) and Sdf.Path(path_in_mask).IsAbsolutePath()

@@ -32,7 +32,7 @@ class Textures:
     strength: float
     """What the bake is made with, and where the dial stands at first."""
     transfer: Transfer = PLAIN
-    """Of the values that viewers read from ``base``."""
+    """How the values that viewers read from ``base`` become T."""
     base_is_copy: bool = False
     """``base`` is a file of ours, not the source's."""
 

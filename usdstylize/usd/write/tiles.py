@@ -34,7 +34,7 @@ def add_lost_tiles(package: Path, result: Usd.Stage, lost: list[str]) -> None:
         found, tiles = resolve_tiles(original, asset.path, Usd.TimeCode.Default())
         layer = next(spec.layer for spec in packed.GetPropertyStack() if spec.HasInfo("default"))
         _, inner = Ar.SplitPackageRelativePathOuter(layer.realPath)
-        # The tile's number may stand in a folder's name: that folder goes along.
+        # The tile's number may be part of a folder's name, which is then kept.
         above = posixpath.dirname(found.partition("<UDIM>")[0])
         folder = folders.setdefault(above, f"{_FOLDER}/{len(folders)}")
         target = f"{folder}/{found.removeprefix(above).lstrip('/')}"
