@@ -82,7 +82,7 @@ class StageOptions(_Group):
 
 @dataclass(frozen=True)
 class StyleOptions(_Group):
-    """What of the concept art is used, and what carries it."""
+    """The concept art that is used, the network that carries its style, and the weights of the losses."""
 
     primary_image: str | None = None
     """File name of the style image that gives palette and background; else the first by name."""

@@ -87,7 +87,7 @@ def choose_parallelism(options: FarmOptions, method: ScheduleMethod, device: str
 def opened(
     parallelism: Parallelism, style: StyleSet, method: Method, device: str, options: FarmOptions
 ) -> Iterator[Optimizes]:
-    """What optimises a run's objects, until it is left.
+    """A context with an `Optimizer`, or its like over several processes, for a run's objects.
 
     Raises WeightsError where the method's networks have no weights.
     """

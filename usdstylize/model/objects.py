@@ -103,7 +103,7 @@ class StageObject:
     uv_primvar: str
     """Primvar name without ``primvars:``."""
     uv_transform: UVTransform | None
-    """Where it has a ``then``, what follows is applied to what it gives."""
+    """From the primvar to the texture's coordinates; a chain where it has a ``then``."""
     triangle_count: int
     notes: tuple[str, ...] = ()
     """Remarks for ``inspect``, one sentence each."""

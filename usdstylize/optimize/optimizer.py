@@ -36,7 +36,7 @@ __all__ = ["Optimizer"]
 
 
 def _key(style: StyleSet, method: Method) -> tuple[int, int]:
-    """What the objectives of a run differ in: the seed only where it chooses style features."""
+    """Equal for equal objectives: they depend on the style, and on the seed if it chooses style features."""
     return id(style), method.seed if method.style_keys else 0
 
 

@@ -188,7 +188,7 @@ class Run:
         self._recent.extend(state["recent"].to(self._device).unbind())
 
     def _made_with(self) -> dict[str, Any]:
-        """What a state is of, as JSON's values, each by its name for a person."""
+        """What a state belongs to, as JSON values; an error about another one uses these names."""
         share = self._process_group.share
         return {
             "object": self._scene.first.name,

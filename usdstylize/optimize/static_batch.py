@@ -22,7 +22,7 @@ class Size:
 
     @classmethod
     def of(cls, targets: Sequence[Target]) -> "Size":
-        """What a batch of these takes."""
+        """The size of a batch of these targets."""
         return cls(
             len(targets),
             sum(len(target.view.pixels) for target in targets),
@@ -31,9 +31,9 @@ class Size:
 
     @classmethod
     def of_any(cls, pool: Sequence[Sequence[Target]], at_once: int) -> "Size":
-        """What every batch takes that has, in each slot, that slot's view of some batch of the pool.
+        """A size that fits every batch which has, in each slot, that slot's view of some row of the pool.
 
-        at_once: how many slots make a batch; the pool's rows are cut into as many parts.
+        at_once: how many views make a batch; a row of the pool is cut into batches of so many slots.
         """
         strides = pool[0][0].positions
         slots = range(len(pool[0]))
@@ -54,7 +54,7 @@ class Size:
         return self.views == other.views and self.pixels >= other.pixels and enough
 
     def wider(self, factor: float) -> "Size":
-        """For more pixels and positions, by that factor."""
+        """The same with more pixels and positions, by that factor."""
         positions = {stride: int(count * factor) for stride, count in self.positions.items()}
         return Size(self.views, int(self.pixels * factor), positions)
 

@@ -35,7 +35,7 @@ def hash_file(path: str) -> str:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """What Ar finds at a resolved path, which may lie in a package. Raises TextureError."""
+    """The bytes that Ar finds at a resolved path, which may lie in a package. Raises TextureError."""
     return bytes(_asset(str(path)).GetBuffer() or b"")
 
 

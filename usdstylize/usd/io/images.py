@@ -34,7 +34,7 @@ __all__ = [
 MAX_IMAGE_SIDE = 16384
 """Texels. A larger header is refused before anything is decoded."""
 MAX_CODE = {"uint8": 255, "uint16": 65535}
-"""What stands for 1.0 in whole numbers."""
+"""The code of 1.0 in each integer format."""
 
 _BIT_DEPTHS: dict[str, BitDepth] = {
     "uint8": "uint8",

@@ -74,7 +74,7 @@ class StageSettings:
         return str(attribute.GetPrim().GetPath())
 
     def remarks(self, prim: Usd.Prim) -> tuple[str, ...]:
-        """What is authored at or above the prim and does not count."""
+        """A sentence for each prim, this one or above, whose settings have no effect."""
         self._authored(prim)
         return self._unapplied[prim.GetPath()]
 

@@ -27,9 +27,9 @@ _RESOLUTION = 1024
 _PADDING = 6
 """Texels between two charts at that resolution: half as many at 512, and so on."""
 _HINT_WEIGHT = 0.1
-"""What a chart's growth across the border of a polygon costs, beside within it. More tears fewer
-polygons and makes more charts: on Spot's 2,928 quads 95 torn at 0, 31 at 0.1, 6 at 0.5, and 46, 63,
-177 charts."""
+"""What it costs a chart to grow across the border of a polygon, relative to within it. A larger cost
+tears fewer polygons and makes more charts: on Spot's 2,928 quads 95 torn at 0, 31 at 0.1, 6 at 0.5, and
+46, 63, 177 charts."""
 
 
 def has_unwrapper() -> bool:

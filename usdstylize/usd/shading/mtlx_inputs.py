@@ -134,7 +134,7 @@ def read_mtlx_inputs(
 
 
 def _formula(described: MtlxInputs, target: str) -> Formula:
-    """What gives an input of a UsdPreviewSurface: its own default where the surface has nothing like it."""
+    """The formula of an input of a UsdPreviewSurface: its default where the surface has no counterpart."""
     default = np.full(1, PREVIEW_DEFAULTS[target], dtype=np.float32)
     return described.formulas.get(target, lambda read: default)
 
@@ -148,7 +148,7 @@ def _typed(target: str, value: SourceInput) -> SourceInput:
 
 
 def _highlight(described: MtlxInputs) -> Formula:
-    """What a dielectric reflects to a viewer right above it, as the specular workflow takes it."""
+    """The colour that a dielectric reflects at normal incidence, for the specular workflow."""
     index_of_refraction = _formula(described, "ior")
     weight, tint = described.highlights or ("", "")
 

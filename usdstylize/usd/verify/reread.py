@@ -19,7 +19,7 @@ _ALL_PURPOSES = ("default", "render", "proxy")
 
 @dataclass(frozen=True)
 class Reading:
-    """What decided how an object was read; the same for most of a result."""
+    """The options that an object was read with; the same for most objects of a result."""
 
     frame: float | None
     """As given with --frame; None for the stage's start, in the bind pose."""

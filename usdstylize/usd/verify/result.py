@@ -131,7 +131,10 @@ def _found(stage: Usd.Stage) -> Iterator[Any]:
 def _identity(
     error: Any, materials: Mapping[Sdf.Path, Sdf.PrimSpec] = MappingProxyType({})
 ) -> tuple[str, str]:
-    """What is found wrong and where; of what lies in one of ``materials``, where its source has it."""
+    """What is wrong, and where, to compare with findings in the source.
+
+    A place in one of ``materials`` is given as that in the source's material, which it references.
+    """
     paths = [site.GetPath() for site in _sites(error)]
     for number, path in enumerate(paths):
         for ours in path.GetPrefixes():

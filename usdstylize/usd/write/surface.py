@@ -133,7 +133,7 @@ def _specular_workflow(
         if "clearcoat" in found:
             coat = found["clearcoat"]
             found["clearcoat"] = graph.binary("CoatOccluded", "multiply", "float", coat, occlusion)
-    share = _let_through(graph, reflected, specular_color)
+    share = _diffuse_share(graph, reflected, specular_color)
     for part in shares:
         share = graph.binary("Share", "multiply", "color3", share, part, by_float=True)
     diffuse = graph.binary(DIFFUSE_SHARE, "multiply", "color3", color, share)
@@ -160,11 +160,11 @@ def _metal(graph: Graph, values: Mapping[str, Any], metallic: Any) -> Sdf.Path:
     )
 
 
-def _let_through(graph: Graph, reflected: Any, specular_color: Any) -> Sdf.Path:
-    """What makes diffuse light as weak as what is reflected leaves it, channel by channel.
+def _diffuse_share(graph: Graph, reflected: Any, specular_color: Any) -> Sdf.Path:
+    """A factor on the diffuse colour, per channel, so that reflection weakens it as in UsdPreviewSurface.
 
-    MaterialX takes away the mean of the channels of ``specular_color``, the colour that the surface gets;
-    UsdPreviewSurface takes away ``reflected``, which occlusion does not scale.
+    That multiplies diffuse light by 1 - ``reflected``, before occlusion. MaterialX multiplies it by 1 less
+    the mean of the channels of ``specular_color``, the colour that the surface gets: divide by that.
     """
     white, mean = ("color3", Gf.Vec3f(1)), ("color3", Gf.Vec3f(1 / 3))
     right = graph.node("Left", "ND_subtract_color3", {"in1": white, "in2": ("color3", reflected)}, "color3")
