@@ -266,7 +266,7 @@ def test_the_whole_style_image_is_compared_with(height, width, expected):
     """Nothing is cut off: the gradient across it is there from end to end."""
     across = np.linspace(0, 1, width, dtype=np.float32)[None, :].repeat(height, 0)
     down = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(width, 1)
-    picture = objective.whole(np.stack([across, down, across], -1), 128)
+    picture = objective.fit_whole(np.stack([across, down, across], -1), 128)
     assert picture.shape == (*expected, 3)
     corners = picture[[0, 0, -1, -1], [0, -1, 0, -1]]
     assert np.abs(corners - [(0, 1, 0), (1, 1, 1), (0, 0, 0), (1, 0, 1)]).max() < 0.06

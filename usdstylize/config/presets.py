@@ -14,7 +14,7 @@ from usdstylize.encoders.registry import find
 __all__ = ["PRESETS", "preset_name", "resolve"]
 
 
-def _brought_by(encoder: str, *, literal: bool = False) -> dict[str, Any]:
+def _encoder_fields(encoder: str, *, literal: bool = False) -> dict[str, Any]:
     """The fields of a `Method` that follow its encoder. literal: as the preset `paper` has them."""
     spec = find(encoder)
     balance = spec.paper_balance if literal else spec.balance
@@ -22,7 +22,7 @@ def _brought_by(encoder: str, *, literal: bool = False) -> dict[str, Any]:
 
 
 _STANDARD = Method(
-    **_brought_by("clip-rn50"),
+    **_encoder_fields("clip-rn50"),
     style_loss="nnfm",
     resolution=512,
     batch=8,
@@ -58,7 +58,7 @@ PRESETS: dict[PresetName, Method] = {
     "standard": _STANDARD,
     "draft": replace(
         _STANDARD,
-        **_brought_by("draft"),
+        **_encoder_fields("draft"),
         resolution=256,
         batch=1,  # more cost as much again and gain little that the judge sees (docs/draft.md)
         iterations=150,
@@ -72,7 +72,7 @@ PRESETS: dict[PresetName, Method] = {
     ),
     "paper": replace(
         _STANDARD,
-        **_brought_by("clip-rn50", literal=True),
+        **_encoder_fields("clip-rn50", literal=True),
         iterations=3000,
         plateau=False,
         view_pool=0,
@@ -106,7 +106,7 @@ def resolve(options: Options, *, cuda: bool) -> Method:
     if options.method is not None:
         encoder, style_loss = _METHODS[options.method]
     if encoder != method.encoder:
-        method = replace(method, **_brought_by(encoder, literal=name == "paper"))
+        method = replace(method, **_encoder_fields(encoder, literal=name == "paper"))
     if style_loss != "nnfm":
         weight = find(encoder).style_weights[style_loss]
         method = replace(method, style_loss=style_loss, nnfm_weight=weight)

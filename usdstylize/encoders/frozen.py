@@ -66,7 +66,7 @@ class FrozenConvolution(Frozen):
         """``relu(convolution + bias + shortcut)``."""
         if (found := self._rectified_by_cudnn(x, shortcut)) is not None:
             return found
-        if kernel := _whole(x, self.weight):
+        if kernel := _fused_convolution(x, self.weight):
             result: Tensor = kernel.convolve(x, self.weight, shift=self.bias, plus=shortcut, rectify=True)
             return result
         if x.is_cuda:
@@ -101,7 +101,7 @@ class FrozenConvolution(Frozen):
 
         gate: the input itself, if a ReLU made it and the gradient before that ReLU is wanted.
         """
-        kernel = None if gate is None else _whole(gradient, self.flipped)
+        kernel = None if gate is None else _fused_convolution(gradient, self.flipped)
         if kernel:
             result: Tensor = kernel.convolve(gradient, self.flipped, plus=plus, gate=gate)
             return result
@@ -109,7 +109,7 @@ class FrozenConvolution(Frozen):
         return found if gate is None else gate_(found, gate, plus)
 
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
-        kernel = _whole(x, weight)
+        kernel = _fused_convolution(x, weight)
         if kernel and weight.shape[2] == 3 and _is_small(x, weight):
             result: Tensor = kernel.convolve(x, weight)
             return result
@@ -127,7 +127,7 @@ def _is_small(x: Tensor, weight: Tensor) -> bool:
     return -(-batch * height * width // _TILE) * -(-len(weight) // _TILE) <= _FEW_TILES
 
 
-def _whole(x: Tensor, weight: Tensor) -> ModuleType | None:
+def _fused_convolution(x: Tensor, weight: Tensor) -> ModuleType | None:
     """The module whose Triton kernel convolves x and does the rest in the same pass; None without one."""
     if not fused(x.device):
         return None

@@ -34,7 +34,7 @@ from usdstylize.losses.terms import (
 from usdstylize.model.objects import StyleSet
 from usdstylize.render import View, Views, join, paint
 
-__all__ = ["Objective", "cover_crop", "whole"]
+__all__ = ["Objective", "cover_crop", "fit_whole"]
 
 _CONTENT_BACKGROUND = 0.5
 """sRGB-encoded grey behind the object in the content render (the paper leaves it open)."""
@@ -96,7 +96,7 @@ class Objective:
         # The embedding is the whole picture's: with the style image behind, it is near from the start.
         self._background = grey if method.style_loss == "embedding" else behind
         self._content_background = behind if method.content_on_background else grey
-        images = pictures(cover_crop if method.style_loss == "embedding" else whole)
+        images = pictures(cover_crop if method.style_loss == "embedding" else fit_whole)
         if method.style_loss == "gram":
             self.style = StyleFeatures(palette, grams=self._style_grams(images))
             return
@@ -252,7 +252,7 @@ def cover_crop(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(scaled[top : top + size, left : left + size])
 
 
-def whole(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def fit_whole(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """(H, W, 3) scaled as by `cover_crop`, but not cropped: either side a multiple of 32.
 
     A picture that is more than 8 times as long as high has fewer pixels.

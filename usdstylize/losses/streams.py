@@ -20,7 +20,7 @@ def forked(device: str) -> Iterator[Callable[[], AbstractContextManager[object]]
     if not device.startswith("cuda"):
         yield nullcontext
         return
-    here, beside = torch.cuda.current_stream(), _beside(torch.cuda.current_device())
+    here, beside = torch.cuda.current_stream(), _second_stream(torch.cuda.current_device())
     beside.wait_stream(here)
     try:
         yield lambda: torch.cuda.stream(beside)
@@ -29,7 +29,7 @@ def forked(device: str) -> Iterator[Callable[[], AbstractContextManager[object]]
 
 
 @cache
-def _beside(index: int) -> torch.cuda.Stream:
+def _second_stream(index: int) -> torch.cuda.Stream:
     """The second stream, always the same, since only the stream that freed memory can use it again.
 
     PyTorch gives out its ordinary streams in turn, so that one of them might be the caller's.

@@ -12,11 +12,11 @@ __all__ = [
     "Placement",
     "UVTransform",
     "as_transform",
-    "joined",
-    "placed",
+    "placement_of",
+    "rotation_matrix",
     "same_uvs",
+    "single_transform",
     "transform_uvs",
-    "turned",
 ]
 
 Float64 = NDArray[np.float64]
@@ -67,7 +67,7 @@ class Placement:
         return self.primvar == other.primvar and same and np.allclose(self.offset, other.offset, atol=1e-6)
 
 
-def turned(degrees: float) -> Float64:
+def rotation_matrix(degrees: float) -> Float64:
     """The (2, 2) matrix that turns a column counter-clockwise."""
     angle = np.deg2rad(degrees)
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -76,7 +76,7 @@ def turned(degrees: float) -> Float64:
 def transform_uvs(uvs: Float64, transform: UVTransform | None) -> Float64:
     """(…, 2) UVs after a chain of UsdTransform2d, step by step as viewers do it; the shape is kept."""
     for step in transform.chain() if transform else ():
-        turn = np.ascontiguousarray(turned(step.rotation).T)
+        turn = np.ascontiguousarray(rotation_matrix(step.rotation).T)
         uvs = (uvs * np.array(step.scale, np.float64)) @ turn + np.array(step.translation, np.float64)
     return uvs
 
@@ -87,11 +87,13 @@ def same_uvs(first: UVTransform | None, second: UVTransform | None) -> bool:
     return np.allclose(*places, rtol=1e-5, atol=1e-5)
 
 
-def placed(primvar: str, transform: UVTransform | None = None) -> Placement:
+def placement_of(primvar: str, transform: UVTransform | None = None) -> Placement:
     """A primvar through a chain of UsdTransform2d, or as it is."""
     placement = Placement(primvar, np.eye(2), np.zeros(2))
     for step in transform.chain() if transform else ():
-        placement = placement.then(turned(step.rotation) @ np.diag(step.scale), np.array(step.translation))
+        placement = placement.then(
+            rotation_matrix(step.rotation) @ np.diag(step.scale), np.array(step.translation)
+        )
     return placement
 
 
@@ -115,7 +117,7 @@ def as_transform(placement: Placement) -> UVTransform | None:
     return UVTransform((1.0, 1.0), _angle(right[:, 0]), (0.0, 0.0), then=second)
 
 
-def joined(transform: UVTransform | None) -> UVTransform | None:
+def single_transform(transform: UVTransform | None) -> UVTransform | None:
     """A chain as a single transform where one equals it: viewers draw a chain wrongly or not at all."""
     if transform is None or transform.then is None:
         return transform

@@ -51,7 +51,7 @@ class CudaGraphStep(Step):
         self._batch_place.fill(targets, totals)
         return self._batch_place.batch(share=totals is not None)
 
-    def _do(self, piece: Callable[[], None]) -> None:
+    def _execute(self, piece: Callable[[], None]) -> None:
         if self._graphs is None:
             piece()
             return

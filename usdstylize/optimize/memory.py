@@ -14,7 +14,7 @@ from usdstylize.config.method import Method
 from usdstylize.losses import Objective, Target
 from usdstylize.optimize.schedule import weights_at
 
-__all__ = ["Allotment", "allot", "available_bytes", "bytes_for_view", "keep_to", "moved", "tensor_bytes"]
+__all__ = ["Allotment", "allot", "available_bytes", "bytes_for_view", "limit_memory", "moved", "tensor_bytes"]
 
 GIB = 2**30
 
@@ -72,7 +72,7 @@ def available_bytes(device: str, limit: float | None, others: int = 1) -> float:
     return free + torch.cuda.memory_reserved() - taken
 
 
-def keep_to(limit: float | None, device: str) -> None:
+def limit_memory(limit: float | None, device: str) -> None:
     """Let PyTorch take no more than the limit of a GPU, in GiB."""
     if limit is not None and device.startswith("cuda"):
         _, total = torch.cuda.mem_get_info()

@@ -22,14 +22,14 @@ from usdstylize.optimize.memory import (
     allot,
     available_bytes,
     bytes_for_view,
-    keep_to,
+    limit_memory,
     tensor_bytes,
 )
 from usdstylize.optimize.process_group import ALONE, ProcessGroup
 from usdstylize.optimize.run import Run
 from usdstylize.optimize.state import State
 from usdstylize.optimize.stopwatch import Stopwatch
-from usdstylize.optimize.threads import at_once_here, side_by_side, threads_of_one
+from usdstylize.optimize.threads import concurrent_objects, side_by_side, threads_per_object
 from usdstylize.optimize.viewpoints import Scene
 
 __all__ = ["Optimizer"]
@@ -60,9 +60,9 @@ class Optimizer:
         self.method = method
         self._device = device
         self._memory_limit = memory_limit
-        keep_to(memory_limit, device)
+        limit_memory(memory_limit, device)
         self._process_group = process_group
-        self._at_once = at_once_here(method, device) if process_group.share.count == 1 else 1
+        self._at_once = concurrent_objects(method, device) if process_group.share.count == 1 else 1
         self._objective = Objective(style, method, device, weights=weights)
         self._objectives = {_key(style, method): self._objective}
         self._lock = threading.Lock()
@@ -98,7 +98,7 @@ class Optimizer:
                 work(group)
             return
         threads = torch.get_num_threads()
-        torch.set_num_threads(threads_of_one(self.method, self._device))
+        torch.set_num_threads(threads_per_object(self.method, self._device))
         try:
             side_by_side(self._at_once, groups, work, self._stop.set)
         finally:

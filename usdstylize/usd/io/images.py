@@ -69,7 +69,7 @@ class ImageHeader:
     wrap_s: Wrap | None
     """The file's own wrap metadata, which UsdUVTexture's ``useMetadata`` asks for."""
     wrap_t: Wrap | None
-    unlike: str = ""
+    misread: str = ""
     """What of the file other readers, Storm's above all, read differently: a clause, or empty."""
     color_space: str = ""
     """The gamut that the file claims (``lin_ap1_scene``), where it is another than Rec.709."""
@@ -176,10 +176,10 @@ def read_codes(resolved_path: str, *, alpha: bool = False) -> NDArray[Any]:
     codes = codes.reshape(*codes.shape[:2], last - first)
     if wanted != tuple(range(first, last)):
         codes = codes[..., [channel - first for channel in wanted]]
-    return _displayed(codes, header.size, place.offset)
+    return _display_window(codes, header.size, place.offset)
 
 
-def _displayed(codes: NDArray[Any], size: tuple[int, int], offset: tuple[int, int]) -> NDArray[Any]:
+def _display_window(codes: NDArray[Any], size: tuple[int, int], offset: tuple[int, int]) -> NDArray[Any]:
     """The display window of ``size`` (width, height), from a data window at ``offset`` (x, y)."""
     if offset == (0, 0) and codes.shape[1::-1] == size:
         return codes
@@ -238,7 +238,7 @@ def _examine(image: Any, resolved_path: str) -> tuple[ImageHeader, _Place]:
         gamma=gamma,
         wrap_s=wraps[0],
         wrap_t=wraps[-1],
-        unlike=_unlike(image, spec, part, resolved_path, layer, depth, cropped=len(remarks) > 0),
+        misread=_misread(image, spec, part, resolved_path, layer, depth, cropped=len(remarks) > 0),
         color_space=space,
         remarks=tuple(remarks),
     )
@@ -266,10 +266,10 @@ def _choose_part(image: Any, resolved_path: str) -> tuple[int, Layer]:
     return part, layer
 
 
-def _unlike(
+def _misread(
     image: Any, spec: Any, part: int, path: str, layer: Layer, depth: BitDepth, *, cropped: bool
 ) -> str:
-    """`ImageHeader.unlike`: what Storm was seen to read differently, may read differently, or cannot read."""
+    """`ImageHeader.misread`: what Storm is known to read differently, may read so, or cannot read."""
     name, ending = image.format_name(), suffix(path)
     if ending not in _EVERYWHERE.get(name, ()):
         return f"a {name} file with the suffix .{ending}" if name in _EVERYWHERE else f"a {name} file"
@@ -324,7 +324,7 @@ def _opened_avif(resolved_path: str) -> Iterator[Image.Image]:
 def _avif_header(picture: Image.Image, resolved_path: str) -> ImageHeader:
     _check_size(resolved_path, *picture.size)
     channels = 4 if picture.mode == "RGBA" else 3
-    return ImageHeader(picture.size, channels, "uint8", None, None, None, unlike="an avif file")
+    return ImageHeader(picture.size, channels, "uint8", None, None, None, misread="an avif file")
 
 
 def _read_avif(resolved_path: str, alpha: bool) -> NDArray[Any]:

@@ -89,7 +89,7 @@ def discover(
                 by=options.by,
                 share_materials=options.share_materials,
             ),
-            skipped=(*_lost_by_a_link(path, skipped), *skipped, *population.skipped),
+            skipped=(*_lost_behind_a_link(path, skipped), *skipped, *population.skipped),
             sources=sources(stage, objects, time),
             prototypes=tuple(population.prototypes),
             heroes=alone,
@@ -223,7 +223,7 @@ def _disabled(prim: str, count: int) -> Skipped:
     return Skipped(prim, f"{prim} has stylize:enabled = false, so {what} as in the source.")
 
 
-def _lost_by_a_link(stage: Path, skipped: Sequence[Skipped]) -> list[Skipped]:
+def _lost_behind_a_link(stage: Path, skipped: Sequence[Skipped]) -> list[Skipped]:
     """USD looks for ``./`` paths beside a link, not beside the file that it leads to."""
     target = Path(os.path.realpath(stage))
     if not stage.is_symlink() or target.parent == Path(os.path.realpath(stage.parent)):

@@ -95,7 +95,7 @@ def build_mesh(
         raise MeshError(
             f"{label} has UVs as far out as {np.abs(uvs).max():.3g}; unwrap it again or fix what moves them."
         )
-    if corner_uvs is not None and not _span(uvs):
+    if corner_uvs is not None and not _has_area(uvs):
         raise MeshError(f"{label} has UVs that span no area; unwrap it again.")
     used, triangles = np.unique(geometry.point_of_corner[corners], return_inverse=True)
     mesh = Mesh(
@@ -113,7 +113,7 @@ def covers_area(geometry: Geometry, faces: NDArray[np.bool_] | None, corner_uvs:
     What lies too far out counts, too: `build_mesh` refuses it.
     """
     uvs = corner_uvs[_triangles(geometry, faces)]
-    return _span(uvs) or not np.abs(uvs).max(initial=0.0) < _FARTHEST_UV
+    return _has_area(uvs) or not np.abs(uvs).max(initial=0.0) < _FARTHEST_UV
 
 
 def _triangles(geometry: Geometry, faces: NDArray[np.bool_] | None) -> Int64:
@@ -123,7 +123,7 @@ def _triangles(geometry: Geometry, faces: NDArray[np.bool_] | None) -> Int64:
     return triangulate(corner_points, geometry.counts, np.flatnonzero(chosen))[0]
 
 
-def _span(uvs: Float64) -> bool:
+def _has_area(uvs: Float64) -> bool:
     """Whether a triangle of (F, 3, 2) has an area."""
     edge_1, edge_2 = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
     doubled = np.abs(edge_1[:, 0] * edge_2[:, 1] - edge_1[:, 1] * edge_2[:, 0])

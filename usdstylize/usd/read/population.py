@@ -115,11 +115,13 @@ def survey(
             population.candidates.append(item)
         elif isinstance(item, Skipped):
             population.skipped.append(item)
-    population.skipped += _left_alone([item for item in once.values() if isinstance(item, Unselected)])
+    population.skipped += _unselected_variants(
+        [item for item in once.values() if isinstance(item, Unselected)]
+    )
     return population
 
 
-def _left_alone(found: Sequence[Unselected]) -> Iterator[Skipped]:
+def _unselected_variants(found: Sequence[Unselected]) -> Iterator[Skipped]:
     """The variants that are not selected, those of alike prims in one sentence."""
     alike: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for item in reversed(found):

@@ -108,11 +108,11 @@ def _primvars_read(instance: Usd.Prim, drawn: Sequence[Sdf.Path]) -> frozenset[s
             names.add("displayColor")
         for prim in Usd.PrimRange(material.GetPrim(), ALL_DEFINED):
             if prim.IsA(UsdShade.Shader):
-                names |= _named(UsdShade.Shader(prim))
+                names |= _primvars_of(UsdShade.Shader(prim))
     return frozenset(f"primvars:{name}" for name in names)
 
 
-def _named(shader: UsdShade.Shader) -> set[str]:
+def _primvars_of(shader: UsdShade.Shader) -> set[str]:
     """The primvars that a shader reads."""
     if shader_id(shader).startswith("ND_geomcolor"):
         return {"displayColor"}

@@ -75,7 +75,7 @@ def unwrap(geometry: Geometry, faces: NDArray[np.bool_] | None, label: str) -> N
         laid, vertices, _ = _generate(label, points, geometry.point_of_corner[corners])
         uvs[corners] = laid[vertices]
     else:
-        hint = _apart(face_of_corner, geometry.counts)
+        hint = _separated(face_of_corner, geometry.counts)
         laid, vertices, scale = _generate(label, positions, corners, hint)
         lowest, highest = np.full(len(uvs), len(laid)), np.full(len(uvs), -1)
         np.minimum.at(lowest, corners, vertices)
@@ -108,7 +108,7 @@ def _generate(
     return _result(label, atlas)
 
 
-def _apart(face_of_corner: Int64, counts: Int64) -> Float64:
+def _separated(face_of_corner: Int64, counts: Int64) -> Float64:
     """(C, 2) UVs that keep every polygon to itself: xatlas sees seams where polygons meet."""
     nth = np.arange(len(face_of_corner)) - np.repeat(np.cumsum(counts) - counts, counts)
     turn = 2 * np.pi * nth / counts[face_of_corner]

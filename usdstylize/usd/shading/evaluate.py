@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.affine_uvs import Placement, placed
+from usdstylize.model.affine_uvs import Placement, placement_of
 from usdstylize.model.base_colors import ConstantColor, Wrap
 from usdstylize.usd.io.udim import is_udim, resolve_tiles
 from usdstylize.usd.shading.inputs import input_value, numbers, producer, producing_shader, shader_id
@@ -282,7 +282,7 @@ class _Evaluation:
                 return np.array([*found.linear, 1.0], dtype=np.float32)[part]
             space = "srgb_texture" if found.encoding == "srgb" else ""
             file: _File | None = _File(found.asset_path, found.resolved_path, space, found.tiles)
-            placement = placed(*read_uv_source(node, self.time))
+            placement = placement_of(*read_uv_source(node, self.time))
             modes: tuple[str, str] = found.wrap_s, found.wrap_t
         else:
             file = _file(node, self.time)

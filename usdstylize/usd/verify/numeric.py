@@ -15,10 +15,10 @@ from usdstylize.model.objects import StageContents, StageObject
 from usdstylize.usd import read as reading
 from usdstylize.usd.io import images
 from usdstylize.usd.verify.bake import misplaced
-from usdstylize.usd.verify.guards import as_written, is_there
+from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
 from usdstylize.usd.verify.network import live_color
 from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
-from usdstylize.usd.verify.shared import left_behind
+from usdstylize.usd.verify.shared import without_class
 from usdstylize.usd.write import VARIANT_SET, Provenance, ResultLayout, StyleLayout, bake_wrap, combine
 
 __all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "check_colors"]
@@ -41,7 +41,7 @@ def check_colors(
 ) -> list[Check]:
     """For each object and style: is what viewers compute what was optimised?"""
     checks: list[Check] = []
-    owners = tuple(owner for owner, _ in materials if is_there(stage, owner))
+    owners = tuple(owner for owner, _ in materials if is_on_stage(stage, owner))
     layout = ResultLayout.of_style_layer(style_path)
     read: dict[Reading, StageContents] = {}
     for owner, spec in materials:
@@ -50,7 +50,7 @@ def check_colors(
             if spec.name not in record.objects:
                 continue
             subject = f"{owner} ({style})"
-            with as_written(checks, "live", subject), np.errstate(all="ignore"):
+            with errors_as_check(checks, "live", subject), np.errstate(all="ignore"):
                 files = layout.style(style)
                 facts = facts_of(files, spec.name)
                 asked = reading_of(facts, files)
@@ -58,7 +58,7 @@ def check_colors(
                     read[asked] = asked.discover(provenance.source, owners, heroes)
                 contents = read[asked]
                 obj = _source_object(contents, owner)
-                for place in left_behind(stage, contents, obj):
+                for place in without_class(stage, contents, obj):
                     detail = f"It does not share the style of {owner} in {style}; run again with --force."
                     checks.append(Check("instances", place, False, detail))
                 checks += _compare(stage, contents, obj, spec.path, files, float(facts["strength"]), subject)
@@ -128,7 +128,7 @@ def _compare(
         texture = _baked_texture(selected)
         if texture is not None:
             found: list[Check] = []
-            with as_written(found, "bake", subject):
+            with errors_as_check(found, "bake", subject):
                 error = difference(*_read_baked(texture, obj.tiles))
                 found.append(
                     Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")

@@ -13,7 +13,7 @@ from usdstylize.errors import OutputError, StageError, UsdStylizeError, one_line
 from usdstylize.model.checks import Check, VerifyReport
 from usdstylize.usd.io import assets
 from usdstylize.usd.io.opening import open_stage, quiet
-from usdstylize.usd.verify.guards import as_written, is_there
+from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
 from usdstylize.usd.verify.numeric import check_colors
 from usdstylize.usd.verify.reread import facts_of
 from usdstylize.usd.verify.shared import SharedChecks
@@ -68,10 +68,10 @@ def verify(root_layer: str | Path) -> VerifyReport:
         for owner, spec in materials:
             interrupts.check()
             for path in users(spec):
-                with as_written(checks, "binding", path):
+                with errors_as_check(checks, "binding", path):
                     expected = shared.bindings(path, spec.path)
                     checks += [_binding(stage, place, material) for place, material in expected]
-            with as_written(checks, "variants", owner):
+            with errors_as_check(checks, "variants", owner):
                 checks.append(_variants(stage, owner, spec.path, provenance))
         checks += check_colors(stage, materials, provenance, style_path, heroes_of(style_layer))
     return VerifyReport(root_layer, tuple(checks))
@@ -214,7 +214,7 @@ def _lost(
     for style, record in provenance.styles.items():
         for name in sorted(set(record.objects) - set(worn)):
             found: list[Check] = []
-            with as_written(found, "binding", name):
+            with errors_as_check(found, "binding", name):
                 facts = facts_of(layout.style(style), name)
                 if facts["path"] not in worn.get(facts.get("look", name), ()):
                     detail = f"No material of the style {style} is its own any more; run again with --force."
@@ -223,7 +223,7 @@ def _lost(
 
 
 def _binding(stage: Usd.Stage, owner: str, material: Sdf.Path) -> Check:
-    if not is_there(stage, owner):
+    if not is_on_stage(stage, owner):
         return Check("binding", owner, False, "It is not on the stage any more; run again.")
     prim = stage.GetPrimAtPath(owner)
     for purpose in BINDING_PURPOSES:

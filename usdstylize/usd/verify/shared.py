@@ -8,7 +8,7 @@ from usdstylize.model.objects import StageContents, StageObject
 from usdstylize.usd.read import Occurrence, by_look
 from usdstylize.usd.write import classes_by_instance
 
-__all__ = ["SharedChecks", "left_behind"]
+__all__ = ["SharedChecks", "without_class"]
 
 
 class SharedChecks:
@@ -68,7 +68,7 @@ class SharedChecks:
         return [place for place in self._looks[name] if place != here]
 
 
-def left_behind(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> Iterator[str]:
+def without_class(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> Iterator[str]:
     """Instances that share the object in the source, and whose counterparts lack its class."""
     found = next((p for p in contents.prototypes if p.name == obj.prototype), None)
     for place in found.instances if found else ():
