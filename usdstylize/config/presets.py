@@ -1,4 +1,4 @@
-"""The presets, and the method that a run's options make of one.
+"""The presets, and how a run's options make a method of one.
 
 `Options` is what a user sets, where ``None`` means "as the preset says". `Method` is every value
 that an object is made with; `PRESETS` holds one per preset, and `resolve` joins the two.
@@ -15,7 +15,7 @@ __all__ = ["PRESETS", "preset_name", "resolve"]
 
 
 def _encoder_fields(encoder: str, *, literal: bool = False) -> dict[str, Any]:
-    """The fields of a `Method` that follow its encoder. literal: as the preset `paper` has them."""
+    """The fields of a `Method` that depend on its encoder. literal: as the preset `paper` has them."""
     spec = find(encoder)
     balance = spec.paper_balance if literal else spec.balance
     return {"encoder": encoder, "content_encoder": spec.content_encoder or encoder, **vars(balance)}

@@ -1,7 +1,7 @@
-"""Triton kernels for the convolution that sees the image: three channels waste a general one's time.
+"""Triton kernels for the convolution that reads the image: a general one is slow with three channels.
 
-Going back, each position's gradient becomes 27 numbers, one per tap and channel, in one pass
-over the map; a second pass adds up what belongs to each pixel.
+Backward, each position's gradient becomes 27 numbers, one per tap and channel, in one pass over the
+map; a second pass adds up what belongs to each pixel.
 
 The reference is `encoders.first`: `torch.nn.functional.conv2d` and PyTorch's gradient of it.
 """

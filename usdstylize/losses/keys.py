@@ -1,4 +1,4 @@
-"""Fewer style features that still stand for all of them."""
+"""A few of the style's features that stand for all of them."""
 
 import warnings
 

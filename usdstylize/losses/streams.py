@@ -1,4 +1,4 @@
-"""Work that a GPU does side by side."""
+"""A second CUDA stream, for work that a GPU can do at the same time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext

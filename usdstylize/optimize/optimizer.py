@@ -1,4 +1,4 @@
-"""From an object, or a group of them, to its style texture."""
+"""Optimises the style texture of an object, or those of a group."""
 
 import copy
 import gc

@@ -1,4 +1,4 @@
-"""One place in memory for batches of many sizes: a captured graph reads each where the first one lay."""
+"""Fixed tensors that batches of many sizes are copied into: a captured graph reads fixed addresses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -87,11 +87,11 @@ class StaticBatch:
         self._totals = {stride: torch.zeros((), device=view.base.device) for stride in like.positions}
 
     def batch(self, *, share: bool) -> Batch:
-        """The batch that lies here; share: whether its totals are those of a larger one."""
+        """The batch in these tensors; share: whether its totals are those of a larger one."""
         return Batch(self._views, self._positions, self._original, self._totals if share else None)
 
     def fill(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> None:
-        """Copy a batch to here; it must fit."""
+        """Copy a batch into these tensors; it must fit."""
         views = [target.view for target in targets]
         area = views[0].resolution ** 2
         own = self._views

@@ -1,4 +1,4 @@
-"""Objects side by side, each in a thread: its own work is done by PyTorch or by another process."""
+"""Objects side by side, a thread for each: PyTorch, or another process, does the work of it."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -10,7 +10,7 @@ from usdstylize.model.objects import StageObject
 __all__ = ["concurrent_objects", "side_by_side", "threads_per_object"]
 
 _SIGNAL_SECONDS = 0.5
-"""A signal sets a request, and does not end the wait."""
+"""Seconds between looks at `interrupts`: a signal sets a request there, and does not end the wait."""
 
 
 def concurrent_objects(method: PerformanceMethod, device: str) -> int:

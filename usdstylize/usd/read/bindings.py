@@ -1,4 +1,4 @@
-"""Which material is bound to a mesh or subset today, and which faces go with which prim."""
+"""The material that the source binds to a mesh or subset, and the faces that each of these prims has."""
 
 from dataclasses import dataclass
 

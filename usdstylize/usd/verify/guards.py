@@ -1,4 +1,4 @@
-"""So that `verify` finishes where a result is damaged."""
+"""Helpers that let `verify` finish where a result is damaged."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Is what viewers compute what was optimised? Live network and bake against clamp(T + strength · T_S)."""
+"""Numeric checks: live network and bake, as viewers compute them, against clamp(T + strength · T_S)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ def check_colors(
     style_path: Path,
     heroes: Sequence[str],
 ) -> list[Check]:
-    """For each object and style: is what viewers compute what was optimised?"""
+    """Checks, for each object and style, that viewers compute what was optimised."""
     checks: list[Check] = []
     owners = tuple(owner for owner, _ in materials if is_on_stage(stage, owner))
     layout = ResultLayout.of_style_layer(style_path)

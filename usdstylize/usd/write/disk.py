@@ -1,4 +1,4 @@
-"""The file system under a result: its troubles in a sentence, renames that can be taken back."""
+"""The file system under a result: errors as one sentence, and renames that can be undone."""
 
 import errno
 import os

@@ -1,5 +1,4 @@
-"""A surface shader that is no descendant of its material: no variant of our material can change it, so it
-is copied."""
+"""Copies of surface shaders that are no descendants of their material: our variants cannot change those."""
 
 from pxr import Sdf, UsdShade
 
