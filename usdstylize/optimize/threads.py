@@ -10,7 +10,7 @@ from usdstylize.model.objects import StageObject
 __all__ = ["concurrent_objects", "side_by_side", "threads_per_object"]
 
 _SIGNAL_SECONDS = 0.5
-"""Seconds between looks at `interrupts`: a signal sets a request there, and does not end the wait."""
+"""Seconds between two reads of `interrupts`: a signal sets a request there, and does not end the wait."""
 
 
 def concurrent_objects(method: PerformanceMethod, device: str) -> int:
