@@ -1,1 +1,1 @@
-"""Numbers that the product is held to, each printed as a table. See README.md here."""
+"""Numbers that the product must reach, each printed as a table. See README.md here."""

@@ -1,6 +1,6 @@
 """What a result must beat: textures that anyone could make without the method.
 
-Each is told as a T_S, so that the judge sees it exactly as it sees a result.
+Each is given as a T_S, so that the judge sees it exactly as it sees a result.
 """
 
 import numpy as np

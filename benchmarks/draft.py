@@ -2,7 +2,7 @@
 
 python -m benchmarks.draft
 
-The product's own stopwatch tells visibility, forward and backward apart. Shading, encoder and
+The product's own stopwatch separates visibility, forward and backward. Shading, encoder and
 matching are timed from here, by wrapping those functions for the time of the run: the product
 has no such hooks and pays nothing for them. Their gradients run inside `backward`, which PyTorch
 does in one piece. On a CUDA device work is asynchronous and the split means little.

@@ -125,12 +125,12 @@ def _line(row: Row, tests: list[str], recorder: Recorder, shown: dict[str, Any])
         f"{max(shown[name]['bake'] for name in row.three_js):.4f}" if shown and row.three_js else "",
         "all" if judged else "usd-core",
     ]
-    # A pattern that takes a whole file is told as the file.
+    # A pattern that takes a whole file is named as the file.
     whole = [pattern.removesuffix("::*") for pattern in row.tests if pattern.endswith("::*")]
     single = [re.sub(r"^tests/|\[.*$", "", test) for test in tests]
     names = dict.fromkeys([*whole, *(name for name in single if name.partition("::")[0] not in whole)])
-    told = ", ".join(f"`{name}`" for name in [*names, *row.elsewhere])
-    return f"| {row.name} | {' | '.join(cells)} | {told} |"
+    listed = ", ".join(f"`{name}`" for name in [*names, *row.elsewhere])
+    return f"| {row.name} | {' | '.join(cells)} | {listed} |"
 
 
 def _largest(tests: Iterable[str], recorder: Recorder, limit: float) -> str:

@@ -85,7 +85,7 @@ class Report:
 
     @contextmanager
     def case(self, name: str, shape: str = "") -> Iterator[None]:
-        """What goes wrong inside is told and does not end the others."""
+        """What goes wrong inside is printed and does not end the others."""
         try:
             yield
         except Exception:

@@ -61,7 +61,7 @@ def compare_gradients(rows: Tensor, keys: Tensor) -> tuple[float, float, int]:
     """Largest difference to the divided naive gradient, to the plain one, and the ties.
 
     The two naive versions differ from each other in their last bits. Where the two nearest
-    keys of a row are closer together than float32 tells (1e-6, a tie), either is right.
+    keys of a row are closer together than float32 resolves (1e-6, a tie), either is right.
     """
     ours = gradient(nnfm_loss, rows, keys)
     divided, plain = (gradient(loss, rows, keys) for loss in (divided_nnfm_loss, naive_nnfm_loss))

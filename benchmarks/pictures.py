@@ -95,7 +95,7 @@ def with_cameras(result: Path, folder: Path, camera: str | None) -> tuple[Path, 
     stage = Usd.Stage.Open(layer)
     axis = UsdGeom.GetStageUpAxis(Usd.Stage.Open(str(result)))
     UsdGeom.SetStageUpAxis(stage, axis)
-    # Directions are told as if +Y were up.
+    # Directions are named as if +Y were up.
     turn = Gf.Rotation(Gf.Vec3d(1, 0, 0), 90.0 if axis == UsdGeom.Tokens.z else 0.0)
     purposes = [UsdGeom.Tokens.default_, UsdGeom.Tokens.render]
     box = UsdGeom.BBoxCache(Usd.TimeCode.EarliestTime(), purposes).ComputeWorldBound(stage.GetPseudoRoot())

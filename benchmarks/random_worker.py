@@ -35,7 +35,7 @@ if __name__ == "__main__":
         from benchmarks import several_gpus
         from usdstylize.distributed import torchrun
 
-        # Even one process alone is a team here, so that all are timed alike.
+        # Even one process alone is a process group here, so that all are timed alike.
         sys.exit(torchrun.run(several_gpus.lead))
     from usdstylize.distributed import worker
 

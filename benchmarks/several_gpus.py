@@ -96,12 +96,12 @@ def make_style(size: int) -> StyleSet:
 def lead() -> int:
     """In the first process of a torchrun: prints seconds of a short run and of a long one."""
     settings = Settings(**json.loads(os.environ[_SETTINGS]))
-    team = torchrun.current()
-    assert team is not None
+    process_group = torchrun.current()
+    assert process_group is not None
     data, style = make_data(settings.triangles), make_style(settings.resolution)
     method = settings.method(settings.iterations)
     with patch.object(rank_zero, "check_weights", lambda method, folder: None):
-        optimizer = rank_zero.RankZero(team, style, method, settings.device)
+        optimizer = rank_zero.RankZero(process_group, style, method, settings.device)
     seconds = []
     for iterations in (8, settings.iterations // 4, settings.iterations):  # the first one warms up
         started = time.perf_counter()

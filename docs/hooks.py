@@ -37,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     paths = {f"{docs.name}/{file.src_uri}" for file in own if not file.src_uri.endswith(".py")} | set(PAGES)
     linked = {found for path in paths if path.endswith(".md") for found in _links(ROOT / path)}
     for path in sorted(paths | linked):
-        # INCLUDED: MkDocs leaves out names that begin with a dot, such as .ci/run, unless it is told.
+        # INCLUDED: MkDocs leaves out names that begin with a dot, such as .ci/run, unless asked.
         added = File.generated(config, path, abs_src_path=str(ROOT / path), inclusion=InclusionLevel.INCLUDED)
         files.append(added)
     return files

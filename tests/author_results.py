@@ -73,7 +73,7 @@ def write_result(
 
 
 def problems(root: Path) -> list[str]:
-    """What every validator of usd-core finds, but for MaterialX nodes, which it does not know."""
+    """What every validator of usd-core finds, except in MaterialX nodes, which it does not know."""
     opened = Usd.Stage.Open(str(root))
     found = [str(error) for error in opened.GetCompositionErrors()]
     context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().GetOrLoadAllValidators())

@@ -59,11 +59,11 @@ def run(
     method: Method = METHOD,
     seed: int = 0,
     name: str = "World__Ball",
-    told: list[tuple[int, Losses]] | None = None,
+    reports: list[tuple[int, Losses]] | None = None,
     **changes: Any,
 ) -> StyleTexture:
-    """The ball's style texture. told: takes every report. changes: to the method."""
+    """The ball's style texture. reports: a list that every report is added to. changes: to the method."""
     optimizer = optimize.Optimizer(stripes(), dataclasses.replace(method, seed=seed, **changes), "cpu")
-    watch = (lambda number, losses: told.append((number, losses))) if told is not None else None
+    watch = (lambda number, losses: reports.append((number, losses))) if reports is not None else None
     extra = {"on_iteration": watch} if watch else {}
     return optimizer.optimize([describe(name)], [ball()], **extra)[0]

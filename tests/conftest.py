@@ -109,7 +109,7 @@ def started(*command: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def read_until(process: subprocess.Popen[str], *words: str) -> str:
-    """What a process says on stderr until it has said each of the words."""
+    """What a process has written to stderr once each of the words is in it."""
     assert process.stderr is not None
     found = ""
     while not all(word in found for word in words):

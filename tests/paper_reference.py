@@ -257,7 +257,7 @@ def render(
     if style is not None:
         color = color + sample(tent_mips(style, scene.wrap), surface, scene.wrap)
     # Ours: textures add in sRGB-encoded values; light is linear, a surface shows both of its sides, the
-    # light's power is spread over π and does not fall with the distance, and a highlight has a share of 0.08.
+    # light's power is divided by π and does not fall with the distance, and a highlight has a share of 0.08.
     to_eye = F.normalize(camera.eye - surface.points, dim=1)
     to_light = F.normalize(camera.light - surface.points, dim=1)
     normal = surface.normals * (surface.normals * to_eye).sum(1, keepdim=True).sign()

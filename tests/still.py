@@ -1,4 +1,4 @@
-"""Runs of the whole product but for the optimisation, which tests of what surrounds it need not wait for."""
+"""Runs of the whole product without the optimisation, for tests of everything else."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -55,7 +55,7 @@ def without_optimising(
     """Let `usdstylize.stylize` and the command line use a `StillOptimizer`."""
 
     @contextmanager
-    def opened(spread: Any, style: Any, method: Method, *others: Any) -> Iterator[StillOptimizer]:
+    def opened(parallelism: Any, style: Any, method: Method, *others: Any) -> Iterator[StillOptimizer]:
         yield StillOptimizer(method, before)
 
     monkeypatch.setattr(distributed, "opened", opened)

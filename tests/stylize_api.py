@@ -27,10 +27,10 @@ def say(prim: Usd.Prim, **properties: Any) -> None:
         prim.CreateAttribute(f"stylize:{name}", TYPES[name], False, Sdf.VariabilityUniform).Set(value)
 
 
-def edit(root: Path, **said: dict[str, Any]) -> Path:
+def edit(root: Path, **prims: dict[str, Any]) -> Path:
     """Author properties on prims of the tiny stage, named by their last name."""
     opened = Usd.Stage.Open(str(root))
-    for name, properties in said.items():
+    for name, properties in prims.items():
         say(opened.GetPrimAtPath("/World" if name == "World" else f"/World/{name}"), **properties)
     opened.Save()
     return root

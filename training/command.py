@@ -61,7 +61,7 @@ def main(
     size
         Of the student.
     start_from
-        Weights of the same size, to go on from.
+        Weights of the same size, to start from.
     steps
         Of training.
     learning_rate
@@ -71,7 +71,7 @@ def main(
     recipe = RunSettings(steps=steps, learning_rate=learning_rate, seed=seed)
     progress: list[dict[str, object]] = []
 
-    def told(step: int, loss: float, cosines: list[float]) -> None:
+    def report(step: int, loss: float, cosines: list[float]) -> None:
         seconds = time.perf_counter() - started
         progress.append({"step": step, "seconds": round(seconds, 1), "loss": loss, "cosines": cosines})
         shown = " ".join(f"{value:.4f}" for value in cosines)
@@ -96,7 +96,7 @@ def main(
             bank,
             recipe,
             device=device,
-            told=told,
+            report=report,
             keep=lambda found: save_student(found, path),
         )
     except (ManifestError, UsdStylizeError) as error:

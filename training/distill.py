@@ -40,7 +40,7 @@ def distill(
     recipe: RunSettings,
     *,
     device: str,
-    told: Callable[[int, float, list[float]], None] = lambda step, loss, cosines: None,
+    report: Callable[[int, float, list[float]], None] = lambda step, loss, cosines: None,
     keep: Callable[[DraftEncoder], None] = lambda student: None,
 ) -> DraftEncoder:
     """Train the student; returns the running mean of its weights over the last steps.
@@ -48,7 +48,7 @@ def distill(
     ``keep`` gets that mean now and then, so that a run which is cut short leaves something.
 
     A third of the steps, after the first sixth, add pictures that a few NNFM steps against the
-    student itself have made: there its mistakes are, and the teacher tells what is right.
+    student itself have made: there its mistakes are, and the teacher gives the right answer.
     """
     torch.manual_seed(recipe.seed)
     student = student.to(device, memory_format=torch.channels_last).train()
@@ -88,7 +88,7 @@ def distill(
             share = 1 - min(0.999, (step + 1) / (step + 10))
             torch._foreach_lerp_(list(mean.parameters()), list(student.parameters()), share)
         if step % 500 == 0 or step == recipe.steps - 1:
-            told(step, float(loss.detach()), [float(value) for value in cosines])
+            report(step, float(loss.detach()), [float(value) for value in cosines])
         if step and step % _KEEP_EVERY == 0:
             keep(mean)
     return mean.eval().requires_grad_(False)

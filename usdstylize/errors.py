@@ -10,7 +10,7 @@ Every message is one sentence that names the prim or file, says what is wrong an
     │   ├── PaletteError       a palette does not parse
     │   ├── WeightsError       network weights are missing, corrupt, or not the ones expected
     │   ├── OutputError        the result exists already, or cannot be written
-    │   └── ProcessGroupError          a process that works on every object is lost
+    │   └── ProcessGroupError  a process that works on every object is lost
     └── ObjectError            one object cannot be stylised; it costs only itself (exit 1)
         ├── MeshError          no UVs, NaN points, indices out of range, zero area
         ├── MaterialError      no base colour can be traced

@@ -1,4 +1,4 @@
-"""The version of the package that runs. `pyproject.toml` says it, and nothing else does."""
+"""The version of the package that runs; only `pyproject.toml` defines it."""
 
 import tomllib
 from importlib.metadata import PackageNotFoundError, version

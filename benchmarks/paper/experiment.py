@@ -66,7 +66,7 @@ class Experiment:
 def prepare(settings: Settings) -> tuple[Run, list[PaperSubject], list[StyleSet]]:
     """Everything read that the cells need.
 
-    Raises UsdStylizeError. A judge whose weights are missing is done without, and said so.
+    Raises UsdStylizeError. Without a judge's weights it is left out, with a note.
     """
     device = optimize.choose_device(settings.device)
     judge = None
@@ -95,7 +95,7 @@ def prepare(settings: Settings) -> tuple[Run, list[PaperSubject], list[StyleSet]
 def perform(
     experiment: Experiment, run: Run, subjects: Sequence[PaperSubject], sets: Sequence[StyleSet], out: Path
 ) -> list[tuple[str, list[Cell]]]:
-    """Make every cell, tell each, and write ``NAME.jpg``, ``NAME.md`` and ``NAME.json`` into ``out``."""
+    """Make every cell, print each, and write ``NAME.jpg``, ``NAME.md`` and ``NAME.json`` into ``out``."""
     out.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[str, list[Cell]]] = []
     pictures: list[tuple[str, list[Any]]] = []

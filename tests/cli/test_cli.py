@@ -269,7 +269,7 @@ def test_verify_fails_and_names_what_was_changed(
     assert ("FAILED" in outcome.out) == (not quiet)
 
 
-def test_select_switches_what_is_shown_and_touches_only_the_style_layer(
+def test_select_switches_the_style_and_touches_only_the_style_layer(
     capfd: pytest.CaptureFixture[str], result: Path
 ) -> None:
     before = digests(result.parent)
@@ -340,16 +340,16 @@ def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(
         running.send_signal(ending)
         err = running.stderr.read()
         assert running.wait() == 128 + ending
-    told = re.search(
+    found = re.search(
         r"^usdstylize: interrupted; (\d) of 8 objects are kept, --resume does the others\.$",
         err,
         re.MULTILINE,
     )
-    assert told, err
+    assert found, err
     root_layer = tiny_stage.with_name("tiny.stylized.usda")
     textures = tiny_stage.parent / "tiny.style" / "ink_stripes"
     kept = sorted(path.name for path in textures.iterdir() if path.is_dir())
-    assert len(kept) == int(told[1])
+    assert len(kept) == int(found[1])
     assert verify.verify(root_layer).failed == ()
     first = digests(*(textures / name for name in kept))
 

@@ -1,4 +1,4 @@
-"""Every exit code of every verb, in text, with --json and with --quiet; and what is said beside it."""
+"""Every exit code of every verb, in text, with --json and with --quiet; and what is printed beside it."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def test_all_is_done(command: Command, monkeypatch: pytest.MonkeyPatch, mode: li
     assert (command.err == "") == (mode == ["--quiet"])
 
 
-def test_a_log_tells_how_each_object_begins_and_ends(
+def test_a_log_has_a_line_when_an_object_begins_and_ends(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_third(command.stage)
@@ -64,7 +64,7 @@ def test_a_log_tells_how_each_object_begins_and_ends(
     assert "tiny.stylized.usda" in command.out
 
 
-def test_a_log_tells_what_is_kept(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_names_what_is_kept(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     without_optimising(monkeypatch)
     assert command.stylize("--mask", "/World/Left") == 0
     assert "1 object to stylise with ink_stripes" in command.err
@@ -79,11 +79,11 @@ def test_a_log_tells_what_is_kept(command: Command, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [(0.04, "0.0 s"), (12.34, "12.3 s"), (59.9, "59.9 s"), (60.0, "1 min 0 s"), (3725.4, "62 min 5 s")],
 )
-def test_how_long_it_took(seconds: float, said: str) -> None:
-    assert console.seconds(seconds) == said
+def test_how_long_it_took(seconds: float, text: str) -> None:
+    assert console.seconds(seconds) == text
 
 
 @MODES
@@ -206,8 +206,8 @@ def test_a_stage_without_a_mesh(command: Command) -> None:
         stage.RemovePrim(f"/World/{name}")
     stage.Save()
     assert command.stylize() == 2
-    said = "usdstylize: tiny.usda holds nothing that can be stylised: it holds no mesh.\n"
-    assert command.err == said
+    message = "usdstylize: tiny.usda holds nothing that can be stylised: it holds no mesh.\n"
+    assert command.err == message
 
 
 @MODES
@@ -350,11 +350,11 @@ def test_verify(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[st
 def test_select(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str]) -> None:
     without_optimising(monkeypatch)
     assert command.stylize("--quiet") == 0
-    for mask, said in (([], "2 objects"), (["--mask", "/World/Left"], "1 object")):
+    for mask, number in (([], "2 objects"), (["--mask", "/World/Left"], "1 object")):
         assert command.run("select", command.root_layer, "--style", "original", *mask, *mode) == 0
-        expected = f"{command.root_layer}: original is now selected on {said}.\n"
+        expected = f"{command.root_layer}: original is now selected on {number}.\n"
         if mode == ["--json"]:
-            assert json.loads(command.out)["objects"] == int(said[0])
+            assert json.loads(command.out)["objects"] == int(number[0])
         else:
             assert command.out == ("" if mode else expected)
         assert command.err == ""

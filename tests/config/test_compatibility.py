@@ -125,8 +125,8 @@ def test_a_setting_that_differs_is_named(plan: Plan, name: str) -> None:
     before = (" to ".join(map(str, was)) or "none") if isinstance(was, (list, tuple)) else was
     now = replace(plan, settings={**plan.settings, name: value})
     words = f"{name.replace('_', ' ')} {before} (now {shown})"
-    said = f"{ONE}, with other settings ({words}); --force makes all anew."
-    assert differences(plan, now) == ([said] if shown else [])
+    sentence = f"{ONE}, with other settings ({words}); --force makes all anew."
+    assert differences(plan, now) == ([sentence] if shown else [])
     assert differences(now, now) == []
 
 
@@ -134,8 +134,8 @@ def test_several_settings_of_several_objects(plan: Plan) -> None:
     now = replace(plan, device="cuda", settings={**plan.settings, "seed": 4, "batch": 2})
     words = "batch 1 (now 2), seed 0 (now 4), device cpu (now cuda)"
     for staying, stay in ((("A",), ONE), (("A", "B"), TWO)):
-        said = f"{stay}, with other settings ({words}); --force makes all anew."
-        assert differences(plan, now, staying) == [said]
+        sentence = f"{stay}, with other settings ({words}); --force makes all anew."
+        assert differences(plan, now, staying) == [sentence]
     assert differences(plan, now, ()) == [], "nothing stays"
 
 
@@ -146,8 +146,8 @@ def test_the_path_of_the_ocio_configuration_is_relative_to_run_json(plan: Plan) 
     folder = plan.root_layer.parent / "tiny.style/ink_stripes"
     assert recorded(before, folder)["plan"]["settings"]["ocio"] == "../../../config.ocio"
     assert differences(before, before) == []
-    (said,) = differences(before, plan)
-    assert f"(ocio {config} (now None))" in said
+    (sentence,) = differences(before, plan)
+    assert f"(ocio {config} (now None))" in sentence
 
 
 @pytest.mark.parametrize(
@@ -165,16 +165,16 @@ def test_the_path_of_the_ocio_configuration_is_relative_to_run_json(plan: Plan) 
     ],
 )
 def test_inputs_that_differ_are_named_too(plan: Plan, change: dict[str, Any], words: str) -> None:
-    said = [f"{ONE}, with other settings ({words}); --force makes all anew."]
-    assert differences(plan, replace(plan, **change)) == said
+    sentence = [f"{ONE}, with other settings ({words}); --force makes all anew."]
+    assert differences(plan, replace(plan, **change)) == sentence
     if "own_settings" in change:
-        assert differences(replace(plan, **change), plan) == said, "where nothing is asked any more"
+        assert differences(replace(plan, **change), plan) == sentence, "where nothing is asked any more"
 
 
 def test_the_order_of_style_images_counts(plan: Plan) -> None:
     """The first gives palette and background."""
     now = replace(plan, style_hashes=plan.style_hashes[::-1])
-    assert ["(style images)" in said for said in differences(plan, now)] == [True]
+    assert ["(style images)" in sentence for sentence in differences(plan, now)] == [True]
 
 
 def test_own_style_images_count_by_their_bytes(plan: Plan) -> None:
@@ -190,10 +190,10 @@ def test_remarks_of_the_earlier_run_stay_and_are_not_repeated(plan: Plan) -> Non
     before = replace(plan, remarks=("1 object stays.", "Another sentence."))
     assert differences(before, plan) == ["1 object stays.", "Another sentence."]
     now = replace(plan, device="cuda")
-    said = differences(before, now)
-    assert said[:2] == ["1 object stays.", "Another sentence."]
-    assert "device" in said[2]
-    assert differences(replace(plan, remarks=tuple(said)), now) == said, "it is not repeated"
+    sentence = differences(before, now)
+    assert sentence[:2] == ["1 object stays.", "Another sentence."]
+    assert "device" in sentence[2]
+    assert differences(replace(plan, remarks=tuple(sentence)), now) == sentence, "it is not repeated"
     assert differences(before, plan, ()) == []
 
 
@@ -223,8 +223,8 @@ def test_what_stays_is_counted(
     stage.Save()
     run(replace(QUICK, mask=mask or ("/World/Left", "/World/Right")))
     announced, plan = run(options, dry_run=True).plan, run(options).plan
-    said = f"{stay}, with other settings (seed 0 (now 4)); --force makes all anew."
-    assert announced.remarks == plan.remarks == ((said,) if stay else ())
+    sentence = f"{stay}, with other settings (seed 0 (now 4)); --force makes all anew."
+    assert announced.remarks == plan.remarks == ((sentence,) if stay else ())
 
 
 @pytest.mark.parametrize(
@@ -246,8 +246,8 @@ def test_what_is_asked_besides_the_method_is_recorded(
         (tmp_path / "show.ocio").write_text(CONFIG)
         change, words = {"ocio": tmp_path / "show.ocio"}, words.format(folder=tmp_path)
     run(LEFT)
-    said = f"{ONE}, with other settings ({words}); --force makes all anew."
-    assert run(replace(RESUME, **change), dry_run=True).plan.remarks == (said,)
+    sentence = f"{ONE}, with other settings ({words}); --force makes all anew."
+    assert run(replace(RESUME, **change), dry_run=True).plan.remarks == (sentence,)
 
 
 @pytest.mark.parametrize(
@@ -266,16 +266,16 @@ def test_an_object_that_force_did_not_reach_is_named(
             raise error
 
     without_optimising(monkeypatch, before)
-    said = f"{ONE}, with other settings (seed 0 (now 4)); --force makes all anew."
+    sentence = f"{ONE}, with other settings (seed 0 (now 4)); --force makes all anew."
     code = commands.run([*arguments, "--force"])
     assert code == (130 if isinstance(error, KeyboardInterrupt) else 1)
-    assert f"Note: {said}\n" in capfd.readouterr().err
+    assert f"Note: {sentence}\n" in capfd.readouterr().err
     without_optimising(monkeypatch)
     assert commands.run([*arguments, "--resume"]) == 0
-    assert capfd.readouterr().err.count(f"Note: {said}\n") == 1
+    assert capfd.readouterr().err.count(f"Note: {sentence}\n") == 1
     again = run(replace(RESUME, seed=4))
     assert [item.status for item in again.objects] == ["kept", "kept"]
-    assert again.plan.remarks == (said,)
+    assert again.plan.remarks == (sentence,)
     assert run(replace(QUICK, seed=4, force=True)).plan.remarks == ()
 
 
@@ -326,8 +326,8 @@ def test_another_folder_does_not_cost_what_is_done_when_something_stays_after_al
     without_optimising(monkeypatch, before)
     result = run(replace(QUICK, force=True), other)
     assert result.interrupted
-    (said,) = result.remarks
-    assert "(style images)" in said
+    (sentence,) = result.remarks
+    assert "(style images)" in sentence
 
 
 @pytest.mark.parametrize("kept", ["one image", "moved"])
@@ -341,8 +341,8 @@ def test_a_folder_is_the_same_by_any_of_its_images_or_by_its_place(
     Image.new("RGB", (96, 96), "red").save(folder / "b.png")
     if kept == "one image":  # none is as it was, in the same folder
         Image.new("RGB", (96, 96), "blue").save(folder / "a.png")
-    (said,) = run(RESUME, folder).plan.remarks
-    assert "(style images)" in said
+    (sentence,) = run(RESUME, folder).plan.remarks
+    assert "(style images)" in sentence
 
 
 def test_other_own_settings_of_an_object_that_stays_are_named(run: Any, tiny_stage: Path) -> None:
@@ -351,8 +351,8 @@ def test_other_own_settings_of_an_object_that_stays_are_named(run: Any, tiny_sta
     stage.GetPrimAtPath("/World/Left").AddAppliedSchema("StylizeAPI")
     stage.GetPrimAtPath("/World/Left").CreateAttribute("stylize:strength", Sdf.ValueTypeNames.Float).Set(0.5)
     stage.Save()
-    (said,) = run(RESUME, dry_run=True).plan.remarks
-    assert "(what the stage asks for /World/Left)" in said
+    (sentence,) = run(RESUME, dry_run=True).plan.remarks
+    assert "(what the stage asks for /World/Left)" in sentence
 
 
 @pytest.mark.parametrize("place", ["another", "the same"])
@@ -368,5 +368,5 @@ def test_another_ocio_configuration_in_the_environment_is_named(
     monkeypatch.setenv("OCIO", str(tmp_path / "one.ocio"))
     run(LEFT)
     monkeypatch.setenv("OCIO", str(tmp_path / f"{'one' if place == 'the same' else place}.ocio"))
-    said = f"{ONE}, with other settings (the colour space of /World/Left); --force makes all anew."
-    assert run(RESUME).plan.remarks == (() if place == "the same" else (said,))
+    sentence = f"{ONE}, with other settings (the colour space of /World/Left); --force makes all anew."
+    assert run(RESUME).plan.remarks == (() if place == "the same" else (sentence,))

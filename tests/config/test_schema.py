@@ -137,7 +137,7 @@ def test_a_palette_is_linear_unless_it_says_otherwise(tiny_stage: Path) -> None:
 
 
 def test_a_palette_has_the_color_spaces_that_a_texture_has(tiny_stage: Path) -> None:
-    """MaterialX's names count, and what stands on an ancestor; an unknown one is told."""
+    """MaterialX's names count, and what stands on an ancestor; an unknown one is an error."""
     edit(tiny_stage, Left={"palette": [(0.5, 0.0, 1.0)]}, Right={"palette": [(0.2, 0.2, 0.2)]})
     opened = Usd.Stage.Open(str(tiny_stage))
     Usd.ColorSpaceAPI.Apply(opened.GetPrimAtPath("/World")).CreateColorSpaceNameAttr("g22_rec709")
@@ -242,10 +242,10 @@ def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(
     }
     assert dials == {"World__Left": 0.5, "World__Right": 1.0}
     run = json.loads((root.parent / "tiny.style/ink_stripes/run.json").read_text())
-    said = run["plan"]["own_settings"]
-    assert said["/World/Right"] == {"texture_resolution": 48}
-    assert said["/World/Left"]["style_images"] == ["../../../own/own.png"]
-    assert (said["/World/Left"]["seed"], said["/World/Left"]["camera_distance"]) == (7, [5.0, 5.0])
+    own = run["plan"]["own_settings"]
+    assert own["/World/Right"] == {"texture_resolution": 48}
+    assert own["/World/Left"]["style_images"] == ["../../../own/own.png"]
+    assert (own["/World/Left"]["seed"], own["/World/Left"]["camera_distance"]) == (7, [5.0, 5.0])
     assert run["written"]["World__Left"]["strength"] == 0.5
 
 
@@ -387,11 +387,16 @@ def test_settings_are_read_even_where_usd_met_the_schema_too_late(tiny_stage: Pa
 
 def test_instances_have_settings_of_their_own(tiny_stage: Path) -> None:
     shot = Usd.Stage.CreateNew(str(tiny_stage.with_name("shot.usda")))
-    for name, said in (("A", {"enabled": False}), ("B", {"seed": 7}), ("C", {"seed": 8}), ("D", {"seed": 7})):
+    for name, properties in (
+        ("A", {"enabled": False}),
+        ("B", {"seed": 7}),
+        ("C", {"seed": 8}),
+        ("D", {"seed": 7}),
+    ):
         prim = UsdGeom.Xform.Define(shot, f"/Shot/{name}").GetPrim()
         prim.GetReferences().AddReference("./tiny.usda", "/World")
         prim.SetInstanceable(True)
-        say(prim, **said)
+        say(prim, **properties)
     shot.Save()
     contents = inspect(tiny_stage.with_name("shot.usda"))
     lefts = {o.path: (o.settings.seed, o.instances) for o in contents.objects if o.path.endswith("Left")}

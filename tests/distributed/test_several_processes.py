@@ -41,11 +41,11 @@ ONE_VIEW = 0.001
 SHARED = dataclasses.replace(METHOD, batch=8, view_pool=8, iterations=46, plateau=True, texture_resolution=32)
 
 
-def in_team(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What ``work`` returns in each of as many processes, which join as those of a torchrun do."""
+def in_process_group(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """What ``work`` returns in each of ``count`` processes, which join as those of a torchrun do."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["usdstylize.distributed", "balls"])  # import torch once
-    # As torchrun does: the one who starts them holds the store, at a port that the system gives it.
+    # As torchrun does: the process that starts them has the store, at a port that the system chooses.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     answers = context.Queue()
     members = [
@@ -68,24 +68,23 @@ def in_team(count: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
 def _member(answers: Any, rank: int, count: int, port: int, work: Any, arguments: Any) -> None:
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1"}
     os.environ |= {"MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
-    team = torchrun.TorchProcessGroup()
-    answers.put((rank, work(team, *arguments)))
+    answers.put((rank, work(torchrun.TorchProcessGroup(), *arguments)))
 
 
-def share_and_fail(team: torchrun.TorchProcessGroup) -> tuple[StyleTexture | None, list[str]]:
-    """A texture made together, and what each is told where the third cannot begin, or go on."""
-    optimizer = Optimizer(stripes(), SHARED, "cpu", memory_limit=ONE_VIEW, team=team)
+def share_and_fail(process_group: torchrun.TorchProcessGroup) -> tuple[StyleTexture | None, list[str]]:
+    """A texture made together, and the errors in each where the third cannot begin, or cannot continue."""
+    optimizer = Optimizer(stripes(), SHARED, "cpu", memory_limit=ONE_VIEW, process_group=process_group)
     textures = optimizer.optimize([describe()], [ball()])
-    third = team.share.index == 2
-    told = []
+    third = process_group.share.index == 2
+    errors = []
     for data in (ObjectData(None, ()) if third else ball(), ball()):
         try:
             optimizer.optimize([describe()], [data])
         except (MemoryError, AttributeError) as error:
-            told.append(type(error).__name__)
+            errors.append(type(error).__name__)
         if third:
             _run_out_of_memory_at(3)
-    return (textures[0] if textures else None), told
+    return (textures[0] if textures else None), errors
 
 
 def _run_out_of_memory_at(call: int) -> None:
@@ -101,15 +100,15 @@ def _run_out_of_memory_at(call: int) -> None:
 
 
 def test_eight_processes_make_the_texture_of_one_and_fail_together() -> None:
-    """Views are shared, gradients summed; the plateau is found by held-out views that are shared, too."""
+    """Views are shared, gradients summed; the plateau is found by validation views that are shared, too."""
     alone = Optimizer(stripes(), SHARED, "cpu", memory_limit=ONE_VIEW).optimize([describe()], [ball()])[0]
-    answers = in_team(8, share_and_fail)
+    answers = in_process_group(8, share_and_fail)
     together = answers[0][0]
     assert together.images[0].tobytes() == alone.images[0].tobytes()
     assert (together.iterations, together.coverage) == (alone.iterations, alone.coverage)
     assert together.losses.total == pytest.approx(alone.losses.total, rel=1e-6)
     assert [texture for texture, _ in answers[1:]] == [None] * 7, "one of them is enough to finish it"
-    assert [told for _, told in answers] == [["AttributeError", "MemoryError"]] * 8
+    assert [errors for _, errors in answers] == [["AttributeError", "MemoryError"]] * 8
 
 
 def written(folder: Path) -> dict[str, bytes]:
@@ -137,7 +136,7 @@ def test_torchrun_writes_the_same_files_once(tmp_path: Path) -> None:
     )
     assert "2 processes, all on each object" in together.stderr
     assert together.returncode == 0, together.stderr
-    assert together.stderr.count("/World/Left: done") == 1, "one process alone tells"
+    assert together.stderr.count("/World/Left: done") == 1, "one process alone reports"
     assert written(tmp_path / "together") == written(tmp_path / "alone")
     assert len(written(tmp_path / "alone")) >= 6
 
@@ -149,9 +148,9 @@ def test_an_interrupt_of_torchrun_keeps_what_is_done(tmp_path: Path) -> None:
     with started(*command) as run:
         read_until(run, "/World/Right: iteration")
         run.send_signal(signal.SIGINT)  # torchrun hands it on to every process
-        told = run.stderr.read()
-    assert "1 of 2 objects are kept" in told
-    assert "rank1" not in told, "the others end in silence"
+        log = run.stderr.read()
+    assert "1 of 2 objects are kept" in log
+    assert "rank1" not in log, "the others end in silence"
     assert {path.parent.name for path in stage.parent.rglob("*.TS.exr")} == {"World__Left"}
 
 
@@ -165,13 +164,15 @@ class Deadly:
 def test_workers_make_the_textures_of_one_process_and_a_lost_one_costs_its_object_alone() -> None:
     names = ["World__A", "World__Deadly", "World__B", "World__C"]
     results: dict[str, Any] = {}
-    told: set[str] = set()
+    reported: set[str] = set()
 
     def work(group: Any) -> None:
         name = group[0].name
         data: Any = Deadly() if name == "World__Deadly" else ball()
         try:
-            results[name] = workers.optimize([group[0]], [data], on_iteration=lambda *_: told.add(name))[0]
+            results[name] = workers.optimize([group[0]], [data], on_iteration=lambda *_: reported.add(name))[
+                0
+            ]
         except WorkerError as error:
             results[name] = str(error)
 
@@ -188,7 +189,7 @@ def test_workers_make_the_textures_of_one_process_and_a_lost_one_costs_its_objec
     kept = [name for name in names if name != "World__Deadly"]
     optimizer.each([(describe(name),) for name in kept], work_here)
     assert {name: results[name].images[0].tobytes() for name in kept} == alone
-    assert told == set(kept)
+    assert reported == set(kept)
 
 
 def test_an_interrupt_ends_the_workers_and_leaves_nothing(tmp_path: Path) -> None:
@@ -196,8 +197,8 @@ def test_an_interrupt_ends_the_workers_and_leaves_nothing(tmp_path: Path) -> Non
     options = ["--preset", "draft", "--device", "cpu", "--texture-resolution", "32", *interruptible.ENDLESS]
     command = [sys.executable, interruptible.__file__, stage, *options, "--style-set", style, "--gpus", "2"]
     with started(*command) as run:
-        told = read_until(run, "/World/Left: iteration", "/World/Right: iteration")
-        assert "2 processes, an object each" in told
+        log = read_until(run, "/World/Left: iteration", "/World/Right: iteration")
+        assert "2 processes, an object each" in log
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does, to every process
         assert "interrupted" in run.stderr.read()
         assert run.wait() == 130

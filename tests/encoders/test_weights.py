@@ -60,7 +60,7 @@ def test_missing_weights_name_the_files_the_folders_and_the_ways_out(home: Path,
 def test_folders_are_searched_in_the_documented_order(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A wrong file is refused where it is met first, so its name tells the order.
+    # A wrong file is refused where it is met first, so its name shows the order.
     own = put(tmp_path / "own" / "RN50.pt")
     environment = put(tmp_path / "environment" / "RN50.pt")
     cache = put(home / ".cache" / "clip" / "RN50.pt")
@@ -120,7 +120,7 @@ def test_real_vgg16_weights_are_found_and_a_changed_bit_is_refused(tmp_path: Pat
         weights.locate("vgg16", tmp_path)
 
 
-def test_the_report_tells_ok_missing_and_refused_and_which_preset_needs_what(tmp_path: Path) -> None:
+def test_the_report_has_ok_missing_and_refused_and_which_preset_needs_what(tmp_path: Path) -> None:
     put(tmp_path / "RN50.pt")
     report = {status.name: status for status in weights.report(tmp_path)}
     assert {name: status.state for name, status in report.items()} == {
@@ -178,11 +178,11 @@ def test_a_fetched_file_is_checked_and_then_found(
 ) -> None:
     file = WeightFile("RN50.pt", hashlib.sha256(Server.body).hexdigest())
     change(monkeypatch, files=(file,), url=lambda: f"{server}/RN50.pt")
-    told: list[tuple[int, int | None]] = []
-    path = weights.fetch("clip-rn50", tmp_path / "new", lambda *progress: told.append(progress))
+    reports: list[tuple[int, int | None]] = []
+    path = weights.fetch("clip-rn50", tmp_path / "new", lambda *progress: reports.append(progress))
     assert path.read_bytes() == Server.body
     assert path.stat().st_mode & 0o044, "others on the farm must be able to read it"
-    assert told[-1] == (len(Server.body), len(Server.body))
+    assert reports[-1] == (len(Server.body), len(Server.body))
     assert weights.locate("clip-rn50", tmp_path / "new") == path
     assert list((tmp_path / "new").iterdir()) == [path]
 

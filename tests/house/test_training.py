@@ -36,7 +36,7 @@ def small_bank(monkeypatch: pytest.MonkeyPatch) -> Bank:
     return Bank(photographs, "cpu", seed=0)
 
 
-def test_the_card_tells_the_truth_about_the_weights() -> None:
+def test_the_card_is_right_about_the_weights() -> None:
     card = CARD.read_text(encoding="utf-8")
     assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() in card
     assert WEIGHTS.stat().st_size <= 1_000_000
@@ -83,9 +83,9 @@ def test_what_is_no_student_cannot_be_gone_on_from(
     if contents is not None:
         file.write_bytes(contents)
     assert main(out=tmp_path / "out", start_from=file) == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"training: {file} holds no draft encoder")
-    assert told.endswith("give --start-from what a training wrote.\n")
+    err = capsys.readouterr().err
+    assert err.startswith(f"training: {file} holds no draft encoder")
+    assert err.endswith("give --start-from what a training wrote.\n")
     assert not (tmp_path / "out").exists()
 
 

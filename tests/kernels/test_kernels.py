@@ -126,7 +126,7 @@ def test_losses_of_shares_of_a_batch_add_up():
 
 @pytest.mark.parametrize("scale", [0.02, 0.4, 1.2])
 def test_few_digits_find_smoothed_neighbours(scale: float):
-    """Where all smoothed features are nearly alike, the products themselves tell nothing in 8 digits."""
+    """Where all smoothed features are nearly alike, 8 digits of the products cannot separate them."""
     style, rows = features(600, 256, 1, scale), features(300, 256, 0, scale)
     keys = style_keys(style, smooth=True)
     exact_keys = F.normalize(style.double().softmax(1), dim=1)

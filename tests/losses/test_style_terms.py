@@ -85,10 +85,10 @@ def test_a_gram_style_term_is_that_of_each_render_by_what_the_object_covers() ->
     style = objective.view_losses(batch, table)["nnfm"]
     pictures = render.paint(batch.views, table, objective._background)
     encoder = objective._style_encoder
-    from usdstylize.losses.objective import whole  # the style as it is matched
+    from usdstylize.losses.objective import fit_whole  # the style as it is matched
 
     images = [
-        torch.from_numpy(whole(image.pixels, method.resolution)).permute(2, 0, 1)[None]
+        torch.from_numpy(fit_whole(image.pixels, method.resolution)).permute(2, 0, 1)[None]
         for image in blots().images
     ]
     of_style = [torch.cat(layer).double() for layer in zip(*(encoder(i) for i in images), strict=True)]

@@ -1,4 +1,4 @@
-"""Runs seeds, each under a watchdog; the last line that is printed tells which one was under way."""
+"""Runs seeds, each under a watchdog; the last line that is printed names the one that was running."""
 
 import faulthandler
 import json

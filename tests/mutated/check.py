@@ -90,8 +90,8 @@ class Lab:
                 case.write()
             problems = []
             for name, trial in trials(case, case.folder / source_name):
-                for told in judged(name, trial):
-                    problems += _one_line(told)
+                for sentence in judged(name, trial):
+                    problems += _one_line(sentence)
         return f"a result of {source_name}: " + "; ".join(case.notes), problems
 
     def _read_good(self, scene: Path, options: Options) -> dict[str, _Good]:

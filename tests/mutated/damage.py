@@ -101,7 +101,7 @@ def _gone(case: Case) -> None:
 
 
 def judged(name: str, trial: Callable[[], Any]) -> Iterator[str]:
-    """Sentences that a trial has told, errors and findings alike."""
+    """Sentences that a trial has printed, errors and findings alike."""
     try:
         outcome = trial()
     except UsdStylizeError as error:

@@ -55,15 +55,15 @@ def test_without_a_pool_no_view_comes_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pool", "iterations", "held"),
+    ("pool", "iterations", "size"),
     [(24, 1000, 24), (24, 4, 8), (5, 1000, 6), (1, 1000, 2), (24, 12, 24)],
 )
 def test_a_pool_holds_whole_batches_and_no_more_than_are_asked_for(
-    pool: int, iterations: int, held: int
+    pool: int, iterations: int, size: int
 ) -> None:
     rows = batches(iterations, batch=2, pool=pool, iterations=iterations)
     times = Counter(view for row in rows for view in row)
-    assert set(times) == set(range(held))
+    assert set(times) == set(range(size))
     assert max(times.values()) - min(times.values()) <= 1
 
 

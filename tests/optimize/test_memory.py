@@ -1,4 +1,4 @@
-"""What fits into memory: fewer views at a time give the same gradient, and it is told."""
+"""What fits into memory: fewer views at a time give the same gradient, and a remark."""
 
 import dataclasses
 import gc
@@ -28,7 +28,7 @@ def optimized(limit: float | None, method: Method = FOUR) -> StyleTexture:
     return Optimizer(stripes(), method, "cpu", memory_limit=limit).optimize([describe()], [ball()])[0]
 
 
-def test_a_small_limit_changes_the_last_bits_at_most_and_is_told() -> None:
+def test_a_small_limit_changes_the_last_bits_at_most_and_is_remarked() -> None:
     whole, ample, single = optimized(None), optimized(64.0), optimized(0.001)
     assert whole.remarks == ample.remarks == ()
     assert whole.images[0].tobytes() == ample.images[0].tobytes()

@@ -32,15 +32,15 @@ def test_an_object_does_not_depend_on_those_before_it():
     assert after.images[0].tobytes() == run().images[0].tobytes()
 
 
-def test_the_style_comes_nearer_and_is_told():
-    told = []
+def test_the_style_comes_nearer_and_losses_are_reported():
+    reports = []
     alone = dataclasses.replace(METHOD, content_weight=0.0, palette_weight=(0.0, 0.0), iterations=40)
-    result = run(alone, told=told)
-    numbers = [number for number, _ in told]
+    result = run(alone, reports=reports)
+    numbers = [number for number, _ in reports]
     assert numbers == sorted(numbers)
     assert numbers[-1] == 40 == result.iterations
-    assert told[-1][1]["nnfm"] < 0.9 * told[0][1]["nnfm"]
-    assert result.losses["nnfm"] < told[0][1]["nnfm"]
+    assert reports[-1][1]["nnfm"] < 0.9 * reports[0][1]["nnfm"]
+    assert result.losses["nnfm"] < reports[0][1]["nnfm"]
 
 
 def test_the_palette_alone_recolours_every_texel_to_its_nearest_colour():
@@ -123,9 +123,9 @@ def test_the_rivals_of_nnfm_bring_their_own_loss_down(style_loss, monkeypatch):
     method = dataclasses.replace(
         METHOD, style_loss=style_loss, content_weight=0.0, palette_weight=(0.0, 0.0), iterations=30
     )
-    told = []
-    result = run(method, told=told)
-    assert told[-1][1]["nnfm"] < 0.95 * told[0][1]["nnfm"]
+    reports = []
+    result = run(method, reports=reports)
+    assert reports[-1][1]["nnfm"] < 0.95 * reports[0][1]["nnfm"]
     assert (
         result.images[0].tobytes() != run(dataclasses.replace(method, style_loss="nnfm")).images[0].tobytes()
     )
@@ -266,7 +266,7 @@ def test_the_whole_style_image_is_compared_with(height, width, expected):
     """Nothing is cut off: the gradient across it is there from end to end."""
     across = np.linspace(0, 1, width, dtype=np.float32)[None, :].repeat(height, 0)
     down = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(width, 1)
-    picture = objective.whole(np.stack([across, down, across], -1), 128)
+    picture = objective.fit_whole(np.stack([across, down, across], -1), 128)
     assert picture.shape == (*expected, 3)
     corners = picture[[0, 0, -1, -1], [0, -1, 0, -1]]
     assert np.abs(corners - [(0, 1, 0), (1, 1, 1), (0, 0, 0), (1, 0, 1)]).max() < 0.06

@@ -83,10 +83,10 @@ def test_losses_are_reported_as_they_were_and_the_results_are_the_mean_of_the_la
     given = torch.arange(4 * 23, dtype=torch.float32).view(23, 4)
     rows = iter(given)
     monkeypatch.setattr(Step, "__call__", lambda self, *_: next(rows))
-    told: list[tuple[int, Losses]] = []
-    result = run(iterations=23, told=told)
-    assert [number for number, _ in told] == [5, 10, 15, 20, 23]
-    for number, losses in told:
+    reports: list[tuple[int, Losses]] = []
+    result = run(iterations=23, reports=reports)
+    assert [number for number, _ in reports] == [5, 10, 15, 20, 23]
+    for number, losses in reports:
         assert [*losses.to_dict().values()] == given[number - 1].tolist()
     assert result.iterations == 23
     assert list(result.losses) == ["nnfm", "content", "palette"]
@@ -98,7 +98,7 @@ def test_without_a_pool_every_view_is_new(recorded: Recorded) -> None:
     assert len({view for batch in recorded.batches for view in batch}) == 12
 
 
-def test_views_that_tell_when_to_stop_are_in_no_batch(recorded: Recorded) -> None:
+def test_validation_views_are_in_no_batch(recorded: Recorded) -> None:
     run(plateau=True, iterations=40, palette_weight=(70.0, 7.0))
     assert set(recorded.weights) == {70.0}, "the palette counts, and by the same each time"
     first, second = recorded.held_out[:8], recorded.held_out[8:16]

@@ -36,7 +36,7 @@ def test_what_gets_no_better_ends_after_it_has_cooled_down():
     assert sorted(progress) == progress
 
 
-def test_what_goes_on_getting_better_takes_what_is_given_and_still_cools_down():
+def test_a_loss_that_keeps_falling_takes_all_iterations_and_still_cools_down():
     last, progress = ends(Schedule(350, plateau=True), lambda number: -float(number))
     assert last == 350
     assert progress[198] == 0.0
@@ -114,8 +114,8 @@ def test_rates_change_by_the_same_factor_each_time(
     assert exponential(rates, progress) == pytest.approx(value, rel=1e-12)
 
 
-def test_an_object_that_reaches_its_plateau_tells_how_many_iterations_it_took():
-    # the palette alone is reached at once, and held-out views then gain nothing
+def test_an_object_that_reaches_its_plateau_reports_how_many_iterations_it_took():
+    # the palette alone is reached at once, and validation views then gain nothing
     method = dataclasses.replace(
         METHOD,
         nnfm_weight=0.0,

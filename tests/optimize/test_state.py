@@ -119,7 +119,7 @@ def test_a_static_batch_is_as_large_as_if_it_had_not_been_stopped(
 ) -> None:
     """Without a pool its size follows all batches so far. Nothing is computed with them here, on a CPU."""
     monkeypatch.setattr(steps, "fused", lambda device: True)
-    monkeypatch.setattr(CudaGraphStep, "_do", lambda self, piece: None)
+    monkeypatch.setattr(CudaGraphStep, "_execute", lambda self, piece: None)
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
     method, path = dataclasses.replace(SMALL, view_pool=0), tmp_path / "ball.state"
     states: list[State] = []

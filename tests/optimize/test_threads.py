@@ -13,7 +13,7 @@ import pytest
 from balls import METHOD, describe
 from conftest import HANG_SECONDS
 
-from usdstylize.optimize.threads import at_once_here, side_by_side, threads_of_one
+from usdstylize.optimize.threads import concurrent_objects, side_by_side, threads_per_object
 
 GROUPS: list[Any] = [(describe(f"World__{number}"),) for number in range(12)]
 
@@ -34,7 +34,7 @@ def test_objects_and_threads_fit_the_cores(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
     method = dataclasses.replace(METHOD, objects_at_once=most)
-    assert (at_once_here(method, device), threads_of_one(method, device)) == (at_once, threads)
+    assert (concurrent_objects(method, device), threads_per_object(method, device)) == (at_once, threads)
 
 
 def test_as_many_as_are_asked_for_are_under_way_and_no_more() -> None:
@@ -59,7 +59,7 @@ def test_as_many_as_are_asked_for_are_under_way_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
-def test_what_one_raises_stops_those_at_hand_and_begins_no_more(kind: type[BaseException]) -> None:
+def test_what_one_raises_stops_the_others_and_begins_no_more(kind: type[BaseException]) -> None:
     """The second fails once the first is under way; all others end when they are asked to, no sooner."""
     under_way, stopped, begun = threading.Event(), threading.Event(), []
 

@@ -110,7 +110,7 @@ def test_one_word_where_python_wants_a_tuple_is_refused() -> None:
         Options(mask="/World/Left")  # type: ignore[arg-type]
 
 
-def test_json_tells_the_error_on_stdout_too_and_verbose_the_trace(
+def test_json_prints_the_error_on_stdout_too_and_verbose_the_trace(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert commands.run(["inspect", str(tmp_path / "gone.usda"), "--json", "--verbose"]) == 2

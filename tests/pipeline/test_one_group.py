@@ -147,7 +147,7 @@ def test_the_reason_is_one_sentence(
     ]
 
 
-def test_what_an_object_is_made_with_is_told(ended: Any) -> None:
+def test_what_an_object_is_made_with_is_recorded(ended: Any) -> None:
     result, _, _ = ended()
     (left,) = (item for item in result.objects if item.path == "/World/Left")
     assert (left.name, left.coverage, left.iterations, left.losses.total) == ("World__Left", 0.5, 1, 6.0)

@@ -92,7 +92,7 @@ def test_a_disk_that_fills_up_keeps_what_is_done(
 
     class FillsUp(Silent):
         def object_ended(self, result: ObjectResult) -> None:
-            # No file grows beyond this: room for the layers, not for another texture.
+            # No file grows beyond this: the layers fit, another texture does not.
             resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
 
     options = Options(preset="draft", device="cpu", texture_resolution=256, iterations=2)
@@ -128,7 +128,7 @@ def test_an_interrupt_while_verifying_keeps_the_result_and_says_so(
     assert verify.verify(tiny_stage.with_name("tiny.stylized.usda")).failed == ()
 
 
-def test_resume_of_a_complete_result_tells_where_it_is(result: Path) -> None:
+def test_resume_of_a_complete_result_names_its_place(result: Path) -> None:
     stage, style = result.with_name("tiny.usda"), result.parents[1] / "ink stripes"
     started: list[str] = []
 

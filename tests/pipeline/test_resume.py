@@ -18,7 +18,7 @@ LEFT = Options(preset="draft", device="cpu", texture_resolution=32, iterations=1
 REST = replace(LEFT, mask=(), resume=True)
 
 
-def told(result: RunResult) -> dict[str, object]:
+def run_json(result: RunResult) -> dict[str, object]:
     folder = result.plan.root_layer.parent / "tiny.style/ink_stripes"
     return dict(json.loads((folder / "run.json").read_text()))
 
@@ -47,7 +47,7 @@ def test_a_resume_with_other_settings_names_them_now_and_later(
     assert f"Note: {remark}" in shown.out
     assert f"Note: {remark}" in shown.err
     options = replace(REST, iterations=2, seed=4)
-    assert told(stylize(tiny_stage, style_folder, options))["plan"]["remarks"] == [remark]  # type: ignore[index]
+    assert run_json(stylize(tiny_stage, style_folder, options))["plan"]["remarks"] == [remark]  # type: ignore[index]
     again = stylize(tiny_stage, style_folder, options)
     assert again.plan.remarks == (remark,), "what is mixed stays mixed"
     anew = stylize(tiny_stage, style_folder, replace(options, resume=False, force=True))

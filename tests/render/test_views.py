@@ -20,11 +20,11 @@ STYLE_SIZE = (16, 32)
 LINEAR = Transfer("linear", 0.25, (0.9, 0.7, 1.1), (0.02, 0.1, 0.0))
 
 
-def leaf(x: float, tilt: float, spread: float) -> Mesh:
-    """Two triangles about (x, 0, 0), aslant, whose UVs are ``spread`` wide and begin at -0.2."""
+def leaf(x: float, tilt: float, width: float) -> Mesh:
+    """Two triangles about (x, 0, 0), aslant, whose UVs are ``width`` wide and begin at -0.2."""
     points = np.array([[-0.3, -0.5, -tilt], [0.3, -0.4, tilt], [0.35, 0.5, tilt], [-0.25, 0.6, -tilt]])
     triangles = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
-    uvs = np.array([[0, 0.1], [1, 0], [0.9, 1], [0.05, 0.8]]) * spread - 0.2
+    uvs = np.array([[0, 0.1], [1, 0], [0.9, 1], [0.05, 0.8]]) * width - 0.2
     normals = np.array([[-0.3, 0.1, 1], [0.2, 0.3, 1], [0.4, -0.2, 1], [0, 0, 1]])[triangles]
     points[:, 0] += x
     uvs = uvs.astype(np.float32)[triangles]

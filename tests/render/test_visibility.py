@@ -211,7 +211,7 @@ def test_the_machine_chooses_the_engine_and_nvdiffrast_is_never_chosen_unasked()
 
 
 def test_the_engine_is_an_option_and_in_the_record(tiny_stage, style_folder, tmp_path):
-    """Either engine gives the same texture, but for what rounding makes of it.
+    """Either engine gives the same texture, up to rounding.
 
     Adam's first steps take hardly more of a gradient than its sign, so that single texels differ.
     """

@@ -32,7 +32,7 @@ def show_base_color(material: "bpy.types.Material") -> None:
 
 def render(job: dict[str, Any]) -> None:
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    # Files are read in place, but for those inside a package.
+    # Files are read in place, except those inside a package.
     mode = "IMPORT_PACK" if job["stage"].endswith(".usdz") else "IMPORT_NONE"
     bpy.ops.wm.usd_import(filepath=job["stage"], import_textures_mode=mode)
     for material in bpy.data.materials:

@@ -1,7 +1,7 @@
 """Texture formats and colour spaces in Storm: live network and bake against T by hand.
 
 Where Storm itself misreads a file (16 bits, TIFF, named colour spaces, NaN), the live network reads a
-copy of T, so what is held to is what the file means, not what the source shows.
+copy of T, so the reference is what the file means, not what the source shows.
 """
 
 from collections.abc import Callable

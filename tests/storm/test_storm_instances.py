@@ -169,7 +169,7 @@ def test_point_instancer_prototypes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["on each", "strong on each", "strong above"])
-def test_looks_from_outside(tmp_path: Path, where: str) -> None:
+def test_looks_by_bindings_above(tmp_path: Path, where: str) -> None:
     """One prototype in two materials, bound outside of it; also where they beat what is inside."""
     asset = make_asset(tmp_path, "asset", None if where == "on each" else "./T.png")
     shot = new_shot(tmp_path)

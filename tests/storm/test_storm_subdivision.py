@@ -117,8 +117,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
 
 def away_from_seams(shown: Array, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pixels whose neighbours are covered, too, and show UVs near to theirs."""
-    spread = ndimage.maximum_filter(shown, (3, 3, 1)) - ndimage.minimum_filter(shown, (3, 3, 1))
-    away: NDArray[np.bool_] = ndimage.binary_erosion(covered, np.ones((3, 3))) & (spread.max(axis=-1) < 0.03)
+    contrast = ndimage.maximum_filter(shown, (3, 3, 1)) - ndimage.minimum_filter(shown, (3, 3, 1))
+    away: NDArray[np.bool_] = ndimage.binary_erosion(covered, np.ones((3, 3))) & (
+        contrast.max(axis=-1) < 0.03
+    )
     return away
 
 

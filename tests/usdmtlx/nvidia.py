@@ -15,7 +15,7 @@ __all__ = ["findings", "own_findings"]
 def own_findings(*results: Path) -> list[str]:
     """Findings that are ours, one line each.
 
-    What is said of the source, too, is the source's; so is what is said of one of our materials and,
+    What is found in the source, too, is the source's; so is what is found in one of our materials and,
     at the same place below, of the source material that it references. Overs below a class that instances
     inherit are dangling by intent: the rule itself asks to ignore it of speculative opinions.
     """

@@ -29,7 +29,7 @@ def remarks(plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], fold
     before = earlier.get("plan")
     if not staying or not isinstance(before, dict):
         return ()
-    # Objects that differed from each other before still do.
+    # The earlier run may itself have left objects with other settings.
     sentences = [text for text in before.get("remarks", ()) if isinstance(text, str)]
     color_spaces = _other_color_spaces(plan, earlier.get("written", {}), staying, folder)
     different = ", ".join((*_differences(plan, before, folder), *color_spaces))
@@ -48,7 +48,7 @@ def fingerprints(plan: Plan, contents: StageContents) -> dict[str, str]:
     """By object name, a hexadecimal sha256 of all that decides the object's result.
 
     That is every file of the stage, the style, every setting that has an effect, the device, our version,
-    and the objects that stand before the cameras together: equal fingerprints mean equal results.
+    and the objects that are rendered together: equal fingerprints mean equal results.
     """
     settings = {name: value for name, value in plan.settings.items() if name not in _OF_NO_EFFECT}
     run = {

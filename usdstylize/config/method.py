@@ -28,7 +28,7 @@ class LossMethod:
     encoder: str
     """Network whose features carry the style, by its name in `encoders.ENCODERS`."""
     style_loss: StyleLoss
-    """How they are compared with the style's: by nearest neighbours (the method), or by one of the
+    """How its features are compared with the style's: by nearest neighbours (the method), or by one of the
     paper's baselines, Gram matrices or CLIP's embedding of the whole picture."""
     content_encoder: str
     """Network whose features keep the content: the partner that `encoders.ENCODERS` gives ``encoder``."""
@@ -89,8 +89,8 @@ class TextureMethod:
     texture_resolution: int
     """Width and height of T_S, in texels."""
     texture_hierarchy: tuple[int, ...]
-    """Resolutions that T_S has first, coarse to fine, each for as many iterations as the last;
-    those not below `texture_resolution` are passed over. Empty: that one alone."""
+    """Resolutions of T_S before the final one, coarse to fine; every resolution gets equally many
+    iterations. Those that are not below `texture_resolution` are left out. Empty: the final one alone."""
     direct_texture: bool
     """The losses see the flat texture T + T_S instead of renders of the object."""
     strength: float
@@ -106,13 +106,13 @@ class ScheduleMethod:
     iterations: int
     """Optimisation steps."""
     plateau: bool
-    """End when the loss of held-out views no longer falls, at ``iterations`` at the latest."""
+    """End when the loss of validation views no longer falls, at ``iterations`` at the latest."""
     view_pool: int
     """Number of (camera, light) pairs drawn once and reused; 0 draws new ones every iteration."""
     learning_rate: tuple[float, float]
     """Adam's: at the first and the last iteration, exponential between."""
     seed: int
-    """Of cameras, lights and k-means."""
+    """Seed of cameras, lights and k-means."""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class _Group:
     """Base of every group."""
 
     def __post_init__(self) -> None:
-        """Ends the chain: each group first calls those behind it, then checks its own values."""
+        """Turn paths that are text into `Path`. Each group calls the next one's before its own checks."""
         for name in ("output", "ocio", "weights"):
             if isinstance(text := getattr(self, name, None), str):
                 object.__setattr__(self, name, Path(text))
@@ -82,7 +82,7 @@ class StageOptions(_Group):
 
 @dataclass(frozen=True)
 class StyleOptions(_Group):
-    """What of the concept art is used, and what carries it."""
+    """The concept art that is used, the network that carries its style, and the weights of the losses."""
 
     primary_image: str | None = None
     """File name of the style image that gives palette and background; else the first by name."""

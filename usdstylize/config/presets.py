@@ -1,4 +1,4 @@
-"""The presets, and the method that a run's options make of one.
+"""The presets, and how a run's options make a method of one.
 
 `Options` is what a user sets, where ``None`` means "as the preset says". `Method` is every value
 that an object is made with; `PRESETS` holds one per preset, and `resolve` joins the two.
@@ -14,15 +14,15 @@ from usdstylize.encoders.registry import find
 __all__ = ["PRESETS", "preset_name", "resolve"]
 
 
-def _brought_by(encoder: str, *, literal: bool = False) -> dict[str, Any]:
-    """The fields of a `Method` that follow its encoder. literal: as the preset `paper` has them."""
+def _encoder_fields(encoder: str, *, literal: bool = False) -> dict[str, Any]:
+    """The fields of a `Method` that depend on its encoder. literal: as the preset `paper` has them."""
     spec = find(encoder)
     balance = spec.paper_balance if literal else spec.balance
     return {"encoder": encoder, "content_encoder": spec.content_encoder or encoder, **vars(balance)}
 
 
 _STANDARD = Method(
-    **_brought_by("clip-rn50"),
+    **_encoder_fields("clip-rn50"),
     style_loss="nnfm",
     resolution=512,
     batch=8,
@@ -58,7 +58,7 @@ PRESETS: dict[PresetName, Method] = {
     "standard": _STANDARD,
     "draft": replace(
         _STANDARD,
-        **_brought_by("draft"),
+        **_encoder_fields("draft"),
         resolution=256,
         batch=1,  # more cost as much again and gain little that the judge sees (docs/draft.md)
         iterations=150,
@@ -72,7 +72,7 @@ PRESETS: dict[PresetName, Method] = {
     ),
     "paper": replace(
         _STANDARD,
-        **_brought_by("clip-rn50", literal=True),
+        **_encoder_fields("clip-rn50", literal=True),
         iterations=3000,
         plateau=False,
         view_pool=0,
@@ -106,7 +106,7 @@ def resolve(options: Options, *, cuda: bool) -> Method:
     if options.method is not None:
         encoder, style_loss = _METHODS[options.method]
     if encoder != method.encoder:
-        method = replace(method, **_brought_by(encoder, literal=name == "paper"))
+        method = replace(method, **_encoder_fields(encoder, literal=name == "paper"))
     if style_loss != "nnfm":
         weight = find(encoder).style_weights[style_loss]
         method = replace(method, style_loss=style_loss, nnfm_weight=weight)

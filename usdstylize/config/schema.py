@@ -8,7 +8,7 @@ __all__ = ["FOLDER", "register"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 FOLDER = _PACKAGE / "schemas" if (_PACKAGE / "schemas").is_dir() else _PACKAGE.parent / "schemas"
-"""Of the schema's files: inside an installed package, beside the package in a checkout."""
+"""The folder of the schema's files: inside an installed package, beside the package in a checkout."""
 
 _NAME = "usdstylize"
 _VARIABLE = "PXR_PLUGINPATH_NAME"

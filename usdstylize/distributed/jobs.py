@@ -1,4 +1,4 @@
-"""What one process asks of another: to optimise these objects, with that style and method."""
+"""What one process sends another: objects to optimise, with style and method."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,14 +9,14 @@ from usdstylize.encoders import weights as network_weights
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize import ALONE, Optimizer, ProcessGroup, choose_device
 
-__all__ = ["Bench", "Job", "check_weights"]
+__all__ = ["Job", "JobRunner", "check_weights"]
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
     """One group of objects, with all that it takes to optimise them.
 
-    styles: new to the one who is asked, by the number that ``style`` and later jobs call them by.
+    styles: those that the receiver does not have yet, by the numbers that ``style`` and later jobs use.
     """
 
     objects: Sequence[StageObject]
@@ -39,25 +39,25 @@ class Job:
         weights: Path | None,
         memory_limit: float | None,
     ) -> "Job":
-        """``style`` is to be the same instance for the same style, and to live as long as jobs are given."""
+        """Pass the same instance of ``style`` for the same style, and keep it as long as jobs are sent."""
         number = id(style)
         return cls(objects, data, method, number, {number: style}, device, weights, memory_limit)
 
     def without_known(self, known: dict[int, StyleSet]) -> "Job":
-        """This without the styles in ``known``, which then holds its own, too."""
+        """This without the styles in ``known``; its own are added to ``known``."""
         new = {number: style for number, style in self.styles.items() if number not in known}
         known.update(new)
         return replace(self, styles=new)
 
 
 def check_weights(method: LossMethod, folder: Path | None) -> None:
-    """Raises WeightsError where the method's networks have none: before any process is asked."""
+    """Raises WeightsError where the method's networks have none, before any job is sent."""
     for name in (method.encoder, method.content_encoder):
         network_weights.locate(name, folder)
 
 
-class Bench:
-    """Where jobs are done in the process that is asked: networks stay loaded from one to the next."""
+class JobRunner:
+    """Does jobs in the process that receives them; networks stay loaded from one to the next."""
 
     def __init__(self, process_group: ProcessGroup = ALONE) -> None:
         self._process_group = process_group
@@ -75,7 +75,7 @@ class Bench:
                 self._optimizer = Optimizer(
                     style,
                     job.method,
-                    choose_device(job.device),  # here, too, there must be such a one
+                    choose_device(job.device),  # raises where this process has no such device
                     weights=job.weights,
                     memory_limit=job.memory_limit,
                     process_group=self._process_group,

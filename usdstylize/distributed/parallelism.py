@@ -1,4 +1,4 @@
-"""Over how many processes a run spreads: one, one for each of several GPUs, or torchrun's."""
+"""How many processes a run uses: one, one for each of several GPUs, or torchrun's."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -42,20 +42,20 @@ class Optimizes(Protocol):
 
 @dataclass(frozen=True)
 class Parallelism:
-    """processes: that optimise. together: whether all work on each object, or on one object each."""
+    """How many ``processes`` optimise; ``together``: all on each object, else each on one of its own."""
 
     processes: int = 1
     together: bool = False
 
     def __str__(self) -> str:
-        """Empty where there is nothing to say."""
+        """For the plan; empty for one process."""
         if self.processes == 1:
             return ""
         return f"{self.processes} processes, " + ("all on each object" if self.together else "an object each")
 
 
 def choose_parallelism(options: FarmOptions, method: ScheduleMethod, device: str, groups: int) -> Parallelism:
-    """As torchrun and ``--gpus`` ask, else over all GPUs that are the same; groups: of objects.
+    """As torchrun or ``--gpus`` asks, else all GPUs that are the same. groups: number of groups of objects.
 
     Raises OptionsError where there are not so many, or a batch cannot be shared.
     """
@@ -87,7 +87,7 @@ def choose_parallelism(options: FarmOptions, method: ScheduleMethod, device: str
 def opened(
     parallelism: Parallelism, style: StyleSet, method: Method, device: str, options: FarmOptions
 ) -> Iterator[Optimizes]:
-    """What optimises a run's objects, until it is left.
+    """A context with an `Optimizer`, or its like over several processes, for a run's objects.
 
     Raises WeightsError where the method's networks have no weights.
     """

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from usdstylize.config.method import Method
-from usdstylize.distributed.jobs import Bench, Job, check_weights
+from usdstylize.distributed.jobs import Job, JobRunner, check_weights
 from usdstylize.distributed.torchrun import TorchProcessGroup
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 
@@ -31,7 +31,7 @@ class RankZero:
         self._style = style
         self._process_group = process_group
         self._known: dict[int, StyleSet] = {}
-        self._bench = Bench(process_group)
+        self._runner = JobRunner(process_group)
         self._device, self._weights, self._memory_limit = device, weights, memory_limit
 
     def restyled(self, style: StyleSet, method: Method) -> "RankZero":
@@ -62,4 +62,4 @@ class RankZero:
         """
         job = Job.of(self._style, objects, data, self.method, self._device, self._weights, self._memory_limit)
         self._process_group.send(job.without_known(self._known))
-        return self._bench.do(job, on_iteration)
+        return self._runner.do(job, on_iteration)

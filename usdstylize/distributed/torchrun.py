@@ -20,7 +20,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from usdstylize import interrupts
-from usdstylize.distributed.jobs import Bench, Job
+from usdstylize.distributed.jobs import Job, JobRunner
 from usdstylize.errors import ProcessGroupError
 from usdstylize.optimize import ProcessGroup, Share, gpu_name, sendable
 
@@ -88,7 +88,7 @@ class TorchProcessGroup(ProcessGroup):
         for number in interrupts.SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         threading.Thread(target=self._end_with_the_first, daemon=True).start()
-        bench = Bench(self)
+        runner = JobRunner(self)
         jobs: list[Job | None] = [None]
         while True:
             try:
@@ -98,23 +98,23 @@ class TorchProcessGroup(ProcessGroup):
             job = jobs[0]
             assert job is not None
             try:
-                bench.do(job)
+                runner.do(job)
             except Exception:  # the first process raises the same, and reports it
                 _log.debug("%s failed", job.objects[0].path, exc_info=True)
 
     def _end_with_the_first(self) -> None:
-        # A process may wait in a collective operation that nobody will complete: only this ends it.
+        # A process may wait in a collective operation that never completes: only this ends it.
         while True:
             try:
                 over = self._store.check([_OVER])
-            except RuntimeError:  # the store went with the process that held it
+            except RuntimeError:  # the store ended with the first process
                 over = True
             if over:
                 os._exit(0)
             time.sleep(_POLL_SECONDS)
 
     def end(self) -> None:
-        """Let the others go; for the first process."""
+        """Let the others end; for the first process."""
         with _lost_process():
             self._store.set(_OVER, "")
         dist.destroy_process_group()
@@ -122,7 +122,7 @@ class TorchProcessGroup(ProcessGroup):
 
 @contextmanager
 def _lost_process() -> Iterator[None]:
-    """A process that is gone, as the error that ends the run and keeps what is done."""
+    """Raises ProcessGroupError, which ends the run and keeps what is done, where a process is lost."""
     try:
         yield
     except RuntimeError as error:

@@ -1,7 +1,7 @@
 """``python -m usdstylize.distributed.worker``: does the jobs that come in on stdin, one after the other.
 
 Jobs and answers are pickles. For each job there is any number of (number, Losses), and at last a
-tuple of StyleTextures or an exception. It ends with its stdin, that is, with who started it.
+tuple of StyleTextures or an exception. It ends when its stdin does, that is, with its parent process.
 """
 
 import os
@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from usdstylize.distributed.jobs import Bench
+from usdstylize.distributed.jobs import JobRunner
 from usdstylize.model.objects import Losses
 from usdstylize.optimize import sendable
 
 
 def main() -> None:
-    """threads of PyTorch, 0 for its own choice, are the first argument."""
+    """Do jobs until stdin ends. The first argument is PyTorch's number of threads, 0 for its own choice."""
     # Ctrl-C and the end of a session reach every process of a terminal; this one ends with its stdin.
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
@@ -35,19 +35,19 @@ def main() -> None:
     def report(number: int, losses: Losses) -> None:
         answer((number, losses))
 
-    bench = Bench()
+    runner = JobRunner()
     try:
         while True:
             job = pickle.load(sys.stdin.buffer)
             try:
-                result: Any = list(bench.do(job, report))
+                result: Any = list(runner.do(job, report))
             except BrokenPipeError:
                 raise
             except Exception as error:
                 result = sendable(error)
             answer(result)
     except (EOFError, BrokenPipeError):
-        # Not by way of the interpreter's end, which would flush into what is closed.
+        # Not through the interpreter's own exit, which would flush into a closed pipe.
         os._exit(0)
 
 

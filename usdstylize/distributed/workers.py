@@ -18,7 +18,7 @@ from usdstylize.config.method import Method
 from usdstylize.distributed.jobs import Job, check_weights
 from usdstylize.errors import WorkerError
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
-from usdstylize.optimize import gpu_name, side_by_side, threads_of_one
+from usdstylize.optimize import gpu_name, side_by_side, threads_per_object
 
 __all__ = ["Workers"]
 
@@ -54,7 +54,7 @@ class Workers:
         self._memory_limit = memory_limit
         self._count = count
         # They start at once: their imports take as long as the first object's loading.
-        self._all = [_Worker(index, device, threads_of_one(method, device)) for index in range(count)]
+        self._all = [_Worker(index, device, threads_per_object(method, device)) for index in range(count)]
         self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for worker in self._all:
             self._free.put(worker)

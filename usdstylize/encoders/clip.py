@@ -118,7 +118,7 @@ class ClipResNet50(Trunk):
 
 
 class _Bottleneck(nn.Module):
-    """open_clip's Bottleneck. All batch norms are folded into convolutions, but for that of a tapped conv2.
+    """open_clip's Bottleneck. All batch norms are folded into convolutions, except that of a tapped conv2.
 
     Input and output come out of a ReLU, or are means of what does. The gradients that `gradient`
     takes and gives are those of that ReLU's input.

@@ -34,9 +34,9 @@ class Architecture:
     blocks: tuple[int, ...] = (2, 1, 1)
     """Residual convolutions before each map's head, counted from the map before."""
     channels: tuple[int, ...] = (256, 256, 256)
-    """Of each map."""
+    """Channels of each map."""
     strides: tuple[int, ...] = (4, 4, 4)
-    """Of each map, in pixels of the image: 4 or a larger power of two, none smaller than the one before."""
+    """Stride of each map, in pixels of the image: powers of two from 4, none smaller than the one before."""
     smooth: bool = False
     """Whether NNFM smooths the teacher's features first (CLIP)."""
     rectified: bool = True

@@ -99,7 +99,7 @@ class FrozenConvolution(Frozen):
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         if not x.is_cuda:
             return F.conv2d(x, weight, padding=self._padding)
-        # Never benchmarked, whatever torch.backends says: a choice by timing changes bits from run to run.
+        # Never benchmarked, whatever torch.backends asks for: a choice by timing changes bits between runs.
         return torch.ops.aten.cudnn_convolution(  # type: ignore[no-any-return]
             x, weight, [self._padding] * 2, [1, 1], [1, 1], 1, False, True, torch.backends.cudnn.allow_tf32
         )

@@ -1,4 +1,4 @@
-"""What a network is to the losses, and how one is loaded with its real weights."""
+"""The interface of a network to the losses, and loading one with its real weights."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -52,7 +52,7 @@ class EncoderSpec:
     maps: str
     """Which layers of the network give the feature maps."""
     licence: str
-    """Of the weights."""
+    """The licence of the weights."""
     files: tuple[WeightFile, ...]
     """Any one of them serves. ``url`` leads to the first."""
     folders: Callable[[], tuple[Path, ...]]
@@ -72,12 +72,12 @@ class EncoderSpec:
     square picture of that side by one vector. None where there is none."""
     content_encoder: str | None = None
     """Name of the encoder that measures the content while this one carries the style; None: this one."""
-    # The defaults are VGG16's: a start for another network, whose result somebody must look at.
+    # The defaults are VGG16's: a start for another network, to be judged by eye.
     balance: Balance = Balance(600.0, 0.3, content_on_background=True)
     """Means over the object alone make a content loss about 1/0.27 as large as the mean over the whole
     picture that `paper` takes, hence the smaller content weight."""
     paper_balance: Balance = Balance(200.0, 1.0)
-    """Of the preset `paper`."""
+    """The same for the preset `paper`."""
     # The paper "had to tune the loss balance" of NNFM's rivals and gives no numbers; docs/paper.md says
     # what was tried with VGG16. A relative error needs about the same λ in any network.
     style_weights: Mapping[str, float] = field(default_factory=lambda: {"gram": 200.0})
@@ -105,12 +105,12 @@ def register(spec: EncoderSpec) -> None:
 
 
 def _open_clip_cache() -> Path:
-    """Of open_clip and of OpenAI's own clip."""
+    """The cache of open_clip and of OpenAI's own clip."""
     return Path.home() / ".cache" / "clip"
 
 
 def _torch_hub_cache() -> Path:
-    """Of torch.hub, and so of torchvision."""
+    """The cache of torch.hub, and so of torchvision."""
     home = os.environ.get("TORCH_HOME") or _cache_home() / "torch"
     return Path(home).expanduser() / "hub" / "checkpoints"
 

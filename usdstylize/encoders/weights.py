@@ -86,7 +86,7 @@ def _find(spec: EncoderSpec, places: Iterable[Path]) -> tuple[Path, WeightFile] 
 
 
 def report(folder: Path | None) -> tuple[WeightStatus, ...]:
-    """Of every encoder: the weights that were found, and what is wrong with them.
+    """For every encoder, the weights that were found and what is wrong with them.
 
     Raises WeightsError where ``folder`` does not exist.
     """

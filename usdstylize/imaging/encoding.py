@@ -19,7 +19,7 @@ LUMINANCE = (0.212671, 0.715160, 0.072169)
 """Shares of linear Rec.709 in its luminance, to the digits that MDL's math::luminance has."""
 
 _AT_ONCE = 1 << 14
-"""Values: few enough that the steps of a formula hand them on in a core's own cache."""
+"""Values computed at a time: few enough that a formula's intermediate results stay in a core's cache."""
 
 
 def srgb_to_linear(encoded: ArrayLike) -> Float32:

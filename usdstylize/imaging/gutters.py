@@ -32,7 +32,7 @@ def dilate(image: Float32, valid: Bool, wrap: tuple[Wrap, Wrap] = ("clamp", "cla
     rows, columns = _margins(valid, wrap)
     empty = ~np.pad(valid, ((rows, rows), (columns, columns)), mode="wrap")
     nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
-    # In half the bytes, as the result takes as many again.
+    # The smallest type that fits: the result takes as many bytes again.
     nearest = nearest[:, rows : rows + height, columns : columns + width].astype(
         np.min_scalar_type(max(empty.shape))
     )

@@ -143,8 +143,8 @@ def _fold(uvs: Float64, wrap: tuple[Wrap, Wrap]) -> tuple[Float64, NDArray[np.in
 
 
 def _cover_edges(uvs: Float64, covered: Bool) -> bool:
-    """Marks every texel that an edge of a triangle runs through or touches; triangles without area
-    have none. False where there is too much of that for an end to be seen."""
+    """Marks every texel that an edge of a triangle runs through or touches, but no edge of a triangle
+    without area. False where the edges are too long to finish (`_EDGE_STEPS_LIMIT`)."""
     resolution = len(covered)
     corners = uvs * resolution
     first = corners[:, 1] - corners[:, 0]
@@ -218,8 +218,8 @@ class _Scene:
         self._empty = not len(uvs)
         if self._empty:
             return
-        # Each triangle lies a little deeper than the last, so that overlaps have one answer:
-        # the first wins, however embree happened to build its tree.
+        # Each triangle lies a little deeper than the one before, so that the first wins where they
+        # overlap, however embree builds its tree.
         depth = np.broadcast_to(-np.arange(len(uvs))[:, None, None] / len(uvs), (len(uvs), 3, 1))
         self._scene = rtcore_scene.EmbreeScene()
         self._mesh = TriangleMesh(self._scene, np.concatenate([uvs, depth], axis=-1).astype(np.float32))

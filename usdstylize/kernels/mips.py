@@ -69,7 +69,7 @@ def _halve(
 
 @triton.jit
 def _from_coarse(place, number: tl.constexpr, fine, coarse, circular: tl.constexpr):
-    """Of the coarse texels that a fine one is a tap of the ``number``th (0 to 2), and its weight."""
+    """The ``number``th (0 to 2) of the coarse texels that have this fine one as a tap, and its weight."""
     odd = place % 2
     if number == 0:
         # the one that it is in

@@ -18,7 +18,7 @@ _PIXELS = 64
 _WARPS = 4
 _DIGITS = tl.constexpr(30)
 """Binary digits of the table's gradient below the largest one of a pixel. A texel's gradient is a
-sum of integers, which is the same in any order, with room for 2^32 times the largest pixel's:
+sum of integers, which is the same in any order, and reaches 2^32 times the largest pixel's:
 twelve digits for what shading may multiply it by and twenty for pixels with the same texel."""
 
 
@@ -47,7 +47,7 @@ def paint_pixels(
     """
     resolution = background.shape[1]
     picture = background.float().permute(1, 2, 0)
-    # Always a copy, which is painted over: of a single view the background would else be the picture.
+    # Always a copy, as it is painted over: for a single view, expand alone would give the background itself.
     images = picture.expand(views, resolution, resolution, 3).clone(memory_format=torch.contiguous_format)
     inputs = [tensor.contiguous() for tensor in (rows, weights, base, diffuse, specular, pixels)]
     if table is None:
@@ -102,7 +102,7 @@ def _forward(table: Tensor | None, inputs: Any, images: Tensor) -> None:
 
 @triton.jit
 def _power(base, exponent):
-    """Of a positive number."""
+    """``base`` to the power ``exponent``, for a positive ``base``."""
     return tl.exp2(tl.log2(base) * exponent)
 
 

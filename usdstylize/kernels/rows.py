@@ -1,4 +1,4 @@
-"""What is done with every row of features by itself, each in one walk over memory.
+"""Triton kernels that treat each row of features by itself, in one pass over memory.
 
 A program holds whole rows. Means over rows are sums of one number per row, which PyTorch
 adds in an order of its own that never varies: nothing here adds with atomics. The references are

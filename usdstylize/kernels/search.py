@@ -43,7 +43,7 @@ class _Tiles:
 
 
 def _tiles(channels: int, rows: int) -> _Tiles:
-    """By shape alone, never by a timing: start-up counts, and a result must not depend on one.
+    """The tile sizes for a shape. They are never timed: that costs start-up, and results would depend on it.
 
     Up to 256 channels the rows stay in shared memory, and only keys are read in the loop.
     """

@@ -1,4 +1,4 @@
-"""Content loss (paper §3): what keeps the eyes of the cow."""
+"""Content loss (paper §3): it keeps features of the original, such as a cow's eyes."""
 
 from collections.abc import Sequence
 

@@ -47,6 +47,7 @@ def gram_loss(
     every = rows.new_ones(len(rows), dtype=torch.float32) if weights is None else weights
     shares = [every] if renders is None else [every * (renders == index) for index in range(count)]
     size = target.square().sum().clamp_min(1e-12)
-    # Of all rows each time, so that no shape depends on how many a render has: a CUDA graph may capture it.
+    # Each render uses all rows, with weight 0 for those of others: no shape depends on how many rows a
+    # render has, so a CUDA graph can capture it.
     distances = [(gram_matrix(rows, share, smooth=smooth) - target).square().sum() / size for share in shares]
     return weighted_mean(torch.stack(distances), torch.stack([share.sum() for share in shares]), total)

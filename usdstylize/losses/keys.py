@@ -1,4 +1,4 @@
-"""Fewer style features that still stand for all of them."""
+"""A few of the style's features that stand for all of them."""
 
 import warnings
 
@@ -10,8 +10,8 @@ from torch import Tensor
 __all__ = ["representatives"]
 
 _ROUNDS = 8
-"""Of k-means from random rows: 30 take twice the time and lower the mean cosine distance of all rows to
-the nearest chosen one by 0.7 %."""
+"""Rounds of k-means from random rows: 30 take twice the time and lower the mean cosine distance of all rows
+to the nearest chosen one by 0.7 %."""
 
 
 def representatives(rows: Tensor, count: int, seed: int) -> Tensor:
@@ -31,7 +31,8 @@ def representatives(rows: Tensor, count: int, seed: int) -> Tensor:
     k_means = KMeans(
         min(count, len(distinct)), init="random", n_init=1, max_iter=_ROUNDS, random_state=seed % 2**32
     )
-    # Several threads add up in any order. Rows that hardly differ are fewer clusters, which is no fault.
+    # One thread, since several add up in any order. No warning where rows that hardly differ give fewer
+    # clusters.
     with threadpool_limits(1, user_api="openmp"), warnings.catch_warnings(action="ignore"):
         centres = torch.from_numpy(k_means.fit(distinct).cluster_centers_)
     chosen = torch.unique((centres @ unit.T).max(1).indices)

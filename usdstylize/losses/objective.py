@@ -34,12 +34,12 @@ from usdstylize.losses.terms import (
 from usdstylize.model.objects import StyleSet
 from usdstylize.render import View, Views, join, paint
 
-__all__ = ["Objective", "cover_crop", "whole"]
+__all__ = ["Objective", "cover_crop", "fit_whole"]
 
 _CONTENT_BACKGROUND = 0.5
 """sRGB-encoded grey behind the object in the content render (the paper leaves it open)."""
 _STRIDE = 32
-"""Of the coarsest maps: the sides of a network's picture are multiples of it."""
+"""Stride of the coarsest maps: the sides of a network's picture are multiples of it."""
 _LONGEST = 8
 """Times as long as high: a longer style image is scaled down to the pixels of such a one."""
 
@@ -96,7 +96,7 @@ class Objective:
         # The embedding is the whole picture's: with the style image behind, it is near from the start.
         self._background = grey if method.style_loss == "embedding" else behind
         self._content_background = behind if method.content_on_background else grey
-        images = pictures(cover_crop if method.style_loss == "embedding" else whole)
+        images = pictures(cover_crop if method.style_loss == "embedding" else fit_whole)
         if method.style_loss == "gram":
             self.style = StyleFeatures(palette, grams=self._style_grams(images))
             return
@@ -122,12 +122,12 @@ class Objective:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Of all maps, each once, in ascending order."""
+        """The strides of all maps, each once, in ascending order."""
         return tuple(sorted({*self._style_encoder.strides, *self._content_encoder.strides}))
 
     @property
     def content_strides(self) -> tuple[int, ...]:
-        """Of each map of `Target.original`."""
+        """The stride of each map of `Target.original`."""
         return self._content_encoder.strides
 
     @torch.no_grad()
@@ -233,7 +233,7 @@ class Objective:
         if self._content_background is self._background:
             return pictures
         size = views.count * views.resolution**2
-        # One more for the pixels of -1, which are none.
+        # One more, for padding pixels, whose index is -1.
         covered = torch.zeros(size + 1, dtype=torch.bool, device=pictures.device)
         covered = covered.index_fill_(0, views.pixels, True)[:size]
         return torch.where(
@@ -252,7 +252,7 @@ def cover_crop(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(scaled[top : top + size, left : left + size])
 
 
-def whole(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+def fit_whole(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """(H, W, 3) scaled as by `cover_crop`, but not cropped: either side a multiple of 32.
 
     A picture that is more than 8 times as long as high has fewer pixels.

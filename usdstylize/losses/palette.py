@@ -17,7 +17,7 @@ def palette_loss(colors: Tensor, palette: Tensor, *, squared: bool = True) -> Te
     colors: (N, 3) float, T + T_S at the texels that the mesh's UVs cover, sRGB-encoded and
     **not clamped** (a clamp has no gradient outside 0..1). palette: (Q, 3), sRGB-encoded.
     squared: squared L2; False is the paper's plain L2, whose pull does not weaken near a
-    palette colour and so leaves no room for strokes (see the calibration in docs).
+    palette colour, so that no stroke of other colours can form.
     """
     parts = (colors.detach(),) if colors.is_cuda else torch.split(colors.detach(), _CHUNK)
     difference = colors - torch.cat([_nearest(part, palette) for part in parts])
@@ -28,7 +28,7 @@ def palette_loss(colors: Tensor, palette: Tensor, *, squared: bool = True) -> Te
 
 @torch.no_grad()
 def _nearest(colors: Tensor, palette: Tensor) -> Tensor:
-    """Of each of (N, 3) colours the nearest of (Q, 3); of equally near ones the first.
+    """For each of (N, 3) colours the nearest of (Q, 3) palette colours; the first of equally near ones.
 
     A matrix product picks it: searching for its index takes a CPU several times as long.
     """

@@ -1,4 +1,4 @@
-"""Work that a GPU does side by side."""
+"""A second CUDA stream, for work that a GPU can do at the same time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,15 +11,16 @@ __all__ = ["forked"]
 
 @contextmanager
 def forked(device: str) -> Iterator[Callable[[], AbstractContextManager[object]]]:
-    """Gives a context: what is launched in it runs beside what is launched outside it, until the end.
+    """Yields a function that makes a context; work launched in that context runs on a second stream.
 
-    Both may use what was computed before `forked` began; what they compute may be used after its end.
-    On a CPU one runs after the other.
+    It runs at the same time as work that is launched in the block, but not in that context. Both may use
+    what was computed before the block; what they compute may be used after it. On a CPU one runs after
+    the other.
     """
     if not device.startswith("cuda"):
         yield nullcontext
         return
-    here, beside = torch.cuda.current_stream(), _beside(torch.cuda.current_device())
+    here, beside = torch.cuda.current_stream(), _second_stream(torch.cuda.current_device())
     beside.wait_stream(here)
     try:
         yield lambda: torch.cuda.stream(beside)
@@ -28,9 +29,9 @@ def forked(device: str) -> Iterator[Callable[[], AbstractContextManager[object]]
 
 
 @cache
-def _beside(index: int) -> torch.cuda.Stream:
-    """Always the same one, since memory that was freed on a stream is used again by that stream alone.
+def _second_stream(index: int) -> torch.cuda.Stream:
+    """The second stream, always the same, since only the stream that freed memory can use it again.
 
-    PyTorch hands out its ordinary streams in turn, so that one of them might be the caller's.
+    PyTorch gives out its ordinary streams in turn, so that one of them might be the caller's.
     """
     return torch.cuda.Stream(index, priority=-1)  # type: ignore[no-untyped-call]

@@ -114,7 +114,7 @@ Term = ViewTerm | TextureTerm
 
 
 def weighted_sum(values: Mapping[str, Tensor], weights: Mapping[str, float | Tensor]) -> Tensor:
-    """Of at least one term, a scalar; added in the order of ``values``."""
+    """The weighted sum of at least one term, a scalar; added in the order of ``values``."""
     return reduce(add, (weights[name] * value for name, value in values.items()))
 
 

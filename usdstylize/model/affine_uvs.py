@@ -12,11 +12,11 @@ __all__ = [
     "Placement",
     "UVTransform",
     "as_transform",
-    "joined",
-    "placed",
+    "placement_of",
+    "rotation_matrix",
     "same_uvs",
+    "single_transform",
     "transform_uvs",
-    "turned",
 ]
 
 Float64 = NDArray[np.float64]
@@ -29,7 +29,7 @@ _PROBES = np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])
 class UVTransform:
     """A UsdTransform2d: ``uv * scale``, rotated counter-clockwise, then translated.
 
-    A chain that shears is more than a single one can do, and is kept as a chain.
+    A single one cannot shear, so a chain that shears is kept as a chain.
     """
 
     scale: tuple[float, float] = (1.0, 1.0)
@@ -67,7 +67,7 @@ class Placement:
         return self.primvar == other.primvar and same and np.allclose(self.offset, other.offset, atol=1e-6)
 
 
-def turned(degrees: float) -> Float64:
+def rotation_matrix(degrees: float) -> Float64:
     """The (2, 2) matrix that turns a column counter-clockwise."""
     angle = np.deg2rad(degrees)
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -76,22 +76,24 @@ def turned(degrees: float) -> Float64:
 def transform_uvs(uvs: Float64, transform: UVTransform | None) -> Float64:
     """(…, 2) UVs after a chain of UsdTransform2d, step by step as viewers do it; the shape is kept."""
     for step in transform.chain() if transform else ():
-        turn = np.ascontiguousarray(turned(step.rotation).T)
+        turn = np.ascontiguousarray(rotation_matrix(step.rotation).T)
         uvs = (uvs * np.array(step.scale, np.float64)) @ turn + np.array(step.translation, np.float64)
     return uvs
 
 
 def same_uvs(first: UVTransform | None, second: UVTransform | None) -> bool:
-    """Whether two chains of UsdTransform2d map UVs to the same places, but for rounding."""
+    """Whether two chains of UsdTransform2d map UVs to the same places, up to rounding."""
     places = transform_uvs(_PROBES, first), transform_uvs(_PROBES, second)
     return np.allclose(*places, rtol=1e-5, atol=1e-5)
 
 
-def placed(primvar: str, transform: UVTransform | None = None) -> Placement:
+def placement_of(primvar: str, transform: UVTransform | None = None) -> Placement:
     """A primvar through a chain of UsdTransform2d, or as it is."""
     placement = Placement(primvar, np.eye(2), np.zeros(2))
     for step in transform.chain() if transform else ():
-        placement = placement.then(turned(step.rotation) @ np.diag(step.scale), np.array(step.translation))
+        placement = placement.then(
+            rotation_matrix(step.rotation) @ np.diag(step.scale), np.array(step.translation)
+        )
     return placement
 
 
@@ -102,7 +104,7 @@ def as_transform(placement: Placement) -> UVTransform | None:
         return None
     single = _single(placement)
     if single is not None and matrix[0, 1] == matrix[1, 0] == 0:
-        # A negative width says the same as half a turn, which people rather do not read.
+        # A negative width is the same map as half a turn, and easier to read.
         return UVTransform((float(matrix[0, 0]), float(matrix[1, 1])), 0.0, single.translation)
     if single is not None:
         return single
@@ -115,8 +117,8 @@ def as_transform(placement: Placement) -> UVTransform | None:
     return UVTransform((1.0, 1.0), _angle(right[:, 0]), (0.0, 0.0), then=second)
 
 
-def joined(transform: UVTransform | None) -> UVTransform | None:
-    """A chain as a single transform where one does the same: viewers draw a chain wrongly or not at all."""
+def single_transform(transform: UVTransform | None) -> UVTransform | None:
+    """A chain as a single transform where one equals it: viewers draw a chain wrongly or not at all."""
     if transform is None or transform.then is None:
         return transform
     origin, across, up = transform_uvs(_PROBES, transform)

@@ -45,7 +45,7 @@ class ColorSpace:
 
     @property
     def encoding(self) -> Literal["srgb", "linear"] | None:
-        """The plain encoding that says the same; None for any other curve or gamut."""
+        """The plain encoding that equals it; None for any other curve or gamut."""
         alike = all(abs(a - b) < 1e-4 for a, b in zip(self.to_rec709, ColorSpace("").to_rec709, strict=True))
         if self.ocio or not alike:
             return None
@@ -56,10 +56,10 @@ class ColorSpace:
 
 @dataclass(frozen=True)
 class Transfer:
-    """What makes T, sRGB-encoded, of a texture's values once they are filtered, as USD does.
+    """How the filtered values of a texture become T, sRGB-encoded: USD, too, filters first.
 
-    In this order: decoded, where they are encoded; desaturated, scaled and biased as linear light;
-    negative light is black; encoded.
+    In this order: decode where they are encoded; desaturate, scale and add the bias in linear light;
+    make negative light black; encode.
     """
 
     encoding: Literal["srgb", "linear"] = "srgb"
@@ -79,7 +79,7 @@ class Transfer:
 
 
 PLAIN = Transfer()
-"""Of values that are T already."""
+"""For values that are T already: it changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,13 @@ class TextureFile:
     """The UDIM tiles that exist, ascending, 1001 the first; empty where the file is no UDIM set.
     ``asset_path`` and ``resolved_path`` then hold ``<UDIM>``, size and depth are the largest."""
     color_space: ColorSpace | None = None
-    """The named space of the code values, which then stands for ``encoding``."""
+    """The named space of the code values; it then counts instead of ``encoding``."""
     needs_copy: bool = False
-    """Viewers would read the file otherwise than we do, so the live network reads a copy of T."""
+    """Viewers would read the file differently than we do, so the live network reads a copy of T."""
 
     @property
     def transfer(self) -> Transfer:
-        """Of the code values; of linear ones in Rec.709 where ``color_space`` names another space."""
+        """From code values to T; from linear Rec.709 to T where ``color_space`` names another space."""
         encoding = self.encoding if self.color_space is None else "linear"
         return Transfer(encoding, self.desaturation, self.scale, self.bias)
 
@@ -142,10 +142,10 @@ class DisplayColor:
     primvar: str = "displayColor"
     """Primvar name without ``primvars:``; a UsdPrimvarReader_float3 may name another."""
     texture: TextureFile | None = None
-    """Where the mesh is unwrapped anew: the colours are this texture's at the UVs of ``primvar``,
-    which span no area, as where a palette is read; at (0, 0) where ``primvar`` is empty."""
+    """Where the mesh gets new UVs: the colours are this texture's, read at the UVs of ``primvar``, which
+    span no area (each face reads one texel of a colour chart); at (0, 0) where ``primvar`` is empty."""
     transform: UVTransform | None = None
-    """Of those UVs."""
+    """The transform of those UVs."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class GraphColor:
     """A base colour that a MaterialX graph computes from images, evaluated in texture space."""
 
     attribute: str
-    """The shader output that hands it on: ``/Looks/Paint/Mix.outputs:out``."""
+    """The shader output that gives the colour: ``/Looks/Paint/Mix.outputs:out``."""
     files: tuple[str, ...]
     """Every image that the graph reads, resolved; they may lie inside a package."""
     wrap_s: Wrap
@@ -163,7 +163,7 @@ class GraphColor:
     bit_depth: BitDepth
     """The finest of the images."""
     encoding: Literal["srgb", "linear"] = "srgb"
-    """In which its values are filtered: linear where every image is."""
+    """The encoding in which its values are filtered: linear where every image is."""
     primvars: tuple[tuple[str, tuple[float, ...]], ...] = ()
     """Names and values of the constant primvars that it reads, which may differ from mesh to mesh."""
 

@@ -1,4 +1,4 @@
-"""What `verify` reports: one check for each thing that it looks at."""
+"""What `verify` reports: a list of checks."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ __all__ = ["Check", "VerifyReport"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that `verify` has checked."""
 
     name: str
     """What is checked: source, composition, validation, path, instances, binding, variants, live, bake."""
@@ -24,7 +24,7 @@ class Check:
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """Everything that `verify` looked at."""
+    """All checks of one result."""
 
     root_layer: Path
     checks: tuple[Check, ...]

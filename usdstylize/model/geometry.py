@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Geometry", "spread_to_corners"]
+__all__ = ["Geometry", "corner_values"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -30,12 +30,12 @@ class Geometry:
     normals: Float64
     notes: tuple[str, ...]
 
-    def spread(self, interpolation: str, values: Float64) -> Float64 | None:
-        """Values of a primvar to (C, …), one per face corner; None where the length does not fit."""
-        return spread_to_corners(interpolation, values, len(self.points), self.counts, self.point_of_corner)
+    def corner_values(self, interpolation: str, values: Float64) -> Float64 | None:
+        """As the function `corner_values`, for this mesh."""
+        return corner_values(interpolation, values, len(self.points), self.counts, self.point_of_corner)
 
 
-def spread_to_corners(
+def corner_values(
     interpolation: str, values: Float64, point_count: int, counts: Int64, point_of_corner: Int64
 ) -> Float64 | None:
     """Values of a primvar to (C, …), one per face corner; None where the length does not fit."""

@@ -103,13 +103,13 @@ class StageObject:
     uv_primvar: str
     """Primvar name without ``primvars:``."""
     uv_transform: UVTransform | None
-    """Where it has a ``then``, what follows is applied to what it gives."""
+    """From the primvar to the texture's coordinates; a chain where it has a ``then``."""
     triangle_count: int
     notes: tuple[str, ...] = ()
     """Remarks for ``inspect``, one sentence each."""
     group: str = ""
-    """Name that objects share which are rendered together and optimised as one; empty where the object
-    is optimised alone."""
+    """A name that all objects share which are rendered and optimised together; empty where the object is
+    optimised alone."""
     look: str = ""
     """Name of the object, of the same group, whose style texture and new material this one uses;
     empty or its own name where it has its own."""
@@ -189,11 +189,12 @@ class Skipped:
 class Prototype:
     """Scene-graph instances with the same meshes and materials: opinions are written once for all of them.
 
-    Instances of one USD prototype that are bound to different materials from outside it are several of these.
+    Where bindings above the instances give one USD prototype different materials, it becomes several of
+    these, one for each set of materials.
     """
 
     name: str
-    """Of the class prim with its opinions; prototypes of different stages have different names."""
+    """The name of the class prim with its opinions; prototypes of different stages have different names."""
     path: str
     """The first instance, to which the paths of its objects belong; an instance proxy where that is
     inside another prototype."""

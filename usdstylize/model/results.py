@@ -75,7 +75,8 @@ class RunResult:
     problems: tuple[str, ...] = ()
     """What `verify` found wrong with the written result, one sentence each; empty is good."""
     remarks: tuple[str, ...] = ()
-    """Remarks that became true during the run, since it left some objects as they were; also the plan's."""
+    """Remarks that the plan did not have yet: the run left more objects as an earlier run made them.
+    ``plan.remarks`` has these, too."""
 
     @property
     def failed(self) -> tuple[ObjectResult, ...]:

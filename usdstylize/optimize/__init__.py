@@ -12,7 +12,7 @@ from usdstylize.optimize.devices import alike_gpus, choose_device, gpu_name
 from usdstylize.optimize.optimizer import Optimizer
 from usdstylize.optimize.process_group import ALONE, ProcessGroup, sendable
 from usdstylize.optimize.state import State, load_state, save_state
-from usdstylize.optimize.threads import side_by_side, threads_of_one
+from usdstylize.optimize.threads import side_by_side, threads_per_object
 
 __all__ = [
     "ALONE",
@@ -27,5 +27,5 @@ __all__ = [
     "save_state",
     "sendable",
     "side_by_side",
-    "threads_of_one",
+    "threads_per_object",
 ]

@@ -40,8 +40,8 @@ class CudaGraphStep(Step):
             self._batch_place = StaticBatch(self._size, targets[0], self._objective.content_strides)
             self._graphs = None  # this iteration runs uncaptured, which prepares what may not be captured
         elif self._graphs is None:
-            # A graph has memory of its own. What the iteration before has left would lie idle beside
-            # it, and cannot be given back during a capture.
+            # A graph has memory of its own. What earlier iterations have cached would lie idle beside it,
+            # and cannot be freed during a capture.
             torch.cuda.empty_cache()
             self._graphs = {}
             self._memory = torch.cuda.graph_pool_handle()
@@ -51,7 +51,7 @@ class CudaGraphStep(Step):
         self._batch_place.fill(targets, totals)
         return self._batch_place.batch(share=totals is not None)
 
-    def _do(self, piece: Callable[[], None]) -> None:
+    def _execute(self, piece: Callable[[], None]) -> None:
         if self._graphs is None:
             piece()
             return

@@ -60,7 +60,7 @@ def computing(device: str) -> Iterator[None]:
     before, own = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
     own.wait_stream(before)
     # TF32 where float32 is asked for: exact convolutions take ten times as long, and 40 GB of scratch space.
-    # Not `benchmark`: what is the fastest way of one day is not that of another
+    # Not `benchmark`: which algorithm is fastest, and so the result, could change from run to run.
     with (
         torch.cuda.stream(own),
         torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=True),

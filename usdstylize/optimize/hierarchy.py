@@ -21,10 +21,10 @@ def size_at(method: Method, number: int) -> int:
 def magnifiers(
     textures: Tensor, size: int, wraps: Sequence[tuple[Wrap, Wrap]]
 ) -> tuple[tuple[Tensor, Tensor], ...]:
-    """What makes size² texels of each texture (S, h, w, 3); empty where there are as many already.
+    """Two bilinear matrices that magnify each texture (S, h, w, 3) to size² texels; empty at that size.
 
-    Two matrices for each, bilinear; a texture continues beyond its border as it wraps. A product
-    with them has the same gradient in every run on every device.
+    A texture continues beyond its border as it wraps. A product with matrices has the same gradient in
+    every run on every device.
     """
     height, width = textures.shape[1:3]
     if height == width == size:

@@ -14,7 +14,7 @@ from usdstylize.config.method import Method
 from usdstylize.losses import Objective, Target
 from usdstylize.optimize.schedule import weights_at
 
-__all__ = ["Allotment", "allot", "available_bytes", "bytes_for_view", "keep_to", "moved", "tensor_bytes"]
+__all__ = ["Allotment", "allot", "available_bytes", "bytes_for_view", "limit_memory", "moved", "tensor_bytes"]
 
 GIB = 2**30
 
@@ -24,11 +24,11 @@ _AMPLE_IN_THE_POOL = 256
 measured. In bfloat16 a view takes 1,200 with CLIP RN50 and VGG16, or with VGG16 alone, and 600 with
 the draft encoder, and up to 170 in the pool."""
 _MARGIN = 1.25
-"""Over what a view takes: memory in pieces, work spaces that grow with it."""
+"""Factor on what a view takes, for fragmented memory and work spaces that grow with it."""
 _FIXED = 512 << 20
 """What does not grow with the views: blocks of cosines, work spaces of the libraries."""
 _OF_TEXTURE = 16
-"""T_S, its gradient, Adam's two, three mip tables, and one of int64, over T_S itself; rounded up."""
+"""Memory in sizes of T_S: T_S, its gradient, Adam's two, three mip tables, one of int64; rounded up."""
 
 Moved = TypeVar("Moved")
 
@@ -72,7 +72,7 @@ def available_bytes(device: str, limit: float | None, others: int = 1) -> float:
     return free + torch.cuda.memory_reserved() - taken
 
 
-def keep_to(limit: float | None, device: str) -> None:
+def limit_memory(limit: float | None, device: str) -> None:
     """Let PyTorch take no more than the limit of a GPU, in GiB."""
     if limit is not None and device.startswith("cuda"):
         _, total = torch.cuda.mem_get_info()
@@ -129,7 +129,7 @@ def bytes_for_view(objective: Objective, target: Target, table: Tensor) -> int:
 
 
 class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up what operators allocate and let go, in bytes: PyTorch does not count it on a CPU."""
+    """Counts the bytes that operators allocate and free, which PyTorch does not do on a CPU."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -150,15 +150,15 @@ class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._alive.add(place)
             self._now += size
             self.most = max(self.most, self._now)
-            weakref.finalize(storage, self._gone, place, size)
+            weakref.finalize(storage, self._freed, place, size)
 
-    def _gone(self, place: int, size: int) -> None:
+    def _freed(self, place: int, size: int) -> None:
         self._alive.discard(place)
         self._now -= size
 
 
 def tensor_bytes(value: Any) -> int:
-    """Of all tensors in dataclasses, lists, tuples and mappings."""
+    """Bytes of all tensors in dataclasses, lists, tuples and mappings."""
     sizes: list[int] = []
 
     def count(tensor: Tensor) -> Tensor:

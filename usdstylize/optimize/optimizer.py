@@ -1,4 +1,4 @@
-"""From an object, or a group of them, to its style texture."""
+"""Optimises the style texture of an object, or those of a group."""
 
 import copy
 import gc
@@ -22,21 +22,21 @@ from usdstylize.optimize.memory import (
     allot,
     available_bytes,
     bytes_for_view,
-    keep_to,
+    limit_memory,
     tensor_bytes,
 )
 from usdstylize.optimize.process_group import ALONE, ProcessGroup
 from usdstylize.optimize.run import Run
 from usdstylize.optimize.state import State
 from usdstylize.optimize.stopwatch import Stopwatch
-from usdstylize.optimize.threads import at_once_here, side_by_side, threads_of_one
+from usdstylize.optimize.threads import concurrent_objects, side_by_side, threads_per_object
 from usdstylize.optimize.viewpoints import Scene
 
 __all__ = ["Optimizer"]
 
 
 def _key(style: StyleSet, method: Method) -> tuple[int, int]:
-    """What the objectives of a run differ in: the seed only where it chooses style features."""
+    """Equal for equal objectives: they depend on the style, and on the seed if it chooses style features."""
     return id(style), method.seed if method.style_keys else 0
 
 
@@ -60,9 +60,9 @@ class Optimizer:
         self.method = method
         self._device = device
         self._memory_limit = memory_limit
-        keep_to(memory_limit, device)
+        limit_memory(memory_limit, device)
         self._process_group = process_group
-        self._at_once = at_once_here(method, device) if process_group.share.count == 1 else 1
+        self._at_once = concurrent_objects(method, device) if process_group.share.count == 1 else 1
         self._objective = Objective(style, method, device, weights=weights)
         self._objectives = {_key(style, method): self._objective}
         self._lock = threading.Lock()
@@ -71,8 +71,8 @@ class Optimizer:
     def restyled(self, style: StyleSet, method: Method) -> "Optimizer":
         """This with an object's own style, seed, texture resolution or cameras; the rest is shared.
 
-        What stops `each` of the one stops the other, too. ``style`` is to be the same instance
-        for the same style.
+        Whatever stops `each` of one stops that of the other. Pass the same instance of ``style`` for
+        the same style.
         """
         other = copy.copy(self)
         other.method = method
@@ -98,7 +98,7 @@ class Optimizer:
                 work(group)
             return
         threads = torch.get_num_threads()
-        torch.set_num_threads(threads_of_one(self.method, self._device))
+        torch.set_num_threads(threads_per_object(self.method, self._device))
         try:
             side_by_side(self._at_once, groups, work, self._stop.set)
         finally:
@@ -116,7 +116,7 @@ class Optimizer:
         on_state: Callable[[State], None] | None = None,
         state_every: int = 0,
     ) -> tuple[StyleTexture, ...]:
-        """The style texture of each object of one group, which stand together before the cameras.
+        """The style texture of each object of one group, which are rendered together.
 
         The same for the same seed, objects and device. Objects of one look get the same texture.
 
@@ -147,7 +147,7 @@ class Optimizer:
                 except MemoryError:
                     if allotment.views_at_once == 1:
                         raise
-                # The error referred to all that was there; where memory is short nothing of it may stay.
+                # The error's trace refers to the failed attempt; its memory must be free before the next.
                 gc.collect()
                 allotment = allotment.halved()
 

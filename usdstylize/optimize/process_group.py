@@ -1,4 +1,4 @@
-"""Who works on one object: this process alone, or several that share every batch."""
+"""The processes that optimise one object: this one alone, or several that share every batch."""
 
 import pickle
 import traceback
@@ -36,7 +36,7 @@ class ProcessGroup:
 
     @contextmanager
     def agreed(self) -> Iterator[None]:
-        """What one process raises within is raised by all, so that none waits for another in vain."""
+        """Where one process raises in the block, all do, so that none waits for another in vain."""
         error: Exception | None = None
         try:
             yield

@@ -45,7 +45,7 @@ _MEAN_OF = 10
 class Run:
     """The views of a scene, and T_S at its current iteration; `iterate` once, then `textures`.
 
-    What several processes share they agree upon: each of them does the same, with its own views.
+    Processes that share batches do the same iterations, each with its own views.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class Run:
         self._recent.extend(state["recent"].to(self._device).unbind())
 
     def _made_with(self) -> dict[str, Any]:
-        """What a state is of, as JSON's values, each by its name for a person."""
+        """What a state belongs to, as JSON values; an error about another one uses these names."""
         share = self._process_group.share
         return {
             "object": self._scene.first.name,
@@ -236,7 +236,7 @@ class Run:
         return tuple(texture(sheets) for sheets in scene.assembly.sheets_of_object)
 
     def _validation_targets(self) -> list[Target]:
-        """Views that are in no batch, which show when the loss has stopped falling; this process's share."""
+        """Views that are in no batch, to see when the loss stops falling; this process's share of them."""
         viewpoints = list(islice(self._scene.draw(self._scene.random(1)), _VALIDATION_VIEWS))
         share = self._process_group.share
         return self._targets.for_validation(viewpoints[share.index :: share.count])

@@ -11,11 +11,11 @@ __all__ = ["CHECK_EVERY", "Schedule", "exponential", "weights_at"]
 CHECK_EVERY = 20
 """Iterations between two validations."""
 _FLAT = 0.01
-"""Of all that was gained, what a validation must gain for the first rate to stay worth its time."""
+"""A validation that gains less than this share of all that was gained so far counts as flat."""
 _PATIENCE = 2
-"""Validations in a row that gain less."""
+"""Flat validations in a row that make a plateau."""
 _COOLING = 0.75
-"""Of the iterations before the plateau, as many follow it, from the first rate down to the last."""
+"""Iterations after the plateau, as a share of those before; the learning rate falls during them."""
 _COOLING_AT_LEAST = 60
 
 
@@ -40,9 +40,9 @@ class Schedule:
         return self._cooling_from is None
 
     def progress(self, number: int) -> float:
-        """Where iteration ``number``, counted from 1, stands."""
+        """``progress`` of iteration ``number``, counted from 1."""
         if self._cooling_from is None:
-            # What is left is just enough to cool down in: 1 + 0.75 of what comes before.
+            # Cooling must begin while enough iterations are left for it: 0.75 of those before.
             if number < self._iterations / (1 + _COOLING):
                 return 0.0
             self._cool(number)

@@ -1,4 +1,4 @@
-"""One place in memory for batches of many sizes: a captured graph reads each where the first one lay."""
+"""Fixed tensors that batches of many sizes are copied into: a captured graph reads fixed addresses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Size:
 
     @classmethod
     def of(cls, targets: Sequence[Target]) -> "Size":
-        """What a batch of these takes."""
+        """The size of a batch of these targets."""
         return cls(
             len(targets),
             sum(len(target.view.pixels) for target in targets),
@@ -31,9 +31,9 @@ class Size:
 
     @classmethod
     def of_any(cls, pool: Sequence[Sequence[Target]], at_once: int) -> "Size":
-        """What every batch takes that has, in each slot, that slot's view of some batch of the pool.
+        """A size that fits every batch which has, in each slot, that slot's view of some row of the pool.
 
-        at_once: how many slots make a batch; the pool's rows are cut into as many parts.
+        at_once: how many views make a batch; a row of the pool is cut into batches of so many slots.
         """
         strides = pool[0][0].positions
         slots = range(len(pool[0]))
@@ -54,7 +54,7 @@ class Size:
         return self.views == other.views and self.pixels >= other.pixels and enough
 
     def wider(self, factor: float) -> "Size":
-        """For more pixels and positions, by that factor."""
+        """The same with more pixels and positions, by that factor."""
         positions = {stride: int(count * factor) for stride, count in self.positions.items()}
         return Size(self.views, int(self.pixels * factor), positions)
 
@@ -75,7 +75,7 @@ class StaticBatch:
             _zeros(view.diffuse, pixels),
             _zeros(view.specular, pixels),
         )
-        # What is left over repeats the first position, or those of a batch before, with weight 0.
+        # The rest repeats the first position, or keeps those of an earlier batch, with weight 0.
         self._positions = {
             stride: Positions(_zeros(own.rows, count), _zeros(own.weights, count))
             for stride, own, count in ((s, own, size.positions[s]) for s, own in like.positions.items())
@@ -87,11 +87,11 @@ class StaticBatch:
         self._totals = {stride: torch.zeros((), device=view.base.device) for stride in like.positions}
 
     def batch(self, *, share: bool) -> Batch:
-        """The batch that lies here; share: whether its totals are those of a larger one."""
+        """The batch in these tensors; share: whether its totals are those of a larger one."""
         return Batch(self._views, self._positions, self._original, self._totals if share else None)
 
     def fill(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> None:
-        """Copy a batch to here; it must fit."""
+        """Copy a batch into these tensors; it must fit."""
         views = [target.view for target in targets]
         area = views[0].resolution ** 2
         own = self._views

@@ -43,7 +43,7 @@ class Step:
         share a batch, in place; None where this one takes all of it.
 
         What is done in parts or by several processes is summed as integers, which no order
-        changes: parts of one size give one result, whoever does which.
+        changes: parts of one size give one result, whichever process computes which.
         """
         self._objective = objective
         self._method: Method = objective.method
@@ -108,7 +108,7 @@ class Step:
                 self._in_views.fill_(torch.nan)
             self._reduce(self._summed)
             self._reduce(self._in_views)
-        self.guarded(lambda: self._do(self._apply))
+        self.guarded(lambda: self._execute(self._apply))
         return self._losses.clone()
 
     def guarded(self, work: Callable[[], Result]) -> Result | None:
@@ -154,14 +154,14 @@ class Step:
     def _prepare(self, targets: Sequence[Target]) -> None: ...
 
     def _compare_all(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> None:
-        self._do(self._build_mips)
+        self._execute(self._build_mips)
         for part in self._parts(targets):
             self._batch = self._join(part, totals)
-            self._do(self._compare)
+            self._execute(self._compare)
             if self._summed is not None:
-                self._do(self._add)
+                self._execute(self._add)
 
-    def _do(self, piece: Callable[[], None]) -> None:
+    def _execute(self, piece: Callable[[], None]) -> None:
         piece()
 
     def _join(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> Batch:

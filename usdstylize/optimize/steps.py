@@ -1,4 +1,4 @@
-"""Which kind of iteration a device does."""
+"""Chooses the kind of `Step` for a device."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Where the time of an object goes."""
+"""The seconds that an object takes, by stage."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""From viewpoints to what the losses need of them."""
+"""Makes targets of viewpoints: all that the losses compare their renders with."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ class Targets:
         return self._targets(self._scene.views(viewpoints))
 
     def _targets(self, views: Sequence[render.View]) -> list[Target]:
-        """As many views at a time as in an iteration, so that it fits as that does."""
+        """Made for as many views at a time as an iteration compares, so that both fit into memory."""
         size = self._allotment.views_at_once
         parts = [views[start : start + size] for start in range(0, len(views), size)]
         return [target for part in parts for target in self._objective.targets(part)]

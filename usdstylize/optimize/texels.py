@@ -50,7 +50,7 @@ class Seen:
         self._sheets = sheets
 
     def add(self, views: Iterable[render.View]) -> None:
-        """Count what the views sample, but for pixels at a grazing angle that span much of the texture."""
+        """Count what the views sample, except at grazing angles, where a pixel spans much of the texture."""
         for view in views:
             coarsest = min(int(view.level) + 2, len(self._sizes) - 1)
             end = render.level_rows(self._sizes[0], coarsest).stop

@@ -1,4 +1,4 @@
-"""Objects side by side, each in a thread: its own work is done by PyTorch or by another process."""
+"""Objects side by side, a thread for each: PyTorch, or another process, does the work of it."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -7,13 +7,13 @@ from usdstylize import interrupts, render
 from usdstylize.config.method import PerformanceMethod
 from usdstylize.model.objects import StageObject
 
-__all__ = ["at_once_here", "side_by_side", "threads_of_one"]
+__all__ = ["concurrent_objects", "side_by_side", "threads_per_object"]
 
 _SIGNAL_SECONDS = 0.5
-"""A signal sets a request, and does not end the wait."""
+"""Seconds between two reads of `interrupts`: a signal sets a request there, and does not end the wait."""
 
 
-def at_once_here(method: PerformanceMethod, device: str) -> int:
+def concurrent_objects(method: PerformanceMethod, device: str) -> int:
     """Objects that one process optimises side by side: several on a CPU.
 
     Many small steps leave cores idle that another object can use. One more than there are cores,
@@ -23,13 +23,13 @@ def at_once_here(method: PerformanceMethod, device: str) -> int:
     return min(cores + 1, method.objects_at_once) if device == "cpu" and cores > 1 else 1
 
 
-def threads_of_one(method: PerformanceMethod, device: str) -> int:
+def threads_per_object(method: PerformanceMethod, device: str) -> int:
     """PyTorch's threads for one object, 0 for its own choice.
 
     They depend on the machine and the preset alone, so that neither a mask nor the number of
     processes changes a result.
     """
-    at_once = at_once_here(method, device)
+    at_once = concurrent_objects(method, device)
     return max(1, render.available_cores() // at_once) if at_once > 1 else 0
 
 
@@ -41,8 +41,8 @@ def side_by_side(
 ) -> None:
     """Call ``work`` for every group, for ``at_once`` at a time.
 
-    Raises what ``work`` raises, KeyboardInterrupt included, once those that have begun have ended,
-    which ``stop`` asks of them; the others are not begun.
+    Where a ``work`` raises, KeyboardInterrupt included, calls ``stop``, which must end the others that
+    have begun; raises the same once they have ended. No other group is begun.
     """
     pool = ThreadPoolExecutor(at_once)
     try:

@@ -1,4 +1,4 @@
-"""What an optimisation looks at: renders from random cameras, or windows of the flat texture."""
+"""A group of objects and its viewpoints: random cameras with lights, or windows of the flat texture."""
 
 import zlib
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Objects that stand together before the cameras: one mesh, and a sheet per texture to optimise."""
+"""Objects that are rendered together: one mesh, and a sheet for each texture to optimise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -112,11 +112,11 @@ class _TentTable(torch.autograd.Function):
         for own in reversed(finer):
             if below.shape[1] < own.shape[1]:
                 columns = own.new_empty(below.shape[0], own.shape[1], 3)
-                _tent_spread(below, columns, 1, ctx.circular[0])
+                _tent_half_gradient(below, columns, 1, ctx.circular[0])
                 below = columns
             if below.shape[0] < own.shape[0]:
                 rows = torch.empty_like(own)
-                _tent_spread(below, rows, 0, ctx.circular[1])
+                _tent_half_gradient(below, rows, 0, ctx.circular[1])
                 below = rows
             below = below.add_(own)
         return below, None
@@ -147,8 +147,8 @@ def _tent_half(fine: Tensor, coarse: Tensor, axis: int, circular: bool) -> None:
     coarse.narrow(axis, inner, 1).add_(after, alpha=0.125)
 
 
-def _tent_spread(coarse: Tensor, fine: Tensor, axis: int, circular: bool) -> None:
-    """The transpose of `_tent_half`: write what ``coarse``'s gradient is to ``fine``."""
+def _tent_half_gradient(coarse: Tensor, fine: Tensor, axis: int, circular: bool) -> None:
+    """The transpose of `_tent_half`: write to ``fine`` the gradient that follows from ``coarse``'s."""
     first, second, edge = _pairs(fine, axis, coarse.shape[axis])
     torch.mul(coarse, 0.375, out=first)
     second.copy_(first)
@@ -243,7 +243,7 @@ def _neighbours(at: Tensor, size: Tensor, wrap: Wrap) -> tuple[tuple[Tensor, Ten
 
 
 def _remainder(index: Tensor, size: Tensor) -> Tensor:
-    """Into 0..size - 1, also where a UV is so large that its division is not exact."""
+    """``index`` modulo ``size``, also where a UV is so large that its division is not exact."""
     return (index - (index / size).floor() * size).clamp_min(0).minimum(size - 1)
 
 

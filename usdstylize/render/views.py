@@ -26,9 +26,9 @@ _PIXELS_AT_ONCE = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One camera's picture, short of the style texture. P is the number of object pixels.
+    """One camera's picture without the style texture. P is the number of object pixels.
 
-    slot: its place in the batch that it was traced for, where it comes up again and again.
+    slot: its place in a batch, the same in every batch that it is part of.
     pixels: (P,) int64, (slot * R + row) * R + column; row 0 is the top. level: median mip level at
     which T_S is seen. base: (P, 3), T as this camera sees it, sRGB-encoded. style: where T_S is
     sampled. diffuse, specular: (P, 1), linear.
@@ -54,7 +54,7 @@ class View:
 class Views:
     """Several views as one; P is the number of object pixels of them all, in the order of `View`.
 
-    pixels: (P,) int64, counted through all pictures; on CUDA one of -1 is none, and its other
+    pixels: (P,) int64, counted through all pictures; on CUDA a pixel of -1 is padding, and its other
     values are ignored.
     """
 

@@ -24,8 +24,8 @@ SMALLEST_SIDE = 64
 MOST_COLORS = 64
 _PALETTE_SIDE = 128
 _STARTS = 10
-"""Of k-means: then its inertia is within 0.3 % of the best of 32 starts, on six styles and three seeds;
-of 4 starts some lose a rare colour."""
+"""Starts of k-means: with so many its inertia is within 0.3 % of the best of 32 starts, on six styles and
+three seeds; with 4 starts some lose a rare colour."""
 _COLOR = re.compile(r"[^\s,()]+\([^)]*\)|[^\s,]+")  # rgb(1, 2, 3) is one colour
 
 
@@ -63,7 +63,7 @@ def from_files(
     palette: (Q, 3) float32, sRGB-encoded; k-means of the primary image when None.
     read: the bytes of a file, which may lie in a package.
 
-    Raises StyleSetError, and what ``read`` raises but for OSError.
+    Raises StyleSetError, and whatever ``read`` raises except OSError.
     """
     images = tuple(_read_image(path, read) for path in files)
     colors = _cluster_palette(images[0].pixels, clusters, seed) if palette is None else palette
@@ -233,7 +233,7 @@ def _cluster_palette(pixels: Float32, clusters: int, seed: int) -> Float32:
         from threadpoolctl import threadpool_limits
 
         k_means = KMeans(clusters, n_init=_STARTS, random_state=seed % 2**32)
-        # Several threads add up in any order.
+        # One thread: several add up in any order.
         with threadpool_limits(1), warnings.catch_warnings(action="ignore"):
             owners = k_means.fit_predict(colors.astype(np.float64), sample_weight=counts)
         colors = np.rint(k_means.cluster_centers_)

@@ -1,4 +1,4 @@
-"""Every texture format, made by Pillow, OpenImageIO or byte by byte, read and held to what went in."""
+"""Every texture format, made by Pillow, OpenImageIO or byte by byte, read and compared with what went in."""
 
 import struct
 import tracemalloc
@@ -286,7 +286,7 @@ def test_exr_channels_are_found_by_name(
 
 
 @pytest.mark.parametrize("names", [("N.x", "N.y", "N.z"), ("Z", "ZBack")])
-def test_an_exr_without_color_is_told(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_an_exr_without_color_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
     write_oiio(tmp_path / "T.exr", HALF[..., : len(names)], names=names)
     reason = why_skipped(write_stage(tmp_path, "T.exr"))
     assert "holds no colour" in reason
@@ -301,7 +301,7 @@ def test_texels_without_a_number_take_their_neighbours(tmp_path: Path, pixels: A
     write_oiio(tmp_path / "T.exr", broken)
     _, data = read_one(write_stage(tmp_path, "T.exr"))
     np.testing.assert_allclose(encoded_bases(data)[0], encode(np.full((HEIGHT, WIDTH, 3), 0.25)), atol=1e-6)
-    assert [told for told in data.repaired if "2 texels" in told and "T.exr" in told]
+    assert [remark for remark in data.repaired if "2 texels" in remark and "T.exr" in remark]
     broken[:3] = np.nan
     write_oiio(tmp_path / "T.exr", broken)
     contents = reading.discover(tmp_path / "scene.usda")
@@ -382,7 +382,7 @@ def test_a_display_window_that_is_too_large_is_refused_before_it_is_filled(tmp_p
     assert "30000 by 30000" in reason
 
 
-def test_a_data_window_that_shows_nothing_is_told(tmp_path: Path) -> None:
+def test_a_data_window_that_shows_nothing_is_refused(tmp_path: Path) -> None:
     write_oiio(tmp_path / "T.exr", HALF[..., :3], display=(100, 0, 16, 16))
     assert "outside its display window" in why_skipped(write_stage(tmp_path, "T.exr"))
 

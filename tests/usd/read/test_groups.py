@@ -96,7 +96,7 @@ def test_a_lost_bake_of_one_tile_is_found(tmp_path: Path) -> None:
     assert any(check.name in ("bake", "live") for check in verify.verify(result).failed)
 
 
-def test_triangles_without_a_tile_are_told_and_a_set_without_tiles_is_refused(tmp_path: Path) -> None:
+def test_triangles_without_a_tile_are_remarked_and_a_set_without_tiles_is_refused(tmp_path: Path) -> None:
     few = build_udim_stage(tmp_path / "few", {1001: (9, 9, 9), 1002: (9, 9, 9)})
     notes = " ".join(one(inspect(few)).notes)
     assert "2 of its triangles lie on UDIM tiles that have no file" in notes

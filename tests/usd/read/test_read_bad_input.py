@@ -285,7 +285,7 @@ def test_an_unknown_mask_path_is_named(tmp_path: Path, mask: str) -> None:
         reading.discover(path, StageOptions(mask=("/World/Good", mask)))
 
 
-def test_a_missing_payload_is_told_and_the_rest_is_read(
+def test_a_missing_payload_is_reported_and_the_rest_is_read(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def edit(stage: Usd.Stage) -> None:
@@ -307,7 +307,7 @@ def test_a_missing_payload_is_told_and_the_rest_is_read(
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_is_no_mesh_of_the_purposes_in_use_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_what_is_no_mesh_of_the_purposes_in_use_is_skipped_with_its_reason(tmp_path: Path) -> None:
     def edit(stage: Usd.Stage) -> None:
         paint = UsdShade.Material(stage.GetPrimAtPath("/World/Looks/Good"))
         for purpose in ("proxy", "guide", "render"):

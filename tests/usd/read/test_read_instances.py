@@ -89,7 +89,7 @@ def test_what_is_no_instance_is_refused_as_a_hero(tmp_path: Path, hero: str) -> 
         reading.discover(make_shot(tmp_path), StageOptions(per_instance=(hero,)))
 
 
-def test_instances_bound_to_other_materials_from_outside_are_objects_each(tmp_path: Path) -> None:
+def test_instances_bound_to_other_materials_from_above_are_objects_each(tmp_path: Path) -> None:
     contents = reading.discover(make_two_looks(tmp_path))
     assert [(found.path, found.material_path, found.instances) for found in contents.objects] == [
         ("/World/A1/Geo/Quad", "/World/Looks/Red", ("/World/A1", "/World/A3")),
@@ -112,7 +112,7 @@ def test_a_collection_above_that_holds_one_instance_sets_it_apart(tmp_path: Path
     assert [found.instances for found in contents.objects] == [("/World/A1", "/World/A3"), ("/World/A2",)]
 
 
-def test_a_binding_from_outside_that_loses_splits_nothing(tmp_path: Path) -> None:
+def test_a_binding_from_above_that_loses_splits_nothing(tmp_path: Path) -> None:
     asset = make_asset(tmp_path)
     stage = new_stage(tmp_path, "shot.usda", "/World")
     add_instances(stage, asset, ["/World/A1", "/World/A2"])
@@ -122,7 +122,7 @@ def test_a_binding_from_outside_that_loses_splits_nothing(tmp_path: Path) -> Non
     assert [len(found.instances) for found in reading.discover(tmp_path / "shot.usda").objects] == [2]
 
 
-def test_a_primvar_from_outside_counts_only_where_it_is_the_colour(tmp_path: Path) -> None:
+def test_a_primvar_from_above_counts_only_where_it_is_the_colour(tmp_path: Path) -> None:
     for name, bound in (("painted", True), ("bare", False)):
         folder = tmp_path / name
         asset = make_asset(folder, bound=bound)
@@ -231,7 +231,7 @@ def test_settings_of_one_instance_set_it_apart(tmp_path: Path) -> None:
     assert "/World/A2" in reasons(contents)
 
 
-def test_too_many_looks_of_one_prototype_are_told(tmp_path: Path) -> None:
+def test_too_many_looks_of_one_prototype_are_reported(tmp_path: Path) -> None:
     asset = make_asset(tmp_path, bound=False)
     stage = new_stage(tmp_path, "shot.usda", "/World")
     places = [f"/World/A{number}" for number in range(34)]
@@ -306,7 +306,7 @@ def test_variants_that_are_not_selected_are_named_and_left_alone(tmp_path: Path)
     assert not contents.skipped[0].broken
 
 
-def test_payloads_are_loaded_and_a_lost_one_is_told(tmp_path: Path) -> None:
+def test_payloads_are_loaded_and_a_lost_one_is_reported(tmp_path: Path) -> None:
     asset = make_asset(tmp_path)
     stage = new_stage(tmp_path, "shot.usda", "/World")
     stage.DefinePrim("/World/Here").GetPayloads().AddPayload(asset)

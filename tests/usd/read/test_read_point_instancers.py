@@ -68,7 +68,7 @@ def test_a_point_instancer_within_an_instance(tmp_path: Path) -> None:
     assert found.instances == ("/World/M1", "/World/M2")
 
 
-def test_bad_point_instancers_are_told(tmp_path: Path) -> None:
+def test_bad_point_instancers_are_reported(tmp_path: Path) -> None:
     stage = new_stage(tmp_path, "shot.usda", "/World")
     add_point_instancer(stage, "/World/Empty", [])
     add_point_instancer(stage, "/World/Lost", ["/World/Nothing"])
@@ -85,9 +85,9 @@ def test_bad_point_instancers_are_told(tmp_path: Path) -> None:
     stage.Save()
     contents = reading.discover(tmp_path / "shot.usda")
     assert paths(contents) == ["/World/Blade"]
-    told = reasons(contents)
-    assert "has no prototypes" in told["/World/Empty"]
-    assert "/World/Nothing, which is not on the stage" in told["/World/Lost"]
-    assert "protoIndices beyond its 1 prototypes" in told["/World/Beyond"]
-    assert "lies in its own prototype /World/Own" in told["/World/Own"]
-    assert "cannot be read" in told["/World/Wrong"]
+    found = reasons(contents)
+    assert "has no prototypes" in found["/World/Empty"]
+    assert "/World/Nothing, which is not on the stage" in found["/World/Lost"]
+    assert "protoIndices beyond its 1 prototypes" in found["/World/Beyond"]
+    assert "lies in its own prototype /World/Own" in found["/World/Own"]
+    assert "cannot be read" in found["/World/Wrong"]

@@ -22,7 +22,7 @@ def body(path: Path, frame: float | None) -> tuple[StageObject, ObjectData]:
     return contents.objects[0], reading.load(contents, contents.objects[0])
 
 
-def test_without_a_frame_the_bind_pose_is_read_and_said(tmp_path: Path) -> None:
+def test_without_a_frame_the_bind_pose_is_read_and_remarked(tmp_path: Path) -> None:
     obj, data = body(figure(tmp_path), None)
     np.testing.assert_allclose(data.mesh.points, REST, atol=1e-6)
     assert "bind pose; --frame poses it" in " ".join(obj.notes)

@@ -48,7 +48,7 @@ def test_all_textures_of_a_material_are_sources(many_textures: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["rough.png", "normal.1002.png"])
-def test_a_texture_that_has_changed_is_told(many_textures: Path, name: str) -> None:
+def test_a_texture_that_has_changed_is_noticed(many_textures: Path, name: str) -> None:
     result = write_result(many_textures)
     sources = json.loads((many_textures.parent / "tiny.style/ink/run.json").read_text())["sources"]
     assert f"./textures/{name}" in sources

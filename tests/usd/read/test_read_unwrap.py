@@ -267,7 +267,7 @@ def test_colours_of_points_need_uvs_that_share_no_texel(tmp_path: Path, layout: 
     assert ("lay several faces over each other" in " ".join(obj.notes)) == obj.unwrapped
 
 
-def test_a_texture_on_a_mesh_without_any_uvs_is_one_colour_and_is_said(tmp_path: Path) -> None:
+def test_a_texture_on_a_mesh_without_any_uvs_is_one_colour_and_is_remarked(tmp_path: Path) -> None:
     stage = new_stage(tmp_path / "bare.usda")
     define_quad(stage, "/World/Quad", paint_with_texture(stage, tmp_path), uvs=False)
     stage.Save()

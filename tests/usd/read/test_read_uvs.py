@@ -59,7 +59,7 @@ def test_a_mirroring_chain_keeps_its_mirror(tmp_path: Path) -> None:
     np.testing.assert_allclose(uvs, [(0, 0), (0, -1), (-1, -1)], atol=1e-6)
 
 
-def test_a_chain_that_shears_stays_a_chain_and_is_said(tmp_path: Path) -> None:
+def test_a_chain_that_shears_stays_a_chain_and_is_remarked(tmp_path: Path) -> None:
     path = with_chain(tmp_path, ((1, 1), 45, (0, 0)), ((2, 1), -45, (0.25, 0)))
     transform, uvs = read(path)
     assert transform is not None

@@ -1,4 +1,4 @@
-"""Named colour spaces of textures, held to published matrices, to OCIO's own configuration and to Gf."""
+"""Named colour spaces of textures, compared with published matrices, OCIO's own configuration and Gf."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -281,7 +281,7 @@ def test_a_space_that_nobody_knows_costs_its_object(tmp_path: Path, monkeypatch:
             usdstylize.inspect(root, usdstylize.Options(ocio=bad))
 
 
-def test_chromaticities_that_usd_does_not_ask_are_told(tmp_path: Path) -> None:
+def test_chromaticities_that_usd_ignores_are_remarked(tmp_path: Path) -> None:
     root = write_stage(tmp_path, lambda stage: None)
     spec = oiio.ImageSpec(8, 6, 3, "half")
     spec.attribute("oiio:ColorSpace", "ACEScg")

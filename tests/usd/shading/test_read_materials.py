@@ -261,7 +261,7 @@ def test_a_constant_display_color_is_inherited(picture: Path) -> None:
     assert read_one(picture.parent, edit)[0].base == ConstantColor((0.5, 0.25, 0.125))
 
 
-def test_the_material_that_viewports_draw_is_read_and_the_other_purpose_told(picture: Path) -> None:
+def test_the_material_that_viewports_draw_is_read_and_the_other_purpose_remarked(picture: Path) -> None:
     def edit(stage: Usd.Stage) -> None:
         final = define_material(stage, "/World/Looks/Final", "./color.png")
         UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/World/Quad")).Bind(final, materialPurpose="full")

@@ -229,7 +229,7 @@ def test_gamuts_are_materialxs_own_to_their_digits(space: str) -> None:
     assert found == pytest.approx(np.reshape(rows, (3, 3)), abs=2e-5)
 
 
-def test_a_color_space_that_nobody_knows_is_told(picture: Path) -> None:
+def test_an_unknown_color_space_is_remarked(picture: Path) -> None:
     write(picture, A, {"UV": uv(), "A": image("./color.png", color_space="show_paint")})
     obj, data = read(picture)
     assert any("show_paint" in note for note in obj.notes)
@@ -313,9 +313,9 @@ def test_what_cannot_be_evaluated_is_skipped_by_name(
     picture: Path, capfd: pytest.CaptureFixture[str], nodes: Mapping[str, Node], words: str
 ) -> None:
     write(picture, MIX, nodes)
-    told = reason(picture)
-    assert words in told
-    assert told.endswith(".")
+    sentence = reason(picture)
+    assert words in sentence
+    assert sentence.endswith(".")
     assert capfd.readouterr().err == ""
 
 

@@ -51,7 +51,7 @@ def test_a_network_that_is_lost(written: Path, change: Callable[[Sdf.Layer], Non
 
 @pytest.mark.parametrize("style", ["ink", "oil"])
 @pytest.mark.parametrize("shown", ["ink", "oil", "original"])
-def test_every_style_counts_whichever_is_shown(written: Path, style: str, shown: str) -> None:
+def test_every_style_is_checked_whichever_is_selected(written: Path, style: str, shown: str) -> None:
     write_result(written.with_name("tiny.usda"), "oil", seed=1, strength=0.5)
     write.select(written, shown)
     assert failures(written) == set()

@@ -211,7 +211,7 @@ def test_a_package_that_cannot_be_written_leaves_the_earlier_one(tiny_stage: Pat
     (tiny_stage.parent / "textures/color.png").rename(tiny_stage.parent / "away.png")
     names = sorted(path.name for path in tiny_stage.parent.iterdir())
     checks = write.write_package(result, package)
-    # What the result itself has lost is not held against its package.
+    # What the result itself has lost is no fault of its package.
     assert checks == ()
     assert sorted(path.name for path in tiny_stage.parent.iterdir()) == names
     with unchanged(tiny_stage.parent), pytest.raises(OutputError, match="cannot be written"):
@@ -222,10 +222,10 @@ def test_the_command_line_writes_and_names_the_package(
     tiny_stage: Path, style_folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code = commands.run([str(tiny_stage), "--style-set", str(style_folder), *QUICK, "--package", "--json"])
-    said = json.loads(capfd.readouterr().out)
-    assert (code, said["problems"]) == (0, [])
-    assert said["package"] == str(tiny_stage.with_name("tiny.stylized.usdz"))
-    assert package_findings(Usd.Stage.Open(said["package"])) == []
+    output = json.loads(capfd.readouterr().out)
+    assert (code, output["problems"]) == (0, [])
+    assert output["package"] == str(tiny_stage.with_name("tiny.stylized.usdz"))
+    assert package_findings(Usd.Stage.Open(output["package"])) == []
 
 
 DOCUMENT = """<?xml version="1.0"?>
@@ -245,8 +245,8 @@ def test_a_package_says_what_it_cannot_follow_into_documents(tiny_stage: Path) -
         stage.DefinePrim("/World/Looks/Document").GetReferences().AddReference("./look.mtlx", "/MaterialX")
     stage.Save()
     _, checks = pack(write_result(tiny_stage))
-    said = [check.detail for check in checks]
-    assert said[0] == (
+    details = [check.detail for check in checks]
+    assert details[0] == (
         "@./look.mtlx@ is inside, its textures are not: this build of USD has no usdMtlx to find them."
     )
-    assert "unsupported extension 'mtlx'" in said[1]
+    assert "unsupported extension 'mtlx'" in details[1]

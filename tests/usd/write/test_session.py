@@ -78,8 +78,8 @@ def test_the_command_line_writes_nothing_beside_the_stage(
         assert commands.run(arguments) == 0
         shown = capfd.readouterr().out
         assert commands.run([*arguments, "--seed", "1", "--json"]) == 0, "a second look replaces the first"
-        said = json.loads(capfd.readouterr().out)
-    session = Path(said["session_layer"])
+        output = json.loads(capfd.readouterr().out)
+    session = Path(output["session_layer"])
     assert f"--sessionLayer {session}" in shown
     assert session.is_relative_to(tmp_path / "cache" / "usdstylize")
     # What `usdview STAGE --sessionLayer LAYER` does.

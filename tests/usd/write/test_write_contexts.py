@@ -47,7 +47,7 @@ def inherited(result: Path) -> set[str]:
     return set(found)
 
 
-def test_a_renderers_own_surface_is_left_alone_and_told(tiny_stage: Path) -> None:
+def test_a_renderers_own_surface_is_left_alone_and_remarked(tiny_stage: Path) -> None:
     add_surfaces(tiny_stage, "ri", "arnold")
     result = write_result(tiny_stage)
     assert shown(result, "ri", "arnold") == ["ri", "arnold"]

@@ -43,7 +43,7 @@ def test_a_hero_chosen_later_takes_its_own_style(tmp_path: Path) -> None:
     assert look.GetVariantSet("style").GetVariantSelection() == "ink"
 
 
-def test_what_a_hero_holds_goes_on_sharing(tmp_path: Path) -> None:
+def test_instances_in_a_hero_still_share(tmp_path: Path) -> None:
     """/World/B1 is taken out after a first run; the instance within it stays one."""
     shot = make_shot(tmp_path)
     write_result(shot, "ink", seed=1)

@@ -320,7 +320,7 @@ def test_a_class_of_the_source_in_our_place_costs_its_objects(tmp_path: Path) ->
         write_result(shot)
 
 
-def test_verify_tells_when_instances_have_come_apart(tmp_path: Path) -> None:
+def test_verify_reports_instances_that_have_come_apart(tmp_path: Path) -> None:
     result = write_result(make_shot(tmp_path))
     path = tmp_path / "shot.style.usda"
     layer = read_layer(path)

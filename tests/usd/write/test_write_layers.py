@@ -325,9 +325,11 @@ def test_encoded_constant_is_the_srgb_curve(tiny_stage: Path) -> None:
     assert np.allclose(value, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("type_name", "value", "told"), [("String", "yes", True), ("Int64", 2**62, False)])
+@pytest.mark.parametrize(
+    ("type_name", "value", "remarked"), [("String", "yes", True), ("Int64", 2**62, False)]
+)
 def test_a_workflow_that_is_none_is_not_taken(
-    tiny_stage: Path, type_name: str, value: object, told: bool
+    tiny_stage: Path, type_name: str, value: object, remarked: bool
 ) -> None:
     source = edit(tiny_stage)
     surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
@@ -336,11 +338,11 @@ def test_a_workflow_that_is_none_is_not_taken(
     source.Save()
     result = write_result(tiny_stage)
     run = (result.parent / "tiny.style/ink/run.json").read_text()
-    assert ("The live network leaves useSpecularWorkflow at its default" in run) == told
+    assert ("The live network leaves useSpecularWorkflow at its default" in run) == remarked
     assert verify.verify(result).failed == ()
 
 
-def test_values_that_the_live_network_freezes_are_told(tiny_stage: Path) -> None:
+def test_values_that_the_live_network_freezes_are_remarked(tiny_stage: Path) -> None:
     source = edit(tiny_stage)
     surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
     for frame, value in ((1.0, 0.2), (9.0, 0.8)):
@@ -361,7 +363,7 @@ def test_a_live_network_without_a_file_to_read_is_refused_by_name(tiny_stage: Pa
 @pytest.mark.parametrize(
     ("type_name", "value"), [("String", "shiny"), ("Color3f", (0.1, 0.2, 0.3)), ("Float", float("nan"))]
 )
-def test_an_input_of_another_type_is_told_and_left_at_its_default(
+def test_an_input_of_another_type_is_remarked_and_left_at_its_default(
     tiny_stage: Path, type_name: str, value: object
 ) -> None:
     source = Usd.Stage.Open(str(tiny_stage))

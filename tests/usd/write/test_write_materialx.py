@@ -281,7 +281,7 @@ def test_a_number_is_never_decoded_whatever_is_written_on_its_file(tiny_stage: P
         ("emission_color", "FloatArray", [1.0, 2.0]),
     ],
 )
-def test_a_lobe_of_another_type_is_told_and_left_at_its_default(
+def test_a_lobe_of_another_type_is_remarked_and_left_at_its_default(
     tiny_stage: Path, name: str, type_name: str, value: Any
 ) -> None:
     stage = glaze(tiny_stage)

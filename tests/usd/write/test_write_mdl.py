@@ -1,6 +1,6 @@
 """What Omniverse finds in a stylised OmniPBR, and what other clients find beside it.
 
-MDL cannot be rendered here: its shader's inputs are read back and held against what OmniPBR documents.
+MDL cannot be rendered here: its shader's inputs are read back and compared with OmniPBR's documentation.
 """
 
 import json
@@ -245,7 +245,7 @@ def test_blocked_where_asked_or_where_nothing_is_baked(tmp_path: Path) -> None:
     assert mdl_shown(write_result(path, network="preview", force=True)) is not None
 
 
-def test_what_only_mdl_can_show_is_told(tmp_path: Path) -> None:
+def test_what_only_mdl_can_show_is_remarked(tmp_path: Path) -> None:
     result = write_result(make_stage(tmp_path, diffuse_texture="./color.png", enable_emission=True))
     assert "emission" in remarks(result)
 

@@ -161,7 +161,7 @@ def test_opacity_comes_from_the_alpha_or_the_picture(tmp_path: Path, mode: int |
 
 @pytest.mark.parametrize("flips", [(False, True), (True, False), (False, False), ()])
 def test_a_normal_map_is_flipped_and_scaled_as_asked(tmp_path: Path, flips: tuple[bool, ...]) -> None:
-    """Where nothing is said, green points down, as DirectX has it."""
+    """Where nothing is authored, green points down, as DirectX has it."""
     opened = stylise(
         tmp_path,
         **ALBEDO,

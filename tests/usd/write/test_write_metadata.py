@@ -26,8 +26,8 @@ def plain(value: Any) -> Any:
     return value
 
 
-def said(stage: Usd.Stage) -> dict[str, Any]:
-    """What a stage says of itself as a whole."""
+def of_stage(stage: Usd.Stage) -> dict[str, Any]:
+    """Metadata of a stage as a whole."""
     root = stage.GetPseudoRoot().GetAllMetadata()
     ours = {"subLayers", "subLayerOffsets", "customLayerData", "documentation"}
     whole = {key: plain(value) for key, value in root.items() if key not in ours}
@@ -41,7 +41,7 @@ def said(stage: Usd.Stage) -> dict[str, Any]:
 
 
 def of_prim(prim: Usd.Prim) -> dict[str, Any]:
-    """Everything that a prim composes to, but for its material."""
+    """Everything that a prim composes to, except its material."""
     result: dict[str, Any] = {key: plain(value) for key, value in prim.GetAllAuthoredMetadata().items()}
     result["apiSchemas"] = set(prim.GetAppliedSchemas())
     result["colorSpace"] = Usd.ColorSpaceAPI.ComputeColorSpaceName(prim, None)
@@ -62,7 +62,7 @@ def of_prim(prim: Usd.Prim) -> dict[str, Any]:
 
 def assert_same(source: Path, result: Path) -> None:
     before, after = Usd.Stage.Open(str(source)), Usd.Stage.Open(str(result))
-    assert said(after) == said(before)
+    assert of_stage(after) == of_stage(before)
     paths = [prim.GetPath() for prim in before.TraverseAll()]
     assert len(paths) == 8
     for path in paths:

@@ -40,7 +40,7 @@ def test_a_client_without_usdmtlx_shows_the_bake(scene: Path) -> None:
 
 
 def test_nothing_is_wrong_but_the_document_that_is_missed(scene: Path) -> None:
-    """Told by a client without usdMtlx of source and result alike."""
+    """Warnings of a client without usdMtlx, the same for source and result."""
     for problem in problems(write_result(scene)):
         assert "look.mtlx" in problem or f"<{LOOK}>" in problem
 

@@ -141,7 +141,7 @@ def stylised(strength: float) -> Array:
 
 @pytest.mark.parametrize("described", [MAPS, VALUES], ids=["textures", "values"])
 @pytest.mark.parametrize("kind", NAMES)
-def test_each_input_is_kept_live_and_said_again_in_the_preview(
+def test_each_input_is_kept_live_and_translated_for_the_preview(
     tmp_path: Path, kind: str, described: dict[str, Any]
 ) -> None:
     inputs = kinds(kind, described) | EXTRA[kind]
@@ -191,7 +191,7 @@ def test_scaled_and_tinted_highlights_become_a_specular_color(tmp_path: Path, ki
 
 
 @pytest.mark.parametrize("kind", HIGHLIGHTS)
-def test_highlights_of_a_metal_are_left_out_and_told(tmp_path: Path, kind: str) -> None:
+def test_highlights_of_a_metal_are_left_out_and_remarked(tmp_path: Path, kind: str) -> None:
     metal = {NAMES[kind]["metallic"]: ("float", 0.4)}
     opened = stylise(tmp_path, kind, HIGHLIGHTS[kind] | metal)
     preview = surface(opened, OURS)
@@ -273,7 +273,7 @@ def test_half_of_a_product_meets_the_default_of_the_other(tmp_path: Path, name: 
 
 @pytest.mark.parametrize("strength", [1.0, 0.4])
 @pytest.mark.parametrize("kind", ["standard_surface", "open_pbr", "gltf_pbr"])
-def test_a_normal_map_is_said_again_where_its_strength_is_1(
+def test_a_normal_map_is_translated_where_its_strength_is_1(
     tmp_path: Path, kind: str, strength: float
 ) -> None:
     bumps = replace(TEXTURES["normal"], scale=(1.0,) * 4, bias=(0.0,) * 4)
@@ -355,7 +355,7 @@ ADDED = ("OtherFile", "OtherPlace", "OtherWrap", "OtherUV", "G")
 
 
 @pytest.mark.parametrize("name", [*ADDED, "Square", "Product", "Flipped"])
-def test_what_is_no_image_with_factor_and_offset_is_left_at_its_default_and_told(
+def test_what_is_no_image_with_factor_and_offset_is_left_at_its_default_and_remarked(
     tmp_path: Path, name: str
 ) -> None:
     sums = {f"Sum{other}": number(From("A"), "add", From(other)) for other in ADDED}
@@ -372,5 +372,5 @@ def test_what_is_no_image_with_factor_and_offset_is_left_at_its_default_and_told
     lobe = "emissiveColor" if emits else "roughness"
     opened = Usd.Stage.Open(str(result))
     assert not surface(opened, OURS).GetInput(lobe)
-    told = f"The preview network leaves {lobe} at its default: "
-    assert told in (tmp_path / "scene.style/ink/run.json").read_text()
+    remark = f"The preview network leaves {lobe} at its default: "
+    assert remark in (tmp_path / "scene.style/ink/run.json").read_text()

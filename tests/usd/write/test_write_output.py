@@ -255,7 +255,7 @@ def test_a_failure_between_the_renames_takes_them_back(
     assert verify.verify(result).failed == ()
 
 
-def test_on_windows_paths_are_anchored_with_slashes_and_another_drive_is_told(
+def test_on_windows_paths_are_anchored_with_slashes_and_another_drive_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(paths, "os", SimpleNamespace(path=ntpath, sep=ntpath.sep))
@@ -340,7 +340,7 @@ def test_an_object_that_cannot_be_written_leaves_no_opinion(tiny_stage: Path, fi
     assert verify.verify(result).failed == ()
 
 
-def test_run_json_and_the_layers_tell_where_the_result_comes_from(tiny_stage: Path) -> None:
+def test_run_json_and_the_layers_record_where_the_result_comes_from(tiny_stage: Path) -> None:
     result = write_result(tiny_stage, strength=0.5, seed=11)
     run = json.loads((tiny_stage.parent / "tiny.style/ink/run.json").read_text())
     assert run["seed"] == 11
@@ -355,9 +355,9 @@ def test_run_json_and_the_layers_tell_where_the_result_comes_from(tiny_stage: Pa
         record = data["styles"]["ink"]
         assert record["seed"] == 11
         assert record["strength"] == 0.5
-        told = dict(zip(record["sourceFiles"], record["sourceHashes"], strict=True))
-        assert told["./tiny.usda"] == hashes["tiny.usda"]
-        assert "./textures/color.png" in told
+        recorded = dict(zip(record["sourceFiles"], record["sourceHashes"], strict=True))
+        assert recorded["./tiny.usda"] == hashes["tiny.usda"]
+        assert "./textures/color.png" in recorded
 
 
 def test_select_switches_all_or_some_objects(tiny_stage: Path) -> None:

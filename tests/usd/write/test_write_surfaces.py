@@ -137,7 +137,7 @@ FOLDED: dict[str, dict[str, Any]] = {
         "metallic": TEXTURES["metallic"], "opacity": TEXTURES["opacity"], "opacityMode": "presence",
     },
 }  # fmt: skip
-"""Where metal or occlusion is said by the specular workflow instead."""
+"""Where the specular workflow expresses metal or occlusion instead."""
 
 
 def test_occlusion_beside_a_specular_workflow_without_a_colour_reflects_nothing(tmp_path: Path) -> None:

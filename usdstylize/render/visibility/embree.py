@@ -30,7 +30,7 @@ class EmbreeVisibility:
             np.ascontiguousarray(points, dtype=np.float32),
             np.ascontiguousarray(triangles, dtype=np.int32),
         )
-        self._trace_one(_look_nowhere(), 1)  # the first ray builds the tree, in one thread
+        self._trace_one(_any_camera(), 1)  # the first ray builds the tree, in one thread
 
     def trace(self, cameras: Sequence[Camera], resolution: int) -> list[Hits]:
         with ThreadPoolExecutor(available_cores()) as pool:
@@ -55,6 +55,6 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _look_nowhere() -> Camera:
-    """A camera that serves to start an engine."""
+def _any_camera() -> Camera:
+    """A camera to start an engine with; what it sees does not matter."""
     return Camera(np.full(3, 10.0, np.float32), np.eye(3, dtype=np.float32), 1e-3, np.ones(3, np.float32))

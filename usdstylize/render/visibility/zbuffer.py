@@ -87,7 +87,7 @@ class ZBufferVisibility:
         corners = points[:, self._triangles[some]]  # (C, T, 3, 3)
         first, size = _boxes(corners, resolution)
         pixels = size.prod(2)
-        # what has no pixel goes: in a dense mesh that is most of it
+        # drop triangles without a pixel: in a dense mesh that is most of them
         kept = torch.nonzero(pixels.view(-1)).squeeze(1)
         if not len(kept):
             return

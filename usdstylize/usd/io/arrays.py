@@ -20,7 +20,7 @@ def read_floats(attribute: Usd.Attribute, time: Usd.TimeCode, components: int) -
     if values.size == 0:
         return np.zeros((0, components))
     if values.ndim != 2 or values.shape[1] != components or values.dtype.kind not in "fiu":
-        raise _wrong(attribute, time, f"values of {components} numbers")
+        raise _type_error(attribute, time, f"values of {components} numbers")
     return values.astype(np.float64)
 
 
@@ -30,7 +30,7 @@ def read_integers(attribute: Usd.Attribute, time: Usd.TimeCode) -> NDArray[np.in
     if values.size == 0:
         return np.zeros(0, np.int64)
     if values.ndim != 1 or values.dtype.kind not in "iu":
-        raise _wrong(attribute, time, "integers")
+        raise _type_error(attribute, time, "integers")
     return values.astype(np.int64)
 
 
@@ -41,7 +41,7 @@ def _read(attribute: Usd.Attribute, time: Usd.TimeCode) -> NDArray[Any]:
     return np.zeros(0) if value is None else np.asarray(value)
 
 
-def _wrong(attribute: Usd.Attribute, time: Usd.TimeCode, wanted: str) -> MeshError:
+def _type_error(attribute: Usd.Attribute, time: Usd.TimeCode, wanted: str) -> MeshError:
     # The attribute's own type is the schema's, whatever a layer says.
     found = type(attribute.Get(time)).__name__
     return MeshError(f"{attribute.GetPath()} holds a {found}, no array of {wanted}; export it again.")

@@ -35,7 +35,7 @@ def hash_file(path: str) -> str:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """What Ar finds at a resolved path, which may lie in a package. Raises TextureError."""
+    """The bytes that Ar finds at a resolved path, which may lie in a package. Raises TextureError."""
     return bytes(_asset(str(path)).GetBuffer() or b"")
 
 
@@ -52,7 +52,7 @@ def package_stamp(path: str) -> tuple[int, int] | None:
 
 
 def suffix(path: str) -> str:
-    """Of the file's own name, which may lie in a package: lower case, without a dot."""
+    """The suffix of a file, which may lie in a package: lower case, without a dot."""
     return str(Ar.GetResolver().GetExtension(path)).lower()
 
 
@@ -64,7 +64,7 @@ def local_file(path: str) -> Iterator[str]:
     be read, OutputError where the temporary folder cannot be written.
     """
     asset = _asset(path)
-    # What follows a question mark OpenImageIO takes for settings.
+    # OpenImageIO takes what follows a question mark for settings.
     if not Ar.IsPackageRelativePath(path) and os.path.isfile(path) and "?" not in path:
         yield path
         return

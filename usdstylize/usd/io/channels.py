@@ -25,13 +25,13 @@ class Layer:
     alpha: tuple[int, ...]
     """One, or none."""
     remark: str = ""
-    """What was chosen where the choice was not plain, a clause about the file."""
+    """Which channels were chosen, where others could have been: a clause about the file."""
 
 
 def choose_layer(names: Sequence[str], *, by_name: bool) -> Layer | str:
     """The colour among channels of these names, or why there is none.
 
-    by_name: the order says nothing, as in EXR, where it is the alphabet's.
+    by_name: the order has no meaning, as in EXR, where it is alphabetical.
     """
     layers: dict[str, dict[str, int]] = {}
     for index, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Named colour spaces of textures: what USD's metadata says, and who knows the name.
+"""Named colour spaces of textures: which name USD's metadata gives, and what it means.
 
 USD's own spaces come first (Gf.ColorSpace and definitions on the stage), then the names by which
 MaterialX and pipelines know the same ones, then an OCIO configuration where there is one.
@@ -31,7 +31,7 @@ __all__ = [
 Float32 = NDArray[np.float32]
 
 NO_SPACE = ("", "auto", "unknown")
-"""Names that say nothing."""
+"""Names without a meaning: as if no space were authored."""
 _ALIASES: Mapping[str, str] = {
     "srgb": "srgb_rec709_scene",
     "srgb_texture": "srgb_rec709_scene",
@@ -76,7 +76,7 @@ def authored_space(*attributes: Usd.Attribute | None) -> str:
 
 
 def inherited_space(prim: Usd.Prim) -> str:
-    """What UsdColorSpaceAPI says on the prim or its nearest ancestor that has it; empty where none has."""
+    """The space that UsdColorSpaceAPI names on the prim or its nearest ancestor; empty where none does."""
     while prim and not prim.IsPseudoRoot():
         if prim.HasAPI(Usd.ColorSpaceAPI):
             name = Usd.ColorSpaceAPI(prim).GetColorSpaceNameAttr().Get()
@@ -101,8 +101,8 @@ def use_ocio(stage: Usd.Stage, config: Path) -> None:
 def linear_rec709(colors: NDArray[np.floating], attribute: Usd.Attribute) -> NDArray[np.floating]:
     """Linear Rec.709 of colours (..., 3) that an attribute holds.
 
-    Their space is its ``colorSpace`` metadata, or what UsdColorSpaceAPI says above it, or else
-    linear Rec.709. Raises TextureError where nobody knows the space.
+    Their space is its ``colorSpace`` metadata, else that of `inherited_space`, else linear Rec.709.
+    Raises TextureError where the space is unknown.
     """
     prim = attribute.GetPrim()
     name = authored_space(attribute) or inherited_space(prim)
@@ -122,8 +122,8 @@ def _ocio(stage: Usd.Stage) -> str:
 def find_space(name: str, prim: Usd.Prim, user: str) -> ColorSpace | None:
     """The space of that name; None for data, whose values are linear as they are.
 
-    prim: where the name is used, as an ancestor may define it. user: says in the error who uses it.
-    Raises TextureError where nobody knows the name.
+    prim: where the name is used, as an ancestor may define it. user: who uses it, for the error.
+    Raises TextureError where the name is unknown.
     """
     ocio = _ocio(prim.GetStage())
     plain = _ALIASES.get(name.lower(), name)
@@ -218,7 +218,7 @@ def _by_ocio(codes: Float32, space: ColorSpace) -> Float32:
 
 
 def _rec709_of(config: oiio.ColorConfig, path: str, name: str) -> tuple[str, ColorSpace | None]:
-    """The configuration's name of linear Rec.709; or of ACES 2065-1, and what leads on from there."""
+    """The configuration's name of linear Rec.709; or of ACES 2065-1, with what makes that linear Rec.709."""
     for known in _LINEAR_NAMES:
         if config.getColorSpaceIndex(known) >= 0:
             return known, None

@@ -34,7 +34,7 @@ __all__ = [
 MAX_IMAGE_SIDE = 16384
 """Texels. A larger header is refused before anything is decoded."""
 MAX_CODE = {"uint8": 255, "uint16": 65535}
-"""What stands for 1.0 in whole numbers."""
+"""The code of 1.0 in each integer format."""
 
 _BIT_DEPTHS: dict[str, BitDepth] = {
     "uint8": "uint8",
@@ -57,7 +57,7 @@ _EVERYWHERE = {
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What an image file says about itself."""
+    """What the header of an image file holds."""
 
     size: tuple[int, int]
     """(width, height) in texels, of the display window where there is one."""
@@ -65,12 +65,12 @@ class ImageHeader:
     """1 for grey, 2 with alpha, 3 for RGB, 4 with alpha."""
     bit_depth: BitDepth
     gamma: float | None
-    """Of the file's own metadata: 1.0 says linear, 2.2 and the like say encoded, None nothing."""
+    """By the file's own metadata: 1.0 for linear values, about 2.2 for encoded ones, None if unknown."""
     wrap_s: Wrap | None
     """The file's own wrap metadata, which UsdUVTexture's ``useMetadata`` asks for."""
     wrap_t: Wrap | None
-    unlike: str = ""
-    """What about the file other readers, Storm's above all, take otherwise; empty where nothing."""
+    misread: str = ""
+    """What of the file other readers, Storm's above all, read differently: a clause, or empty."""
     color_space: str = ""
     """The gamut that the file claims (``lin_ap1_scene``), where it is another than Rec.709."""
     remarks: tuple[str, ...] = ()
@@ -93,13 +93,13 @@ class _Place:
 
 
 def read_header(resolved_path: str) -> ImageHeader:
-    """What the file says about itself, without decoding it.
+    """The header of an image file; its pixels are not decoded.
 
     Raises TextureError where it does not open, or is no texture that can be read, OutputError
     where the temporary folder cannot be written.
     """
     stamp = package_stamp(resolved_path)
-    # Out of a package a file must be unpacked whole, and every object that shares it asks.
+    # A file in a package must be unpacked to be read, and each object that shares it would do that.
     return _read_header(resolved_path) if stamp is None else _packed_header(resolved_path, stamp)
 
 
@@ -153,8 +153,8 @@ def read_alpha(resolved_path: str) -> NDArray[np.float32] | None:
 def read_codes(resolved_path: str, *, alpha: bool = False) -> NDArray[Any]:
     """The stored values, (H, W, C) uint8, uint16, float16 or float32, row 0 is the top.
 
-    C is 1 for grey and 3 for RGB; one more with ``alpha`` where the file has it. What a data
-    window leaves of the display window is 0. NaN and infinities are as they are.
+    C is 1 for grey and 3 for RGB; one more with ``alpha`` where the file has it. The display window
+    is 0 where the data window does not cover it. NaN and infinities are as they are.
     Raises TextureError where the file does not open, is too large or truncated, OutputError
     where the temporary folder cannot be written.
     """
@@ -164,7 +164,7 @@ def read_codes(resolved_path: str, *, alpha: bool = False) -> NDArray[Any]:
         header, place = _examine(image, resolved_path)
         wanted = place.layer.color + (place.layer.alpha if alpha else ())
         first, last = min(wanted), max(wanted) + 1
-        # The file's own type is asked for: OpenImageIO's conversion to float is not exact.
+        # Read in the file's own type: OpenImageIO's conversion to float is not exact.
         stored = image.read_image(place.part, 0, first, last, header.bit_depth)
         # A truncated JPEG returns pixels and an error; the missing rows would be grey.
         problem = image.geterror()
@@ -176,10 +176,10 @@ def read_codes(resolved_path: str, *, alpha: bool = False) -> NDArray[Any]:
     codes = codes.reshape(*codes.shape[:2], last - first)
     if wanted != tuple(range(first, last)):
         codes = codes[..., [channel - first for channel in wanted]]
-    return _displayed(codes, header.size, place.offset)
+    return _display_window(codes, header.size, place.offset)
 
 
-def _displayed(codes: NDArray[Any], size: tuple[int, int], offset: tuple[int, int]) -> NDArray[Any]:
+def _display_window(codes: NDArray[Any], size: tuple[int, int], offset: tuple[int, int]) -> NDArray[Any]:
     """The display window of ``size`` (width, height), from a data window at ``offset`` (x, y)."""
     if offset == (0, 0) and codes.shape[1::-1] == size:
         return codes
@@ -238,7 +238,7 @@ def _examine(image: Any, resolved_path: str) -> tuple[ImageHeader, _Place]:
         gamma=gamma,
         wrap_s=wraps[0],
         wrap_t=wraps[-1],
-        unlike=_unlike(image, spec, part, resolved_path, layer, depth, cropped=len(remarks) > 0),
+        misread=_misread(image, spec, part, resolved_path, layer, depth, cropped=len(remarks) > 0),
         color_space=space,
         remarks=tuple(remarks),
     )
@@ -266,10 +266,10 @@ def _choose_part(image: Any, resolved_path: str) -> tuple[int, Layer]:
     return part, layer
 
 
-def _unlike(
+def _misread(
     image: Any, spec: Any, part: int, path: str, layer: Layer, depth: BitDepth, *, cropped: bool
 ) -> str:
-    """`ImageHeader.unlike`: what of it Storm was seen to read otherwise, or may, or cannot."""
+    """`ImageHeader.misread`: what Storm is known to read differently, may read so, or cannot read."""
     name, ending = image.format_name(), suffix(path)
     if ending not in _EVERYWHERE.get(name, ()):
         return f"a {name} file with the suffix .{ending}" if name in _EVERYWHERE else f"a {name} file"
@@ -324,7 +324,7 @@ def _opened_avif(resolved_path: str) -> Iterator[Image.Image]:
 def _avif_header(picture: Image.Image, resolved_path: str) -> ImageHeader:
     _check_size(resolved_path, *picture.size)
     channels = 4 if picture.mode == "RGBA" else 3
-    return ImageHeader(picture.size, channels, "uint8", None, None, None, unlike="an avif file")
+    return ImageHeader(picture.size, channels, "uint8", None, None, None, misread="an avif file")
 
 
 def _read_avif(resolved_path: str, alpha: bool) -> NDArray[Any]:

@@ -15,7 +15,7 @@ __all__ = ["first_sentence", "open_stage", "quiet", "read_time"]
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Collects what USD would print to stderr; our own messages say what matters of it."""
+    """Keeps USD from printing to stderr; our own messages name what matters of its diagnostics."""
     delegate = UsdUtils.CoalescingDiagnosticDelegate()
     try:
         yield
@@ -27,7 +27,7 @@ def quiet() -> Iterator[None]:
 def open_stage(path: Path, only: Sequence[str] = (), heroes: Sequence[str] = ()) -> Usd.Stage:
     """The stage with all payloads; only the prims ``only`` and what they refer to, where given.
 
-    heroes: instances that are to be none, outermost first; an opinion of the session layer.
+    heroes: instances whose `instanceable` is cleared in the session layer, outermost first.
     Raises StageError where the root layer cannot be opened.
     """
     if not os.path.isfile(path):  # unlike Path.is_file, False for a name that is too long
@@ -67,7 +67,7 @@ def read_time(stage: Usd.Stage, frame: float | None) -> Usd.TimeCode:
 
 
 def first_sentence(error: Tf.ErrorException) -> str:
-    """What the first of USD's errors says, without the place in USD's source."""
+    """The message of the first of USD's errors, without the place in USD's source."""
     text = str(error).strip()
     message = text.split(" : '", 1)[1] if " : '" in text else text
     return message.splitlines()[0].strip().rstrip("'. ")

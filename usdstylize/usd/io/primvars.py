@@ -1,4 +1,4 @@
-"""Primvars of a mesh, inherited ones too, spread to one value per face corner."""
+"""Primvars of a mesh, inherited ones too, as one value per face corner."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ def uv_primvars(prim: Usd.Prim) -> list[str]:
     """What may be the UVs of a mesh whose material names none: ``st``, then all that look like UVs.
 
     Look like UVs: of a texCoord2 type, or two floats named st…, map…, uv…; by name, so that
-    the choice does not hang on the order of composition.
+    the choice does not depend on the order of composition.
     """
     found = {
         primvar.GetPrimvarName(): str(primvar.GetTypeName())
@@ -90,12 +90,12 @@ def read_corner_values(
         if indices.size and not 0 <= indices.min() <= indices.max() < len(values):
             raise MeshError(f"{label} with indices beyond its {len(values)} values; export the mesh again.")
         values = values[indices]
-    spread = geometry.spread(str(primvar.GetInterpolation()), values)
-    if spread is None:
+    at_corners = geometry.corner_values(str(primvar.GetInterpolation()), values)
+    if at_corners is None:
         raise MeshError(
             f"{label} with {len(values)} values, which does not fit {primvar.GetInterpolation()} "
             "interpolation on this mesh; export the mesh again."
         )
-    if not np.isfinite(spread).all():
+    if not np.isfinite(at_corners).all():
         raise MeshError(f"{label} with NaN or infinite values; export the mesh again.")
-    return spread
+    return at_corners

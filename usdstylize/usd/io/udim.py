@@ -45,7 +45,7 @@ def _layer_of(attribute: Usd.Attribute, time: Usd.TimeCode) -> Sdf.Layer:
 
 
 def read_tile_headers(files: Sequence[str]) -> ImageHeader:
-    """What the tiles have in common, and the largest size and finest precision of them all.
+    """One header for all tiles, with the largest size and the finest precision of them.
 
     Raises TextureError where a tile does not open.
     """

@@ -25,15 +25,16 @@ _NO_NUMBER = np.uint16(0x7C00)
 
 
 _LARGEST = 1e10
-"""Of a float texel: what is larger is no light but a fault, and would overflow when decoded."""
+"""Largest float texel that is accepted: a larger one is a fault, and would overflow when decoded."""
 
 
 def read_base_color(texture: TextureFile, file: str) -> tuple[Float32, str]:
     """(H, W, 3) float32, row 0 is the top; and what had to be repaired, if anything.
 
-    Code values as ``texture.encoding`` says; linear Rec.709 of a named colour space. Neither scale nor
-    bias are applied (`TextureFile.transfer`). Alpha takes no part. file: the texture's own, or that
-    of one of its tiles. Raises TextureError where it cannot be decoded or converted, or holds too many NaN.
+    Code values in ``texture.encoding``, or linear Rec.709 where the texture has a named colour space.
+    Scale and bias are not applied (see `TextureFile.transfer`); alpha is ignored. file: the texture's
+    own, or that of one of its tiles. Raises TextureError where it cannot be decoded or converted, or has
+    too many NaN.
     """
     # One channel is grey, two are grey and alpha: USD repeats the first.
     codes, repaired = _repaired(read_codes(file), texture, file)

@@ -1,4 +1,4 @@
-"""Which material is bound to a mesh or subset today, and which faces go with which prim."""
+"""The material that the source binds to a mesh or subset, and the faces that each of these prims has."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ def bound_materials(prim: Usd.Prim) -> list[UsdShade.Material]:
 
 
 def face_sets(mesh: UsdGeom.Mesh, time: Usd.TimeCode) -> list[FaceSet]:
-    """The mesh's faces split by who holds their binding, subsets first in name order of the stage.
+    """The mesh's faces by the prim that has their binding, subsets first in name order of the stage.
 
     A GeomSubset of family materialBind with a binding of its own is a set of its own; the
     mesh keeps the faces that no such subset takes, and is left out where none remain.

@@ -57,7 +57,7 @@ def discover(
     such prim, or ``options.ocio`` is no configuration.
     """
     path = Path(stage_path).absolute()
-    with quiet(), _told(path):
+    with quiet(), _stage_errors(path):
         stage = open_stage(path)
         alone = make_heroes(stage, options.per_instance, earlier_heroes)
         if options.ocio is not None:
@@ -89,7 +89,7 @@ def discover(
                 by=options.by,
                 share_materials=options.share_materials,
             ),
-            skipped=(*_lost_by_a_link(path, skipped), *skipped, *population.skipped),
+            skipped=(*_lost_behind_a_link(path, skipped), *skipped, *population.skipped),
             sources=sources(stage, objects, time),
             prototypes=tuple(population.prototypes),
             heroes=alone,
@@ -100,8 +100,8 @@ def discover(
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """What USD stumbles over and no single prim could be blamed for, as a StageError."""
+def _stage_errors(path: Path) -> Iterator[None]:
+    """Raises StageError for an error of USD that belongs to no single prim."""
     try:
         yield
     except Tf.ErrorException as error:
@@ -113,7 +113,7 @@ def _examine(
 ) -> list[StageObject | Skipped | str]:
     """The mesh and its material subsets, each as an object or with the reason why not.
 
-    Or the path of the prim that says so, where StylizeAPI keeps it as it is.
+    Or the path of the prim whose ``stylize:enabled = false`` (StylizeAPI) keeps the mesh as it is.
     """
     mesh = found.mesh
     prim = mesh.GetPrim()
@@ -223,7 +223,7 @@ def _disabled(prim: str, count: int) -> Skipped:
     return Skipped(prim, f"{prim} has stylize:enabled = false, so {what} as in the source.")
 
 
-def _lost_by_a_link(stage: Path, skipped: Sequence[Skipped]) -> list[Skipped]:
+def _lost_behind_a_link(stage: Path, skipped: Sequence[Skipped]) -> list[Skipped]:
     """USD looks for ``./`` paths beside a link, not beside the file that it leads to."""
     target = Path(os.path.realpath(stage))
     if not stage.is_symlink() or target.parent == Path(os.path.realpath(stage.parent)):

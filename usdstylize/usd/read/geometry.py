@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pxr import Usd, UsdGeom
 
 from usdstylize.errors import MeshError
-from usdstylize.model.geometry import Geometry, spread_to_corners
+from usdstylize.model.geometry import Geometry, corner_values
 from usdstylize.model.objects import Mesh
 from usdstylize.usd.io.arrays import read_floats, read_integers
 from usdstylize.usd.read.triangulate import triangulate
@@ -54,7 +54,7 @@ def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
             "its transform or the stage's metersPerUnit."
         )
     left_handed = mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded
-    # Its size is no matter from here on, and a determinant of huge or tiny scales overflows.
+    # Only the direction counts from here on; a determinant of huge or tiny scales would overflow.
     linear = linear / (np.abs(linear).max() or 1.0)
     flipped = left_handed != (np.linalg.det(linear) < 0)
 
@@ -95,7 +95,7 @@ def build_mesh(
         raise MeshError(
             f"{label} has UVs as far out as {np.abs(uvs).max():.3g}; unwrap it again or fix what moves them."
         )
-    if corner_uvs is not None and not _span(uvs):
+    if corner_uvs is not None and not _has_area(uvs):
         raise MeshError(f"{label} has UVs that span no area; unwrap it again.")
     used, triangles = np.unique(geometry.point_of_corner[corners], return_inverse=True)
     mesh = Mesh(
@@ -113,7 +113,7 @@ def covers_area(geometry: Geometry, faces: NDArray[np.bool_] | None, corner_uvs:
     What lies too far out counts, too: `build_mesh` refuses it.
     """
     uvs = corner_uvs[_triangles(geometry, faces)]
-    return _span(uvs) or not np.abs(uvs).max(initial=0.0) < _FARTHEST_UV
+    return _has_area(uvs) or not np.abs(uvs).max(initial=0.0) < _FARTHEST_UV
 
 
 def _triangles(geometry: Geometry, faces: NDArray[np.bool_] | None) -> Int64:
@@ -123,7 +123,7 @@ def _triangles(geometry: Geometry, faces: NDArray[np.bool_] | None) -> Int64:
     return triangulate(corner_points, geometry.counts, np.flatnonzero(chosen))[0]
 
 
-def _span(uvs: Float64) -> bool:
+def _has_area(uvs: Float64) -> bool:
     """Whether a triangle of (F, 3, 2) has an area."""
     edge_1, edge_2 = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
     doubled = np.abs(edge_1[:, 0] * edge_2[:, 1] - edge_1[:, 1] * edge_2[:, 0])
@@ -166,13 +166,13 @@ def _corner_normals(
         normals = flat
         authored, interpolation = _authored_normals(mesh, time)
         if authored is not None and scheme == UsdGeom.Tokens.none:
-            spread = spread_to_corners(interpolation, authored, len(points), counts, indices)
-            if spread is None or not np.isfinite(spread).all():
+            values = corner_values(interpolation, authored, len(points), counts, indices)
+            if values is None or not np.isfinite(values).all():
                 notes = (
                     f"Its {len(authored)} {interpolation} normals do not fit the mesh; flat ones are used.",
                 )
             else:
-                normals = spread @ _cofactors(linear)
+                normals = values @ _cofactors(linear)
     else:
         # Normals authored on a subdivision surface are ignored by USD; its cage is shaded smooth.
         summed = np.zeros_like(points)

@@ -1,4 +1,4 @@
-"""Which objects stand together before the cameras, and which of them wear one look."""
+"""Which objects are rendered and optimised together, and which of them share one look."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
@@ -22,8 +22,8 @@ def group_objects(
     share_materials: all objects of one material are one group and wear one look, in whatever
         component they are.
 
-    Objects that the stage asks other settings for (StylizeAPI) stand apart.
-    A group or look that an object has already (a proxy that follows its render mesh) stays.
+    Objects with different settings on the stage (StylizeAPI) are in different groups.
+    An object that uses another's look already (a proxy, see `share_proxies`) joins that object's group.
     """
     groups: dict[str, Hashable] = {}
     looks: dict[str, Hashable] = {}
@@ -46,9 +46,9 @@ def group_objects(
 def _material(obj: StageObject) -> Hashable:
     """What two objects must have in common to read one style texture; None where none can.
 
-    A material's interface may name a primvar that differs from mesh to mesh, so what it comes
-    to counts; and opinions of a prototype reach only its own prims. Meshes that are unwrapped
-    each fill the whole of a texture.
+    The primvar counts as it resolves on the mesh, because a material's interface may name another one
+    on each. Objects of different prototypes never match, because opinions of a prototype reach only
+    its own prims. Nor do meshes with new UVs, which fill a whole texture each.
     """
     if obj.material_path is None or obj.unwrapped or isinstance(obj.base, DisplayColor):
         return None

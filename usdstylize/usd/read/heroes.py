@@ -1,4 +1,4 @@
-"""Instances that are to have a look of their own, and so must not be instances any more."""
+"""Heroes: instances that get textures of their own, and so stop being instances."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def make_heroes(stage: Usd.Stage, paths: Sequence[str], earlier: Sequence[str]) 
                 f"--per-instance names {path}, which is no instance; name prims with `instanceable` set."
             )
         for prefix in path.GetPrefixes():
-            # Asked anew each time: what lies in an instance changes with it.
+            # Asked anew each time, because clearing an instance changes the prims within it.
             if _is_instance(stage.GetPrimAtPath(prefix)):
                 Sdf.CreatePrimInLayer(stage.GetSessionLayer(), prefix).instanceable = False
                 heroes[str(prefix)] = None

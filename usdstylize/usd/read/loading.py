@@ -34,7 +34,8 @@ _PRIMVAR_RESOLUTION = 1024
 def load(contents: StageContents, obj: StageObject, at_least: int = 0) -> ObjectData:
     """Mesh and base texture of one object.
 
-    at_least: texels on either side of a texture that a graph computes; more where its images have more.
+    at_least: texels on each side of a texture that a graph computes; it has more where the graph's images
+        have more.
 
     The stage is opened anew with this object alone, so that nothing large outlives the call.
     Raises MeshError or TextureError where what ``discover`` found can no longer be read.

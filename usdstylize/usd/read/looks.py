@@ -1,6 +1,6 @@
 """From a bound material to its surface, and to the base colour of that.
 
-Here is which surface counts; how its base colour is found is an entry of `shading.surfaces`.
+This module decides which surface counts; the surface's entry in `shading.surfaces` traces its base colour.
 """
 
 from dataclasses import dataclass, replace
@@ -94,7 +94,7 @@ def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeC
 def _trace_surface(
     prim: Usd.Prim, material: UsdShade.Material, surface: UsdShade.Shader, kind: Surface, time: Usd.TimeCode
 ) -> Look:
-    """What the surface of a known kind shows. Raises MaterialError where we could not write it again."""
+    """The look that a surface gives. Raises MaterialError where it is unknown, or cannot be written."""
     spec = find_surface(surface)
     is_known = spec is not None and spec.kind == kind
     if spec is None or not is_known or not spec.is_writable:

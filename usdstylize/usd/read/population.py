@@ -1,4 +1,4 @@
-"""Which meshes of a stage are looked at, each prototype's once, and what is left out at once."""
+"""The meshes of a stage that may become objects, those of a prototype once, and what is left out."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from usdstylize.usd.read.walk import Unselected, walk
 __all__ = ["Candidate", "Population", "mask_paths", "survey"]
 
 _MOST_LOOKS = 32
-"""Of one prototype: more are a variation per instance, and no style for each."""
+"""Looks of one prototype that get objects: more are meant as variation from instance to instance."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A mesh to look at. mask: what of it is asked for, at, above or below its path."""
+    """A mesh that may become objects. mask: the paths asked for, at, above or below its own."""
 
     mesh: UsdGeom.Mesh
     mask: tuple[Sdf.Path, ...]
@@ -30,7 +30,7 @@ class Candidate:
 
 @dataclass(eq=False)
 class Population:
-    """In stage order; what is shared stands where its first instance does."""
+    """Everything found, in stage order; what instances share has the place of the first one."""
 
     candidates: list[Candidate] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -96,7 +96,7 @@ def survey(
     population = Population()
     by_home: dict[str, list[Found]] = {}
     if instances or shared:
-        # What nothing draws shares the prototype, too, and must keep sharing it.
+        # Instances that are not drawn share the prototype, too, and must keep sharing it.
         whole = [prim for prim in Usd.PrimRange(stage.GetPseudoRoot()) if prim.IsInstance()]
         everywhere = list({prim.GetPath(): prim for prim in (*whole, *instances)}.values())
         if list(mask) == [Sdf.Path.absoluteRootPath]:
@@ -115,21 +115,24 @@ def survey(
             population.candidates.append(item)
         elif isinstance(item, Skipped):
             population.skipped.append(item)
-    population.skipped += _left_alone([item for item in once.values() if isinstance(item, Unselected)])
+    population.skipped += _unselected_variants(
+        [item for item in once.values() if isinstance(item, Unselected)]
+    )
     return population
 
 
-def _left_alone(found: Sequence[Unselected]) -> Iterator[Skipped]:
+def _unselected_variants(found: Sequence[Unselected]) -> Iterator[Skipped]:
     """The variants that are not selected, those of alike prims in one sentence."""
     alike: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for item in reversed(found):
-        alike.setdefault((item.variant_set, item.shown, item.others), []).append(item.path)
-    for (variant_set, shown, others), paths in alike.items():
+        alike.setdefault((item.variant_set, item.selected, item.others), []).append(item.path)
+    for (variant_set, selected, others), paths in alike.items():
         more = f" (and {len(paths) - 1} more like it)" if len(paths) > 1 else ""
         yield Skipped(
             paths[0],
-            f"{paths[0]}{more} shows {shown or 'none'} of its variant set {variant_set}; {', '.join(others)} "
-            f"{'is' if len(others) == 1 else 'are'} left alone, select and stylise what is to have a style.",
+            f"{paths[0]}{more} shows {selected or 'none'} of its variant set {variant_set}; "
+            f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} left alone, "
+            "select and stylise what is to have a style.",
         )
 
 
@@ -154,7 +157,7 @@ def _shared(
         places_of_it = pending.pop(prototype, [])
         looks = by_look(places_of_it, time) if places_of_it else []
         for number, occurrences in enumerate(looks):
-            first = _first_to_see(occurrences, purposes, time)
+            first = _first_visible(occurrences, purposes, time)
             here = first.prim.GetPath()
             local = _local_mask([occurrence.prim.GetPath() for occurrence in occurrences], here, mask)
             outermost = _outermost(first, occurrences, rank)
@@ -199,22 +202,23 @@ def _outer_first(instances: Sequence[Usd.Prim]) -> Iterator[Sdf.Path]:
     return iter(sorter.static_order())
 
 
-def _first_to_see(
+def _first_visible(
     occurrences: Sequence[Occurrence], purposes: Sequence[str], time: Usd.TimeCode
 ) -> Occurrence:
+    """The first occurrence that is visible and of one of the purposes; the very first where none is."""
     for occurrence in occurrences:
         imageable = UsdGeom.Imageable(occurrence.prim)
         if not imageable:
             return occurrence
         visible = imageable.ComputeVisibility(time) != UsdGeom.Tokens.invisible
-        # Purpose may be given further below, so default says nothing yet.
+        # Prims below may author another purpose, so `default` excludes nothing yet.
         if visible and imageable.ComputePurpose() in {UsdGeom.Tokens.default_, *purposes}:
             return occurrence
     return occurrences[0]
 
 
 def _local_mask(places: Sequence[Sdf.Path], here: Sdf.Path, mask: Sequence[Sdf.Path]) -> list[Sdf.Path]:
-    """The mask as it reads in the instance ``here``, one of ``places``: what is asked of any is of all."""
+    """The mask in terms of the instance ``here``, one of ``places``: what it asks of one, it asks of all."""
     local: dict[Sdf.Path, None] = {}
     for root in mask:
         for place in places:

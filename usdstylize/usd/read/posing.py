@@ -32,7 +32,7 @@ def pose(stage: Usd.Stage, time: Usd.TimeCode) -> None:
     if not roots:
         return
     with Usd.EditContext(stage, stage.GetSessionLayer()):
-        _hold_animations(stage, time)
+        _add_samples(stage, time)
         for root in roots:
             try:
                 UsdSkel.BakeSkinning(root, Gf.Interval(time.GetValue()))
@@ -40,8 +40,8 @@ def pose(stage: Usd.Stage, time: Usd.TimeCode) -> None:
                 _log.debug("%s cannot be posed", root.GetPath(), exc_info=error)
 
 
-def _hold_animations(stage: Usd.Stage, time: Usd.TimeCode) -> None:
-    """A sample at the very time on every animation: UsdSkel bakes at samples only."""
+def _add_samples(stage: Usd.Stage, time: Usd.TimeCode) -> None:
+    """Author a sample at ``time`` on every animation: UsdSkel bakes at samples only."""
     for prim in stage.Traverse():
         if not prim.IsA(UsdSkel.Animation):
             continue

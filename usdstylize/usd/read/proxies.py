@@ -1,4 +1,4 @@
-"""A render mesh and the proxy that stands in for it wear one texture."""
+"""A render mesh and the proxy that stands in for it share one texture."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +14,8 @@ def share_proxies(stage: Usd.Stage, objects: Sequence[StageObject]) -> tuple[Sta
     """The objects, each proxy with the look of the render object that it stands in for, and last.
 
     Both must show the same picture at the same UVs; a proxy of another colour, or whose render
-    object is not asked for, is stylised for itself. ``proxyPrim`` may name a mesh for a mesh, or
-    a group for a group: what is alike within then goes together, the like-named first.
+    object is not asked for, is stylised for itself. ``proxyPrim`` may relate two meshes, or two
+    groups: their alike meshes are then paired, by the same relative path where one has it.
     """
     pairs = _pairs(stage, objects)
     shared: dict[str, StageObject] = {}
@@ -43,7 +43,7 @@ def share_proxies(stage: Usd.Stage, objects: Sequence[StageObject]) -> tuple[Sta
                 )
                 break
     found = [shared.get(obj.path, obj) for obj in objects]
-    # Whom they follow is optimised and written first.
+    # A proxy comes after the object whose texture it uses.
     return tuple(sorted(found, key=lambda obj: obj.stands_in))
 
 

@@ -27,7 +27,7 @@ _TYPES: dict[str, tuple[type, str]] = {
     "textureResolution": (int, "int"),
     "seed": (int, "int"),
 }
-"""A layer may author a value of any type, whatever the schema says."""
+"""Expected types, which are checked: a layer may author a value of any type."""
 
 _Attributes = Mapping[str, Usd.Attribute]
 
@@ -74,7 +74,7 @@ class StageSettings:
         return str(attribute.GetPrim().GetPath())
 
     def remarks(self, prim: Usd.Prim) -> tuple[str, ...]:
-        """What is authored at or above the prim and does not count."""
+        """A sentence for each prim, this one or above, whose settings have no effect."""
         self._authored(prim)
         return self._unapplied[prim.GetPath()]
 
@@ -109,7 +109,7 @@ def _has_schema(prim: Usd.Prim) -> bool:
 
 
 def _value(attribute: Usd.Attribute | None) -> Any:
-    """None where nobody authors it, or the nearest opinion blocks it. Raises SettingsError."""
+    """None where it is not authored, or the nearest opinion blocks it. Raises SettingsError."""
     if attribute is None:
         return None
     value = attribute.Get()

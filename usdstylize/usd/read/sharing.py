@@ -1,4 +1,4 @@
-"""Instances by what they share: one prototype, and one look from outside."""
+"""Which instances of one prototype look the same, and so can share objects."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ _PURPOSES = (UsdShade.Tokens.preview, UsdShade.Tokens.full)
 
 @dataclass(frozen=True, eq=False)
 class Occurrence:
-    """One place where a prototype stands.
+    """One use of a prototype.
 
     prim: an instance of the stage, or an instance proxy within another prototype's first instance.
-    outermost: the instances of the stage that show it, in stage order, the one that holds
-        ``prim`` first.
+    outermost: the instances of the stage that contain this use, in stage order, the one with ``prim``
+        first.
     """
 
     prim: Usd.Prim
@@ -31,34 +31,34 @@ class Occurrence:
 
 
 def by_look(occurrences: Sequence[Occurrence], time: Usd.TimeCode) -> list[list[Occurrence]]:
-    """The occurrences of one prototype, those together that look the same.
+    """The occurrences of one prototype, in lists of those that look the same; order is kept.
 
-    Bindings, primvars and settings (StylizeAPI) on an instance or above reach into it, and may
-    differ from instance to instance though the prototype is one. Order is kept, within and between.
+    Bindings, primvars and settings (StylizeAPI) on an instance or above reach into it, so instances
+    of one prototype may differ in them.
     """
-    wearers = _wearers(occurrences[0].prim)
-    readable = _primvars_read(occurrences[0].prim, wearers)
+    drawn = _drawn_prims(occurrences[0].prim)
+    readable = _primvars_read(occurrences[0].prim, drawn)
     chains: dict[Sdf.Path, tuple[Any, ...]] = {}
-    outside: dict[tuple[Any, ...], list[int]] = {}
+    alike: dict[tuple[Any, ...], list[int]] = {}
     for number, occurrence in enumerate(occurrences):
-        outside.setdefault(_chain(occurrence.prim, readable, time, chains), []).append(number)
+        alike.setdefault(_chain(occurrence.prim, readable, time, chains), []).append(number)
     same: dict[tuple[Any, ...], list[int]] = {}
-    for signature, numbers in outside.items():
+    for signature, numbers in alike.items():
         by_collection = any(":collection:" in entry[0] for entry in signature)
-        if len(outside) == 1 and not by_collection:
+        if len(alike) == 1 and not by_collection:
             return [list(occurrences)]
-        # A collection holds some paths and not others, so each instance has to be asked.
-        for asked in [[number] for number in numbers] if by_collection else [numbers]:
-            worn = _worn(occurrences[asked[0]].prim, wearers)
+        # A collection includes some paths and not others, so each instance is resolved for itself.
+        for some in [[number] for number in numbers] if by_collection else [numbers]:
+            materials = _materials(occurrences[some[0]].prim, drawn)
             values = tuple(entry for entry in signature if not entry[0].startswith("material:"))
-            same.setdefault((worn, values), []).extend(asked)
+            same.setdefault((materials, values), []).extend(some)
     return [[occurrences[number] for number in sorted(numbers)] for numbers in same.values()]
 
 
 def _chain(
     prim: Usd.Prim, readable: frozenset[str], time: Usd.TimeCode, known: dict[Sdf.Path, tuple[Any, ...]]
 ) -> tuple[Any, ...]:
-    """Bindings and primvars on the prim and above, nearest first."""
+    """Bindings, settings and primvars on the prim and above, nearest first."""
     if not prim or prim.IsPseudoRoot():
         return ()
     path = prim.GetPath()
@@ -82,8 +82,8 @@ def _entries(prim: Usd.Prim, readable: frozenset[str], time: Usd.TimeCode) -> It
             yield name, str(attribute.Get(time)), ""
 
 
-def _wearers(instance: Usd.Prim) -> list[Sdf.Path]:
-    """Meshes and subsets below an instance, as paths relative to it."""
+def _drawn_prims(instance: Usd.Prim) -> list[Sdf.Path]:
+    """Geometry and subsets below an instance, as paths relative to it."""
     found = Usd.PrimRange(instance, ALL_DEFINED)
     return [
         prim.GetPath().MakeRelativePath(instance.GetPath())
@@ -92,15 +92,15 @@ def _wearers(instance: Usd.Prim) -> list[Sdf.Path]:
     ]
 
 
-def _primvars_read(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> frozenset[str]:
+def _primvars_read(instance: Usd.Prim, drawn: Sequence[Sdf.Path]) -> frozenset[str]:
     """Names of the primvars that the materials of an instance read, or that are its colour."""
     materials: dict[Sdf.Path, UsdShade.Material] = {}
     names = set()
-    for relative in wearers:
-        worn = [_bound(instance.GetPrimAtPath(relative), purpose)[0] for purpose in _PURPOSES]
-        if not all(worn):
+    for relative in drawn:
+        bound = [_bound(instance.GetPrimAtPath(relative), purpose)[0] for purpose in _PURPOSES]
+        if not all(bound):
             names.add("displayColor")
-        materials |= {material.GetPath(): material for material in worn if material}
+        materials |= {material.GetPath(): material for material in bound if material}
     for material in materials.values():
         mdl = mdl_surface(material)
         # What no viewport can read shows displayColor.
@@ -108,11 +108,11 @@ def _primvars_read(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> frozenset
             names.add("displayColor")
         for prim in Usd.PrimRange(material.GetPrim(), ALL_DEFINED):
             if prim.IsA(UsdShade.Shader):
-                names |= _named(UsdShade.Shader(prim))
+                names |= _primvars_of(UsdShade.Shader(prim))
     return frozenset(f"primvars:{name}" for name in names)
 
 
-def _named(shader: UsdShade.Shader) -> set[str]:
+def _primvars_of(shader: UsdShade.Shader) -> set[str]:
     """The primvars that a shader reads."""
     if shader_id(shader).startswith("ND_geomcolor"):
         return {"displayColor"}
@@ -126,15 +126,15 @@ def _named(shader: UsdShade.Shader) -> set[str]:
     return found
 
 
-def _worn(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> tuple[str, ...]:
-    """The materials of an instance's meshes and subsets; those of its own by their relative path.
+def _materials(instance: Usd.Prim, drawn: Sequence[Sdf.Path]) -> tuple[str, ...]:
+    """Paths of the materials of an instance's geometry and subsets, relative where inside the instance.
 
-    With each, the binding that forces it on the instance from outside, since another opinion
-    overrules it there.
+    A binding above the instance that is strongerThanDescendants is listed, too: to win over that one, our
+    binding needs another opinion.
     """
     here = instance.GetPath()
     found = []
-    for relative in wearers:
+    for relative in drawn:
         for purpose in _PURPOSES:
             material, relationship = _bound(instance.GetPrimAtPath(relative), purpose)
             found.append(_relative(material.GetPath(), here))
@@ -146,7 +146,7 @@ def _worn(instance: Usd.Prim, wearers: Sequence[Sdf.Path]) -> tuple[str, ...]:
 
 
 def _bound(prim: Usd.Prim, purpose: str) -> tuple[UsdShade.Material, Usd.Relationship]:
-    """Nothing where USD fails at the binding: reading the prim itself then gives the reason."""
+    """Invalid objects where USD fails at the binding: reading the prim itself then gives the reason."""
     try:
         found = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)
     except Tf.ErrorException:

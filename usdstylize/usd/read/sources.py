@@ -38,7 +38,7 @@ def sources(stage: Usd.Stage, objects: Sequence[StageObject], time: Usd.TimeCode
 
 
 def _outermost(file: str) -> str:
-    """What lies in a package changes with the package, so that is the file to watch."""
+    """The package that a file lies in, which changes with it; else the file itself."""
     return Ar.SplitPackageRelativePathOuter(file)[0] if Ar.IsPackageRelativePath(file) else file
 
 

@@ -122,10 +122,10 @@ def _surface(mesh: UsdGeom.Mesh, geometry: Geometry, time: Usd.TimeCode) -> _Top
         edge_sharpness[number[number > 0] - 1] = values[number > 0]
     pinned = np.zeros(len(geometry.points))
     corners = read_integers(mesh.GetCornerIndicesAttr(), time)
-    held = _sharpnesses(mesh.GetCornerSharpnessesAttr(), time)
-    if len(corners) != len(held) or ((corners < 0) | (corners >= len(pinned))).any():
+    corner_sharpness = _sharpnesses(mesh.GetCornerSharpnessesAttr(), time)
+    if len(corners) != len(corner_sharpness) or ((corners < 0) | (corners >= len(pinned))).any():
         raise MeshError(f"Mesh {mesh.GetPath()} has corners that do not fit it; export it again.")
-    pinned[corners] = held
+    pinned[corners] = corner_sharpness
     if mesh.GetInterpolateBoundaryAttr().Get(time) != UsdGeom.Tokens.edgeOnly:
         pinned[_with_one_face(vertices, len(pinned))] = _INFINITE
     return _Topology(counts, vertices, edge_sharpness[corner_edge], pinned)
@@ -151,15 +151,15 @@ def _creases(mesh: UsdGeom.Mesh, point_count: int, time: Usd.TimeCode) -> tuple[
 
 def _sharpnesses(attribute: Usd.Attribute, time: Usd.TimeCode) -> Float64:
     """(N,) sharpnesses, 0 where negative. Raises MeshError where they are no numbers."""
-    held = attribute.Get(time) if attribute else None
-    values = np.zeros(0) if held is None else np.asarray(held)
+    value = attribute.Get(time) if attribute else None
+    values = np.zeros(0) if value is None else np.asarray(value)
     if values.size and (values.ndim != 1 or values.dtype.kind not in "fiu" or np.isnan(values).any()):
         raise MeshError(f"{attribute.GetPath()} holds no array of sharpnesses; export it again.")
     return np.maximum(values.astype(np.float64), 0.0)
 
 
 def _layout(rule: str, surface: _Topology, uv_indices: Int64) -> _Topology:
-    """The topology of the UVs, sharp where ``faceVaryingLinearInterpolation`` says."""
+    """The topology of the UVs, sharp where the ``rule`` (``faceVaryingLinearInterpolation``) asks for it."""
     # A value that two points share is two vertices of the layout.
     keys, vertices = np.unique(np.stack([surface.vertices, uv_indices], axis=1), axis=0, return_inverse=True)
     vertices = vertices.reshape(-1)
@@ -266,8 +266,8 @@ def _subdivide(mesh: _Topology, values: Float64) -> tuple[_Topology, Float64]:
     total = np.bincount(ends[sharp], np.repeat(edge_sharpness, 2)[sharp], minlength=vertex_count)
     weight = np.clip(total / np.maximum(sharp_count, 1), 0, 1) * (sharp_count > 1)
     on_vertices = weight[:, None] * creased + (1 - weight[:, None]) * smooth
-    held = np.clip(mesh.pinned, 0, 1)[:, None]
-    on_vertices = held * values + (1 - held) * on_vertices
+    share = np.clip(mesh.pinned, 0, 1)[:, None]
+    on_vertices = share * values + (1 - share) * on_vertices
 
     before = np.empty(len(vertices), dtype=np.int64)
     before[following] = corner_edge

@@ -27,9 +27,9 @@ _RESOLUTION = 1024
 _PADDING = 6
 """Texels between two charts at that resolution: half as many at 512, and so on."""
 _HINT_WEIGHT = 0.1
-"""What a chart's growth across the border of a polygon costs, beside within it. More tears fewer
-polygons and makes more charts: on Spot's 2,928 quads 95 torn at 0, 31 at 0.1, 6 at 0.5, and 46, 63,
-177 charts."""
+"""What it costs a chart to grow across the border of a polygon, relative to within it. A larger cost
+tears fewer polygons and makes more charts: on Spot's 2,928 quads 95 torn at 0, 31 at 0.1, 6 at 0.5, and
+46, 63, 177 charts."""
 
 
 def has_unwrapper() -> bool:
@@ -75,7 +75,7 @@ def unwrap(geometry: Geometry, faces: NDArray[np.bool_] | None, label: str) -> N
         laid, vertices, _ = _generate(label, points, geometry.point_of_corner[corners])
         uvs[corners] = laid[vertices]
     else:
-        hint = _apart(face_of_corner, geometry.counts)
+        hint = _separated(face_of_corner, geometry.counts)
         laid, vertices, scale = _generate(label, positions, corners, hint)
         lowest, highest = np.full(len(uvs), len(laid)), np.full(len(uvs), -1)
         np.minimum.at(lowest, corners, vertices)
@@ -108,7 +108,7 @@ def _generate(
     return _result(label, atlas)
 
 
-def _apart(face_of_corner: Int64, counts: Int64) -> Float64:
+def _separated(face_of_corner: Int64, counts: Int64) -> Float64:
     """(C, 2) UVs that keep every polygon to itself: xatlas sees seams where polygons meet."""
     nth = np.arange(len(face_of_corner)) - np.repeat(np.cumsum(counts) - counts, counts)
     turn = 2 * np.pi * nth / counts[face_of_corner]
@@ -185,7 +185,7 @@ def _result(label: str, atlas: Any) -> tuple[Float64, Int64, float]:
     if atlas.atlas_count != 1:
         raise MeshError(f"{label} has faces that cannot be laid out flat; author primvars:st.")
     _, triangles, uvs = atlas.get_mesh(0)
-    # By one side for both, so that a texel stays a square.
+    # Both axes are scaled by the same side, so that a texel stays a square.
     side = max(atlas.width, atlas.height)
     texels = uvs.astype(np.float64) * (atlas.width, atlas.height)
     return texels / side, triangles.astype(np.int64).reshape(-1, 3), side / atlas.texels_per_unit

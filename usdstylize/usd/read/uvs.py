@@ -28,10 +28,10 @@ _SLOW = 200_000
 
 @dataclass(frozen=True, eq=False)
 class ObjectUVs:
-    """What a StageObject says of its UVs; the first four fields are StageObject's.
+    """The UVs of a StageObject; the first four fields are StageObject's.
 
-    of_corners: (C, 2) float64, one for every face corner of the mesh; None where unwrapped, as
-    that takes its time and is not wanted before the object's turn.
+    of_corners: (C, 2) float64, one for every face corner of the mesh; None where the mesh gets new UVs,
+    which take time and so are made only when the object is loaded.
     """
 
     primvar: str
@@ -92,7 +92,7 @@ def choose_uvs(
 
 
 def _share_texels(geometry: Geometry, face_set: FaceSet, corner_uvs: NDArray[np.float64]) -> bool:
-    """Whether one texture has no room for colours that vary over the faces: their UVs overlap or tile."""
+    """Whether one texture cannot hold colours that vary over the faces: their UVs overlap or tile."""
     label = f"{face_set.prim.GetTypeName()} {face_set.prim.GetPath()}"
     mesh, _ = build_mesh(geometry, face_set.faces, corner_uvs, label)
     uvs = mesh.uvs.astype(np.float64)
@@ -100,9 +100,9 @@ def _share_texels(geometry: Geometry, face_set: FaceSet, corner_uvs: NDArray[np.
     needed = np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]).sum() / 2
     if needed > 1:
         return True
-    shown = uv_raster.covered_texels(mesh.uvs, ("repeat", "repeat"), _PROBES).mean()
-    # Every texel that is touched counts as shown, so that a difference means overlap.
-    return bool(needed > 1.02 * shown)
+    covered = uv_raster.covered_texels(mesh.uvs, ("repeat", "repeat"), _PROBES).mean()
+    # Every texel that is touched counts as covered, so that a difference means overlap.
+    return bool(needed > 1.02 * covered)
 
 
 def new_uvs_of(

@@ -21,11 +21,11 @@ _ALL_CONCRETE = Usd.TraverseInstanceProxies(~Usd.PrimIsAbstract)
 
 @dataclass(frozen=True)
 class Unselected:
-    """A variant set, and those of its variants that the stage does not show."""
+    """A variant set, its selected variant, and the others, which the stage does not show."""
 
     path: str
     variant_set: str
-    shown: str
+    selected: str
     others: tuple[str, ...]
 
 
@@ -38,7 +38,7 @@ def walk(
     """What lies at or under ``root``, in stage order: meshes to stylise, instances, the rest skipped.
 
     ``root`` is entered even where it is an instance; an instance below it is yielded as its
-    prim and not entered. The prototypes of a PointInstancer come in its place, but for those
+    prim and not entered. The prototypes of a PointInstancer come in its place, except those
     in ``walked``, to which they are added: each comes once, in however many instancers.
     """
     concrete = root.IsDefined()
@@ -85,10 +85,10 @@ def _hidden(prim: Usd.Prim, purposes: Sequence[str], time: Usd.TimeCode) -> str:
 def _point_instancer(
     instancer: UsdGeom.PointInstancer, purposes: Sequence[str], time: Usd.TimeCode, walked: set[Sdf.Path]
 ) -> Iterator[Item]:
-    """What the prototypes hold that some point shows. Nothing else below the instancer draws."""
+    """The contents of the prototypes that some point uses; nothing else below the instancer draws."""
     path, stage = instancer.GetPath(), instancer.GetPrim().GetStage()
     try:
-        used = _shown_indices(instancer, time)
+        used = _used_prototypes(instancer, time)
         targets = instancer.GetPrototypesRel().GetForwardedTargets()
     except (MeshError, Tf.ErrorException) as error:
         yield Skipped(str(path), one_line(f"PointInstancer {path} cannot be read: {error}"), broken=True)
@@ -118,12 +118,12 @@ def _point_instancer(
         yield Skipped(str(path), reason, broken=True)
 
 
-def _shown_indices(instancer: UsdGeom.PointInstancer, time: Usd.TimeCode) -> set[int]:
-    """Which prototypes are shown by a point. Raises MeshError where the indices are none."""
+def _used_prototypes(instancer: UsdGeom.PointInstancer, time: Usd.TimeCode) -> set[int]:
+    """Indices of the prototypes that a visible point uses. Raises MeshError where they are no integers."""
     indices = read_integers(instancer.GetProtoIndicesAttr(), time)
-    shown = np.array(instancer.ComputeMaskAtTime(time) or [], dtype=bool)
-    if len(shown) == len(indices):  # a mask that is empty shows every point
-        indices = indices[shown]
+    visible = np.array(instancer.ComputeMaskAtTime(time) or [], dtype=bool)
+    if len(visible) == len(indices):  # an empty mask shows every point
+        indices = indices[visible]
     return set(indices.tolist())
 
 

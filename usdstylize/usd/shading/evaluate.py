@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.affine_uvs import Placement, placed
+from usdstylize.model.affine_uvs import Placement, placement_of
 from usdstylize.model.base_colors import ConstantColor, Wrap
 from usdstylize.usd.io.udim import is_udim, resolve_tiles
 from usdstylize.usd.shading.inputs import input_value, numbers, producer, producing_shader, shader_id
@@ -41,7 +41,7 @@ _WRAPS: dict[str, Wrap] = {mode: wrap for wrap, mode in ADDRESS_MODES.items()} |
 _CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
 _COLORS = (Sdf.ValueTypeNames.Color3f, Sdf.ValueTypeNames.Color4f)
 _BRANCHES = 10
-"""Of a switch."""
+"""Inputs of a switch node."""
 _DEEPEST = 200
 """Longest chain of nodes that is followed: far beyond any that people make, within Python's stack."""
 
@@ -59,9 +59,9 @@ class ImageRead:
     wrap: tuple[Wrap, Wrap]
     placement: Placement
     components: int
-    """Of the value that the node gives."""
+    """Number of components of the node's value."""
     tiles: tuple[int, ...] = ()
-    """Of a UDIM set, whose paths hold ``<UDIM>``; empty where it is none."""
+    """Tiles of a UDIM set, whose paths hold ``<UDIM>``; empty where it is none."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class _Evaluation:
         """``in1`` where ``which`` is below 1, and so on; nothing from 10 on."""
         which = np.clip(np.floor(self.input(node, "which", 0.0)), 0, _BRANCHES).astype(np.int64)
         attribute = producer(node, "which")
-        # Where nothing computes it, the other branches need not be sound, nor their files there.
+        # With a constant choice, the other branches may be broken and their files missing.
         if attribute is None or producing_shader(attribute) is None:
             return self.input(node, f"in{which.flat[0] + 1}", 0.0)
         nothing = np.zeros(1, dtype=np.float32)
@@ -282,7 +282,7 @@ class _Evaluation:
                 return np.array([*found.linear, 1.0], dtype=np.float32)[part]
             space = "srgb_texture" if found.encoding == "srgb" else ""
             file: _File | None = _File(found.asset_path, found.resolved_path, space, found.tiles)
-            placement = placed(*read_uv_source(node, self.time))
+            placement = placement_of(*read_uv_source(node, self.time))
             modes: tuple[str, str] = found.wrap_s, found.wrap_t
         else:
             file = _file(node, self.time)

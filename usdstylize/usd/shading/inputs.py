@@ -11,7 +11,7 @@ __all__ = ["animation_remarks", "input_value", "numbers", "producer", "producing
 
 
 _LARGEST = 1e9
-"""Of a number in a shader: times the largest texel it must fit into single precision."""
+"""Largest number that is accepted in a shader: times the largest texel it still fits single precision."""
 
 
 def producer(shader: UsdShade.Shader, name: str) -> Usd.Attribute | None:

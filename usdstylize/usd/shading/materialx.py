@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.affine_uvs import Placement, UVTransform, as_transform, placed
+from usdstylize.model.affine_uvs import Placement, UVTransform, as_transform, placement_of
 from usdstylize.model.base_colors import ConstantColor, GraphColor, TextureFile, Wrap
 from usdstylize.usd.io.images import finest, read_header, read_image
 from usdstylize.usd.io.primvars import find_primvar
@@ -121,7 +121,7 @@ def _trace(spec: SurfaceSpec, prim: Usd.Prim, surface: UsdShade.Shader, time: Us
                 "connect it to the surface directly, or put it into one tile."
             )
     shared = all(placement.equals(placements[0]) for placement in placements)
-    frame = placements[0] if shared else placed(primvar)
+    frame = placements[0] if shared else placement_of(primvar)
     wrap = _wrap(recorded, frame)
     if wrap is None:
         notes += (
@@ -177,7 +177,7 @@ def evaluate_graph(
     values that are known already, by the path of their attribute. Raises MaterialError for a node
     that cannot be evaluated, TextureError for a file that cannot be read.
     """
-    inputs = TexelInputs(size, placed(uv_primvar, uv_transform), read_image, primvars)
+    inputs = TexelInputs(size, placement_of(uv_primvar, uv_transform), read_image, primvars)
     result = np.empty((size[1], size[0], 3), dtype=np.float32)
     for rows in inputs.bands():
         known = {path: value[rows] for path, value in given.items()}

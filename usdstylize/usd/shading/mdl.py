@@ -11,7 +11,7 @@ from typing import Literal
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.affine_uvs import UVTransform, same_uvs, turned
+from usdstylize.model.affine_uvs import UVTransform, rotation_matrix, same_uvs
 from usdstylize.model.base_colors import ConstantColor, TextureFile
 from usdstylize.usd.io.images import read_header
 from usdstylize.usd.io.primvars import find_primvar, uv_primvars
@@ -74,7 +74,7 @@ def trace_omnipbr(
     if not isinstance(asset, Sdf.AssetPath) or not asset.path:
         constant = numbers(shader, _CONSTANT, time, spec.default)
         red, green, blue = (max(0.0, c * t) for c, t in zip(constant, tint, strict=True))
-        # Its other textures may be projected; the style's own lies on the mesh's UVs then.
+        # Its other textures may be projected; the style texture then uses the mesh's UVs.
         projected = input_value(shader, "project_uvw", time, False) is True
         mapping = (None, None) if projected else _uv_mapping(prim, shader, time)
         return TracedColor(ConstantColor((red, green, blue)), *mapping, tuple(notes))
@@ -98,9 +98,9 @@ def trace_omnipbr(
             f"{header.bit_depth} image of {header.channels} channels linear; author sRGB if it is not."
         )
     notes += [f"{asset.path} {remark}." for remark in header.remarks]
-    if header.unlike:
+    if header.misread:
         notes.append(
-            f"{asset.path} is {header.unlike}, so the live network reads a copy of it in half floats."
+            f"{asset.path} is {header.misread}, so the live network reads a copy of it in half floats."
         )
     names = ("albedo_brightness", "albedo_add", "albedo_desaturation")
     brightness, add, desaturation = (_number(shader, name, time, spec.neutral[name]) for name in names)
@@ -108,7 +108,7 @@ def trace_omnipbr(
     base = TextureFile(
         asset_path=asset.path,
         resolved_path=resolved,
-        needs_copy=bool(header.unlike),
+        needs_copy=bool(header.misread),
         encoding=encoding,
         wrap_s="repeat",
         wrap_t="repeat",
@@ -151,7 +151,7 @@ def _uv_mapping(
     if scale == (1.0, 1.0) and move == (0.0, 0.0) and angle == 0.0:
         return primvar, None
     # base::rotation_translation_scale: scaled, moved, then turned clockwise about (0.5, 0.5).
-    turn = turned(-angle)
+    turn = rotation_matrix(-angle)
     across, up = turn[:, 0] * (move[0] - 0.5) + turn[:, 1] * (move[1] - 0.5) + 0.5
     return primvar, UVTransform((scale[0], scale[1]), -angle, (float(across), float(up)))
 
@@ -173,7 +173,7 @@ def map_space(shader: UsdShade.Shader, name: str) -> Literal["raw", "sRGB", "aut
 
 
 def _authored_space(shader: UsdShade.Shader, name: str) -> str:
-    """Of the attribute that holds the value, or of the shader's own input."""
+    """The colour space of the attribute that holds the value, or else of the shader's own input."""
     attribute = producer(shader, name)
     authored = attribute.GetColorSpace() if attribute is not None else ""
     return str(authored or shader.GetInput(name).GetAttr().GetColorSpace())

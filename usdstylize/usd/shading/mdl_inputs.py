@@ -1,4 +1,4 @@
-"""The inputs of an OmniPBR, but for its base colour, as a UsdPreviewSurface has them.
+"""The inputs of an OmniPBR, except its base colour, as inputs of a UsdPreviewSurface.
 
 Nothing here can render MDL. What each parameter does is taken from OmniPBR's documentation and
 from MDL's open `base` module; where our networks cannot do the same, there is a remark.

@@ -1,4 +1,4 @@
-"""The inputs of a MaterialX surface, but for its base colour, as a UsdPreviewSurface has them.
+"""The inputs of a MaterialX surface, except its base colour, as inputs of a UsdPreviewSurface.
 
 A constant graph becomes a value. A graph that gives one image, with at most a factor and an
 offset on each channel, becomes a texture with scale and bias; that is found by evaluating the
@@ -38,7 +38,7 @@ Float32 = NDArray[np.float32]
 Read = Callable[[str, float], Float32]
 """An input of the surface by its name and default, (components,)."""
 Formula = Callable[[Read], Float32]
-"""What inputs of the surface come to as one input of a UsdPreviewSurface, (components,)."""
+"""Computes one input of a UsdPreviewSurface, (components,), from inputs of the surface."""
 
 _COLORS = ("emissiveColor", "specularColor")
 _PROBE = 0.5
@@ -47,10 +47,10 @@ _UNSCALED = (Constant(1.0), Constant((1.0, 1.0, 1.0)))
 
 @dataclass(frozen=True)
 class MtlxInputs:
-    """How a MaterialX surface's inputs, but for its base colour, become a UsdPreviewSurface's."""
+    """How a MaterialX surface's inputs, except its base colour, become a UsdPreviewSurface's."""
 
     formulas: Mapping[str, Formula]
-    """By the name on a UsdPreviewSurface; what is left out has its default there."""
+    """By the input's name on a UsdPreviewSurface; inputs that are not here keep their defaults."""
     highlights: tuple[str, str] | None = ("specular", "specular_color")
     """Weight and tint of highlights; None where the formulas give all of them."""
     normal: str = "normal"
@@ -134,7 +134,7 @@ def read_mtlx_inputs(
 
 
 def _formula(described: MtlxInputs, target: str) -> Formula:
-    """What gives an input of a UsdPreviewSurface: its own default where the surface has nothing like it."""
+    """The formula of an input of a UsdPreviewSurface: its default where the surface has no counterpart."""
     default = np.full(1, PREVIEW_DEFAULTS[target], dtype=np.float32)
     return described.formulas.get(target, lambda read: default)
 
@@ -148,7 +148,7 @@ def _typed(target: str, value: SourceInput) -> SourceInput:
 
 
 def _highlight(described: MtlxInputs) -> Formula:
-    """What a dielectric reflects to a viewer right above it, as the specular workflow takes it."""
+    """The colour that a dielectric reflects at normal incidence, for the specular workflow."""
     index_of_refraction = _formula(described, "ior")
     weight, tint = described.highlights or ("", "")
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError
-from usdstylize.model.affine_uvs import Placement, placed, turned
+from usdstylize.model.affine_uvs import Placement, placement_of, rotation_matrix
 from usdstylize.usd.shading.inputs import input_value, numbers, producer, producing_shader, shader_id
 
 __all__ = ["gltf_placement", "read_placement"]
@@ -30,7 +30,7 @@ def read_placement(
     """
     attribute = producer(node, name)
     if attribute is None:
-        return placed(_DEFAULT_PRIMVAR)
+        return placement_of(_DEFAULT_PRIMVAR)
     source = producing_shader(attribute)
     if source is None:
         raise MaterialError(
@@ -51,7 +51,7 @@ def _placement(node: UsdShade.Shader, time: Usd.TimeCode, passed: frozenset[str]
             raise MaterialError(
                 f"Shader {node.GetPath()} names no primvar; set its inputs:{_READERS[identifier]}."
             )
-        return placed(name.removeprefix("primvars:"))
+        return placement_of(name.removeprefix("primvars:"))
     if identifier == "ND_texcoord_vector2":
         index = int(numbers(node, "index", time, (0.0,))[0])
         if index:
@@ -59,7 +59,7 @@ def _placement(node: UsdShade.Shader, time: Usd.TimeCode, passed: frozenset[str]
                 f"Shader {node.GetPath()} reads texture coordinates by the index {index}, which names no "
                 "primvar of USD; use ND_geompropvalue_vector2."
             )
-        return placed(_DEFAULT_PRIMVAR)
+        return placement_of(_DEFAULT_PRIMVAR)
 
     def pair(name: str, default: float) -> Float64:
         count = 1 if np.ndim(input_value(node, name, time, default)) == 0 else 2
@@ -83,14 +83,14 @@ def _placement(node: UsdShade.Shader, time: Usd.TimeCode, passed: frozenset[str]
                 np.diag(_inverse(node, pair("in2", 1.0))), np.zeros(2)
             )
         case "rotate2d_vector2":
-            turn = turned(-numbers(node, "amount", time, (0.0,))[0])
+            turn = rotation_matrix(-numbers(node, "amount", time, (0.0,))[0])
             return read_placement(node, "in", time, passed).then(turn, np.zeros(2))
         case "place2d_vector2":
             start = read_placement(node, "texcoord", time, passed)
             return _place2d(node, start, time)
         case "UsdTransform2d":
             start = read_placement(node, "in", time, passed)
-            turn = turned(numbers(node, "rotation", time, (0.0,))[0])
+            turn = rotation_matrix(numbers(node, "rotation", time, (0.0,))[0])
             return start.then(turn @ np.diag(pair("scale", 1.0)), pair("translation", 0.0))
         case _:
             raise MaterialError(
@@ -143,7 +143,7 @@ def _place2d(
     if flip:
         scale, rotation, offset = _inverse(node, scale), -rotation, offset * (-1.0, 1.0)
     # MaterialX turns clockwise.
-    shrink, turn = np.diag(_inverse(node, scale)), turned(-rotation)
+    shrink, turn = np.diag(_inverse(node, scale)), rotation_matrix(-rotation)
     centred = start.then(np.eye(2), -pivot)
     if order == 0:
         return centred.then(turn @ shrink, pivot - offset)

@@ -41,7 +41,7 @@ PREVIEW_DEFAULTS = {
     "emissiveColor": 0.0,
     "useSpecularWorkflow": 0,
 }
-"""Of the inputs that are numbers, or a colour of three such."""
+"""Defaults of the inputs that are a number, or a colour of three times that number."""
 _CHANNELS = {"r": 0, "g": 1, "b": 2}
 
 

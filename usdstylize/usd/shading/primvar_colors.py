@@ -16,8 +16,8 @@ __all__ = ["constant_color", "primvar_color"]
 def primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor | None:
     """The colour that a primvar gives a mesh or subset; None where there is no such primvar.
 
-    Raises MaterialError where it is constant and not one colour, TextureError where nobody knows its
-    colour space.
+    Raises MaterialError where it is constant and not one colour, TextureError where its colour space
+    is unknown.
     """
     primvar = find_primvar(prim, name)
     if primvar is None:

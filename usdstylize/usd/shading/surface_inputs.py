@@ -1,4 +1,4 @@
-"""The inputs of a source's surface but for its base colour, whichever kind of surface it is."""
+"""The inputs of a source's surface, except its base colour, whichever kind of surface it is."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class SurfaceInputs:
     """What the networks of a result take over from the source's surface."""
 
     spec: SurfaceSpec | None = None
-    """Of the surface that was stylised; None where there is none."""
+    """The description of the surface that was stylised; None where there is none."""
     preview: UsdShade.Shader | None = None
     """The UsdPreviewSurface that stays in the preview network; None where ours takes ``inputs``."""
     inputs: Mapping[str, SourceInput] = field(default_factory=dict)

@@ -58,9 +58,9 @@ class SurfaceSpec:
     neutral: Mapping[str, Any] = field(default_factory=dict)
     """Inputs that change the base colour's map, with the values at which they do not."""
     read_inputs: InputReader | None = None
-    """None where nobody has written down what they come to: then it can be read alone."""
+    """None where no translation is known: the surface can then be read, but not written."""
     live: LiveSurface | None = None
-    """None where no live network is known: then it can be read alone."""
+    """None where no live network is known: the surface can then be read, but not written."""
 
     @property
     def is_writable(self) -> bool:

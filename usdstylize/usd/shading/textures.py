@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
-from usdstylize.model.affine_uvs import UVTransform, joined
+from usdstylize.model.affine_uvs import UVTransform, single_transform
 from usdstylize.model.base_colors import ColorSpace, ConstantColor, TextureFile, Wrap
 from usdstylize.usd.io.colorspaces import NO_SPACE, authored_space, find_space, inherited_space
 from usdstylize.usd.io.images import ImageHeader, read_header
@@ -61,9 +61,9 @@ def read_texture(
     encoding, space, remarks = _color(texture, asset.path, header, time, named_spaces)
     notes += remarks
     notes += [f"{asset.path} {remark}." for remark in header.remarks]
-    if header.unlike and not tiles:  # a UDIM set has no live network
+    if header.misread and not tiles:  # a UDIM set has no live network
         notes.append(
-            f"{asset.path} is {header.unlike}, so the live network reads a copy of it in half floats."
+            f"{asset.path} is {header.misread}, so the live network reads a copy of it in half floats."
         )
     file = TextureFile(
         asset_path=asset.path,
@@ -77,7 +77,7 @@ def read_texture(
         bias=bias,
         tiles=tiles,
         color_space=space,
-        needs_copy=bool(header.unlike) or space is not None,
+        needs_copy=bool(header.misread) or space is not None,
     )
     return file, tuple(notes)
 
@@ -106,7 +106,7 @@ def read_uv_source(texture: UsdShade.Shader, time: Usd.TimeCode) -> tuple[str, U
     name = str(input_value(node, "varname", time, ""))
     if not name:
         raise MaterialError(f"Primvar reader {node.GetPath()} names no primvar; set its inputs:varname.")
-    return name.removeprefix("primvars:"), joined(transform)
+    return name.removeprefix("primvars:"), single_transform(transform)
 
 
 def _transform(node: UsdShade.Shader, time: Usd.TimeCode, then: UVTransform | None) -> UVTransform:
@@ -176,7 +176,7 @@ def _color(
         notes.append(f"{asset} is converted from {name} to linear Rec.709.")
         return "linear", space, notes
     if word == "auto" and encoding == "linear" and header.bit_depth in ("uint8", "uint16"):
-        storm = " (Storm takes it as sRGB)" if header.unlike == "of 16 bits" and header.channels > 2 else ""
+        storm = " (Storm takes it as sRGB)" if header.misread == "of 16 bits" and header.channels > 2 else ""
         notes.append(
             f"{path} leaves sourceColorSpace to auto, which makes a {header.bit_depth} image of "
             f"{header.channels} channels linear{storm}; author sRGB if it is not."

@@ -1,4 +1,4 @@
-"""What keeps `verify` going where a result is damaged."""
+"""Helpers that let `verify` finish where a result is damaged."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from usdstylize.errors import UsdStylizeError, one_line
 from usdstylize.model.checks import Check
 from usdstylize.usd.io.opening import first_sentence
 
-__all__ = ["as_written", "is_there"]
+__all__ = ["errors_as_check", "is_on_stage"]
 
 
 @contextmanager
-def as_written(checks: list[Check], name: str, subject: str) -> Iterator[None]:
-    """What cannot even be looked at is no longer as it was written: a check that has failed."""
+def errors_as_check(checks: list[Check], name: str, subject: str) -> Iterator[None]:
+    """Adds a failed check where the block raises: what cannot be read is no longer as it was written."""
     try:
         yield
     except (UsdStylizeError, OSError) as problem:
@@ -25,7 +25,7 @@ def as_written(checks: list[Check], name: str, subject: str) -> Iterator[None]:
         checks.append(Check(name, subject, False, detail))
 
 
-def is_there(stage: Usd.Stage, path: str) -> bool:
+def is_on_stage(stage: Usd.Stage, path: str) -> bool:
     """Whether an object of a result is still on its stage: a mere opinion of ours has no type.
 
     A prototype of a point instancer may well be no defined prim.

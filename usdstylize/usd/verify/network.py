@@ -29,7 +29,7 @@ def live_color(
 
     The authored nodes, values and files are followed, the source's own among them. prim: the
     object in the result. base: (H, W, 3) linear, which stands for a primvar that no graph can be
-    followed to; else it is not looked at. Raises MaterialError for what is broken.
+    followed to; else it is ignored. Raises MaterialError for what is broken.
     """
     surface = material.ComputeSurfaceSource("mtlx")[0]
     spec = find_surface(surface) or SURFACES[LIVE_SURFACE]

@@ -1,4 +1,4 @@
-"""Is what viewers compute what was optimised? Live network and bake against clamp(T + strength · T_S)."""
+"""Numeric checks: live network and bake, as viewers compute them, against clamp(T + strength · T_S)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,33 +15,33 @@ from usdstylize.model.objects import StageContents, StageObject
 from usdstylize.usd import read as reading
 from usdstylize.usd.io import images
 from usdstylize.usd.verify.bake import misplaced
-from usdstylize.usd.verify.guards import as_written, is_there
+from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
 from usdstylize.usd.verify.network import live_color
 from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
-from usdstylize.usd.verify.shared import left_behind
+from usdstylize.usd.verify.shared import without_class
 from usdstylize.usd.write import VARIANT_SET, Provenance, ResultLayout, StyleLayout, bake_wrap, combine
 
-__all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "check_shown"]
+__all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "check_colors"]
 
 LIVE_TOLERANCE = 0.002
 """Largest difference of the live network from clamp(T + strength · T_S), linear."""
 BAKE_TOLERANCE = 0.008
 """The same for the bake, which is rounded to 8 bits."""
 
-_SHOWN_BY = {"both": ("live", "bake"), "preview": ("bake",), "mtlx": ("live",)}
-"""By the networks that were written: what there is to compare."""
+_CHECKS_OF = {"both": ("live", "bake"), "preview": ("bake",), "mtlx": ("live",)}
+"""By the networks that were written: the checks that compare them."""
 
 
-def check_shown(
+def check_colors(
     stage: Usd.Stage,
     materials: list[tuple[str, Sdf.PrimSpec]],
     provenance: Provenance,
     style_path: Path,
     heroes: Sequence[str],
 ) -> list[Check]:
-    """For each object and style: is what viewers compute what was optimised?"""
+    """Checks, for each object and style, that viewers compute what was optimised."""
     checks: list[Check] = []
-    owners = tuple(owner for owner, _ in materials if is_there(stage, owner))
+    owners = tuple(owner for owner, _ in materials if is_on_stage(stage, owner))
     layout = ResultLayout.of_style_layer(style_path)
     read: dict[Reading, StageContents] = {}
     for owner, spec in materials:
@@ -50,7 +50,7 @@ def check_shown(
             if spec.name not in record.objects:
                 continue
             subject = f"{owner} ({style})"
-            with as_written(checks, "live", subject), np.errstate(all="ignore"):
+            with errors_as_check(checks, "live", subject), np.errstate(all="ignore"):
                 files = layout.style(style)
                 facts = facts_of(files, spec.name)
                 asked = reading_of(facts, files)
@@ -58,7 +58,7 @@ def check_shown(
                     read[asked] = asked.discover(provenance.source, owners, heroes)
                 contents = read[asked]
                 obj = _source_object(contents, owner)
-                for place in left_behind(stage, contents, obj):
+                for place in without_class(stage, contents, obj):
                     detail = f"It does not share the style of {owner} in {style}; run again with --force."
                     checks.append(Check("instances", place, False, detail))
                 checks += _compare(stage, contents, obj, spec.path, files, float(facts["strength"]), subject)
@@ -71,7 +71,7 @@ def _lost(checks: Sequence[Check], subject: str, facts: Mapping[str, Any]) -> li
     compared = {check.name for check in checks if check.subject == subject}
     return [
         Check(name, subject, False, "Its material has lost this network; run again with --force.")
-        for name in _SHOWN_BY.get(facts.get("network", ""), ())
+        for name in _CHECKS_OF.get(facts.get("network", ""), ())
         if name not in compared
     ]
 
@@ -106,29 +106,29 @@ def _compare(
         references.append(srgb_to_linear(total))
     size = (references[0].shape[1], references[0].shape[0])
 
-    def difference(*shown_images: Any) -> float:
-        pairs = zip(shown_images, references, strict=True)
+    def difference(*viewed: Any) -> float:
+        pairs = zip(viewed, references, strict=True)
         return max(float(np.abs(image - reference).max()) for image, reference in pairs)
 
     session = stage.GetSessionLayer()
     try:
         with Usd.EditContext(stage, session):
             stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET).SetVariantSelection(style.name)
-            shown = UsdShade.Material.Get(stage, material)
-            dial = shown.GetInput("strength")
+            selected = UsdShade.Material.Get(stage, material)
+            dial = selected.GetInput("strength")
             if dial:
                 # An artist may have turned the dial since: the bake cannot follow, the check must.
                 dial.Set(strength)
-        live = shown.GetSurfaceOutput("mtlx")
+        live = selected.GetSurfaceOutput("mtlx")
         if live and live.HasConnectedSource():
             time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
             prim = stage.GetPrimAtPath(obj.path)
-            error = difference(live_color(shown, obj, prim, data.bases[0], size, time))
+            error = difference(live_color(selected, obj, prim, data.bases[0], size, time))
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
-        texture = _baked_texture(shown)
+        texture = _baked_texture(selected)
         if texture is not None:
             found: list[Check] = []
-            with as_written(found, "bake", subject):
+            with errors_as_check(found, "bake", subject):
                 error = difference(*_read_baked(texture, obj.tiles))
                 found.append(
                     Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")

@@ -19,7 +19,7 @@ _ALL_PURPOSES = ("default", "render", "proxy")
 
 @dataclass(frozen=True)
 class Reading:
-    """What decided how an object was read; the same for most of a result."""
+    """The options that an object was read with; the same for most objects of a result."""
 
     frame: float | None
     """As given with --frame; None for the stage's start, in the bind pose."""
@@ -35,7 +35,7 @@ class Reading:
 
 
 def facts_of(style: StyleLayout, name: str) -> dict[str, Any]:
-    """What the run.json of a style says of an object. Raises OutputError where it says nothing."""
+    """An object's facts in the run.json of a style. Raises OutputError where it has none."""
     written = read_run(style).get("written", {})
     if name not in written:
         raise OutputError(f"{style.run} is missing or says nothing of {name}; run again with --force.")

@@ -13,8 +13,8 @@ from usdstylize.errors import OutputError, StageError, UsdStylizeError, one_line
 from usdstylize.model.checks import Check, VerifyReport
 from usdstylize.usd.io import assets
 from usdstylize.usd.io.opening import open_stage, quiet
-from usdstylize.usd.verify.guards import as_written, is_there
-from usdstylize.usd.verify.numeric import check_shown
+from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
+from usdstylize.usd.verify.numeric import check_colors
 from usdstylize.usd.verify.reread import facts_of
 from usdstylize.usd.verify.shared import SharedChecks
 from usdstylize.usd.write import (
@@ -68,12 +68,12 @@ def verify(root_layer: str | Path) -> VerifyReport:
         for owner, spec in materials:
             interrupts.check()
             for path in users(spec):
-                with as_written(checks, "binding", path):
-                    shown = shared.bindings(path, spec.path)
-                    checks += [_binding(stage, place, material) for place, material in shown]
-            with as_written(checks, "variants", owner):
+                with errors_as_check(checks, "binding", path):
+                    expected = shared.bindings(path, spec.path)
+                    checks += [_binding(stage, place, material) for place, material in expected]
+            with errors_as_check(checks, "variants", owner):
                 checks.append(_variants(stage, owner, spec.path, provenance))
-        checks += check_shown(stage, materials, provenance, style_path, heroes_of(style_layer))
+        checks += check_colors(stage, materials, provenance, style_path, heroes_of(style_layer))
     return VerifyReport(root_layer, tuple(checks))
 
 
@@ -95,7 +95,7 @@ def _composition(stage: Usd.Stage, source: Usd.Stage) -> list[Check]:
     where = stage.GetRootLayer().identifier
     theirs = {stage.GetRootLayer(), stage.GetSessionLayer(), *source.GetUsedLayers()}
     ours = [layer.identifier for layer in stage.GetUsedLayers() if layer not in theirs]
-    # What our layers have brought about names one of them; the rest the source has, too.
+    # A finding that our layers cause names one of them; all others are found in the source, too.
     errors = [str(error) for error in stage.GetCompositionErrors()]
     new = [one_line(error) for error in errors if any(f"@{name}@" in error for name in ours)]
     if not new:
@@ -118,11 +118,11 @@ def _validation(stage: Usd.Stage, source: Usd.Stage, style_path: Path, style_lay
 
 
 def _found(stage: Usd.Stage) -> Iterator[Any]:
-    """What the validators find, but for those that cannot cope with the stage."""
+    """The findings of the validators, except of those that fail on the stage."""
     validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
     try:
         yield from UsdValidation.ValidationContext(validators).Validate(stage)
-    except Tf.ErrorException:  # thrown by one, it hides what the others have found
+    except Tf.ErrorException:  # where one validator fails, the findings of the others are lost
         for validator in validators:
             with suppress(Tf.ErrorException):
                 yield from UsdValidation.ValidationContext([validator]).Validate(stage)
@@ -131,7 +131,10 @@ def _found(stage: Usd.Stage) -> Iterator[Any]:
 def _identity(
     error: Any, materials: Mapping[Sdf.Path, Sdf.PrimSpec] = MappingProxyType({})
 ) -> tuple[str, str]:
-    """What is found wrong and where; of what lies in one of ``materials``, where its source has it."""
+    """What is wrong, and where, to compare with findings in the source.
+
+    A place in one of ``materials`` is given as that in the source's material, which it references.
+    """
     paths = [site.GetPath() for site in _sites(error)]
     for number, path in enumerate(paths):
         for ours in path.GetPrefixes():
@@ -157,9 +160,9 @@ def _is_materialx_node(error: Any) -> bool:
 
 
 def _comes_from_source(error: Any, style: Sdf.Layer) -> bool:
-    """A property without any opinion of ours: it is wrong in the source's material, which we reference.
+    """Whether the finding is about a property of the source's material, which ours references.
 
-    Its type is the source's also where we connect it.
+    That is one without an opinion of ours; if its type is wrong, also one that we connect.
     """
 
     def is_theirs(site: Any) -> bool:
@@ -205,13 +208,13 @@ def _path(layer: Sdf.Layer, where: str, relative: str) -> Check:
 def _lost(
     materials: list[tuple[str, Sdf.PrimSpec]], provenance: Provenance, style_path: Path
 ) -> Iterator[Check]:
-    """Stylised objects that no material names any more, so that nothing else would look at them."""
+    """Stylised objects that no material names any more, so that no other check would notice them."""
     worn = {spec.name: users(spec) for _, spec in materials}
     layout = ResultLayout.of_style_layer(style_path)
     for style, record in provenance.styles.items():
         for name in sorted(set(record.objects) - set(worn)):
             found: list[Check] = []
-            with as_written(found, "binding", name):
+            with errors_as_check(found, "binding", name):
                 facts = facts_of(layout.style(style), name)
                 if facts["path"] not in worn.get(facts.get("look", name), ()):
                     detail = f"No material of the style {style} is its own any more; run again with --force."
@@ -220,7 +223,7 @@ def _lost(
 
 
 def _binding(stage: Usd.Stage, owner: str, material: Sdf.Path) -> Check:
-    if not is_there(stage, owner):
+    if not is_on_stage(stage, owner):
         return Check("binding", owner, False, "It is not on the stage any more; run again.")
     prim = stage.GetPrimAtPath(owner)
     for purpose in BINDING_PURPOSES:

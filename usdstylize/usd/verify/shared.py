@@ -1,4 +1,4 @@
-"""What `verify` asks of instances: that they share prototypes still, and all show the new look."""
+"""Checks of instances: they still share their prototypes, and all show the new look."""
 
 from collections.abc import Iterator
 
@@ -6,9 +6,9 @@ from pxr import Sdf, Usd
 
 from usdstylize.model.objects import StageContents, StageObject
 from usdstylize.usd.read import Occurrence, by_look
-from usdstylize.usd.write import places_of
+from usdstylize.usd.write import classes_by_instance
 
-__all__ = ["SharedChecks", "left_behind"]
+__all__ = ["SharedChecks", "without_class"]
 
 
 class SharedChecks:
@@ -19,8 +19,8 @@ class SharedChecks:
         self._stage = stage
         self._looks: dict[Sdf.Path, list[Sdf.Path]] = {}
         self._by_class: dict[Sdf.Path, list[Sdf.Path]] = {}
-        for place, inherited in places_of(layer).items():
-            # Those within a class are on the stage wherever it is inherited.
+        for place, inherited in classes_by_instance(layer).items():
+            # An instance within a class is on the stage at every place that inherits the class.
             if layer.GetPrimAtPath(place.GetPrefixes()[0]).specifier != Sdf.SpecifierClass:
                 self._by_class.setdefault(inherited, []).append(place)
         self._class_of = {place: name for name, places in self._by_class.items() for place in places}
@@ -50,13 +50,13 @@ class SharedChecks:
         here = instance.GetPath()
         classes = instance.GetInherits().GetAllDirectInherits()
         name = next((path for path in classes if material.HasPrefix(path)), None)
-        shown = material.ReplacePrefix(name, here) if name else material
-        yield owner, shown
+        expected = material.ReplacePrefix(name, here) if name else material
+        yield owner, expected
         for place in self._other_looks(here):
-            yield str(prim.GetPath().ReplacePrefix(here, place)), shown.ReplacePrefix(here, place)
+            yield str(prim.GetPath().ReplacePrefix(here, place)), expected.ReplacePrefix(here, place)
 
     def _other_looks(self, here: Sdf.Path) -> list[Sdf.Path]:
-        """An instance for each set of bindings that reaches the prototype from outside."""
+        """One instance for each other set of bindings that instances of the prototype get from above."""
         name = self._class_of.get(here)
         if name is None:
             return []
@@ -68,12 +68,12 @@ class SharedChecks:
         return [place for place in self._looks[name] if place != here]
 
 
-def left_behind(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> Iterator[str]:
+def without_class(stage: Usd.Stage, contents: StageContents, obj: StageObject) -> Iterator[str]:
     """Instances that share the object in the source, and whose counterparts lack its class."""
     found = next((p for p in contents.prototypes if p.name == obj.prototype), None)
     for place in found.instances if found else ():
         prim = stage.GetPrimAtPath(place)
         inherited = prim.GetInherits().GetAllDirectInherits() if prim else []
-        # A proxy inherits by the class that it stands in.
+        # An instance proxy inherits through the class that contains it.
         if not any(path.name == obj.prototype for path in inherited):
             yield place

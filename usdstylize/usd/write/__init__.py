@@ -2,7 +2,7 @@
 
 from usdstylize.usd.write.bake import bake_wrap, combine
 from usdstylize.usd.write.binding import BINDING_PURPOSES
-from usdstylize.usd.write.instancing import heroes_of, places_of
+from usdstylize.usd.write.instancing import classes_by_instance, heroes_of
 from usdstylize.usd.write.layout import ResultLayout, StyleLayout
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET
 from usdstylize.usd.write.mtlx import STYLIZED_GRAPH
@@ -35,6 +35,7 @@ __all__ = [
     "StyleLayout",
     "Writer",
     "bake_wrap",
+    "classes_by_instance",
     "combine",
     "existing_heroes",
     "existing_styles",
@@ -42,7 +43,6 @@ __all__ = [
     "finished_objects",
     "heroes_of",
     "hide_in_session",
-    "places_of",
     "plan",
     "read_layer",
     "read_provenance",

@@ -65,8 +65,8 @@ def as_half(image: Float32) -> NDArray[np.float16]:
 def write_half(path: Path, image: Float32, *, color: bool) -> None:
     """A half-float scanline EXR of RGB, or RGB and alpha, zip compressed.
 
-    ``color`` says that the values are linear Rec.709; otherwise they are tagged as data, so
-    that no reader converts them. Raises OutputError.
+    color: the values are linear Rec.709; otherwise they are tagged as data, so that no reader converts
+    them. Raises OutputError.
     """
     spec = oiio.ImageSpec(image.shape[1], image.shape[0], image.shape[2], oiio.HALF)
     hasty = image.shape[0] * image.shape[1] > _PATIENCE

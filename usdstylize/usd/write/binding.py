@@ -53,7 +53,7 @@ def plan_binding(
                 if source.prototype:
                     inherit_classes(scratch, prototypes, source.prototype, first_only=True)
                 write_binding(scratch, plan, source.name)
-            # What lies in an instance is another prim after each change.
+            # After each change USD may compose the prims of an instance anew: ask for the prim again.
             prim = stage.GetPrimAtPath(source.path)
             if wins(prim, shown):
                 return plan

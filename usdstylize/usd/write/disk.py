@@ -1,4 +1,4 @@
-"""The file system under a result: its troubles in a sentence, renames that can be taken back."""
+"""The file system under a result: errors as one sentence, and renames that can be undone."""
 
 import errno
 import os
@@ -68,7 +68,7 @@ def undone_on_error() -> Iterator[Callable[[Path, Path], None]]:
 
 
 def is_running(process: str) -> bool:
-    """Whether this host runs the process whose id the text is, or may: on Windows nobody is asked."""
+    """Whether this host runs, or may run, the process with that id; on Windows any may run."""
     if not process.isdigit():
         return False
     if sys.platform == "win32":  # the signal 0, which asks, is Ctrl-C there

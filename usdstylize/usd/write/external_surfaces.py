@@ -1,4 +1,4 @@
-"""A surface shader outside of its material: a variant of our material cannot change it, so it is copied."""
+"""Copies of surface shaders that are no descendants of their material: our variants cannot change those."""
 
 from pxr import Sdf, UsdShade
 

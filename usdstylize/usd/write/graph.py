@@ -103,7 +103,7 @@ class Graph:
         *,
         color_space: str = "lin_rec709",
     ) -> Sdf.Path:
-        """``ND_image_<kind>``. ``lin_rec709``, the working space, hands code values on untouched."""
+        """``ND_image_<kind>``. ``lin_rec709``, the working space, leaves code values as they are."""
         key = (kind, file, coordinates, wrap, color_space)
         if key not in self._shared:
             inputs = {

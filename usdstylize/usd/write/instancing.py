@@ -2,8 +2,8 @@
 
 Opinions on prims below an instance are ignored, so they go below a class prim at the root of
 the style layer. All instances of a prototype inherit the same class, and so keep sharing one.
-An inherit, not a reference: it is stronger than the instance's own variants, and targets
-outside of it (a material that artists can reach) stay what they are.
+An inherit, not a reference: it is stronger than the instance's own variants, and its targets elsewhere
+(a material that artists can reach) stay what they are.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,11 +14,11 @@ from usdstylize.model.objects import Prototype, StageObject
 from usdstylize.usd.write.specs import prim_spec
 
 __all__ = [
+    "classes_by_instance",
     "collection_sites",
     "heroes_of",
     "inherit_classes",
     "layer_path",
-    "places_of",
     "shown_path",
     "within",
 ]
@@ -33,7 +33,7 @@ def layer_path(prototypes: Sequence[Prototype], path: Sdf.Path) -> Sdf.Path:
 
 
 def shown_path(prototypes: Sequence[Prototype], source: StageObject, path: Sdf.Path) -> Sdf.Path:
-    """Where the stage shows, in the object's own instance, what the layer holds at ``path``."""
+    """The stage's path, in the object's own instance, of what the style layer has at ``path``."""
     for prototype in prototypes:
         if prototype.name == source.prototype:
             return path.ReplacePrefix(_class_path(prototype), prototype.path)
@@ -62,9 +62,9 @@ def inherit_classes(
 def collection_sites(
     prototypes: Sequence[Prototype], ancestor: Sdf.Path, target: Sdf.Path
 ) -> Iterator[tuple[Sdf.Path, Sdf.Path]]:
-    """(target, ancestor) as the layer names them, for a collection on the ancestor to hold the target.
+    """(target, ancestor) in paths of the layer, for a collection on the ancestor that has the target.
 
-    An ancestor outside of the instances has to name the target in each of them.
+    An ancestor above the instances has to name the target in each of them.
     """
     for prototype in prototypes:
         if ancestor == prototype.path and target.HasPrefix(prototype.path):
@@ -81,10 +81,10 @@ def collection_sites(
             yield place, ancestor
 
 
-def places_of(layer: Sdf.Layer) -> dict[Sdf.Path, Sdf.Path]:
-    """Of a style layer: the class that each instance inherits, by the instance's path in the layer.
+def classes_by_instance(layer: Sdf.Layer) -> dict[Sdf.Path, Sdf.Path]:
+    """The class that each instance of a style layer inherits, by the instance's path in the layer.
 
-    An instance that was made a hero later inherits its class still, but shares nothing.
+    A hero is left out: it may still inherit a class from an earlier run, but shares nothing.
     """
     found: dict[Sdf.Path, Sdf.Path] = {}
 
@@ -102,7 +102,7 @@ def places_of(layer: Sdf.Layer) -> dict[Sdf.Path, Sdf.Path]:
 
 
 def heroes_of(layer: Sdf.Layer) -> tuple[str, ...]:
-    """Of a style layer: the instances that it makes none, outermost first."""
+    """The heroes of a style layer: instances whose `instanceable` it clears, outermost first."""
     found: list[str] = []
 
     def visit(path: Sdf.Path) -> None:
@@ -117,7 +117,7 @@ def heroes_of(layer: Sdf.Layer) -> tuple[str, ...]:
 def within(places: Mapping[Sdf.Path, Sdf.Path], mask: Sdf.Path) -> Callable[[Sdf.Path], bool]:
     """Whether the stage shows an object, given by its path, at or under ``mask`` as well.
 
-    places: as `places_of` finds them.
+    places: as `classes_by_instance` finds them.
     """
     root = _in_class(places, mask)
     reached = [root]

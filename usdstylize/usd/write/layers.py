@@ -12,10 +12,8 @@ from usdstylize.usd.io.paths import anchored
 __all__ = ["copy_metadata", "new_root_layer", "new_style_layer", "save", "temporary_name"]
 
 _NOT_COPIED = {"subLayers", "subLayerOffsets", "layerRelocates", "primOrder", "owner", "hasOwnedSubLayers"}
-"""Of the source's own composition; as a sublayer it keeps them in force.
-
-Owners go with it: they tell who may edit which sublayer, and ours has none.
-"""
+"""The source's own composition, which still counts, since the source is a sublayer; and the owners, which
+name who may edit each sublayer."""
 _SHARED = ("timeCodesPerSecond", "framesPerSecond")
 """A sublayer with another rate than its parent would be scaled in time."""
 
@@ -52,7 +50,7 @@ def _moved(value: Any, source: Sdf.Layer, folder: Path) -> Any:
         return Sdf.AssetPathArray([_moved(item, source, folder) for item in value])
     if not isinstance(value, Sdf.AssetPath) or not value.path or os.path.isabs(value.path):
         return value
-    # A search path that is found beside the source is its own, any other stays one.
+    # A search path that resolves beside the source becomes relative; any other stays as it is.
     absolute = source.ComputeAbsolutePath(value.path)
     return Sdf.AssetPath(anchored(absolute, folder)) if os.path.isabs(absolute) else value
 

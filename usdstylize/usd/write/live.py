@@ -39,7 +39,7 @@ def write_stylized_color(
 ) -> Sdf.Path:
     """As `write_base_color`, of any base colour that the source's own graph gives.
 
-    base: what hands it on, linear Rec.709, reachable inside ``graph``.
+    base: the output that gives it, linear Rec.709, reachable inside ``graph``.
     """
     return _stylized(graph, source, _encode(graph, base), style_file, strength)
 

@@ -92,7 +92,7 @@ def write_material(
     path = material_path(source)
     variant = _variant(layer, path, source, style_name)
     material = UsdShade.Material.Get(stage, source.material_path) if source.material_path else None
-    inputs = _of_our_copy(read_surface_inputs(material, source, time), source, textures, folder)
+    inputs = _alpha_of_copy(read_surface_inputs(material, source, time), source, textures, folder)
     remarks = list(inputs.remarks)
     if network != "preview":
         remarks += _animated(inputs)
@@ -133,8 +133,10 @@ def _variant(layer: Sdf.Layer, path: Sdf.Path, source: StageObject, style_name: 
     return prim_spec(layer, path.AppendVariantSelection(VARIANT_SET, style_name))
 
 
-def _of_our_copy(read: SurfaceInputs, source: StageObject, textures: Textures, folder: Path) -> SurfaceInputs:
-    """Inputs that read the alpha of the base's file read that of our copy: viewers misread the file."""
+def _alpha_of_copy(
+    read: SurfaceInputs, source: StageObject, textures: Textures, folder: Path
+) -> SurfaceInputs:
+    """Let inputs that read the alpha of T's file read that of our copy, as viewers misread the file."""
     is_base = read.preview is not None and textures.base is not None and textures.base_is_copy
     if not is_base or textures.base is None or not isinstance(source.base, TextureFile):
         return read
@@ -199,8 +201,8 @@ def _settle_others(
         mdl, remarks = write_mdl(
             layer, variant, material, source, textures.baked, textures.baked_is_linear, time
         )
-    shown = {"mtlx": network != "preview", "mdl": mdl}
-    ours = {context for context, shows in shown.items() if shows}
+    stylised = {"mtlx": network != "preview", "mdl": mdl}
+    ours = {context for context, is_ours in stylised.items() if is_ours}
     return remarks + settle_contexts(
-        variant, material, block=block_contexts, ours=ours, always=shown.keys() - ours
+        variant, material, block=block_contexts, ours=ours, always=stylised.keys() - ours
     )

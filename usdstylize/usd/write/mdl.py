@@ -75,7 +75,7 @@ def _why_not(
 
 
 def _plain(spec: Sdf.PrimSpec, name: str, type_name: Sdf.ValueTypeName, value: Any) -> Sdf.AttributeSpec:
-    """An input with a value that no connection of the source outdoes."""
+    """An input with a value and explicitly no connection: one in the source would be stronger than it."""
     attribute = Sdf.AttributeSpec(spec, f"inputs:{name}", type_name)
     attribute.default = value
     attribute.connectionPathList.ClearEditsAndMakeExplicit()

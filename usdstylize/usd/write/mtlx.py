@@ -77,7 +77,7 @@ def _base(
 ) -> Any:
     """The connection of the source's base colour, as our material has it; or its value, linear Rec.709."""
     item = surface.GetInput(spec.color)
-    # An interface without a value, as usdMtlx has them, would be black to a graph of ours.
+    # A graph of ours would read an interface without a value, as usdMtlx makes them, as black.
     unset = producer(surface, spec.color) is None
     connections = item.GetAttr().GetConnections() if item and not unset else []
     if connections:
@@ -85,7 +85,7 @@ def _base(
     value = item.Get(time) if item and not unset else None
     if value is None:
         return Gf.Vec3f(*spec.default)
-    # The colour space of the surface's own input does not come along.
+    # Our input does not have the colour space of the surface's own.
     linear = color_to_linear(np.array(value, np.float32), str(item.GetAttr().GetColorSpace()))
     return type(value)(*(float(component) for component in linear))
 

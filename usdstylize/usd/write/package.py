@@ -112,7 +112,7 @@ def _validation(packed: Usd.Stage, result: Usd.Stage, package: Path) -> tuple[Ch
 
 
 def _findings(stage: Usd.Stage) -> list[tuple[str, str, str]]:
-    """What USD's validators say: name, prims and properties, message."""
+    """The findings of USD's validators: name, prims and properties, message."""
     context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().GetOrLoadAllValidators())
     found = []
     for error in context.Validate(stage):

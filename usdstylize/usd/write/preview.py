@@ -163,7 +163,7 @@ def _write_inputs(
     for name, value in inputs.items():
         if name not in _TYPES:
             continue
-        if name == "normal" and isinstance(value, Texture) and not _is_usual(value):
+        if name == "normal" and isinstance(value, Texture) and not _has_usual_range(value):
             # Validators, and so some clients, refuse any other range for 8-bit normal maps.
             remarks.append(
                 f"The preview network leaves out the normal map {Path(value.file).name}, whose green points "
@@ -191,7 +191,7 @@ def _write_inputs(
     return remarks
 
 
-def _is_usual(normal: Texture) -> bool:
+def _has_usual_range(normal: Texture) -> bool:
     return normal.scale == (2.0, 2.0, 2.0, 1.0) and normal.bias == (-1.0, -1.0, -1.0, 0.0)
 
 

@@ -63,7 +63,7 @@ class Provenance:
         """This, with the objects of one more run.
 
         A file that this style has read before keeps its older hash while objects of that run
-        remain: if it changed since, those are stale, and `verify` must say so.
+        remain: if it changed since, those are stale, and `verify` must report that.
         """
         before = self.styles.get(style)
         kept = [name for name in before.objects if name not in objects] if before else []
@@ -93,7 +93,7 @@ def read_layer(path: Path) -> Sdf.Layer | None:
 def read_provenance(layer: Sdf.Layer, folder: Path) -> Provenance | None:
     """That of a layer, which lies in ``folder``; None for a layer not of ours.
 
-    Raises OutputError where somebody has edited it so that it cannot be understood.
+    Raises OutputError where it was edited and cannot be understood.
     """
     data = layer.customLayerData.get(KEY)
     if not isinstance(data, dict) or "source" not in data:

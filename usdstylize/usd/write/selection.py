@@ -1,4 +1,4 @@
-"""Switching what is shown: variant selections in the style layer."""
+"""Switching between styles: variant selections in the style layer."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from pxr import Sdf
 
 from usdstylize.errors import OutputError, StageError
-from usdstylize.usd.write.instancing import places_of, within
+from usdstylize.usd.write.instancing import classes_by_instance, within
 from usdstylize.usd.write.layers import save
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET
 from usdstylize.usd.write.provenance import read_layer, read_provenance
@@ -35,12 +35,12 @@ def select(root_layer: str | Path, style: str, mask: Sequence[str] = ()) -> int:
     styles = sorted({v.name for _, spec in ours for v in spec.variantSets[VARIANT_SET].variants})
     if style != ORIGINAL and style not in styles:
         raise StageError(f"{root_layer} holds no style {style}; choose from {', '.join(styles)}.")
-    places = places_of(layer)
-    shown = []
+    places = classes_by_instance(layer)
+    masks = []
     for path_in_mask in mask:
         valid = Sdf.Path.IsValidPathString(path_in_mask) and Sdf.Path(path_in_mask).IsAbsolutePath()
-        shown.append(within(places, Sdf.Path(path_in_mask)) if valid else lambda _path: False)
-        if not any(_worn_where(spec, shown[-1]) for _, spec in ours):
+        masks.append(within(places, Sdf.Path(path_in_mask)) if valid else lambda _path: False)
+        if not any(_has_user(spec, masks[-1]) for _, spec in ours):
             owners = ", ".join(sorted(path for _, spec in ours for path in users(spec)))
             raise StageError(
                 f"--mask names {path_in_mask}, where {root_layer} holds no object; it holds {owners}."
@@ -49,7 +49,7 @@ def select(root_layer: str | Path, style: str, mask: Sequence[str] = ()) -> int:
         spec
         for _, spec in ours
         if style in spec.variantSets[VARIANT_SET].variants
-        and (not mask or any(_worn_where(spec, shows) for shows in shown))
+        and (not mask or any(_has_user(spec, contains) for contains in masks))
     ]
     if not chosen:
         raise StageError(
@@ -72,7 +72,7 @@ def select(root_layer: str | Path, style: str, mask: Sequence[str] = ()) -> int:
 
 
 def find_style_layer(root_layer: Path) -> Path:
-    """The style layer of a result: its first sublayer that says it is ours. Raises OutputError."""
+    """The style layer of a result: its first sublayer with our provenance. Raises OutputError."""
     if not os.path.isfile(root_layer):
         raise OutputError(f"{root_layer} is not a file that can be read; give the .stylized.usda of a run.")
     layer = read_layer(root_layer)
@@ -88,8 +88,8 @@ def find_style_layer(root_layer: Path) -> Path:
     )
 
 
-def _worn_where(material: Sdf.PrimSpec, shows: Callable[[Sdf.Path], bool]) -> bool:
-    return any(shows(Sdf.Path(path)) for path in users(material))
+def _has_user(material: Sdf.PrimSpec, contains: Callable[[Sdf.Path], bool]) -> bool:
+    return any(contains(Sdf.Path(path)) for path in users(material))
 
 
 def stylized_materials(layer: Sdf.Layer) -> list[tuple[str, Sdf.PrimSpec]]:

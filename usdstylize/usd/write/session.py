@@ -1,4 +1,4 @@
-"""A look without files beside the stage: a result's style layer in the session of a live stage."""
+"""A result without files beside the stage: its style layer goes into the session of a live stage."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ __all__ = ["hide_in_session", "session_folder", "show_in_session"]
 
 
 def session_folder(stage: Path) -> Path:
-    """Where looks at a stage lie that are not written beside it: in the user's cache folder."""
+    """The folder, in the user's cache, for results of a stage that are not written beside it."""
     home = Path.home()
     if sys.platform == "win32":
         cache = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
@@ -33,7 +33,7 @@ def show_in_session(stage: Usd.Stage, root_layer: str | Path) -> None:
     stage: the source stage of the result, as opened by anyone; none of its layers is edited.
     root_layer: the ``.stylized.usda`` that a run has written, wherever it lies.
 
-    What a session layer says beats the stage's own opinions, and is never saved with it. Showing
+    Opinions of a session layer are stronger than the stage's own, and never saved with it. Showing
     a result again changes nothing. Raises OutputError where ``root_layer`` is no result, or is
     the result of another stage.
     """

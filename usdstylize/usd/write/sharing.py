@@ -35,7 +35,7 @@ def users(material: Sdf.PrimSpec) -> list[str]:
 
 
 def _notes(material: Sdf.PrimSpec) -> dict[str, Any]:
-    """What we have noted on the material, where nobody has made something else of it."""
+    """Our notes on the material; empty where it has none, or they were edited into something else."""
     data = material.customData.get(KEY)
     return data if isinstance(data, dict) else {}
 

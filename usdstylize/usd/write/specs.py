@@ -1,4 +1,4 @@
-"""Shader nodes as Sdf specs: written in one layer, inside or outside a variant.
+"""Shader nodes as Sdf specs: written in one layer, also inside a variant.
 
 Sdf rather than UsdShade: it edits one layer directly, needs no composed stage, and the same
 code writes to ``/A/B`` and to ``/A/B{style=ink}``.

@@ -33,10 +33,10 @@ _KINDS = {
     "ior": "float",
     "normal": "vector3",
 }
-"""Inputs of ND_UsdPreviewSurface_surfaceshader with their types, but for the diffuse colour.
+"""Inputs of ND_UsdPreviewSurface_surfaceshader with their types, except the diffuse colour.
 
 Displacement is a terminal of its own, which the reference to the source material keeps.
-Occlusion is an input of the node, but its definition in MaterialX makes nothing of it.
+Occlusion is an input of the node, but its definition in MaterialX ignores it.
 """
 DIFFUSE_SHARE = "DiffuseShare"
 """Name of the node that scales the stylised colour (``in1``) to what of it is diffuse."""
@@ -90,11 +90,11 @@ def write_surface(
 
 
 def _needs_specular_workflow(inputs: Mapping[str, SourceInput]) -> bool:
-    """Where MaterialX's definition of the surface strays from UsdPreviewSurface.
+    """Whether MaterialX's definition of the surface differs from UsdPreviewSurface for these inputs.
 
-    It makes nothing of occlusion; a surface that is metal in part reflects too much, since
-    metalness counts once in its reflectance and once more as the share of a conductor; and rough
-    metals shine with light that bounces several times within them.
+    It ignores occlusion. A surface that is metal in part reflects too much, since metalness counts once
+    in its reflectance and once more as the share of a conductor. Rough metals are too bright, by light
+    that bounces several times between their facets.
     """
     occlusion, metallic = inputs.get("occlusion"), inputs.get("metallic")
     if not (occlusion is None or isinstance(occlusion, Untraced) or occlusion == Constant(1.0)):
@@ -133,7 +133,7 @@ def _specular_workflow(
         if "clearcoat" in found:
             coat = found["clearcoat"]
             found["clearcoat"] = graph.binary("CoatOccluded", "multiply", "float", coat, occlusion)
-    share = _let_through(graph, reflected, specular_color)
+    share = _diffuse_share(graph, reflected, specular_color)
     for part in shares:
         share = graph.binary("Share", "multiply", "color3", share, part, by_float=True)
     diffuse = graph.binary(DIFFUSE_SHARE, "multiply", "color3", color, share)
@@ -160,11 +160,11 @@ def _metal(graph: Graph, values: Mapping[str, Any], metallic: Any) -> Sdf.Path:
     )
 
 
-def _let_through(graph: Graph, reflected: Any, specular_color: Any) -> Sdf.Path:
-    """What makes diffuse light as weak as what is reflected leaves it, channel by channel.
+def _diffuse_share(graph: Graph, reflected: Any, specular_color: Any) -> Sdf.Path:
+    """A factor on the diffuse colour, per channel, so that reflection weakens it as in UsdPreviewSurface.
 
-    MaterialX takes away the mean of the channels of ``specular_color``, the colour that the surface gets;
-    UsdPreviewSurface takes away ``reflected``, which occlusion does not scale.
+    That multiplies diffuse light by 1 - ``reflected``, before occlusion. MaterialX multiplies it by 1 less
+    the mean of the channels of ``specular_color``, the colour that the surface gets: divide by that.
     """
     white, mean = ("color3", Gf.Vec3f(1)), ("color3", Gf.Vec3f(1 / 3))
     right = graph.node("Left", "ND_subtract_color3", {"in1": white, "in2": ("color3", reflected)}, "color3")

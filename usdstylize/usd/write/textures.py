@@ -32,7 +32,7 @@ class Textures:
     strength: float
     """What the bake is made with, and where the dial stands at first."""
     transfer: Transfer = PLAIN
-    """Of the values that viewers read from ``base``."""
+    """How the values that viewers read from ``base`` become T."""
     base_is_copy: bool = False
     """``base`` is a file of ours, not the source's."""
 
@@ -100,9 +100,9 @@ def possible_network(obj: StageObject, asked: Network) -> Network:
 
 
 def _needs_copy(obj: StageObject, data: ObjectData) -> bool:
-    """Whether the live network reads our own copy of T's values: no file says the same to viewers.
+    """Whether the live network reads our own copy of T's values, as no file of the source gives them.
 
-    Before a MaterialX surface, it takes what the source's own graph gives.
+    For a MaterialX surface it needs none: it takes the output of the source's own graph.
     """
     if obj.surface == "mtlx":
         return False

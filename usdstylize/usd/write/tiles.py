@@ -1,4 +1,4 @@
-"""UDIM tiles in a package: USD's own packing loses those outside of the root layer's folder."""
+"""UDIM tiles in a package: USD's own packing loses those that are not in the root layer's folder."""
 
 import os
 import posixpath
@@ -27,19 +27,19 @@ def add_lost_tiles(package: Path, result: Usd.Stage, lost: list[str]) -> None:
     paths: dict[str, dict[str, str]] = {}
     files: dict[str, str] = {}
     for name in lost:
-        inside, outside = opened.GetAttributeAtPath(name), result.GetAttributeAtPath(name)
-        asset = outside.Get()
+        packed, original = opened.GetAttributeAtPath(name), result.GetAttributeAtPath(name)
+        asset = original.Get()
         if not isinstance(asset, Sdf.AssetPath) or not is_udim(asset.path):
             continue
-        found, tiles = resolve_tiles(outside, asset.path, Usd.TimeCode.Default())
-        layer = next(spec.layer for spec in inside.GetPropertyStack() if spec.HasInfo("default"))
+        found, tiles = resolve_tiles(original, asset.path, Usd.TimeCode.Default())
+        layer = next(spec.layer for spec in packed.GetPropertyStack() if spec.HasInfo("default"))
         _, inner = Ar.SplitPackageRelativePathOuter(layer.realPath)
-        # The tile's number may stand in a folder's name: that folder goes along.
+        # The tile's number may be part of a folder's name, which is then kept.
         above = posixpath.dirname(found.partition("<UDIM>")[0])
         folder = folders.setdefault(above, f"{_FOLDER}/{len(folders)}")
         target = f"{folder}/{found.removeprefix(above).lstrip('/')}"
         relative = posixpath.relpath(target, posixpath.dirname(inner) or ".")
-        paths.setdefault(inner, {})[inside.Get().path] = relative if relative[0] == "." else f"./{relative}"
+        paths.setdefault(inner, {})[packed.Get().path] = relative if relative[0] == "." else f"./{relative}"
         files |= dict(zip(tile_files(target, tiles), tile_files(found, tiles), strict=True))
     del opened
     if files:

@@ -49,7 +49,7 @@ def _attribute(spec: Sdf.PrimSpec, name: str, type_name: Sdf.ValueTypeName) -> S
 
 
 def _close(before: tuple[Vt.Vec2fArray, Vt.IntArray], uvs: NewUVs) -> bool:
-    """Whether every face corner keeps its UV, but for what the text of a layer rounds away."""
+    """Whether every face corner keeps its UV, up to the rounding of a layer's text."""
     values, indices = np.array(before[0]).reshape(-1, 2), np.array(before[1])
     if indices.shape != uvs.indices.shape or indices.max(initial=0) >= len(values):
         return False
