@@ -35,7 +35,7 @@ from usdstylize.usd.write.provenance import (
 from usdstylize.usd.write.sharing import add_user, check_sharing, worn_materials
 from usdstylize.usd.write.specs import prim_spec
 from usdstylize.usd.write.textures import Textures, possible_network, write_textures
-from usdstylize.usd.write.unfinished import Finished, Unfinished, write_finished
+from usdstylize.usd.write.unfinished import Finished, Unfinished, alone, write_finished
 from usdstylize.usd.write.uvs import write_uvs
 from usdstylize.version import __version__
 
@@ -88,14 +88,27 @@ class Writer:
         with write_errors(self.plan.textures_folder):
             self._remove_leftovers()
             self._unfinished = Unfinished(self.plan.layout, self.plan.style_name)
-            final = self.plan.style
-            for name, finished in self._finished.items():
-                if finished.folder != final.object(name):  # else a run was killed while it committed
-                    self._finished[name] = self._unfinished.take(finished)
-            self._clean(name for name in self.plan.existing if name not in self._finished)
-            for abandoned in self.plan.abandoned:
-                shutil.rmtree(abandoned.folder, ignore_errors=True)
+            try:
+                self._adopt()
+            except BaseException:
+                self._unfinished.close(keep=True)
+                raise
         return self
+
+    def _adopt(self) -> None:
+        """Take over what killed runs have finished and is still there."""
+        final, killed = self.plan.style, self._finished
+        # Those in the final folder are of a run that was killed while it committed.
+        self._finished = {name: each for name, each in killed.items() if each.folder == final.object(name)}
+        for folder in self.plan.abandoned:
+            self._finished |= self._unfinished.adopt(folder, killed, self._objects)
+        known = {*self._finished, *self.plan.existing}
+        self._finished = {
+            name: each
+            for name, each in self._finished.items()
+            if self._look(self._objects[name]).name in known
+        }
+        self._clean(name for name in self._objects if name not in self._finished)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -244,6 +257,10 @@ class Writer:
         Returns the root layer. Raises OutputError; an earlier result is then as it was, and the objects that
         are done stay for the next run.
         """
+        with alone(self.plan.layout.textures):
+            return self._commit(run)
+
+    def _commit(self, run: dict[str, Any]) -> Path:
         plan, folder, final = self.plan, self.plan.layout.folder, self.plan.style
         with quiet():
             style = self._composed()
