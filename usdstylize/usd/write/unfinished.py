@@ -30,7 +30,6 @@ __all__ = [
     "Finished",
     "Unfinished",
     "abandoned",
-    "alone",
     "hashes_of",
     "is_intact",
     "read_finished",
@@ -165,25 +164,6 @@ def _remove_objects(killed: StyleLayout, names: Collection[str]) -> None:
     for path in killed.folder.iterdir():
         if path.is_dir() and path not in stay:
             shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Waits until no other run commits below ``folder``, and lets none while it lasts.
-
-    Two that read and replace a style layer at once would lose the objects of one of them. Windows and some
-    network disks cannot lock a folder: nothing is waited for there.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _try_lock(file: IO[str]) -> bool:

@@ -19,7 +19,7 @@ from usdstylize.model.results import plain
 from usdstylize.usd.io.opening import open_stage, quiet, read_time
 from usdstylize.usd.io.paths import anchored
 from usdstylize.usd.write.binding import Binding, plan_binding, write_binding
-from usdstylize.usd.write.disk import ASIDE, is_running, undone_on_error, write_errors
+from usdstylize.usd.write.disk import ASIDE, alone, is_running, undone_on_error, write_errors
 from usdstylize.usd.write.fragments import merge
 from usdstylize.usd.write.instancing import inherit_classes, layer_path, shown_path
 from usdstylize.usd.write.layers import new_root_layer, new_style_layer, save, temporary_name
@@ -35,7 +35,7 @@ from usdstylize.usd.write.provenance import (
 from usdstylize.usd.write.sharing import add_user, check_sharing, worn_materials
 from usdstylize.usd.write.specs import prim_spec
 from usdstylize.usd.write.textures import Textures, possible_network, write_textures
-from usdstylize.usd.write.unfinished import Finished, Unfinished, alone, write_finished
+from usdstylize.usd.write.unfinished import Finished, Unfinished, write_finished
 from usdstylize.usd.write.uvs import write_uvs
 from usdstylize.version import __version__
 
@@ -86,9 +86,10 @@ class Writer:
     def __enter__(self) -> Self:
         """Raises OutputError where the folders cannot be made."""
         with write_errors(self.plan.textures_folder):
-            self._remove_leftovers()
             self._unfinished = Unfinished(self.plan.layout, self.plan.style_name)
             try:
+                with alone(self.plan.layout.textures):
+                    self._remove_leftovers()
                 self._adopt()
             except BaseException:
                 self._unfinished.close(keep=True)
@@ -114,8 +115,6 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._unfinished.close(keep=bool(self._finished) and not self._committed)
-        for path in (self.plan.style_layer, self.plan.root_layer):
-            temporary_name(path).unlink(missing_ok=True)
 
     @property
     def finished(self) -> frozenset[str]:
@@ -258,7 +257,11 @@ class Writer:
         are done stay for the next run.
         """
         with alone(self.plan.layout.textures):
-            return self._commit(run)
+            try:
+                return self._commit(run)
+            finally:
+                for path in (self.plan.style_layer, self.plan.root_layer):
+                    temporary_name(path).unlink(missing_ok=True)
 
     def _commit(self, run: dict[str, Any]) -> Path:
         plan, folder, final = self.plan, self.plan.layout.folder, self.plan.style
@@ -344,7 +347,7 @@ class Writer:
         self._unfinished.layout.run.write_text(text, encoding="utf-8")
 
     def _remove_leftovers(self) -> None:
-        """Remove the half-written layers of a killed run on this host: its process is gone."""
+        """Remove the half-written layers of a killed run: nobody commits now, and its process is gone."""
         for path in filter(None, (self.plan.style_layer, self.plan.root_layer, self.plan.package)):
             suffix = f".tmp{path.suffix}"
             for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*{suffix}*"):
