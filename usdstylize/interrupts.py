@@ -43,14 +43,14 @@ def cooperative() -> Iterator[None]:
     Handlers of others, and signals that are ignored, stay as they are. Does nothing outside the main thread,
     or within another. A request that nobody has read is raised at its end.
     """
-    global _active
+    global _active, _last
     if _active or threading.current_thread() is not threading.main_thread():
         yield
         return
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     ours = {n: handler for n, handler in handlers.items() if handler in (signal.default_int_handler, _raise)}
     _request.clear()
-    _active = True
+    _active, _last = True, signal.SIGINT
     try:
         for number in ours:
             signal.signal(number, _on_signal)

@@ -110,19 +110,24 @@ def _stylize_all(
     ended: dict[str, ObjectResult] = {}
     kept = writer.finished | (set(job.output.existing) if options.resume else set())
 
-    def work(group: tuple[StageObject, ...]) -> None:
-        interrupts.check()
-        if all(obj.name in kept for obj in group):
-            results = [ObjectResult(obj.path, obj.name, "kept") for obj in group]
-        else:
-            results = _stylize_group(group, job, optimizer, writer, observer)
+    def end(results: list[ObjectResult]) -> None:
         for result in results:
             ended[result.path] = result
             observer.object_ended(result)
 
+    def work(group: tuple[StageObject, ...]) -> None:
+        interrupts.check()
+        end(_stylize_group(group, job, optimizer, writer, observer))
+
     interrupted = False
     try:
-        optimizer.each(job.contents.groups, work)
+        missing = []
+        for group in job.contents.groups:
+            if all(obj.name in kept for obj in group):
+                end([ObjectResult(obj.path, obj.name, "kept") for obj in group])
+            else:
+                missing.append(group)
+        optimizer.each(missing, work)
     except KeyboardInterrupt:
         interrupted = True
         interrupts.consume()

@@ -90,3 +90,18 @@ def test_signals_during_the_commit_wait_until_it_is_over(
     assert result.root_layer is not None
     assert verify(result.root_layer).ok
     assert [path.name for path in (tiny_stage.parent / "tiny.style").iterdir()] == ["ink_stripes"]
+
+
+def test_verify_reads_a_signal_between_its_checks(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raised within a validator of USD, it would be an internal error."""
+    ended = []
+
+    def composition(*arguments: object) -> list[object]:
+        press()
+        ended.append("composition")
+        return []
+
+    monkeypatch.setattr("usdstylize.usd.verify.result._composition", composition)
+    with pytest.raises(KeyboardInterrupt):
+        verify(result)
+    assert ended == ["composition"]

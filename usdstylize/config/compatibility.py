@@ -10,7 +10,7 @@ from typing import Any
 
 from usdstylize.errors import OutputError
 from usdstylize.model.base_colors import TextureFile
-from usdstylize.model.objects import StageContents
+from usdstylize.model.objects import StageContents, StageObject
 from usdstylize.model.results import Plan, in_words, plain
 from usdstylize.version import __version__
 
@@ -48,23 +48,33 @@ def fingerprints(plan: Plan, contents: StageContents) -> dict[str, str]:
     """By object name, a hexadecimal sha256 of all that decides the object's result.
 
     That is every file of the stage, the style, every setting that has an effect, the device, our version,
-    and the objects that are rendered together: equal fingerprints mean equal results.
+    what was found of the objects that are rendered together, and where all this lies as seen from the
+    result: equal fingerprints mean equal results.
     """
+    folder = plan.root_layer.parent
     settings = {name: value for name, value in plan.settings.items() if name not in _OF_NO_EFFECT}
     run = {
         "settings": plain(settings),
         "style": (plan.style, plan.style_hashes, plan.palette),
         "device": plan.device,
         "version": __version__,
-        "sources": sorted(source.sha256 for source in contents.sources),
+        "sources": sorted((plain(Path(s.path), folder), s.sha256) for s in contents.sources),
+        "heroes": contents.heroes,
     }
     found = {}
     for group in contents.groups:
-        together = [(obj.path, _comparable(plan.own_settings.get(obj.path))) for obj in group]
+        together = [_decisive(obj, plan) for obj in group]
+        text = json.dumps([together, run], sort_keys=True, default=str)
         for obj in group:
-            text = json.dumps([obj.name, together, run], sort_keys=True, default=str)
-            found[obj.name] = hashlib.sha256(text.encode()).hexdigest()
+            found[obj.name] = hashlib.sha256(f"{obj.name} {text}".encode()).hexdigest()
     return found
+
+
+def _decisive(obj: StageObject, plan: Plan) -> dict[str, Any]:
+    """What of an object decides its result: no notes, of its settings what the plan makes of them."""
+    facts = {name: value for name, value in vars(obj).items() if name not in ("notes", "settings")}
+    own = _comparable(plan.own_settings.get(obj.path))
+    return {**plain(facts, plan.root_layer.parent), "own_settings": own}
 
 
 def refuse_another_folder(

@@ -131,6 +131,7 @@ def test_a_file_that_is_not_ours_is_never_replaced(tiny_stage: Path) -> None:
         write_result(tiny_stage, force=True)
     foreign.unlink()
     (tiny_stage.parent / "tiny.style/ink").mkdir(parents=True)
+    (tiny_stage.parent / "tiny.style/ink/notes.txt").write_text("An empty folder would do.")
     with (
         unchanged(tiny_stage.parent),
         pytest.raises(OutputError, match=r"tiny.style/ink .*was not written by"),

@@ -36,6 +36,7 @@ __all__ = ["verify"]
 _WRONG_TYPE = "MismatchedPropertyType"
 
 
+@interrupts.cooperative()
 def verify(root_layer: str | Path) -> VerifyReport:
     """Check a result: sources, composition, validators, paths, bindings, variants, numbers.
 

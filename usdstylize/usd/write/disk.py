@@ -1,16 +1,19 @@
-"""The file system under a result: errors as one sentence, and renames that can be undone."""
+"""The file system under a result: errors as one sentence, renames that can be undone, a lock."""
 
 import errno
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from usdstylize.errors import OutputError
 
-__all__ = ["ASIDE", "is_running", "undone_on_error", "write_errors"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["ASIDE", "alone", "is_running", "undone_on_error", "write_errors"]
 
 ASIDE = ".replaced"
 """Follows the name of what a replacement has put aside until all of them are made."""
@@ -65,6 +68,25 @@ def undone_on_error() -> Iterator[Callable[[Path, Path], None]]:
             aside.unlink(missing_ok=True)
         elif aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Waits until no other run changes the layers of the result with this folder, and lets none meanwhile.
+
+    Two that read and replace a layer at once would lose what one of them has added. Windows and some network
+    disks cannot lock a folder: nothing is waited for there.
+    """
+    descriptor = None
+    try:
+        if sys.platform != "win32":
+            with suppress(OSError):
+                descriptor = os.open(folder, os.O_RDONLY)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def is_running(process: str) -> bool:

@@ -90,7 +90,7 @@ class ResultLayout:
         if not self.textures.is_dir():
             return []
         found = sorted(path for path in self.textures.iterdir() if path.name.startswith(start))
-        return [StyleLayout(path, style) for path in found if path.is_dir()]
+        return [StyleLayout(path, style) for path in found if path.is_dir() and not path.is_symlink()]
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class StyleLayout:
 
     @property
     def lock(self) -> Path:
-        """Locked by the run that writes into the folder, as long as it lives."""
-        return self.folder / "lock"
+        """Locked by the run that writes into the folder, as long as it lives; no object has such a name."""
+        return self.folder / ".lock"
 
     def object(self, name: str) -> Path:
         """The folder of one object, by its name."""

@@ -102,7 +102,7 @@ def plan(
     found = [_existing(path, contents.path) for path in (root_layer, style_layer)]
     provenance = found[1]
     record = provenance.styles.get(style_name) if provenance else None
-    if record is None and style.folder.exists() and not style.run.is_file():
+    if record is None and _is_foreign(style):
         raise OutputError(
             f"{style.folder} exists and was not written by usdstylize; move it or choose another --output."
         )
@@ -134,8 +134,20 @@ def plan(
     )
 
 
+def _is_foreign(style: StyleLayout) -> bool:
+    """Whether the folder holds something, and no run.json; a run killed as it commits leaves it empty."""
+    if style.run.is_file() or not style.folder.exists():
+        return False
+    return not style.folder.is_dir() or any(style.folder.iterdir())
+
+
 def _is_whole(style: StyleLayout, name: str, run: dict[str, Any]) -> bool:
-    """Whether an object's textures are there with the hashes that run.json has recorded."""
+    """Whether an object's textures are there with the hashes that run.json has recorded.
+
+    Not where a record lies beside them: a killed run did not get to give their opinions to the style layer.
+    """
+    if (style.object(name) / style.record(name)).exists():
+        return False
     hashes = run.get("written", {}).get(name, {}).get("hashes", {})
     return is_intact(style.object(name), hashes)
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from pxr import Sdf
 
+from usdstylize import interrupts
 from usdstylize.errors import OutputError, StageError
+from usdstylize.usd.write.disk import alone
 from usdstylize.usd.write.instancing import classes_by_instance, within
 from usdstylize.usd.write.layers import save
+from usdstylize.usd.write.layout import ResultLayout
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET
 from usdstylize.usd.write.provenance import read_layer, read_provenance
 from usdstylize.usd.write.sharing import materials, owner, users
@@ -28,6 +31,11 @@ def select(root_layer: str | Path, style: str, mask: Sequence[str] = ()) -> int:
     StageError where no object holds the style or a mask path names no object.
     """
     path = find_style_layer(Path(root_layer))
+    with interrupts.cooperative(), alone(ResultLayout.of_style_layer(path).textures):
+        return _select(Path(root_layer), path, style, mask)
+
+
+def _select(root_layer: Path, path: Path, style: str, mask: Sequence[str]) -> int:
     layer = read_layer(path)
     if layer is None:
         raise OutputError(f"{path}, the style layer of {root_layer}, is missing; run again with --force.")
@@ -57,6 +65,7 @@ def select(root_layer: str | Path, style: str, mask: Sequence[str] = ()) -> int:
         )
     for spec in chosen:
         spec.variantSelections[VARIANT_SET] = style
+    interrupts.check()
     temporary = save(layer, path)
     try:
         os.replace(temporary, path)

@@ -12,8 +12,8 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -26,7 +26,15 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["Finished", "Unfinished", "abandoned", "hashes_of", "is_intact", "read_finished", "write_finished"]
+__all__ = [
+    "Finished",
+    "Unfinished",
+    "abandoned",
+    "hashes_of",
+    "is_intact",
+    "read_finished",
+    "write_finished",
+]
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,25 @@ class Unfinished:
 
     def __init__(self, layout: ResultLayout, style: str) -> None:
         """Makes the folder, and those above it. Raises OutputError where that cannot be done."""
-        self.layout = layout.unfinished(style, secrets.token_hex(4))
         self._made: list[Path] = []
-        with write_errors(self.layout.folder):
-            self.make_folder(self.layout.folder)
-            self._lock = self.layout.lock.open("w", encoding="utf-8")
-            _try_lock(self._lock)
+        with write_errors(layout.textures):
+            while not self._open(layout.unfinished(style, secrets.token_hex(4))):
+                pass  # in the moment before it was locked, another run took it for that of a killed one
+
+    def _open(self, layout: StyleLayout) -> bool:
+        """Make the folder and lock it; False where another run has removed it, or is about to."""
+        self.layout = layout
+        self.make_folder(layout.folder)
+        try:
+            self._lock = layout.lock.open("w", encoding="utf-8")
+        except FileNotFoundError:
+            return False
+        with suppress(OSError):  # without locks, nobody takes a folder for that of a killed run
+            if not (_try_lock(self._lock) and layout.lock.exists()):
+                self._lock.close()
+                shutil.rmtree(layout.folder, ignore_errors=True)
+                return False
+        return True
 
     def make_folder(self, folder: Path) -> None:
         """With the folders above it; `remove` removes those that are empty then."""
@@ -61,12 +82,25 @@ class Unfinished:
             path.mkdir(exist_ok=True)
             self._made.append(path)
 
-    def take(self, finished: Finished) -> Finished:
-        """Make an object of a killed run one of this run."""
-        folder = self.layout.object(finished.name)
-        if finished.folder != folder:
-            os.replace(finished.folder, folder)
-        return Finished(finished.name, folder, finished.fingerprint, finished.facts)
+    def adopt(
+        self, killed: StyleLayout, finished: Mapping[str, Finished], names: Collection[str]
+    ) -> dict[str, Finished]:
+        """Make objects of a killed run objects of this one; by name, those that are still there.
+
+        The other objects in ``names`` are removed from the killed run's folder; those that are not in it,
+        since ``--mask`` leaves them out, stay for the run that asks for them.
+        """
+        found: dict[str, Finished] = {}
+        with _locked(killed) as is_ours:
+            if not is_ours:  # another run adopts them at this moment
+                return found
+            for name, each in finished.items():
+                folder = self.layout.object(name)
+                if each.folder == killed.object(name) and each.folder.is_dir():
+                    os.replace(each.folder, folder)
+                    found[name] = Finished(name, folder, each.fingerprint, each.facts)
+            _remove_objects(killed, names)
+        return found
 
     def close(self, *, keep: bool) -> None:
         """Unlock the folder. keep: leave its objects for the next run, and all else as it is."""
@@ -95,19 +129,54 @@ def abandoned(layout: ResultLayout, style: str) -> list[StyleLayout]:
                     found.append(folder)
         except FileNotFoundError:  # killed before it had one
             found.append(folder)
-        except OSError:  # another user's, whose run may live
+        except OSError:  # another user's, whose run may live; or there are no locks
             continue
     return found
 
 
+@contextmanager
+def _locked(layout: StyleLayout) -> Iterator[bool]:
+    """Whether the folder of a killed run is locked by us, and by nobody else, while it lasts."""
+    try:
+        lock = layout.lock.open("a", encoding="utf-8")
+    except OSError:  # it is gone, or another user's
+        yield False
+        return
+    with lock:
+        try:
+            is_ours = _try_lock(lock) and layout.lock.exists()
+        except OSError:
+            is_ours = False
+        yield is_ours
+
+
+def _remove_objects(killed: StyleLayout, names: Collection[str]) -> None:
+    """Remove what is left in the folder, but for whole objects that are not in ``names``."""
+    asked = {killed.object(name) for name in names}
+    stay = [
+        path
+        for path in killed.folder.iterdir()
+        if path not in asked and not path.name.startswith(".") and any(path.glob(killed.record("*")))
+    ]
+    if not stay:
+        shutil.rmtree(killed.folder, ignore_errors=True)
+        return
+    for path in killed.folder.iterdir():
+        if path.is_dir() and path not in stay:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _try_lock(file: IO[str]) -> bool:
-    """Whether the file is locked by us now; False where another has it, or the file system knows no locks."""
+    """Whether the file is locked by us now; False where another has it.
+
+    Raises OSError where the file system knows no locks.
+    """
     try:
         if sys.platform == "win32":
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):
         return False
     return True
 

@@ -19,7 +19,7 @@ from usdstylize.model.results import plain
 from usdstylize.usd.io.opening import open_stage, quiet, read_time
 from usdstylize.usd.io.paths import anchored
 from usdstylize.usd.write.binding import Binding, plan_binding, write_binding
-from usdstylize.usd.write.disk import ASIDE, is_running, undone_on_error, write_errors
+from usdstylize.usd.write.disk import ASIDE, alone, is_running, undone_on_error, write_errors
 from usdstylize.usd.write.fragments import merge
 from usdstylize.usd.write.instancing import inherit_classes, layer_path, shown_path
 from usdstylize.usd.write.layers import new_root_layer, new_style_layer, save, temporary_name
@@ -86,23 +86,35 @@ class Writer:
     def __enter__(self) -> Self:
         """Raises OutputError where the folders cannot be made."""
         with write_errors(self.plan.textures_folder):
-            self._remove_leftovers()
             self._unfinished = Unfinished(self.plan.layout, self.plan.style_name)
-            final = self.plan.style
-            for name, finished in self._finished.items():
-                if finished.folder != final.object(name):  # else a run was killed while it committed
-                    self._finished[name] = self._unfinished.take(finished)
-            self._clean(name for name in self.plan.existing if name not in self._finished)
-            for abandoned in self.plan.abandoned:
-                shutil.rmtree(abandoned.folder, ignore_errors=True)
+            try:
+                with alone(self.plan.layout.textures):
+                    self._remove_leftovers()
+                self._adopt()
+            except BaseException:
+                self._unfinished.close(keep=True)
+                raise
         return self
+
+    def _adopt(self) -> None:
+        """Take over what killed runs have finished and is still there."""
+        final, killed = self.plan.style, self._finished
+        # Those in the final folder are of a run that was killed while it committed.
+        self._finished = {name: each for name, each in killed.items() if each.folder == final.object(name)}
+        for folder in self.plan.abandoned:
+            self._finished |= self._unfinished.adopt(folder, killed, self._objects)
+        known = {*self._finished, *self.plan.existing}
+        self._finished = {
+            name: each
+            for name, each in self._finished.items()
+            if self._look(self._objects[name]).name in known
+        }
+        self._clean(name for name in self._objects if name not in self._finished)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._unfinished.close(keep=bool(self._finished) and not self._committed)
-        for path in (self.plan.style_layer, self.plan.root_layer):
-            temporary_name(path).unlink(missing_ok=True)
 
     @property
     def finished(self) -> frozenset[str]:
@@ -244,6 +256,14 @@ class Writer:
         Returns the root layer. Raises OutputError; an earlier result is then as it was, and the objects that
         are done stay for the next run.
         """
+        with alone(self.plan.layout.textures):
+            try:
+                return self._commit(run)
+            finally:
+                for path in (self.plan.style_layer, self.plan.root_layer):
+                    temporary_name(path).unlink(missing_ok=True)
+
+    def _commit(self, run: dict[str, Any]) -> Path:
         plan, folder, final = self.plan, self.plan.layout.folder, self.plan.style
         with quiet():
             style = self._composed()
@@ -327,7 +347,7 @@ class Writer:
         self._unfinished.layout.run.write_text(text, encoding="utf-8")
 
     def _remove_leftovers(self) -> None:
-        """Remove the half-written layers of a killed run on this host: its process is gone."""
+        """Remove the half-written layers of a killed run: nobody commits now, and its process is gone."""
         for path in filter(None, (self.plan.style_layer, self.plan.root_layer, self.plan.package)):
             suffix = f".tmp{path.suffix}"
             for leftover in path.parent.glob(f".{glob.escape(path.stem)}.*{suffix}*"):
