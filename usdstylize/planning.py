@@ -87,7 +87,8 @@ def plan_run(stage: Path, style_set: Path, options: Options) -> Job:
     parallelism = distributed.choose_parallelism(options, method, device, len(contents.groups))
     plan = _describe(contents, output, defaults, settings_of, options, device, str(parallelism))
     fingerprints = compatibility.fingerprints(plan, contents)
-    finished = write.finished_objects(output, fingerprints)
+    finished, dropped = write.finished_objects(output, fingerprints)
+    plan = replace(plan, finished=tuple(sorted(finished)), dropped=dropped)
     interrupts.check()
     return Job(contents, defaults, settings_of, output, device, parallelism, plan, fingerprints, finished)
 

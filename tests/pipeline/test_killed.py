@@ -110,6 +110,12 @@ def test_what_was_finished_with_other_settings_or_is_damaged_is_made_anew(undist
     with pytest.raises(OutputError, match="3 objects of the style ink that a killed run finished from other"):
         stylize(stage, style, replace(options, seed=1))
     assert len(list(folder.rglob("*.object.json"))) == 3, "a refusal costs nothing"
+    plan = stylize(stage, style, replace(options, seed=1, resume=True), dry_run=True).plan
+    assert plan.notes == (
+        "A killed run finished 3 objects from other inputs or settings, which will be made anew.",
+    )
+    plan = stylize(stage, style, options, dry_run=True).plan
+    assert plan.notes == ("A killed run finished 3 objects, which will be kept.",)
     record = next(folder.rglob("*.object.json"))
     damaged = record.with_name(record.name.replace("object.json", "TS.exr"))
     damaged.write_bytes(damaged.read_bytes()[:-1])

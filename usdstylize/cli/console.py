@@ -87,8 +87,8 @@ def show_plan(plan: Plan) -> None:
         table.add_row(name.replace("_", " "), in_words(value))
     terminal(sys.stdout).print(table)
     _print_own_settings(plan)
-    for remark in plan.remarks:
-        print(f"Note: {remark}")
+    for note_of_plan in plan.notes:
+        print(f"Note: {note_of_plan}")
     print(f"Would write {_short(plan.root_layer)}; nothing is written in a dry run.")
 
 

@@ -135,8 +135,8 @@ def _announcement(plan: Plan, options: PerformanceOptions) -> Iterator[str]:
         yield f"{why}: {chosen}; --preset standard for the full quality, far slower without a GPU."
     if plan.settings["visibility"] == "nvdiffrast":
         yield "Note: visible surfaces by nvdiffrast, whose licence forbids commercial use."
-    for remark in plan.remarks:
-        yield f"Note: {remark}"
+    for text in plan.notes:
+        yield f"Note: {text}"
     left_out = f", {len(plan.skipped)} left out" if plan.skipped else ""
     yield (
         f"{plan.stage.name}: {count(len(plan.objects), 'object')} to stylise with {plan.style} "

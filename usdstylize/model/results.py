@@ -34,7 +34,25 @@ class Plan:
     objects: tuple[StageObject, ...]
     skipped: tuple[Skipped, ...]
     remarks: tuple[str, ...] = ()
-    """Remarks on the run as a whole, one sentence each."""
+    """What a TD should know of the run as a whole, one sentence each."""
+    finished: tuple[str, ...] = ()
+    """Names of objects that a killed run has finished, just as this one would: they are kept."""
+    dropped: tuple[str, ...] = ()
+    """Names of objects that a killed run has finished from other inputs or settings: they are made anew."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks, and what becomes of a killed run's objects."""
+        found = []
+        if self.finished:
+            found.append(f"{_finished(self.finished)}, which will be kept.")
+        if self.dropped:
+            found.append(f"{_finished(self.dropped)} from other inputs or settings, which will be made anew.")
+        return (*self.remarks, *found)
+
+
+def _finished(names: tuple[str, ...]) -> str:
+    return "A killed run finished " + ("1 object" if len(names) == 1 else f"{len(names)} objects")
 
 
 @dataclass(frozen=True)

@@ -152,11 +152,14 @@ def _is_whole(style: StyleLayout, name: str, run: dict[str, Any]) -> bool:
     return is_intact(style.object(name), hashes)
 
 
-def finished_objects(plan: OutputPlan, fingerprints: Mapping[str, str]) -> dict[str, Finished]:
-    """By name, what killed runs have finished of the objects in ``fingerprints``, as it would be made now.
+def finished_objects(
+    plan: OutputPlan, fingerprints: Mapping[str, str]
+) -> tuple[dict[str, Finished], tuple[str, ...]]:
+    """What killed runs have finished of the objects in ``fingerprints``.
 
-    Raises OutputError where a killed run has finished objects from other inputs or with other settings, and
-    ``plan.replace`` does not say that they may be lost.
+    By name, what would be made just the same now; and the names of the others, which are made anew.
+
+    Raises OutputError where there are others, and ``plan.replace`` does not say that they may be lost.
     """
     places = [*plan.abandoned, plan.style]  # a run killed while it commits leaves them in either
     found = [
@@ -171,7 +174,7 @@ def finished_objects(plan: OutputPlan, fingerprints: Mapping[str, str]) -> dict[
             "from other inputs or with other settings; repeat that run to keep them, or give --force to make "
             "all anew."
         )
-    return same
+    return same, tuple(others)
 
 
 def existing_heroes(stage: Path, output: Path | None) -> tuple[str, ...]:
