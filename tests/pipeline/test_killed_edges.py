@@ -2,19 +2,20 @@
 
 import json
 import shutil
-import threading
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import add_third, failing
+from conftest import QUICK, process, read_until, started
 from instance_stages import make_shot
 from pxr import Sdf, Usd
 from still import without_optimising
 
 from usdstylize import Options, OutputError, RunResult, stylize, verify
 from usdstylize.usd import write
-from usdstylize.usd.write import writer
+from usdstylize.usd.write import disk, writer
 
 OPTIONS = Options(preset="draft", device="cpu", texture_resolution=32, iterations=1)
 
@@ -155,28 +156,17 @@ def test_what_was_moved_to_another_place_is_made_anew(
     assert (statuses(result), result.problems) == (["done"] * 3, ())
 
 
-def test_two_runs_that_commit_at_once_lose_nothing(
-    stage: Path, style_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each reads the style layer as it is, and replaces it: the second waits for the first."""
-    real = writer.Writer._composed
-    others: list[threading.Thread] = []
-
-    def composed(self: writer.Writer) -> Sdf.Layer:
-        layer = real(self)
-        if not others:
-            right = replace(OPTIONS, mask=("/World/Right",))
-            others.append(threading.Thread(target=stylize, args=(stage, style_folder, right)))
-            others[0].start()
-            others[0].join(3.0)  # longer than it takes where it does not wait
-        return layer
-
-    monkeypatch.setattr(writer.Writer, "_composed", composed)
-    result = stylize(stage, style_folder, replace(OPTIONS, mask=("/World/Left",)))
-    others[0].join()
-    assert result.root_layer is not None
-    assert write.existing_styles(result.root_layer) == {"ink_stripes": ["World__Left", "World__Right"]}
-    assert verify(result.root_layer).ok
+def test_a_run_waits_until_another_has_committed(tiny_stage: Path, style_folder: Path) -> None:
+    """Each reads the style layer as it is, and replaces it: at once, the second would lose the first's."""
+    textures = tiny_stage.with_name("tiny.style")
+    textures.mkdir()
+    with started(*process(tiny_stage, "--style-set", style_folder, *QUICK)) as running:
+        with disk.alone(textures):
+            read_until(running, "2 objects to stylise")
+            with pytest.raises(subprocess.TimeoutExpired):
+                running.wait(5.0)  # longer than the rest takes where it does not wait
+            assert not tiny_stage.with_name("tiny.stylized.usda").exists()
+        assert running.wait() == 0
 
 
 def test_resume_does_not_trust_what_was_not_committed(
