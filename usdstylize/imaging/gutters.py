@@ -21,10 +21,10 @@ _ROWS_AT_ONCE = 64
 def dilate(image: Float32, valid: Bool, wrap: tuple[Wrap, Wrap] = ("clamp", "clamp")) -> Float32:
     """Fills every invalid texel with the nearest valid one; a copy where none is valid.
 
-    image: (H, W, C), valid: (H, W). All gutters are filled, not a margin, because every mip
-    level reaches twice as far. ``wrap`` is (s, t): across an axis that repeats, the texel
-    at the opposite border is a neighbour. On an image of more than 1024 texels a side, a valid texel
-    more than 512 beyond such a border does not count: a farther one inside the image does instead.
+    image: (H, W, C) float32 of any encoding and range. valid: (H, W) bool. All gutters are filled, not a
+    margin, because every mip level reaches twice as far. ``wrap`` is (s, t): across an axis that repeats,
+    the texel at the opposite border is a neighbour. On an image of more than 1024 texels a side, a valid
+    texel more than 512 beyond such a border does not count: a farther one inside the image does instead.
     """
     if valid.all() or not valid.any():
         return image.copy()

@@ -30,8 +30,6 @@ class OutputPlan:
     """Names of the objects that hold this style already, with all their textures as they were written."""
     staying: tuple[str, ...]
     """Names of the objects that hold this style and that this run will not make anew."""
-    provenance: Provenance | None
-    """That of the style layer; None where there is none yet."""
     earlier_run: dict[str, Any]
     """The style's run.json; empty where there is none."""
     abandoned: tuple[StyleLayout, ...]
@@ -126,7 +124,6 @@ def plan(
         style_name=style_name,
         existing=existing,
         staying=existing if resume else tuple(name for name in existing if name not in again),
-        provenance=provenance,
         earlier_run=earlier_run,
         abandoned=tuple(abandoned(layout, style_name)),
         replace=force or resume,

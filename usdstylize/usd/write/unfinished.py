@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from usdstylize.usd.write.disk import write_errors
 from usdstylize.usd.write.layout import ResultLayout, StyleLayout
@@ -76,7 +76,7 @@ class Unfinished:
         return True
 
     def make_folder(self, folder: Path) -> None:
-        """With the folders above it; `remove` removes those that are empty then."""
+        """With the folders above it; `close` removes those that are empty then."""
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         for path in reversed(missing):
             path.mkdir(exist_ok=True)
@@ -111,12 +111,6 @@ class Unfinished:
         for folder in reversed(self._made):
             with suppress(OSError):  # it holds the result, or is gone
                 folder.rmdir()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close(keep=False)
 
 
 def abandoned(layout: ResultLayout, style: str) -> list[StyleLayout]:
