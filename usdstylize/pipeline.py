@@ -155,7 +155,6 @@ def _stylize_group(
     failed: dict[str, str] = {}
     data: dict[str, ObjectData] = {}
     for obj in group:
-        observer.object_started(obj, optimizer.method.iterations)
         with _failures(obj, failed), _USD:
             resolution = job.settings_of[obj.path].method.texture_resolution
             data[obj.path] = read.load(job.contents, obj, resolution)
@@ -194,10 +193,15 @@ def _optimised(
         for obj in loaded:
             failed[obj.path] = f"{obj.path} stands in for {obj.look}, which could not be read."
         return {}
+    from usdstylize import optimize
+
     settings = job.settings_of[group[0].path]
     textures: dict[str, StyleTexture] = {}
     with _failures(seen[0], failed):
         own = optimizer.restyled(settings.style, settings.method)
+        iterations = optimize.iterations_of(settings.method, seen, [data[obj.path] for obj in seen])
+        for obj in loaded:
+            observer.object_started(obj, iterations)
         optimised = own.optimize(seen, [data[obj.path] for obj in seen], on_iteration=on_iteration)
         by_name = {obj.name: texture for obj, texture in zip(seen, optimised, strict=True)}
         wanted = ((obj, obj.look if obj.stands_in else obj.name) for obj in loaded)
@@ -234,6 +238,7 @@ def _done(obj: StageObject, texture: StyleTexture, writer: write.Writer) -> Obje
         seconds=texture.seconds,
         iterations=texture.iterations,
         coverage=texture.coverage,
+        framed=texture.framed,
         losses=texture.losses,
         stages=texture.stages,
         remarks=(*writer.remarks[obj.name], *texture.remarks),

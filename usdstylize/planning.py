@@ -62,7 +62,7 @@ def plan_run(stage: Path, style_set: Path, options: Options) -> Job:
     from usdstylize import distributed, optimize, render  # torch takes seconds; `inspect` does without
 
     device = optimize.choose_device(options.device)
-    method = resolve(options, cuda=device.startswith("cuda"))
+    method = resolve(options, cuda=device.startswith("cuda"), stage=contents.pattern_width)
     render.check_visibility(method.visibility, device)
     style = styles.load(
         style_set,

@@ -69,6 +69,9 @@ def show_contents(contents: StageContents) -> None:
     """The objects of a stage, and the prims that are left out."""
     _print_objects(contents.objects)
     _print_skipped(contents.skipped)
+    width = contents.pattern_width
+    if width.metres:
+        print(f"Pattern width {width.units:.3g} ({width.metres:.3g} m), {width.reason}.")
 
 
 def show_plan(plan: Plan) -> None:
@@ -94,13 +97,16 @@ def show_plan(plan: Plan) -> None:
 
 def show_run(result: RunResult) -> None:
     """The summary table of a run, and the commands for its result."""
-    table = _table("object", "status", "time", "coverage", "notes")
+    table = _table("object", "status", "time", "coverage", "texels", "notes")
     for obj in result.objects:
         coverage = "" if obj.coverage is None else f"{obj.coverage:.0%}"
+        texels = f"{obj.framed.texture_resolution}²" if obj.framed else ""
         notes = " ".join(filter(None, (obj.reason, *obj.remarks)))
-        table.add_row(obj.path, obj.status, seconds(obj.seconds) if obj.seconds else "", coverage, notes)
+        table.add_row(
+            obj.path, obj.status, seconds(obj.seconds) if obj.seconds else "", coverage, texels, notes
+        )
     for skipped in result.plan.skipped:
-        table.add_row(skipped.path, "broken" if skipped.broken else "skipped", "", "", skipped.reason)
+        table.add_row(skipped.path, "broken" if skipped.broken else "skipped", "", "", "", skipped.reason)
     terminal(sys.stdout).print(table)
     if result.root_layer is None:
         return

@@ -60,10 +60,17 @@ class LossMethod:
 class ViewpointMethod:
     """Where cameras and lights are drawn."""
 
+    pattern_width: float
+    """Metres that the shorter side of a style image spans on every surface; cameras stand where that is so,
+    and `optimize.framing` replaces what depends on it. 0: the paper's way, each object as a whole from
+    ``camera_distance``."""
     camera_distance: tuple[float, float]
     """Range, in radii of the object's bounding sphere."""
     field_of_view: float
     """Degrees, vertical and horizontal."""
+    window: float
+    """Width of what a camera sees of a surface that is too large to be seen as a whole, in radii of the
+    object's bounding sphere; every batch then covers the surface. 0: the whole object is in view."""
     light_distance: tuple[float, float]
     """Range, in radii of the object's bounding sphere; upper hemisphere."""
 
@@ -73,7 +80,10 @@ class RenderMethod:
     """How a view is rendered: resolution, visibility, and the Phong model."""
 
     resolution: int
-    """Width and height of a render, in pixels."""
+    """Width and height of a render, in pixels. The shorter side of a style image has as many, unless
+    `optimize.framing` gives an object renders of another size."""
+    border: int
+    """Pixels at a render's edge whose features do not count, since they feel the edge."""
     visibility: EngineName
     """Engine that finds the triangle in each pixel; `resolve` leaves no `auto`."""
     light_power: float
@@ -88,6 +98,14 @@ class TextureMethod:
 
     texture_resolution: int
     """Width and height of T_S, in texels."""
+    texture_limit: int
+    """The most texels on a side that T_S gets where its size follows from the pattern width; 0:
+    ``texture_resolution``, exactly."""
+    start_field: float
+    """T_S begins as a field of the style's colours, which deviates from T so many times as much as they do
+    from their mean, where cameras stand by the pattern width; else at 0."""
+    smooth: bool
+    """T_S is blurred by a texel, so that no single one stands out."""
     texture_hierarchy: tuple[int, ...]
     """Resolutions of T_S before the final one, coarse to fine; every resolution gets equally many
     iterations. Those that are not below `texture_resolution` are left out. Empty: the final one alone."""
@@ -105,6 +123,8 @@ class ScheduleMethod:
     """Views per iteration."""
     iterations: int
     """Optimisation steps."""
+    covering_iterations: int
+    """The same for an object whose batches each cover its whole surface by windows."""
     plateau: bool
     """End when the loss of validation views no longer falls, at ``iterations`` at the latest."""
     view_pool: int

@@ -15,6 +15,7 @@ from usdstylize.errors import OptionsError
 
 __all__ = [
     "FarmOptions",
+    "Framing",
     "LookOptions",
     "MethodName",
     "Network",
@@ -31,6 +32,7 @@ PresetName = Literal["auto", "draft", "standard", "paper"]
 MethodName = Literal["clip-nnfm", "vgg-nnfm", "clip-gram", "vgg-gram", "clip-embedding"]
 Network = Literal["both", "preview", "mtlx"]
 Unit = Literal["object", "model"]
+Framing = Literal["world", "object"]
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,16 @@ class LookOptions(_Group):
 
     strength: float | None = None
     """Initial value of the strength dial on each material, 0 to 1 or beyond; else 1."""
+    pattern_width: float | None = None
+    """Stage units that the shorter side of a style image spans on every surface; else two thirds of the
+    height that the stage's cameras see, or the median diameter of its meshes."""
+    framing: Framing | None = None
+    """world gives patterns one width on all objects of a stage; object, as the paper does it and the preset
+    paper, sees each object as a whole, so that patterns are as large as it is."""
     camera_distance: tuple[float, float] | None = None
-    """Nearest and farthest camera, in bounding radii; farther makes larger patterns."""
+    """Nearest and farthest camera, in bounding radii, for --framing object; farther makes larger patterns."""
     texture_resolution: int | None = None
-    """Width and height of the style texture, in texels."""
+    """Width and height of every style texture, in texels; else as the pattern width asks for."""
     texture_hierarchy: tuple[int, ...] = ()
     """Optimise the style texture coarse to fine, such as 128,256,512,1024; the last is its resolution."""
     seed: int | None = None
@@ -135,6 +143,21 @@ class LookOptions(_Group):
         super().__post_init__()
         if self.strength is not None and not math.isfinite(self.strength):
             raise OptionsError(f"--strength {self.strength} is no number; give 0 to 1, or somewhat more.")
+        if self.pattern_width is not None:
+            if not 0 < self.pattern_width < math.inf:
+                raise OptionsError(
+                    f"--pattern-width {self.pattern_width} is out of range; give stage units, more than 0."
+                )
+            if self.framing == "object" or self.camera_distance is not None or self.direct_texture:
+                raise OptionsError(
+                    "--pattern-width needs cameras that stand by it; leave --framing object, "
+                    "--camera-distance and --direct-texture out."
+                )
+        if self.camera_distance is not None and self.framing == "world":
+            raise OptionsError(
+                "--camera-distance is for --framing object; give --pattern-width instead, or leave "
+                "--framing out."
+            )
         if self.camera_distance is not None:
             near, far = self.camera_distance
             if not 1.0 <= near <= far < math.inf:

@@ -115,8 +115,13 @@ def _method(obj: StageObject, method: Method, options: LookOptions) -> Method:
         for name in ("strength", "texture_resolution", "seed")
         if getattr(obj.settings, name) is not None and getattr(options, name) is None
     }
+    if "texture_resolution" in own:
+        own["texture_limit"] = 0
     scale = obj.settings.pattern_scale
-    if scale is not None and options.camera_distance is None:
+    if method.pattern_width:
+        width = obj.settings.pattern_width if options.pattern_width is None else None
+        own["pattern_width"] = (width or method.pattern_width) * (scale or 1.0)
+    elif scale is not None and options.camera_distance is None:
         near, far = method.camera_distance
         if near * scale < 1.0:
             raise SettingsError(

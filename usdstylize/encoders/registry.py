@@ -65,6 +65,9 @@ class EncoderSpec:
     """The address of the first of ``files``. None where it cannot be downloaded."""
     in_package: bool = False
     """The weights come with the package, and are searched in ``folders`` alone."""
+    reach: int = 24
+    """Pixels: how far from a picture's edge features feel that it ends there. Half the receptive field of
+    the coarsest map."""
     takes_bn_relu: bool = False
     """``factory`` has a keyword ``bn_relu``: maps behind batch norm and ReLU instead of before."""
     embedding: str | None = None
@@ -176,6 +179,7 @@ _CLIP_RN50 = EncoderSpec(
     folders=lambda: (_open_clip_cache(), *_hugging_face_snapshots("timm/resnet50_clip.openai")),
     url=_clip_url,
     factory="usdstylize.encoders.clip:ClipResNet50.from_file",
+    reach=56,  # half of its receptive field would be most of a picture
     takes_bn_relu=True,
     embedding="usdstylize.encoders.embedding:ClipEmbedding.from_file",
     content_encoder="vgg16",

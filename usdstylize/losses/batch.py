@@ -69,12 +69,16 @@ def totals_of(batch: Batch) -> Mapping[int, Tensor]:
     return {stride: positions.weights.sum() for stride, positions in batch.positions.items()}
 
 
-def positions_of(view: View, stride: int, *, object_only: bool) -> Positions:
+def positions_of(view: View, stride: int, *, object_only: bool, border: int = 0) -> Positions:
     """Positions of a map with that stride, and the share of each that the object covers.
 
-    Not ``object_only``: all of them, each counting as much.
+    Not ``object_only``: all of them, each counting as much. border: pixels at the picture's edge where
+    none counts.
     """
-    share = F.avg_pool2d(view.mask()[None, None], stride).reshape(-1)
+    mask = view.mask()
+    if border:
+        mask[:border], mask[-border:], mask[:, :border], mask[:, -border:] = 0, 0, 0, 0
+    share = F.avg_pool2d(mask[None, None], stride).reshape(-1)
     first = view.slot * len(share)
     if not object_only:
         rows = torch.arange(first, first + len(share), device=share.device)

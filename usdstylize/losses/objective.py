@@ -85,17 +85,15 @@ class Objective:
 
     def _set_style(self, style: StyleSet) -> None:
         method, device = self.method, self.device
+        self.style_set = style
         palette = torch.from_numpy(style.palette).to(device)
 
         def pictures(fit: Callable[[NDArray[np.float32], int], NDArray[np.float32]]) -> list[Tensor]:
             fitted = (torch.from_numpy(fit(image.pixels, method.resolution)) for image in style.images)
             return [pixels.permute(2, 0, 1).to(device) for pixels in fitted]
 
-        behind = pictures(cover_crop)[0]
-        grey = torch.full_like(behind, _CONTENT_BACKGROUND)
-        # The embedding is the whole picture's: with the style image behind, it is near from the start.
-        self._background = grey if method.style_loss == "embedding" else behind
-        self._content_background = behind if method.content_on_background else grey
+        self._behind = pictures(cover_crop)[0]
+        self._backgrounds: dict[int, tuple[Tensor, Tensor]] = {}
         images = pictures(cover_crop if method.style_loss == "embedding" else fit_whole)
         if method.style_loss == "gram":
             self.style = StyleFeatures(palette, grams=self._style_grams(images))
@@ -137,16 +135,33 @@ class Objective:
         smooth = self._style_encoder.smooth
         return [gram_matrix(torch.cat(layer), smooth=smooth) for layer in zip(*per_image, strict=True)]
 
+    def _background(self, resolution: int) -> tuple[Tensor, Tensor]:
+        """What is behind the object for style and for content, (3, R, R) each, sRGB-encoded.
+
+        The style image at the size that it has for the encoder: cropped, or continued by its mirror image.
+        """
+        if resolution not in self._backgrounds:  # kept, since a captured graph reads fixed addresses
+            side = self._behind.shape[1]
+            at = (torch.arange(resolution, device=self.device) + (side - resolution) // 2).remainder(2 * side)
+            at = torch.minimum(at, 2 * side - 1 - at)
+            behind = self._behind[:, at][:, :, at].contiguous()
+            grey = torch.full_like(behind, _CONTENT_BACKGROUND)
+            # The embedding is the whole picture's: with the style image behind, it is near from the start.
+            style = grey if self.method.style_loss == "embedding" else behind
+            content = behind if self.method.content_on_background else grey
+            self._backgrounds[resolution] = style, content
+        return self._backgrounds[resolution]
+
     @torch.no_grad()
-    def targets(self, views: Sequence[View]) -> list[Target]:
+    def targets(self, views: Sequence[View], border: int = 0) -> list[Target]:
         """What the losses need of each view and T_S does not change."""
         only = self.method.object_only
         positions = [
-            {stride: positions_of(view, stride, object_only=only) for stride in self.strides}
+            {stride: positions_of(view, stride, object_only=only, border=border) for stride in self.strides}
             for view in views
         ]
         joined = {s: join_positions(views, [own[s] for own in positions], s) for s in self.strides}
-        images = _channels_last(paint(join(views), None, self._content_background))
+        images = _channels_last(paint(join(views), None, self._background(views[0].resolution)[1]))
         original = self._content_encoder(images, [joined[s].rows for s in self._content_encoder.strides])
         per_view: list[list[Tensor]] = [[] for _ in views]
         for stride, rows in zip(self._content_encoder.strides, original, strict=True):
@@ -171,7 +186,7 @@ class Objective:
         table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values.
         """
         totals = totals_of(batch)
-        painted = paint(batch.views, table, self._background)
+        painted = paint(batch.views, table, self._background(batch.views.resolution)[0])
         found: dict[str, Tensor] = {}
         for network in self._passes:
             found |= self._pass(network, painted, batch, totals)
@@ -190,7 +205,7 @@ class Objective:
         Two networks side by side, where the device can, and once through the painting for both.
         """
         totals = totals_of(batch)
-        painted = paint(batch.views, table, self._background)
+        painted = paint(batch.views, table, self._background(batch.views.resolution)[0])
         found: dict[str, Tensor] = {}
         gradients: list[Tensor] = []
 
@@ -230,7 +245,8 @@ class Objective:
 
     def _for_content(self, pictures: Tensor, views: Views) -> Tensor:
         """The same renders on the content's background."""
-        if self._content_background is self._background:
+        behind, content = self._background(views.resolution)
+        if content is behind:
             return pictures
         size = views.count * views.resolution**2
         # One more, for padding pixels, whose index is -1.
@@ -239,7 +255,7 @@ class Objective:
         return torch.where(
             covered.view(views.count, 1, views.resolution, views.resolution),
             pictures,
-            self._content_background,
+            content,
         )
 
 

@@ -130,7 +130,7 @@ def _gram_distance(rendering: Rendering, layer: int, rows: Tensor, stride: int) 
     return gram_loss(
         rows,
         rendering.style.grams[layer],
-        renders=positions.rows // (rendering.method.resolution // stride) ** 2,
+        renders=positions.rows // (rendering.batch.views.resolution // stride) ** 2,
         count=rendering.batch.views.count,
         weights=positions.weights,
         smooth=rendering.encoder.smooth,

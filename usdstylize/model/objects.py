@@ -23,11 +23,13 @@ from usdstylize.model.base_colors import PLAIN, BaseColor, GraphColor, TextureFi
 
 __all__ = [
     "FileHash",
+    "Framed",
     "Losses",
     "Mesh",
     "NewUVs",
     "ObjectData",
     "ObjectSettings",
+    "PatternWidth",
     "Prototype",
     "Skipped",
     "StageContents",
@@ -75,8 +77,10 @@ class ObjectSettings:
     palette: tuple[tuple[float, float, float], ...] = ()
     """sRGB-encoded 0..1."""
     strength: float | None = None
+    pattern_width: float | None = None
+    """Metres that the shorter side of a style image spans on the surface."""
     pattern_scale: float | None = None
-    """Multiplies the camera distance: 2 makes patterns twice as large."""
+    """Multiplies the pattern width, or the camera distance: 2 makes patterns twice as large."""
     texture_resolution: int | None = None
     seed: int | None = None
 
@@ -212,6 +216,22 @@ class FileHash:
 
 
 @dataclass(frozen=True)
+class PatternWidth:
+    """What the shorter side of a style image should span on every surface of a stage."""
+
+    metres: float = 0.0
+    """0 where the stage has no extent."""
+    reason: str = ""
+    """Why so many, as words that follow a comma."""
+    meters_per_unit: float = 1.0
+
+    @property
+    def units(self) -> float:
+        """In stage units."""
+        return self.metres / self.meters_per_unit
+
+
+@dataclass(frozen=True)
 class StageContents:
     """What was found on a stage: objects to stylise, prims left out with the reason, source files."""
 
@@ -232,6 +252,8 @@ class StageContents:
     """The absolute path of ``Options.ocio``; empty where none was given."""
     refine: int = 0
     """Levels by which Catmull-Clark surfaces are refined; 0 reads their cages."""
+    pattern_width: PatternWidth = PatternWidth()
+    """By the stage's cameras, else by its meshes."""
 
     @property
     def groups(self) -> tuple[tuple[StageObject, ...], ...]:
@@ -290,6 +312,18 @@ class Losses(Mapping[str, float]):
         return {**self.terms, "total": self.total}
 
 
+@dataclass(frozen=True)
+class Framed:
+    """How an object was seen, and how large its style texture therefore is."""
+
+    texture_resolution: int
+    """Width and height of T_S, in texels."""
+    pixel: float
+    """Metres that a pixel of the networks' pictures spans on the surface."""
+    windows: int = 0
+    """Pictures that together cover the surface, in every iteration; 0 where each shows the whole object."""
+
+
 @dataclass(frozen=True, eq=False)
 class StyleTexture:
     """The optimised T_S of one object.
@@ -299,6 +333,7 @@ class StyleTexture:
     """
 
     images: tuple[Float32, ...]
+    framed: Framed
     coverage: float
     """Share of the object's own texels (those its UVs cover) that some camera saw, 0..1."""
     iterations: int

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from usdstylize.model.objects import Losses, Skipped, StageObject
+from usdstylize.model.objects import Framed, Losses, Skipped, StageObject
 
 __all__ = ["ObjectResult", "Observer", "Plan", "RunResult", "Silent", "in_words", "plain"]
 
@@ -69,6 +69,7 @@ class ObjectResult:
     iterations: int = 0
     coverage: float | None = None
     """Share of the object's texels that some camera saw, 0..1."""
+    framed: Framed | None = None
     losses: Losses | None = None
     stages: dict[str, float] | None = None
     """Seconds spent in visibility, encoder, backward, …"""

@@ -9,6 +9,7 @@ of each.
 
 from usdstylize.optimize.batches import Share
 from usdstylize.optimize.devices import alike_gpus, choose_device, gpu_name
+from usdstylize.optimize.framing import iterations_of
 from usdstylize.optimize.optimizer import Optimizer
 from usdstylize.optimize.process_group import ALONE, ProcessGroup, sendable
 from usdstylize.optimize.state import State, load_state, save_state
@@ -23,6 +24,7 @@ __all__ = [
     "alike_gpus",
     "choose_device",
     "gpu_name",
+    "iterations_of",
     "load_state",
     "save_state",
     "sendable",

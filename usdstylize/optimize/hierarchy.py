@@ -8,7 +8,7 @@ from torch import Tensor
 from usdstylize.config.method import Method
 from usdstylize.model.base_colors import Wrap
 
-__all__ = ["magnified", "magnifiers", "size_at"]
+__all__ = ["magnified", "magnifiers", "size_at", "smoothed"]
 
 
 def size_at(method: Method, number: int) -> int:
@@ -42,6 +42,29 @@ def magnified(textures: Tensor, by: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
         return textures
     pairs = zip(textures, by, strict=True)
     return torch.stack([torch.einsum("ah,hwc,bw->abc", rows, own, columns) for own, (rows, columns) in pairs])
+
+
+def smoothed(textures: Tensor, wraps: Sequence[tuple[Wrap, Wrap]]) -> Tensor:
+    """(S, H, W, 3) with each texel a mean of its neighbourhood, 1 2 1 along either axis; they wrap as given.
+
+    What is left has no detail of a single texel, which the networks hardly see and a close-up shows as grain.
+    """
+    return torch.stack(
+        [
+            _blurred(_blurred(texture, 0, up == "repeat"), 1, across == "repeat")
+            for texture, (across, up) in zip(textures, wraps, strict=True)
+        ]
+    )
+
+
+def _blurred(texture: Tensor, axis: int, circular: bool) -> Tensor:
+    if circular:
+        before, after = texture.roll(1, axis), texture.roll(-1, axis)
+    else:
+        last = texture.shape[axis] - 1
+        before = torch.cat([texture.narrow(axis, 0, 1), texture.narrow(axis, 0, last)], axis)
+        after = torch.cat([texture.narrow(axis, 1, last), texture.narrow(axis, last, 1)], axis)
+    return (before + after).mul_(0.25).add_(texture, alpha=0.5)
 
 
 def _weights(small: int, large: int, wrap: Wrap) -> Tensor:

@@ -84,28 +84,31 @@ def allot(
     method: Method,
     *,
     share: int,
+    at_once: int,
     sheets: int,
     measure: Callable[[], tuple[int, int]],
 ) -> Allotment:
     """How to fit into ``available`` bytes.
 
-    share: views of a batch that this process has. measure: bytes that one view takes in an iteration,
-    and those that it takes in the pool; called only where it matters.
+    share: views of a batch that this process has. at_once: how many are compared together at most.
+    measure: bytes that one view takes in an iteration, and those that it takes in the pool; called only
+    where it matters.
 
     First the pool moves to the host, which changes no bit of the result; then fewer views are
     compared at a time, which rounds its last bits otherwise. One view at a time is the least.
     """
     fixed = _FIXED + _OF_TEXTURE * sheets * method.texture_resolution**2 * 3 * 4
     pixels, views = method.resolution**2, max(share, share * method.view_pool // method.batch)
-    if available > fixed + pixels * (share * _AMPLE_FOR_A_VIEW + views * _AMPLE_IN_THE_POOL):
-        return Allotment(share)
+    at_once = _divisor(share, at_once)
+    if available > fixed + pixels * (at_once * _AMPLE_FOR_A_VIEW + views * _AMPLE_IN_THE_POOL):
+        return Allotment(at_once)
     taken, stored = measure()
     left = available - fixed
-    whole = share * taken * _MARGIN
+    whole = at_once * taken * _MARGIN
     if whole + views * stored <= left:
-        return Allotment(share)
+        return Allotment(at_once)
     fitting = int(max(1.0, (left - share * stored) / (taken * _MARGIN)))
-    return Allotment(_divisor(share, fitting), True)
+    return Allotment(_divisor(share, min(at_once, fitting)), True)
 
 
 def _divisor(whole: int, most: int) -> int:

@@ -17,6 +17,7 @@ from usdstylize.imaging import uv_raster
 from usdstylize.losses import Objective
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize.devices import computing, memory_errors
+from usdstylize.optimize.framing import frame
 from usdstylize.optimize.memory import (
     Allotment,
     allot,
@@ -162,7 +163,7 @@ class Optimizer:
         on_state: Callable[[State], None] | None,
         state_every: int,
     ) -> tuple[StyleTexture, ...]:
-        run = Run(self._objective, self.method, self._device, self._process_group, scene, allotment, clock)
+        run = Run(self._objective, scene.method, self._device, self._process_group, scene, allotment, clock)
         if state is not None:
             run.load_state_dict(state)
         return run.textures(*run.iterate(self._stops, on_iteration, on_state, state_every))
@@ -172,16 +173,17 @@ class Optimizer:
         return self._stop.is_set() or interrupts.requested()
 
     def _set_up(self, objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Scene:
-        method, device, size = self.method, self._device, self.method.texture_resolution
+        device = self._device
         assembly = render.assemble(objects, data)
-        mesh = assembly.mesh
+        framing = frame(self.method, assembly)
+        method, mesh, size = framing.method, assembly.mesh, framing.method.texture_resolution
         covered = [
             uv_raster.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
             for number, sheet in enumerate(assembly.sheets)
         ]
         return Scene(
             objects[0],
-            method,
+            framing,
             assembly,
             render.Subject(assembly, (size, size), device),
             render.choose_visibility(method.visibility, mesh.points, mesh.triangles, device),
@@ -192,15 +194,17 @@ class Optimizer:
         """How this process's share of every batch fits into memory."""
 
         def measure() -> tuple[int, int]:
-            target = self._objective.targets(scene.views(list(islice(scene.draw(scene.random()), 1))))[0]
+            some = scene.views(list(islice(scene.draw(scene.random()), 1)))
+            target = self._objective.targets(some, scene.method.border)[0]
             nothing = torch.zeros(*scene.covered.shape, 3, device=self._device)
             table = scene.subject.style_table(nothing)
             return bytes_for_view(self._objective, target, table), tensor_bytes(target)
 
         return allot(
             available_bytes(self._device, self._memory_limit, self._at_once),
-            self.method,
-            share=self.method.batch // self._process_group.share.count,
+            scene.method,
+            share=scene.method.batch // self._process_group.share.count,
+            at_once=scene.framing.views_at_once,
             sheets=len(scene.assembly.sheets),
             measure=measure,
         )

@@ -15,7 +15,7 @@ from usdstylize.config.method import Method
 from usdstylize.errors import MeshError, StateError
 from usdstylize.imaging import gutters
 from usdstylize.losses import Objective, Target, TextureTerm
-from usdstylize.model.objects import Losses, StyleTexture
+from usdstylize.model.objects import Framed, Losses, StyleTexture
 from usdstylize.model.results import plain
 from usdstylize.optimize.batches import Batches
 from usdstylize.optimize.hierarchy import size_at
@@ -23,6 +23,7 @@ from usdstylize.optimize.memory import Allotment
 from usdstylize.optimize.process_group import ProcessGroup
 from usdstylize.optimize.reports import Reports, losses_of
 from usdstylize.optimize.schedule import Schedule, exponential, weights_at
+from usdstylize.optimize.start import start_field
 from usdstylize.optimize.state import State
 from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.stopwatch import Stopwatch
@@ -85,6 +86,8 @@ class Run:
                 len(scene.assembly.sheets),
                 size_at(method, 1),
                 self._batches.pool,
+                start=self._start(),
+                smooth=method.smooth,
                 views_at_once=0 if allotment.views_at_once == method.batch else allotment.views_at_once,
                 reduce=process_group.reduce,
             )
@@ -93,6 +96,14 @@ class Run:
         self._schedule = Schedule(method.iterations, plateau=method.plateau)
         self._number = 0
         self._recent: deque[Tensor] = deque(maxlen=_MEAN_OF)
+
+    def _start(self) -> Tensor | None:
+        """Where T_S begins; None for 0."""
+        width, method = self._scene.framing.width, self._method
+        if not width or not method.start_field:
+            return None
+        size, share = size_at(method, 1), method.start_field
+        return start_field(self._scene.assembly, self._objective.style_set, width, share, size, method.seed)
 
     def iterate(
         self,
@@ -206,7 +217,7 @@ class Run:
         scene, clock = self._scene, self._clock
         if self._process_group.share.index:
             return ()
-        valid = scene.covered & self._targets.seen.texels()
+        valid = scene.covered & self._targets.seen.texels(2 if self._method.smooth else 0)
         if not valid.any():
             path = scene.first.path
             raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
@@ -217,20 +228,24 @@ class Run:
             )
         ]
         clock.lap("finish")
+        windows = self._method.batch if self._method.window else 0
         views = len(self._batches.pool) * self._share
-        remark = self._allotment.remark(self._share, views, self._device.startswith("cuda"))
+        remark = self._allotment.remark(
+            min(self._share, scene.framing.views_at_once), views, self._device.startswith("cuda")
+        )
 
         def texture(sheets: Sequence[int]) -> StyleTexture:
             own = list(sheets)
             return StyleTexture(
                 images=tuple(images[sheet] for sheet in own),
+                framed=Framed(images[0].shape[0], scene.framing.pixel, windows),
                 coverage=float(valid[own].sum() / max(1, scene.covered[own].sum())),
                 iterations=iterations,
                 seed=self._method.seed,
                 seconds=sum(clock.seconds.values()),
                 losses=losses,
                 stages=dict(clock.seconds),
-                remarks=(remark,) if remark else (),
+                remarks=(*scene.framing.remarks, *((remark,) if remark else ())),
             )
 
         return tuple(texture(sheets) for sheets in scene.assembly.sheets_of_object)

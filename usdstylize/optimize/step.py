@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from usdstylize.config.method import Method
 from usdstylize.losses import Batch, Objective, Target, Texels, ViewTerm, weighted_sum
 from usdstylize.optimize.adam import Adam
-from usdstylize.optimize.hierarchy import magnified, magnifiers
+from usdstylize.optimize.hierarchy import magnified, magnifiers, smoothed
 from usdstylize.render import Subject
 
 __all__ = ["Step"]
@@ -32,10 +31,14 @@ class Step:
         sheets: int,
         size: int,
         *,
+        start: Tensor | None = None,
+        smooth: bool = False,
         views_at_once: int = 0,
         reduce: Callable[[Tensor], None] | None = None,
     ) -> None:
-        """size: width and height that T_S has at first, where it is 0 everywhere.
+        """size: width and height that T_S has at first. start: (S, size, size, 3), what it is then, else 0.
+
+        smooth: T_S is what Adam changes, blurred.
 
         views_at_once: views of a batch that are rendered and compared together; 0 for all.
 
@@ -46,14 +49,14 @@ class Step:
         changes: parts of one size give one result, whichever process computes which.
         """
         self._objective = objective
-        self._method: Method = objective.method
         self._subject = subject
         self._texels = texels
         self._views_at_once = views_at_once
         self._reduce = reduce
         self.failure: Exception | None = None
         device = subject.device
-        self._begin(torch.zeros(sheets, size, size, 3, device=device))
+        self._smooth = smooth
+        self._begin(torch.zeros(sheets, size, size, 3, device=device) if start is None else start.to(device))
         self._rate = torch.zeros((), device=device)
         self._names = [term.name for term in objective.terms]
         self._names_in_views = [term.name for term in objective.terms if isinstance(term, ViewTerm)]
@@ -61,14 +64,19 @@ class Step:
         self._weights_now: Mapping[str, float] = {}
         self._in_views = torch.zeros(len(self._names_in_views), device=device)
         self._losses = torch.zeros(len(self._names) + 1, device=device)
-        several = reduce is not None or 0 < views_at_once < self._method.batch
+        self._in_parts = reduce is not None or views_at_once > 0
+        # A single process on a CPU adds its parts in one order anyway.
+        exact = reduce is not None or (views_at_once > 0 and device != "cpu")
         rows = sheets * subject.rows_per_sheet
-        self._summed = torch.zeros(rows, 3, dtype=torch.int64, device=device) if several else None
+        self._summed = torch.zeros(rows, 3, dtype=torch.int64, device=device) if exact else None
 
     def _begin(self, texels: Tensor) -> None:
         self._style = texels.requires_grad_()
         self._magnifiers = magnifiers(texels, self._subject.style_size[0], self._subject.wraps)
         self._adam = Adam(self._style)
+
+    def expect(self, pool: Sequence[Sequence[Target]]) -> None:
+        """Get ready for every batch that has, in each slot, a view of that slot in the pool."""
 
     def grow(self, size: int) -> None:
         """Let T_S have size² texels from now on, and look the same."""
@@ -88,7 +96,8 @@ class Step:
     @property
     def texture(self) -> Tensor:
         """(S, H, W, 3) float32, signed offsets to sRGB-encoded values, one per sheet, at full size."""
-        return magnified(self._style, self._magnifiers)
+        full = magnified(self._style, self._magnifiers)
+        return smoothed(full, self._subject.wraps) if self._smooth else full
 
     def __call__(self, targets: Sequence[Target], rate: float, weights: Mapping[str, float]) -> Tensor:
         """One iteration with Adam's learning rate and each term's weight.
@@ -101,7 +110,7 @@ class Step:
                 self._weights[name].fill_(weight)
         self._weights_now = weights
         self.guarded(lambda: self._prepare(targets))
-        totals = self._totals(targets) if self._summed is not None else None
+        totals = self._totals(targets) if self._in_parts else None
         self.guarded(lambda: self._compare_all(targets, totals))
         if self._reduce is not None and self._summed is not None:
             if self.failure is not None:
@@ -191,7 +200,8 @@ class Step:
 
     def _compare(self) -> None:
         """The gradient of the current batch, or of a part of it, in the leaf."""
-        self._leaf.grad = None
+        if self._summed is not None:
+            self._leaf.grad = None
         found = self._objective.backward(self._batch, self._leaf, self._weights)
         self._in_views += torch.stack([found[name] for name in self._names_in_views])
 

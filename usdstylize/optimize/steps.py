@@ -20,14 +20,27 @@ def new_step(
     size: int,
     pool: Sequence[Sequence[Target]] = (),
     *,
+    start: Tensor | None = None,
+    smooth: bool = False,
     views_at_once: int = 0,
     reduce: Callable[[Tensor], None] | None = None,
 ) -> Step:
     """The fastest `Step` of the device. pool: all batches' views by slot; empty where they are not known."""
-    if not fused(subject.device):
-        return Step(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
-    from usdstylize.optimize.cuda_graph_step import CudaGraphStep
+    kind: type[Step] = Step
+    if fused(subject.device):
+        from usdstylize.optimize.cuda_graph_step import CudaGraphStep
 
-    step = CudaGraphStep(objective, subject, texels, sheets, size, views_at_once=views_at_once, reduce=reduce)
+        kind = CudaGraphStep
+    step = kind(
+        objective,
+        subject,
+        texels,
+        sheets,
+        size,
+        start=start,
+        smooth=smooth,
+        views_at_once=views_at_once,
+        reduce=reduce,
+    )
     step.expect(pool)
     return step

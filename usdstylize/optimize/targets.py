@@ -49,4 +49,6 @@ class Targets:
         """Made for as many views at a time as an iteration compares, so that both fit into memory."""
         size = self._allotment.views_at_once
         parts = [views[start : start + size] for start in range(0, len(views), size)]
-        return [target for part in parts for target in self._objective.targets(part)]
+        return [
+            target for part in parts for target in self._objective.targets(part, self._scene.method.border)
+        ]

@@ -74,12 +74,17 @@ class Seen:
         """Add what another has seen of the same texture."""
         self._rows |= state["rows"].to(self._rows.device)
 
-    def texels(self) -> NDArray[np.bool_]:
-        """(S, size, size) bool, a picture per sheet, row 0 the top."""
+    def texels(self, around: int = 0) -> NDArray[np.bool_]:
+        """(S, size, size) bool, a picture per sheet, row 0 the top.
+
+        around: texels as near as that to one that was seen count, too.
+        """
         sheets = self._rows[:-1].view(-1, sum(self._areas)).float()
         result = torch.zeros(len(sheets), 1, 1, 1, device=self._rows.device)
         for level, size in zip(
             reversed(torch.split(sheets, self._areas, 1)), reversed(self._sizes), strict=True
         ):
             result = torch.maximum(F.interpolate(result, size, mode="nearest"), level.view(-1, 1, *size))
+        if around:
+            result = F.max_pool2d(result, 2 * around + 1, 1, around)
         return (result[:, 0] > 0).cpu().numpy()

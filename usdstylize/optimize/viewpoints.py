@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from usdstylize import render
 from usdstylize.config.method import Method
 from usdstylize.model.objects import StageObject
+from usdstylize.optimize.framing import Framing
 
 __all__ = ["Scene", "Viewpoint"]
 
@@ -25,11 +26,16 @@ class Scene:
     """
 
     first: StageObject
-    method: Method
+    framing: Framing
     assembly: render.Assembly
     subject: render.Subject
     visibility: render.Visibility
     covered: NDArray[np.bool_]
+
+    @property
+    def method(self) -> Method:
+        """The run's, framed for these objects."""
+        return self.framing.method
 
     def random(self, *purpose: int) -> np.random.Generator:
         """The name is part of the seed: neither order nor mask changes an object's result."""
@@ -39,6 +45,8 @@ class Scene:
         """Endless random viewpoints."""
         if self.method.direct_texture:
             return render.draw_windows(list(self.covered), self.method.resolution, random)
+        if self.method.window:
+            return render.draw_coverings(self.assembly.mesh, self.method, random)
         return render.draw_cameras(self.method, random)
 
     def views(self, viewpoints: Sequence[Viewpoint]) -> list[render.View]:

@@ -16,6 +16,7 @@ from usdstylize.render.visibility import (
     check_visibility,
     choose_visibility,
 )
+from usdstylize.render.windows import draw_coverings
 
 __all__ = [
     "Assembly",
@@ -37,6 +38,7 @@ __all__ = [
     "choose_visibility",
     "decode_srgb",
     "draw_cameras",
+    "draw_coverings",
     "draw_windows",
     "encode_base",
     "encode_srgb",

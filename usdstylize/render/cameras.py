@@ -8,14 +8,22 @@ from numpy.typing import NDArray
 
 from usdstylize.config.method import ViewpointMethod
 
-__all__ = ["Camera", "draw_cameras", "look_at", "pixel_directions", "pixel_projections"]
+__all__ = [
+    "Camera",
+    "direction",
+    "draw_cameras",
+    "look_at",
+    "look_from",
+    "pixel_directions",
+    "pixel_projections",
+]
 
 Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A pinhole camera that looks at the origin, and the point light that goes with it.
+    """A pinhole camera, and the point light that goes with it.
 
     eye, light: (3,) float32, in radii of the object's bounding sphere, +Y up.
     axes: (3, 3) float32, rows are the camera's right, up and backward unit vectors.
@@ -32,12 +40,32 @@ def look_at(eye: NDArray[np.floating], light: NDArray[np.floating], field_of_vie
     """A camera at ``eye`` that looks at the origin; ``field_of_view`` in degrees."""
     backward = eye / np.linalg.norm(eye)
     up = np.array([0.0, 1.0, 0.0]) if abs(backward[1]) < 0.999 else np.array([0.0, 0.0, 1.0])
+    return _oriented(eye, backward, up, light, float(np.tan(np.radians(field_of_view) / 2)))
+
+
+def look_from(
+    eye: NDArray[np.floating], backward: NDArray[np.floating], light: NDArray[np.floating], tangent: float
+) -> Camera:
+    """A camera at ``eye`` that looks against ``backward``, a unit vector.
+
+    Upright; one that looks up or down has -Z above, however it is tilted, so that neighbours on a table
+    agree about it. tangent: of half the field of view.
+    """
+    up = np.array([0.0, 1.0, 0.0]) if abs(backward[1]) < 0.8 else np.array([0.0, 0.0, -1.0])
+    return _oriented(eye, backward, up, light, tangent)
+
+
+def _oriented(
+    eye: NDArray[np.floating],
+    backward: NDArray[np.floating],
+    up: NDArray[np.floating],
+    light: NDArray[np.floating],
+    tangent: float,
+) -> Camera:
     right = np.cross(up, backward)
     right /= np.linalg.norm(right)
     axes = np.stack([right, np.cross(backward, right), backward]).astype(np.float32)
-    return Camera(
-        eye.astype(np.float32), axes, float(np.tan(np.radians(field_of_view) / 2)), light.astype(np.float32)
-    )
+    return Camera(eye.astype(np.float32), axes, tangent, light.astype(np.float32))
 
 
 def pixel_directions(camera: Camera, resolution: int) -> tuple[Float32, Float32, Float32]:
@@ -75,13 +103,13 @@ def pixel_projections(cameras: Sequence[Camera], resolution: int) -> NDArray[np.
 def draw_cameras(method: ViewpointMethod, random: np.random.Generator) -> Iterator[Camera]:
     """Endless random views: eyes over the whole sphere, lights over the upper hemisphere."""
     while True:
-        light = _direction(random)
+        light = direction(random)
         light[1] = abs(light[1])
-        eye = _direction(random) * random.uniform(*method.camera_distance)
+        eye = direction(random) * random.uniform(*method.camera_distance)
         yield look_at(eye, light * random.uniform(*method.light_distance), method.field_of_view)
 
 
-def _direction(random: np.random.Generator) -> NDArray[np.float64]:
+def direction(random: np.random.Generator) -> NDArray[np.float64]:
     """A uniformly distributed unit vector."""
     vector = random.standard_normal(3)
     return vector / np.linalg.norm(vector)

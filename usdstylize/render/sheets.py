@@ -44,6 +44,8 @@ class Assembly:
     sheets: tuple[Sheet, ...]
     sheet_of_triangle: Int64
     sheets_of_object: tuple[tuple[int, ...], ...]
+    radius: float = 1.0
+    """Metres: of the bounding sphere that became the unit sphere."""
 
     def uvs_of(self, sheet: int) -> Float32:
         """(T, 3, 2) of the triangles on one sheet."""
@@ -83,7 +85,7 @@ def assemble(objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Asse
         uvs=np.concatenate([mesh.uvs for mesh in meshes]),
     )
     owned = tuple(of_look[obj.look or obj.name] for obj in objects)
-    return Assembly(normalize(joined), tuple(sheets), np.concatenate(numbers), owned)
+    return Assembly(normalize(joined), tuple(sheets), np.concatenate(numbers), owned, _sphere(joined)[1])
 
 
 def one_sheet(mesh: Mesh, base: Float32, wrap: tuple[Wrap, Wrap], transfer: Transfer = PLAIN) -> Assembly:
@@ -107,8 +109,13 @@ def _on_tiles(mesh: Mesh, tiles: Sequence[int], path: str) -> tuple[Mesh, Int64]
 
 def normalize(mesh: Mesh) -> Mesh:
     """The mesh moved and scaled so that its bounding sphere is the unit sphere at the origin."""
-    used = mesh.points[np.unique(mesh.triangles)].astype(np.float64)
-    center = (used.min(0) + used.max(0)) / 2
-    radius = np.linalg.norm(used - center, axis=1).max()
+    center, radius = _sphere(mesh)
     points = ((mesh.points - center) / radius).astype(np.float32)
     return Mesh(points, mesh.triangles, mesh.normals, mesh.uvs)
+
+
+def _sphere(mesh: Mesh) -> tuple[NDArray[np.float64], float]:
+    """Centre (3,) and radius of the sphere that bounds the triangles, about the middle of their box."""
+    used = mesh.points[np.unique(mesh.triangles)].astype(np.float64)
+    center = (used.min(0) + used.max(0)) / 2
+    return center, float(np.linalg.norm(used - center, axis=1).max())

@@ -24,6 +24,7 @@ from usdstylize.usd.read.grouping import group_objects
 from usdstylize.usd.read.heroes import make_heroes
 from usdstylize.usd.read.looks import trace_look
 from usdstylize.usd.read.names import object_name
+from usdstylize.usd.read.pattern import pattern_width
 from usdstylize.usd.read.population import Candidate, mask_paths, survey
 from usdstylize.usd.read.posing import is_deformed, is_posed, pose
 from usdstylize.usd.read.proxies import share_proxies
@@ -96,6 +97,7 @@ def discover(
             posed=options.frame is not None,
             ocio=os.path.abspath(options.ocio) if options.ocio is not None else "",
             refine=options.refine,
+            pattern_width=pattern_width(stage, options.purposes, time),
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pxr import Sdf, Usd, Vt
+from pxr import Sdf, Usd, UsdGeom, Vt
 
 from usdstylize.errors import SettingsError, TextureError
 from usdstylize.imaging.encoding import linear_to_srgb
@@ -23,6 +23,7 @@ _TYPES: dict[str, tuple[type, str]] = {
     "styleImages": (Sdf.AssetPathArray, "asset[]"),
     "palette": (Vt.Vec3fArray, "color3f[]"),
     "strength": (float, "float"),
+    "patternWidth": (float, "float"),
     "patternScale": (float, "float"),
     "textureResolution": (int, "int"),
     "seed": (int, "int"),
@@ -44,12 +45,15 @@ class StageSettings:
         authored = self._authored(prim)
         strength = _value(authored.get("strength"))
         scale = _value(authored.get("patternScale"))
+        width = _value(authored.get("patternWidth"))
         resolution = _value(authored.get("textureResolution"))
         seed = _value(authored.get("seed"))
         if strength is not None and not math.isfinite(strength):
             raise _refused(authored["strength"], strength, "is no number; give 0 to 1, or somewhat more")
         if scale is not None and not 0 < scale < math.inf:
             raise _refused(authored["patternScale"], scale, "is out of range; give more than 0")
+        if width is not None and not 0 < width < math.inf:
+            raise _refused(authored["patternWidth"], width, "is out of range; give stage units, more than 0")
         if resolution is not None and not 16 <= resolution <= 16384:
             raise _refused(authored["textureResolution"], resolution, "is out of range; give 16 to 16384")
         if seed is not None and seed < 0:
@@ -58,6 +62,7 @@ class StageSettings:
             style_images=_images(authored.get("styleImages")),
             palette=_palette(authored.get("palette")),
             strength=strength,
+            pattern_width=None if width is None else width * UsdGeom.GetStageMetersPerUnit(prim.GetStage()),
             pattern_scale=scale,
             texture_resolution=resolution,
             seed=seed,

@@ -370,6 +370,8 @@ def _describe(
         "material": obj.material_path,
         "base_size": [data.bases[0].shape[1], data.bases[0].shape[0]],
         "style_size": [texture.images[0].shape[1], texture.images[0].shape[0]],
+        "pixel": texture.framed.pixel,
+        "windows": texture.framed.windows,
         "look": obj.look or obj.name,
         "group": obj.group or obj.name,
         "files": textures.written if textures else [],

@@ -1,0 +1,177 @@
+"""Where cameras stand and how large T_S is, so that a pattern has one width on every surface of a stage."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from usdstylize import render
+from usdstylize.config.method import Method
+from usdstylize.encoders.registry import find
+from usdstylize.imaging import uv_raster
+from usdstylize.model.objects import ObjectData, StageObject
+
+__all__ = ["Framing", "frame", "iterations_of"]
+
+_DISTANCE = 6.0
+"""Radii from which a whole object is seen. From so far, a pixel spans nearly the same on all that faces the
+camera: 1 in its middle is 0.91 in front and 1.09 at the rim."""
+_RIM = 1.0 / math.sqrt(_DISTANCE**2 - 1)
+"""Tangent of half the angle under which the bounding sphere is seen from there."""
+_FACING = 0.5
+"""Radii by which the surface that faces a camera is nearer than the centre, in the mean."""
+_WINDOW_ANGLE = 30.0
+"""Degrees that a window's camera sees, for the same reason."""
+_LARGEST_WHOLE = 1.5
+"""Renders of a whole object are at most so many times as wide as the style image."""
+_WINDOW = 2.0
+"""Windows are so many times as wide: the larger, the less of them is border."""
+_STEP = 32
+"""Sides of renders are multiples of it, as the networks' strides want."""
+_OVERLAP = 1.4
+"""Area of all windows of a covering by that of the surface: they are squares around points that are spread
+at random, and leave hardly a gap."""
+_MOST_WINDOWS = 192
+_SMALLEST = 64
+"""Pixels that the smallest object spans at least: fewer show no pattern."""
+_COARSER = 1.3
+"""Texels are at most so many times as large as pixels where sizes are rounded to powers of two."""
+_LEAST_SIZE = 32
+_SMALL_COST = 0.5
+"""A small object's views have together at most this share of the pixels of the style image."""
+_LEAST_AREA = 1e-12
+
+
+@dataclass(frozen=True)
+class Framing:
+    """One object's method, and remarks on what could not be as asked, one sentence each.
+
+    pixel: metres that a pixel spans on the surface. views_at_once: views of a batch that are compared
+    together.
+    """
+
+    method: Method
+    pixel: float
+    views_at_once: int
+    width: float = 0.0
+    """Of the pattern, in radii; 0 where the pattern width is 0."""
+    remarks: tuple[str, ...] = ()
+
+
+def frame(method: Method, assembly: render.Assembly) -> Framing:
+    """``method`` with resolution, cameras, views, iterations and size of T_S as its pattern width asks for.
+
+    The paper's way where the pattern width is 0.
+    """
+    if not method.pattern_width:
+        size = 2 * math.tan(math.radians(method.field_of_view) / 2) * method.camera_distance[0]
+        return Framing(method, size * assembly.radius / method.resolution, method.batch)
+    border = find(method.encoder).reach
+    wanted = method.pattern_width / method.resolution / assembly.radius
+    pixel = min(wanted, 2.0 / _SMALLEST)
+    size, texel = _texture_size(assembly, pixel, method)
+    if method.texture_limit:
+        pixel = max(pixel, texel / 2)
+    remarks = _remarks(pixel / wanted, method, size)
+    given, method = method, replace(method, texture_resolution=size, smooth=True)
+    whole = _rounded(2 * _RIM * (_DISTANCE - _FACING) / pixel + 2 * border)
+    if whole <= _LARGEST_WHOLE * method.resolution:
+        method = _whole(method, pixel, whole)
+    else:
+        method = _windows(method, pixel, assembly)
+    fitting = given.batch * (given.resolution / method.resolution) ** 2
+    at_once = max(1, round(fitting)) if method.window else method.batch
+    method = replace(method, border=border)
+    return Framing(method, pixel * assembly.radius, at_once, pixel * given.resolution, remarks)
+
+
+def iterations_of(method: Method, objects: Sequence[StageObject], data: Sequence[ObjectData]) -> int:
+    """The most iterations that a group of objects takes."""
+    return frame(method, render.assemble(objects, data)).method.iterations
+
+
+def _whole(method: Method, pixel: float, size: int) -> Method:
+    """The whole object in every view, ``size`` pixels wide."""
+    tangent = pixel * size / 2 / (_DISTANCE - _FACING)
+    smaller = (method.resolution / size) ** 2
+    views = method.batch if smaller < 2 else max(method.batch, int(_SMALL_COST * smaller))
+    return replace(
+        method,
+        resolution=size,
+        camera_distance=(_DISTANCE, _DISTANCE),
+        field_of_view=math.degrees(2 * math.atan(tangent)),
+        batch=min(views, 8 * method.batch),
+        view_pool=method.view_pool and max(method.view_pool, 8 * views),
+    )
+
+
+def _windows(method: Method, pixel: float, assembly: render.Assembly) -> Method:
+    """Windows that together see all of the surface in every iteration."""
+    border = find(method.encoder).reach
+    size = _rounded(_WINDOW * method.resolution)
+    counted = (size - 2 * border) * pixel
+    count = math.ceil(_OVERLAP * _unique_area(assembly) / counted**2)
+    step = max(1, round(method.batch / _WINDOW**2))
+    batch = -(-min(max(count, 2), _MOST_WINDOWS) // step) * step
+    pool = method.view_pool / _WINDOW**2 / batch
+    return replace(
+        method,
+        resolution=size,
+        window=size * pixel,
+        field_of_view=_WINDOW_ANGLE,
+        batch=batch,
+        iterations=method.covering_iterations,
+        view_pool=method.view_pool and batch * max(2, round(pool)),
+    )
+
+
+def _rounded(pixels: float) -> int:
+    return max(2 * _STEP, math.ceil(pixels / _STEP) * _STEP)
+
+
+def _areas(assembly: render.Assembly) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of every triangle: its area in square radii, and that in its texture, in UVs."""
+    corners, uvs = assembly.mesh.points[assembly.mesh.triangles].astype(np.float64), assembly.mesh.uvs
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    first, second = (uvs[:, 1] - uvs[:, 0]).astype(np.float64), (uvs[:, 2] - uvs[:, 0]).astype(np.float64)
+    return area, np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
+
+
+def _texture_size(assembly: render.Assembly, pixel: float, method: Method) -> tuple[int, float]:
+    """Texels on a side of T_S, about one for a pixel, and what a texel then spans, in radii."""
+    area, in_texture = _areas(assembly)
+    wanted, density = 1.0, 1.0
+    for sheet in range(len(assembly.sheets)):
+        own = assembly.sheet_of_triangle == sheet
+        width = math.sqrt(area[own].sum() / max(float(in_texture[own].sum()), _LEAST_AREA))
+        if width / pixel > wanted:
+            wanted, density = width / pixel, width
+    size = 2 ** math.ceil(math.log2(wanted / _COARSER))
+    size = min(max(size, _LEAST_SIZE), method.texture_limit) or method.texture_resolution
+    return size, density / size
+
+
+def _unique_area(assembly: render.Assembly) -> float:
+    """Square radii of surface that differ: what several places share of a texture counts once."""
+    area, in_texture = _areas(assembly)
+    total = 0.0
+    for sheet, own in enumerate(assembly.sheets):
+        chosen = assembly.sheet_of_triangle == sheet
+        if chosen.any():
+            shown = float(uv_raster.covered_texels(assembly.uvs_of(sheet), own.wrap, 256).mean())
+            repeats = max(1.0, float(in_texture[chosen].sum()) / max(shown, _LEAST_AREA))
+            total += float(area[chosen].sum()) / repeats
+    return total
+
+
+def _remarks(ratio: float, method: Method, size: int) -> tuple[str, ...]:
+    if ratio > 1.05:
+        return (
+            f"Its pattern is {ratio:.1f} times as wide as elsewhere, since {size} texels are the most that "
+            "its style texture may have.",
+        )
+    if ratio < 0.95:
+        return (f"Its pattern is {1 / ratio:.1f} times as narrow as elsewhere, since it is so small.",)
+    return ()

@@ -1,0 +1,89 @@
+"""How wide a pattern should be on a stage: by what its cameras see, else by the sizes of its meshes."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pxr import Gf, Usd, UsdGeom
+
+from usdstylize.model.objects import PatternWidth
+
+__all__ = ["pattern_width"]
+
+Float64 = NDArray[np.float64]
+
+_SHARE_OF_PICTURE = 2.0 / 3.0
+"""A style image is as high as so much of a camera's picture: strokes are then as large in the shot, by
+eye, as an artist would make them."""
+_MILLIMETRES = 0.1
+"""Apertures and focal lengths are in tenths of a stage unit."""
+
+
+def pattern_width(stage: Usd.Stage, purposes: Sequence[str], time: Usd.TimeCode) -> PatternWidth:
+    """Metres that the shorter side of a style image should span, and why so many.
+
+    It depends on the whole stage, so that no mask changes an object's result. Two thirds of what the
+    cameras see at the median depth of the meshes before them, the median of all cameras; where there is
+    none, the median diameter of the meshes. 0 where there is neither.
+    """
+    units = UsdGeom.GetStageMetersPerUnit(stage)
+    boxes = _boxes(stage, purposes, time)
+    if not len(boxes):
+        return PatternWidth()
+    centres, diameters = boxes.mean(1), np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=1)
+    heights = {}
+    for camera in _cameras(stage):
+        height = _height_seen(camera.GetCamera(time), centres)
+        if height is not None:
+            heights[str(camera.GetPath())] = height
+    if heights:
+        width = _SHARE_OF_PICTURE * float(np.median(list(heights.values())))
+        whose = next(iter(heights)) if len(heights) == 1 else f"{len(heights)} cameras"
+        return _checked(width, units, f"two thirds of the height that {whose} sees")
+    return _checked(float(np.median(diameters)), units, "the median diameter of its meshes")
+
+
+def _checked(width: float, units: float, reason: str) -> PatternWidth:
+    metres = width * units
+    return PatternWidth(metres, reason, units) if np.isfinite(metres) and metres > 0 else PatternWidth()
+
+
+def _boxes(stage: Usd.Stage, purposes: Sequence[str], time: Usd.TimeCode) -> Float64:
+    """(N, 2, 3): least and greatest corner of each mesh, world space, in stage units."""
+    cache = UsdGeom.BBoxCache(time, [UsdGeom.Tokens.default_, *purposes])
+    everywhere = Usd.TraverseInstanceProxies(Usd.PrimDefaultPredicate)
+    ranges = [
+        cache.ComputeWorldBound(prim).ComputeAlignedRange()
+        for prim in Usd.PrimRange(stage.GetPseudoRoot(), everywhere)
+        if prim.IsA(UsdGeom.Mesh)
+    ]
+    found = np.array([(box.GetMin(), box.GetMax()) for box in ranges if not box.IsEmpty()], np.float64)
+    found = found.reshape(-1, 2, 3)
+    kept: Float64 = found[np.isfinite(found).all((1, 2)) & (np.ptp(found, axis=1).max(1) > 0)]
+    return kept
+
+
+def _cameras(stage: Usd.Stage) -> Iterator[UsdGeom.Camera]:
+    """The camera of the stage's render settings, or every one."""
+    settings = stage.GetPrimAtPath(str(stage.GetMetadata("renderSettingsPrimPath") or "/none"))
+    targets = settings.GetRelationship("camera").GetTargets() if settings else []
+    chosen = [prim for path in targets if (prim := stage.GetPrimAtPath(path)).IsA(UsdGeom.Camera)]
+    for prim in chosen or stage.Traverse():
+        if prim.IsA(UsdGeom.Camera):
+            yield UsdGeom.Camera(prim)
+
+
+def _height_seen(camera: Gf.Camera, centres: Float64) -> float | None:
+    """Height of the picture at the median depth of the points that are in it; None where none is."""
+    to_camera = np.array(camera.frustum.ComputeViewMatrix())
+    points = np.concatenate([centres, np.ones((len(centres), 1))], axis=1) @ to_camera
+    depth = -points[:, 2]
+    half = np.array([camera.horizontalAperture, camera.verticalAperture]) / 2
+    if camera.projection == Gf.Camera.Perspective:
+        if not camera.focalLength > 0:
+            return None
+        extent = depth[:, None] * (half / camera.focalLength)
+    else:
+        extent = np.broadcast_to(half * _MILLIMETRES, (len(depth), 2))
+    inside = (depth > 0) & (np.abs(points[:, :2]) <= extent).all(1)
+    return float(2 * np.median(extent[inside, 1])) if inside.any() else None
