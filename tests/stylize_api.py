@@ -14,6 +14,7 @@ TYPES = {
     "styleImages": _Types.AssetArray,
     "palette": _Types.Color3fArray,
     "strength": _Types.Float,
+    "patternWidth": Sdf.ValueTypeNames.Float,
     "patternScale": _Types.Float,
     "textureResolution": _Types.Int,
     "seed": _Types.Int,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from usdstylize import interrupts, styles
 from usdstylize.config import compatibility
-from usdstylize.config.options import Options, StageOptions
+from usdstylize.config.options import LookOptions, Options, StageOptions
 from usdstylize.config.overrides import RunSettings, own_settings, prepare
 from usdstylize.config.presets import preset_name, resolve
 from usdstylize.errors import StageError
@@ -126,6 +126,7 @@ def _describe(
             "block_contexts": list(options.block_contexts),
             "ocio": contents.ocio or None,
         },
+        pattern_width_reason=_pattern_width_reason(method.pattern_width, contents, options),
         own_settings={path: differing for path, differing in own.items() if differing},
         objects=contents.objects,
         skipped=contents.skipped,
@@ -133,6 +134,12 @@ def _describe(
     before = output.earlier_run, output.staying, output.textures_folder
     compatibility.refuse_another_folder(plan, *before)
     return replace(plan, remarks=compatibility.remarks(plan, *before))
+
+
+def _pattern_width_reason(metres: float, contents: StageContents, options: LookOptions) -> str:
+    if not metres:
+        return ""
+    return contents.pattern_width.reason if options.pattern_width is None else "as --pattern-width asks"
 
 
 def _nothing_to_do(contents: StageContents) -> str:

@@ -34,6 +34,7 @@ RANGES: dict[str, tuple[list[Any], list[Any]]] = {
     "palette_weight": ([0.0, 1e9], [-TINY, math.inf, math.nan]),
     "refine": ([0, 3], [-1, 4]),
     "frame": ([0.0, -10.5, 1e9], [math.nan, math.inf, -math.inf]),
+    "pattern_width": ([TINY, 1e9], [0.0, -1.0, math.inf, math.nan]),
     "camera_distance": (
         [(1.0, 1.0), (1.0, 1e9), (2.0, 4.0)],
         [
@@ -159,10 +160,14 @@ GIVEN: dict[str, list[Any]] = {
 def test_what_is_given_wins_over_the_preset_and_changes_nothing_else(
     preset: Any, name: str, value: Any
 ) -> None:
-    """0 is a value, too. Only a number of iterations says in addition that there are exactly so many."""
+    """0 is a value, too. Only a number of iterations, or of texels, says that there are exactly so many."""
     plain = vars(resolve(Options(preset=preset), cuda=False))
     own = vars(resolve(Options(preset=preset, **{name: value}), cuda=False))
-    expected = {**plain, name: value} | ({"plateau": False} if name == "iterations" else {})
+    exactly = {
+        "iterations": {"plateau": False, "covering_iterations": value},
+        "texture_resolution": {"texture_limit": 0},
+    }
+    expected = {**plain, name: value, **exactly.get(name, {})}
     assert own == expected
 
 

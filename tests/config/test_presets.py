@@ -139,6 +139,7 @@ def test_another_encoder_brings_its_content_network_and_balance(preset, encoder,
         "nnfm_weight",
         "content_weight",
         "content_on_background",
+        "border",
         "visibility",
     }
     rest = {name: v for name, v in dataclasses.asdict(PRESETS[preset]).items() if name not in kept}

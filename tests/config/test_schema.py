@@ -40,7 +40,8 @@ context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().Get
 print(prim.HasAPI("StylizeAPI"), fallbacks, [e.GetMessage() for e in context.Validate(stage)])
 """
 ANSWER = (
-    "True {'stylize:enabled': True, 'stylize:palette': None, 'stylize:patternScale': 1.0, 'stylize:seed': 0, "
+    "True {'stylize:enabled': True, 'stylize:palette': None, 'stylize:patternScale': 1.0, "
+    "'stylize:patternWidth': None, 'stylize:seed': 0, "
     "'stylize:strength': 1.0, 'stylize:styleImages': None, 'stylize:textureResolution': None} []\n"
 )
 
@@ -216,6 +217,7 @@ def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(
         "styleImages": ["../own/own.png"],
         "seed": 7,
         "textureResolution": 32,
+        "patternWidth": 0.75,
         "patternScale": 2.0,
         "strength": 0.5,
     }
@@ -227,7 +229,7 @@ def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(
 
     plain = build_tiny_stage(tmp_path / "plain")
     options = replace(
-        QUICK, seed=7, texture_resolution=32, camera_distance=(5.0, 5.0), mask=("/World/Left",), strength=0.5
+        QUICK, seed=7, texture_resolution=32, pattern_width=1.5, mask=("/World/Left",), strength=0.5
     )
     stylize(plain, own, options)
     assert textures(root, "World__Left") == textures(plain, "World__Left")
@@ -245,7 +247,7 @@ def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(
     own = run["plan"]["own_settings"]
     assert own["/World/Right"] == {"texture_resolution": 48}
     assert own["/World/Left"]["style_images"] == ["../../../own/own.png"]
-    assert (own["/World/Left"]["seed"], own["/World/Left"]["camera_distance"]) == (7, [5.0, 5.0])
+    assert (own["/World/Left"]["seed"], own["/World/Left"]["pattern_width"]) == (7, 1.5)
     assert run["written"]["World__Left"]["strength"] == 0.5
 
 
@@ -283,7 +285,8 @@ def test_the_command_line_wins(tiny_stage: Path, style_folder: Path) -> None:
     assert (method.seed, method.texture_resolution, method.camera_distance) == (0, 64, (3.0, 3.0))
     assert method.strength == 1.0
     assert left.style.palette.tolist() == [[0.0, 1.0, 0.0]]
-    left = prepared(tiny_stage, style_folder, Options(preset="draft"))["/World/Left"]
+    framed = Options(preset="draft", framing="object")
+    left = prepared(tiny_stage, style_folder, framed)["/World/Left"]
     assert (left.method.seed, left.method.camera_distance) == (7, (5.0, 5.0))
     np.testing.assert_allclose(left.style.palette, [[1.0, 0.0, 0.0]], atol=1e-6)
 
@@ -340,7 +343,18 @@ def test_a_style_image_that_cannot_be_used_costs_only_its_object(
 ) -> None:
     make(tiny_stage.parent)
     edit(tiny_stage, Left={"styleImages": ["./own.png"]}, Right={"patternScale": 3.0})
-    code = commands.run([str(tiny_stage), "--style-set", str(style_folder), "--preset", "draft", "--dry-run"])
+    code = commands.run(
+        [
+            str(tiny_stage),
+            "--style-set",
+            str(style_folder),
+            "--preset",
+            "draft",
+            "--dry-run",
+            "--framing",
+            "object",
+        ]
+    )
     shown = capfd.readouterr().out
     assert code == 1
     assert reason in shown
@@ -352,7 +366,7 @@ def test_a_pattern_scale_that_puts_cameras_into_the_object_costs_only_it(
     tiny_stage: Path, style_folder: Path
 ) -> None:
     edit(tiny_stage, Left={"patternScale": 0.2})
-    plan = stylize(tiny_stage, style_folder, QUICK, dry_run=True).plan
+    plan = stylize(tiny_stage, style_folder, replace(QUICK, framing="object"), dry_run=True).plan
     assert [found.path for found in plan.objects] == ["/World/Right"]
     assert (
         "patternScale 0.2 brings the cameras, at 2.5 bounding radii, into the object; give 0.4 or more"

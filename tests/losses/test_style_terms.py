@@ -83,7 +83,7 @@ def test_a_gram_style_term_is_that_of_each_render_by_what_the_object_covers() ->
     objective = Objective(blots(), method, "cpu", weights=None)
     batch, table = batch_and_table(objective)
     style = objective.view_losses(batch, table)["nnfm"]
-    pictures = render.paint(batch.views, table, objective._background)
+    pictures = render.paint(batch.views, table, objective._background(batch.views.resolution)[0])
     encoder = objective._style_encoder
     from usdstylize.losses.objective import fit_whole  # the style as it is matched
 

@@ -103,7 +103,9 @@ def test_the_pool_leaves_the_gpu_before_views_do() -> None:
     method = dataclasses.replace(METHOD, batch=8, resolution=512, view_pool=256, texture_resolution=1024)
 
     def fits(gib: float) -> Allotment:
-        return allot(gib * GIB, method, share=8, sheets=1, measure=lambda: (int(0.8 * GIB), 8 << 20))
+        return allot(
+            gib * GIB, method, share=8, at_once=8, sheets=1, measure=lambda: (int(0.8 * GIB), 8 << 20)
+        )
 
     # 0.5 GiB for the libraries, 0.19 for T_S and what goes with it, 8 for the views, 2 for the pool
     assert fits(10.8) == Allotment(8, pool_on_host=False)

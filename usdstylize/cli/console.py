@@ -86,6 +86,8 @@ def show_plan(plan: Plan) -> None:
         "device": f"{plan.device}, {plan.parallelism}" if plan.parallelism else plan.device,
         **plan.settings,
     }
+    if plan.pattern_width_reason:
+        rows["pattern_width"] = f"{plan.settings['pattern_width']:.4g} m, {plan.pattern_width_reason}"
     for name, value in rows.items():
         table.add_row(name.replace("_", " "), in_words(value))
     terminal(sys.stdout).print(table)

@@ -83,7 +83,8 @@ class RenderMethod:
     """Width and height of a render, in pixels. The shorter side of a style image has as many, unless
     `optimize.framing` gives an object renders of another size."""
     border: int
-    """Pixels at a render's edge whose features do not count, since they feel the edge."""
+    """Pixels at a render's edge whose features do not count where cameras stand by the pattern width, since
+    they feel the edge."""
     visibility: EngineName
     """Engine that finds the triangle in each pixel; `resolve` leaves no `auto`."""
     light_power: float

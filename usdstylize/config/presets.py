@@ -19,14 +19,15 @@ def _encoder_fields(encoder: str, *, literal: bool = False) -> dict[str, Any]:
     """The fields of a `Method` that depend on its encoder. literal: as the preset `paper` has them."""
     spec = find(encoder)
     balance = spec.paper_balance if literal else spec.balance
-    return {"encoder": encoder, "content_encoder": spec.content_encoder or encoder, **vars(balance)}
+    content_encoder = spec.content_encoder or encoder
+    border = max(spec.reach, find(content_encoder).reach)
+    return {"encoder": encoder, "content_encoder": content_encoder, "border": border, **vars(balance)}
 
 
 _STANDARD = Method(
     **_encoder_fields("clip-rn50"),
     style_loss="nnfm",
     resolution=512,
-    border=0,
     batch=8,
     iterations=400,
     covering_iterations=200,

@@ -333,7 +333,6 @@ class StyleTexture:
     """
 
     images: tuple[Float32, ...]
-    framed: Framed
     coverage: float
     """Share of the object's own texels (those its UVs cover) that some camera saw, 0..1."""
     iterations: int
@@ -345,3 +344,4 @@ class StyleTexture:
     """Seconds spent in visibility, shading, encoder, matching, backward, …"""
     remarks: tuple[str, ...] = ()
     """Remarks on how it was made, one sentence each."""
+    framed: Framed | None = None

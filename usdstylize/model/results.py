@@ -29,6 +29,8 @@ class Plan:
     parallelism: str
     """Number of processes and how they share the work, in words; empty for one process."""
     settings: dict[str, Any]
+    pattern_width_reason: str
+    """Where the pattern width comes from, in words; empty where there is none."""
     own_settings: dict[str, dict[str, Any]]
     """By prim path: the settings in which the object differs from the run (StylizeAPI)."""
     objects: tuple[StageObject, ...]

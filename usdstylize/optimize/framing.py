@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from usdstylize import render
 from usdstylize.config.method import Method
-from usdstylize.encoders.registry import find
 from usdstylize.imaging import uv_raster
 from usdstylize.model.objects import ObjectData, StageObject
 
@@ -34,7 +33,7 @@ _OVERLAP = 1.4
 """Area of all windows of a covering by that of the surface: they are squares around points that are spread
 at random, and leave hardly a gap."""
 _MOST_WINDOWS = 192
-_SMALLEST = 64
+_SMALLEST = 32
 """Pixels that the smallest object spans at least: fewer show no pattern."""
 _COARSER = 1.3
 """Texels are at most so many times as large as pixels where sizes are rounded to powers of two."""
@@ -67,8 +66,8 @@ def frame(method: Method, assembly: render.Assembly) -> Framing:
     """
     if not method.pattern_width:
         size = 2 * math.tan(math.radians(method.field_of_view) / 2) * method.camera_distance[0]
-        return Framing(method, size * assembly.radius / method.resolution, method.batch)
-    border = find(method.encoder).reach
+        pixel = size * assembly.radius / method.resolution
+        return Framing(replace(method, border=0), pixel, method.batch)
     wanted = method.pattern_width / method.resolution / assembly.radius
     pixel = min(wanted, 2.0 / _SMALLEST)
     size, texel = _texture_size(assembly, pixel, method)
@@ -76,14 +75,13 @@ def frame(method: Method, assembly: render.Assembly) -> Framing:
         pixel = max(pixel, texel / 2)
     remarks = _remarks(pixel / wanted, method, size)
     given, method = method, replace(method, texture_resolution=size, smooth=True)
-    whole = _rounded(2 * _RIM * (_DISTANCE - _FACING) / pixel + 2 * border)
+    whole = _rounded(2 * _RIM * (_DISTANCE - _FACING) / pixel + 2 * method.border)
     if whole <= _LARGEST_WHOLE * method.resolution:
         method = _whole(method, pixel, whole)
     else:
         method = _windows(method, pixel, assembly)
     fitting = given.batch * (given.resolution / method.resolution) ** 2
     at_once = max(1, round(fitting)) if method.window else method.batch
-    method = replace(method, border=border)
     return Framing(method, pixel * assembly.radius, at_once, pixel * given.resolution, remarks)
 
 
@@ -109,9 +107,8 @@ def _whole(method: Method, pixel: float, size: int) -> Method:
 
 def _windows(method: Method, pixel: float, assembly: render.Assembly) -> Method:
     """Windows that together see all of the surface in every iteration."""
-    border = find(method.encoder).reach
     size = _rounded(_WINDOW * method.resolution)
-    counted = (size - 2 * border) * pixel
+    counted = (size - 2 * method.border) * pixel
     count = math.ceil(_OVERLAP * _unique_area(assembly) / counted**2)
     step = max(1, round(method.batch / _WINDOW**2))
     batch = -(-min(max(count, 2), _MOST_WINDOWS) // step) * step

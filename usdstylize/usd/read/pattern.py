@@ -38,8 +38,8 @@ def pattern_width(stage: Usd.Stage, purposes: Sequence[str], time: Usd.TimeCode)
             heights[str(camera.GetPath())] = height
     if heights:
         width = _SHARE_OF_PICTURE * float(np.median(list(heights.values())))
-        whose = next(iter(heights)) if len(heights) == 1 else f"{len(heights)} cameras"
-        return _checked(width, units, f"two thirds of the height that {whose} sees")
+        who = f"{next(iter(heights))} sees" if len(heights) == 1 else f"{len(heights)} cameras see"
+        return _checked(width, units, f"two thirds of the height that {who}")
     return _checked(float(np.median(diameters)), units, "the median diameter of its meshes")
 
 

@@ -1,0 +1,82 @@
+"""The faint field that T_S begins with."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from balls import stripes
+from surfaces import assembled, box, plane
+
+from usdstylize import render
+from usdstylize.model.objects import StyleSet
+from usdstylize.optimize.start import start_field
+
+
+def field(assembly: render.Assembly, style: StyleSet, width: float, size: int, seed: int = 0) -> np.ndarray:
+    return start_field(assembly, style, width, 0.25, size, seed).numpy()
+
+
+def test_it_deviates_as_the_styles_colours_do_and_by_the_share() -> None:
+    """Stripes of two colours: their covariance has one direction, that from one to the other."""
+    style = stripes()
+    pixels = style.primary.pixels.reshape(-1, 3).astype(np.float64)
+    found = field(assembled(plane(6.0, 6.0)), style, 0.1, 256).reshape(-1, 3).astype(np.float64)
+    assert np.abs(found.mean(0)).max() < 0.03
+    np.testing.assert_allclose(np.cov(found.T), 0.25**2 * np.cov(pixels.T), atol=0.3 * 0.25**2 * pixels.var())
+    assert np.array_equal(
+        field(assembled(plane(6.0, 6.0)), style, 0.1, 256).reshape(-1, 3), found.astype("f4")
+    )
+    assert not np.allclose(field(assembled(plane(6.0, 6.0)), style, 0.1, 256, seed=1).reshape(-1, 3), found)
+
+
+def test_no_seam_of_the_uvs_shows_in_it() -> None:
+    """Two points on either side of an edge of a cube are far apart in its texture, and alike in the field."""
+    assembly = assembled(box(1.0))
+    style = stripes()
+    size = 512
+    image = field(assembly, style, 8.0, size)[0]
+    corners, uvs = assembly.mesh.points[assembly.mesh.triangles], assembly.mesh.uvs
+
+    def at(point: np.ndarray, triangle: int) -> np.ndarray:
+        shares = np.linalg.lstsq(
+            np.vstack([corners[triangle].T, np.ones(3)]), np.append(point, 1.0), rcond=None
+        )[0]
+        u, v = shares @ uvs[triangle]
+        return image[int((1 - v) * size), int(u * size)]
+
+    jumps, far = [], []
+    for one in range(12):
+        for other in range(one + 2, 12):
+            shared = [p for p in corners[one] if (np.abs(corners[other] - p).sum(1) < 1e-6).any()]
+            normals = assembly.mesh.normals[[one, other], 0]
+            if len(shared) == 2 and normals[0] @ normals[1] < 0.5:
+                middle = shared[0] * 0.6 + shared[1] * 0.4
+                inside = [middle + 0.02 * (corners[t].mean(0) - middle) for t in (one, other)]
+                jumps.append(np.abs(at(inside[0], one) - at(inside[1], other)).mean())
+                far.append(
+                    np.abs(at(inside[0], one) - at(corners[(one + 5) % 12].mean(0), (one + 5) % 12)).mean()
+                )
+    assert len(jumps) >= 6
+    assert np.mean(jumps) < 0.35 * np.mean(far)
+
+
+def test_its_waves_are_as_long_on_a_large_surface_as_on_a_small_one() -> None:
+    """In radii a pattern width is small on a large object: texels per wave are then fewer."""
+
+    def steepness(width: float) -> float:
+        image = field(assembled(plane(2.0, 2.0)), stripes(), width, 256)[0]
+        return float(np.abs(np.diff(image, axis=1)).mean() / image.std())
+
+    assert steepness(0.25) == pytest.approx(2 * steepness(0.5), rel=0.35)
+
+
+def test_each_sheet_has_its_own_and_gutters_continue_it() -> None:
+    assembly = assembled(box(1.0))
+    twice = dataclasses.replace(
+        assembly,
+        sheets=assembly.sheets * 2,
+        sheet_of_triangle=np.arange(len(assembly.mesh.triangles)) % 2,
+    )
+    images = field(twice, stripes(), 0.5, 64)
+    assert images.shape == (2, 64, 64, 3)
+    assert (np.abs(images).sum(-1) > 0).mean() > 0.99
