@@ -245,7 +245,7 @@ def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(
     assert dials == {"World__Left": 0.5, "World__Right": 1.0}
     run = json.loads((root.parent / "tiny.style/ink_stripes/run.json").read_text())
     own = run["plan"]["own_settings"]
-    assert own["/World/Right"] == {"texture_resolution": 48}
+    assert own["/World/Right"] == {"texture_resolution": 48, "texture_limit": 0}
     assert own["/World/Left"]["style_images"] == ["../../../own/own.png"]
     assert (own["/World/Left"]["seed"], own["/World/Left"]["pattern_width"]) == (7, 1.5)
     assert run["written"]["World__Left"]["strength"] == 0.5

@@ -14,7 +14,7 @@ from usdstylize.model.objects import StyleSet
 __all__ = ["start_field"]
 
 _WAVES = 192
-_SHORTEST, _LONGEST = 1 / 32, 1.0
+_SHORTEST, _LONGEST = 1 / 16, 1.0
 """Wavelengths, in pattern widths."""
 _TEXELS_AT_ONCE = 1 << 16
 
@@ -24,7 +24,7 @@ def start_field(
 ) -> Tensor:
     """(S, size, size, 3) float32, offsets to sRGB-encoded values, mean 0.
 
-    Every wavelength from a pattern width down to a 32nd of it, as strong in each octave, is a function of
+    Every wavelength from a pattern width down to a 16th of it, as strong in each octave, is a function of
     the position on the surface: no seam of the UVs shows in it. Colours deviate as those of the style's
     images do from their mean, ``share`` as much. Without it a surface of one colour has no reason to get a
     stroke here rather than there, but for the edges of the pictures that are taken of it, which would then
