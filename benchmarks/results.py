@@ -65,9 +65,7 @@ def style_names(root_layer: Path) -> tuple[str, ...]:
     layer = read_layer(style_layer)
     provenance = read_provenance(layer, style_layer.parent) if layer else None
     if provenance is None:
-        raise OutputError(
-            f"{root_layer} is not a result of usdstylize; give the .stylized.usda of a run."
-        )
+        raise OutputError(f"{root_layer} is not a result of usdstylize; give the .stylized.usda of a run.")
     return tuple(sorted(provenance.styles))
 
 

@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-__all__ = ["RADIUS", "circle_centers", "draw_circles", "write_style_set"]
+__all__ = ["RADIUS", "STYLE", "circle_centers", "draw_circles", "write_style_set"]
 
+STYLE = "circles"
+"""The style's name, by which a result is known to be one of discs."""
 RADIUS = 0.03
 """Of the image's width: 7.7 pixels of a render of 256, which is twice what the draft encoder's first
 layer spans."""
@@ -43,8 +45,8 @@ def draw_circles(size: int = 1024, radius: float = RADIUS, seed: int = 0) -> Ima
 
 
 def write_style_set(folder: Path, size: int = 1024, radius: float = RADIUS) -> Path:
-    """A style set of that one image; the folder's name becomes the style's. Returns the image's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "circles.png"
-    draw_circles(size, radius).save(path)
+    """A style set of that one image, `circles`, in ``folder``; returns the style set's own folder."""
+    path = folder / STYLE
+    path.mkdir(parents=True, exist_ok=True)
+    draw_circles(size, radius).save(path / "circles.png")
     return path

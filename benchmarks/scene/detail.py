@@ -156,7 +156,8 @@ def _of_its_kind(windows: Float32) -> NDArray[np.int64]:
     """How many texels of each window (N, 3, 25) are nearer to its middle than to its median."""
     middle, median = windows[..., _SIZE**2 // 2, None], np.median(windows, axis=-1)[..., None]
     nearer = np.square(windows - middle).sum(1) < np.square(windows - median).sum(1)
-    return nearer.sum(-1)
+    result: NDArray[np.int64] = nearer.sum(-1)
+    return result
 
 
 def _windows(image: Float32, chosen: Bool) -> Float32:

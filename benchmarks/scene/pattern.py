@@ -42,6 +42,8 @@ _FILL = (0.9, 1.1)
 """Area over that of the ellipse of the same second moments: 1 for every ellipse, 0.89 for two touching
 discs, less for branches and rings."""
 _MOST_STRETCH = 3.0
+_COLORS = 4
+"""Steps of each channel of T."""
 _LONGEST = 1 / 8
 """Of a patch's side: a longer autocorrelation is cut short by subtracting the patch's mean."""
 _COARSER_AT_MOST = 8
@@ -140,7 +142,7 @@ def _surroundings(luma: NDArray[np.floating], seen: Bool) -> NDArray[np.floating
 
 
 def _is_own(inside: Bool, luma: NDArray[np.floating], own: NDArray[np.floating]) -> bool:
-    """Whether T's luma is darker inside of a blob than around it by half as much as the picture's, or more."""
+    """Whether T's luma gets darker from around a blob to its inside by at least half as much as T + T_S."""
     ring = ndimage.binary_dilation(inside, iterations=_RING) & ~inside
     if not ring.any():
         return False
@@ -176,19 +178,33 @@ def _otsu(values: NDArray[np.floating]) -> tuple[float, float]:
 def autocorrelation_length(surface: Surface, *, pixels: int = 256, seed: int = 0) -> float | None:
     """Distance on the surface, metres, at which the autocorrelation of T_S's luma falls to 1/e.
 
-    None where T_S is flat or no patch is seen well enough.
+    Without what T_S is on average where T has the same colour (in four steps per channel): how the style
+    recolours a sail says how large the sail is, not the strokes. None where T_S is flat or no patch is
+    seen well enough.
     """
     length = None
     for pixel in _pixels(surface, pixels):
         # Of surfaces steeper than that, a pixel covers a length too different from its width.
         patches = list(surface.patches(_PATCHES, pixels, pixel, least_cosine=0.8, seed=seed))
-        found = length_of_patches([patch.style @ LUMA for patch in patches], [p.valid for p in patches])
+        found = length_of_patches([_strokes(patch) for patch in patches], [p.valid for p in patches])
         if found is None:
             continue
         length = found * pixel
         if length <= _LONGEST * pixels * pixel:
             break
     return length
+
+
+def _strokes(patch: Patch) -> NDArray[np.floating]:
+    """Luma of T_S (n, n), less its mean among the valid pixels where T has the same colour; else 0."""
+    steps = np.minimum((patch.base[patch.valid] * _COLORS).astype(np.int64), _COLORS - 1)
+    color = steps @ (_COLORS**2, _COLORS, 1)
+    values = (patch.style @ LUMA)[patch.valid]
+    counts = np.bincount(color, minlength=_COLORS**3)
+    means = np.bincount(color, weights=values, minlength=_COLORS**3) / np.maximum(counts, 1)
+    result = np.zeros(patch.valid.shape)
+    result[patch.valid] = values - means[color]
+    return result
 
 
 def length_of_patches(images: Sequence[NDArray[np.floating]], masks: Sequence[Bool]) -> float | None:

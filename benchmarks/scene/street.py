@@ -1,8 +1,9 @@
 """A street of 25 objects whose sizes differ by 20 and whose UVs agree about nothing, drawn by script."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,16 @@ from pxr import Gf, Kind, Usd, UsdGeom, UsdLux, UsdShade
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "sample_stages"))
 
-import _shapes
-import _stages
-from _draw import fractal_noise, hex_rgb, save, smoothstep, to_image, unit_grid
+import _shapes  # type: ignore[import-not-found]
+import _stages  # type: ignore[import-not-found]
+from _draw import (  # type: ignore[import-not-found]
+    fractal_noise,
+    hex_rgb,
+    save,
+    smoothstep,
+    to_image,
+    unit_grid,
+)
 
 __all__ = ["CAMERA", "write_street"]
 
@@ -92,7 +100,7 @@ def looks() -> list[_stages.Look]:
 
 
 def write_street(folder: Path) -> Path:
-    """Writes `street.usda` and its textures into ``folder``, in centimetres, Y up; returns the stage's path."""
+    """Writes `street.usda` and its textures into ``folder``: centimetres, Y up. Returns the stage's path."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, draw in TEXTURES.items():
         save(draw(), folder / "textures" / f"{name}.png")
@@ -145,9 +153,7 @@ def plane(width: float, depth: float, *, repeat: float = 0.0, upright: bool = Fa
     return _shapes.grid(points, rect, np.linspace(0, 1, 13), np.linspace(0, 1, 9))
 
 
-def box(
-    width: float, height: float, depth: float, *, repeat: float = 0.0, low: float = 0.0
-) -> _shapes.Part:
+def box(width: float, height: float, depth: float, *, repeat: float = 0.0, low: float = 0.0) -> _shapes.Part:
     """A box above y = ``low``. Its faces share 0..1 in three columns and two rows, whatever their shape, so
     that texel densities differ; or every face starts at 0 and repeats each ``repeat`` centimetres."""
     half = np.array([width, height, depth]) / 2
@@ -214,7 +220,7 @@ def _legs() -> _shapes.Part:
     legs = []
     for x in (-54, 54):
         leg = box(7, 42, 36)
-        legs.append(_shapes.Part(leg.points + (x, 0, 0), leg.uvs, leg.faces))
+        legs.append(_shapes.Part(leg.points + np.array([x, 0, 0]), leg.uvs, leg.faces))
     return _shapes.join(legs)
 
 
@@ -231,12 +237,10 @@ def _stone(radius: float, seed: int) -> _shapes.Part:
     return _shapes.Part(points, part.uvs, part.faces)
 
 
-def _dense(profile: list[tuple[float, float]]) -> Array:
+def _dense(profile: Sequence[tuple[float, float]]) -> Array:
     """A polyline of (radius, height) with points between, so that facets have sane shapes."""
     points = np.array(profile, float)
-    return np.concatenate(
-        [np.linspace(a, b, 6)[:-1] for a, b in zip(points[:-1], points[1:], strict=True)] + [points[-1:]]
-    )
+    return np.concatenate([*(np.linspace(a, b, 6)[:-1] for a, b in pairwise(points)), points[-1:]])
 
 
 def _mottled(colour: str, seed: int, cells: int, share: float) -> Array:

@@ -52,7 +52,8 @@ class Patch:
     @property
     def shown(self) -> Float32:
         """clamp(T + T_S, 0, 1), (n, n, 3), sRGB-encoded."""
-        return np.clip(self.base + self.style, 0, 1)
+        result: Float32 = np.clip(self.base + self.style, 0, 1)
+        return result
 
 
 class Surface:
@@ -185,9 +186,7 @@ class Surface:
         points = plane + np.where(valid, height - depth, 0.0)[..., None] * normal
         return Patch(pixel, valid, points, cosine.astype(np.float32), images[0], images[1])
 
-    def _cast(
-        self, origins: Float64, direction: Float64
-    ) -> tuple[NDArray[np.int64], Float64, Float64]:
+    def _cast(self, origins: Float64, direction: Float64) -> tuple[NDArray[np.int64], Float64, Float64]:
         """Triangles (P,), -1 for none, barycentrics (P, 3) and distances (P,), metres, infinite for none."""
         start = ((origins - self.center) / self.radius).astype(np.float32)
         along = np.broadcast_to(direction.astype(np.float32), start.shape).copy()
@@ -203,9 +202,7 @@ def _uv_gradients(uvs: Float64, first: Float64, second: Float64, cross: Float64,
     squared = np.maximum(doubled**2, 1e-60)[:, None]
     to_second, to_third = np.cross(second, cross) / squared, np.cross(cross, first) / squared
     uv_first, uv_second = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
-    gradients: Float64 = (
-        uv_first[:, :, None] * to_second[:, None] + uv_second[:, :, None] * to_third[:, None]
-    )
+    gradients: Float64 = uv_first[:, :, None] * to_second[:, None] + uv_second[:, :, None] * to_third[:, None]
     return gradients
 
 
