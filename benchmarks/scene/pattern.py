@@ -117,12 +117,13 @@ def find_discs(patch: Patch) -> list[Disc]:
     if contrast < _LEAST_CONTRAST:
         return []
     blobs, count = ndimage.label((relative < threshold) & patch.valid)
-    cut = np.unique(blobs[~seen])
+    cut = set(np.unique(blobs[~seen]).tolist())
     found = []
     for number, tight in enumerate(ndimage.find_objects(blobs, count), 1):
-        if number in cut:
+        height, width = (side.stop - side.start for side in tight)
+        if number in cut or height * width < _LEAST_PIXELS:
             continue
-        window = tuple(slice(max(own.start - _RING, 0), own.stop + _RING) for own in tight)
+        window = tuple(slice(max(side.start - _RING, 0), side.stop + _RING) for side in tight)
         inside = ndimage.binary_fill_holes(blobs[window] == number)
         if inside.sum() < _LEAST_PIXELS or _is_own(inside, luma[window], own[window]):
             continue

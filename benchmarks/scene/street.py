@@ -72,11 +72,11 @@ def things() -> list[Thing]:
         material = "Granite" if name in "AC" else "Stone"
         stone = _stone(radius, ord(name))
         found.append(Thing(f"Stone{name}", ((material, stone),), (x, 0, z), uv_name="map1"))
-    for name, (x, z, scale) in zip("AB", ((150, 55, 1.5), (-70, 120, 1.75)), strict=True):
+    for name, (x, z, scale) in zip("AB", ((150, 55, 1.3), (-70, 120, 1.75)), strict=True):
         found.append(Thing(f"Vase{name}", (("Glaze", _scaled(_shapes.vase(), scale)),), (x, 0, z), 30))
-    for name, (x, z, scale) in zip("AB", ((-25, 60, 2.8), (95, 110, 3.2)), strict=True):
+    for name, (x, z, scale) in zip("AB", ((-25, 60, 1.6), (95, 110, 1.9)), strict=True):
         material = "Enamel" if name == "A" else "Glaze"
-        found.append(Thing(f"Jug{name}", ((material, _scaled(_shapes.mug(), scale)),), (x, 0, z), 120))
+        found.append(Thing(f"Mug{name}", ((material, _scaled(_shapes.mug(), scale)),), (x, 0, z), 120))
     return found
 
 
