@@ -4,6 +4,7 @@
     python -m benchmarks.scene circles OUT              a style set of one image of equal discs: OUT/circles
     python -m benchmarks.scene objects RESULT.stylized.usda [--mask PRIM]
     python -m benchmarks.scene compare A.stylized.usda B.stylized.usda …
+    python -m benchmarks.scene distances RESULT.stylized.usda --style-set DIR
 
 `compare` prints a Markdown table, a column for every style of every result. README.md here says what
 each number means and where its goal lies.
@@ -17,10 +18,19 @@ import numpy as np
 from cyclopts import App
 from rich.console import Console
 
-from benchmarks.results import style_layout, style_names
+from benchmarks.judge_network import DEFAULT_WEIGHTS, GoogLeNet
+from benchmarks.results import read_style, style_layout, style_names
 from benchmarks.scene.circle_style import RADIUS, write_style_set
-from benchmarks.scene.measured import MeasuredObject, MeasuredResult, measure_result, metres_per_unit
-from benchmarks.scene.street import write_street
+from benchmarks.scene.distances import quality_by_distance
+from benchmarks.scene.measured import (
+    MeasuredObject,
+    MeasuredResult,
+    measure_result,
+    metres_per_unit,
+    settings_of,
+)
+from benchmarks.scene.street import CAMERA, write_street
+from tests.storm.storm_python import STORM_PYTHON
 from usdstylize.errors import UsdStylizeError
 from usdstylize.usd.write.provenance import read_run
 
@@ -114,6 +124,47 @@ def compare(*results: Path, pixel: float | None = None, mask: str = "/") -> int:
                 name = f"{result.parent.name}/{result.name.partition('.')[0]}"
                 found.append(MeasuredResult(name, style, measured, seconds, metres_per_unit(result)))
         print(table(found))
+
+    return _run(show)
+
+
+@app.command
+def distances(
+    result: Path,
+    /,
+    *,
+    style_set: Path,
+    camera: str = CAMERA,
+    pattern_width: float | None = None,
+    judge_weights: Path = DEFAULT_WEIGHTS,
+) -> int:
+    """Judge what the stage's camera sees, and the same from a half and a quarter of the distance.
+
+    Parameters
+    ----------
+    result
+        The .stylized.usda that a run has written.
+    style_set
+        The folder of concept art that it was made with.
+    camera
+        Prim path of the stage's camera.
+    pattern_width
+        Metres; judges, too, pictures as wide as that. The run's own where not given and it has one.
+    judge_weights
+        The file of BVLC GoogLeNet.
+    """
+    if not STORM_PYTHON.is_file():
+        print(f"error: {STORM_PYTHON} is missing; .ci/run makes it, or set USDSTYLIZE_STORM_PYTHON.")
+        return 2
+
+    def show() -> None:
+        style = read_style(result, style_set)
+        width = pattern_width or settings_of(result, style.name).get("pattern_width")
+        network = GoogLeNet(judge_weights)
+        found = quality_by_distance(result, style, network, camera=camera, pattern_width=width)
+        print(_line(["distance", *found]))
+        print(_line(["---", *["---:"] * len(found)]))
+        print(_line(["Q", *(f"{value:.2f}" for value in found.values())]))
 
     return _run(show)
 

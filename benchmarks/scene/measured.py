@@ -17,7 +17,15 @@ from benchmarks.scene.surface import Surface
 from usdstylize.usd.io.opening import open_stage
 from usdstylize.usd.write.provenance import read_run
 
-__all__ = ["MeasuredObject", "MeasuredResult", "measure_result", "seen_pixel", "surface_of"]
+__all__ = [
+    "MeasuredObject",
+    "MeasuredResult",
+    "measure_result",
+    "metres_per_unit",
+    "seen_pixel",
+    "settings_of",
+    "surface_of",
+]
 
 
 @dataclass(frozen=True)

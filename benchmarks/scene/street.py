@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pxr import Gf, Kind, Usd, UsdGeom, UsdLux, UsdShade
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "sample_stages"))
@@ -17,7 +18,6 @@ import _stages  # type: ignore[import-not-found]
 from _draw import (  # type: ignore[import-not-found]
     fractal_noise,
     hex_rgb,
-    save,
     smoothstep,
     to_image,
     unit_grid,
@@ -72,11 +72,12 @@ def things() -> list[Thing]:
         material = "Granite" if name in "AC" else "Stone"
         stone = _stone(radius, ord(name))
         found.append(Thing(f"Stone{name}", ((material, stone),), (x, 0, z), uv_name="map1"))
+    vase, mug = _shapes.vase(), _shapes.mug()
     for name, (x, z, scale) in zip("AB", ((150, 55, 1.3), (-70, 120, 1.75)), strict=True):
-        found.append(Thing(f"Vase{name}", (("Glaze", _scaled(_shapes.vase(), scale)),), (x, 0, z), 30))
+        found.append(Thing(f"Vase{name}", (("Glaze", _scaled(vase, scale)),), (x, 0, z), 30))
     for name, (x, z, scale) in zip("AB", ((-25, 60, 1.6), (95, 110, 1.9)), strict=True):
         material = "Enamel" if name == "A" else "Glaze"
-        found.append(Thing(f"Mug{name}", ((material, _scaled(_shapes.mug(), scale)),), (x, 0, z), 120))
+        found.append(Thing(f"Mug{name}", ((material, _scaled(mug, scale)),), (x, 0, z), 120))
     return found
 
 
@@ -101,9 +102,9 @@ def looks() -> list[_stages.Look]:
 
 def write_street(folder: Path) -> Path:
     """Writes `street.usda` and its textures into ``folder``: centimetres, Y up. Returns the stage's path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "textures").mkdir(parents=True, exist_ok=True)
     for name, draw in TEXTURES.items():
-        save(draw(), folder / "textures" / f"{name}.png")
+        draw().save(folder / "textures" / f"{name}.png")
     stage = _stages._new_stage(folder / "street.usda", "World")
     Usd.ModelAPI(stage.GetDefaultPrim()).SetKind(Kind.Tokens.assembly)
     UsdGeom.Scope.Define(stage, "/World/Looks")
@@ -179,7 +180,7 @@ def box(width: float, height: float, depth: float, *, repeat: float = 0.0, low: 
 
 
 def _scaled(part: _shapes.Part, scale: float) -> _shapes.Part:
-    return _shapes.Part(part.points * scale, part.uvs, part.faces)
+    return _shapes.Part(part.points * scale, part.uvs, part.faces, part.normals)
 
 
 def _barrel(radius: float, height: float) -> _shapes.Part:
@@ -298,7 +299,7 @@ def _glaze() -> Array:
     return values
 
 
-TEXTURES: dict[str, Callable[[], object]] = {
+TEXTURES: dict[str, Callable[[], Image.Image]] = {
     "cobbles": lambda: to_image(_masonry(8, 8, 0.014, "8d877e", "57524b", 1)),
     "plaster": lambda: to_image(_mottled("d9b98a", 2, 8, 0.12)),
     "brick": lambda: to_image(_masonry(24, 12, 0.006, "a4523a", "c9bba6", 4)),

@@ -7,19 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pxr import Usd, UsdGeom
+from pxr import Gf, Usd, UsdGeom
 from scipy import ndimage
 
 from benchmarks.results import StylizedObject, style_names
 from benchmarks.scene import __main__ as scene
 from benchmarks.scene.circle_style import draw_circles
 from benchmarks.scene.detail import band_share, count_specks, specks_of
+from benchmarks.scene.distances import aim_points, nearer_cameras
 from benchmarks.scene.measured import measure_result, seen_pixel
 from benchmarks.scene.pattern import autocorrelation_length, disc_pattern, variation
 from benchmarks.scene.regions import REGIONS, Region, region_correlation
 from benchmarks.scene.street import CAMERA, write_street
 from benchmarks.scene.surface import Surface
 from usdstylize.config.options import StageOptions
+from usdstylize.errors import StageError
 from usdstylize.model.objects import Mesh, ObjectData
 from usdstylize.usd import read
 
@@ -267,6 +269,39 @@ def test_the_title_lies_in_its_box() -> None:
 # Whole results
 
 
+def test_nearer_cameras_stand_on_the_way_to_what_the_camera_sees(result: Path, tmp_path: Path) -> None:
+    (style,) = style_names(result)
+    stage = Usd.Stage.Open(str(result))
+    (left,) = measure_result(result, style, mask="/World/Left")
+    camera = UsdGeom.Camera.Define(stage, "/Camera")
+    box = UsdGeom.BBoxCache(Usd.TimeCode.Default(), [UsdGeom.Tokens.default_])
+    middle = box.ComputeWorldBound(stage.GetPrimAtPath(left.path)).ComputeAlignedRange().GetMidpoint()
+    eye = middle + Gf.Vec3d(300, 400, 0) * left.radius
+    view = Gf.Matrix4d().SetLookAt(eye, middle, Gf.Vec3d(0, 1, 0))
+    camera.AddTransformOp().Set(view.GetInverse())
+    camera.CreateFocalLengthAttr(50.0)
+    camera.CreateHorizontalApertureAttr(20.0)
+    camera.CreateVerticalApertureAttr(10.0)
+    stage.Save()
+    lens = camera.GetCamera(Usd.TimeCode.Default())
+    aims = aim_points(result, style, lens)
+    path, views = nearer_cameras(result, style, tmp_path, "/Camera", 0.3)
+    assert [view.name for view in views] == ["1", "0.5", "0.25", "pattern"]
+    assert views[0].paths == ("/Camera",)
+    opened = Usd.Stage.Open(str(path))
+    unit = UsdGeom.GetStageMetersPerUnit(stage)
+    for view, share in zip(views[1:], (0.5, 0.25, None), strict=True):
+        for aim, name in zip(aims, view.paths, strict=True):
+            own = UsdGeom.Camera.Get(opened, name).GetCamera(Usd.TimeCode.Default())
+            at = np.array(own.transform.ExtractTranslation())
+            wanted = share * np.linalg.norm(np.array(eye) - aim) if share else 0.3 / unit * 50 / 20
+            assert np.linalg.norm(at - aim) == pytest.approx(wanted, rel=1e-4)
+            towards = np.array(own.transform.TransformDir(Gf.Vec3d(0, 0, -1)))
+            np.testing.assert_allclose(towards, (aim - at) / np.linalg.norm(aim - at), atol=1e-5)
+    with pytest.raises(StageError, match="has no camera /Other; give another with --camera"):
+        nearer_cameras(result, style, tmp_path, "/Other", None)
+
+
 @dataclass(frozen=True)
 class _Found:
     """As much of a StageObject as specks need."""
@@ -302,12 +337,12 @@ def test_a_result_is_measured_object_by_object(result: Path) -> None:
 
 
 def test_the_table_has_a_column_for_each_result(result: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert scene.compare(result, result) == 0
+    assert scene.compare(result, result, mask="/World/Left") == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + len(scene._ROWS)
     assert {line.count("|") for line in lines} == {4}
-    assert scene.objects(result) == 0
-    assert "/World/Left" in capsys.readouterr().out
+    assert scene.objects(result, mask="/World/Right") == 0
+    assert "| /World/Right |" in capsys.readouterr().out
     assert scene.compare(SAMPLES / "still_life.usda") == 2
     assert "is not a result of usdstylize" in capsys.readouterr().err
 
