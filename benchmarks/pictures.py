@@ -79,7 +79,7 @@ def renders(result: Path, camera: str | None, height: int) -> dict[str, list[Ima
             for style in styles
             for index, path in enumerate(cameras)
         ]
-        _render(jobs, Path(folder))
+        run_storm(jobs, Path(folder))
         return {
             style: [_picture(Path(folder) / f"{style}{index}.exr", height) for index in range(len(cameras))]
             for style in styles
@@ -116,8 +116,8 @@ def with_cameras(result: Path, folder: Path, camera: str | None) -> tuple[Path, 
     return Path(layer.realPath), paths
 
 
-def _render(jobs: list[dict[str, Any]], folder: Path) -> None:
-    """Every job in one Storm process."""
+def run_storm(jobs: list[dict[str, Any]], folder: Path) -> None:
+    """Every job of tests/storm/render.py, in one process; ``folder`` keeps the list of them."""
     (folder / "jobs.json").write_text(json.dumps(jobs))
     command = [str(STORM_PYTHON), str(RENDER_SCRIPT), str(folder / "jobs.json")]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -18,7 +18,7 @@ from usdstylize.usd.write.layout import ResultLayout, StyleLayout
 from usdstylize.usd.write.provenance import read_layer, read_provenance, read_run
 from usdstylize.usd.write.selection import find_style_layer
 
-__all__ = ["StylizedObject", "read_result", "read_style", "style_layout"]
+__all__ = ["StylizedObject", "read_objects", "read_result", "read_style", "style_layout", "style_names"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,21 @@ def read_style(root_layer: Path, folder: Path) -> StyleSet:
 
 
 def read_result(root_layer: Path, style: StyleSet, mask: str = "/") -> Iterator[StylizedObject]:
+    """`read_objects` of a style set."""
+    return read_objects(root_layer, style.name, mask)
+
+
+def style_names(root_layer: Path) -> tuple[str, ...]:
+    """The styles of a result, by name. Raises OutputError where it is no result."""
+    style_layer = find_style_layer(root_layer)
+    layer = read_layer(style_layer)
+    provenance = read_provenance(layer, style_layer.parent) if layer else None
+    if provenance is None:
+        raise OutputError(f"{root_layer} is not a result of usdstylize; give the .stylized.usda of a run.")
+    return tuple(sorted(provenance.styles))
+
+
+def read_objects(root_layer: Path, style_name: str, mask: str = "/") -> Iterator[StylizedObject]:
     """Every object at or under ``mask`` that holds the style, one in memory at a time.
 
     Raises OutputError where ``root_layer`` is no result of usdstylize.
@@ -62,14 +77,14 @@ def read_result(root_layer: Path, style: StyleSet, mask: str = "/") -> Iterator[
     style_layer = find_style_layer(root_layer)
     layer = read_layer(style_layer)
     provenance = read_provenance(layer, style_layer.parent) if layer else None
-    if layer is None or provenance is None or style.name not in provenance.styles:
+    if layer is None or provenance is None or style_name not in provenance.styles:
         raise OutputError(
-            f"{root_layer} is not a result of usdstylize in the style {style.name}; give the .stylized.usda "
+            f"{root_layer} is not a result of usdstylize in the style {style_name}; give the .stylized.usda "
             "that a run has written."
         )
-    files = ResultLayout.of_style_layer(style_layer).style(style.name)
+    files = ResultLayout.of_style_layer(style_layer).style(style_name)
     readings: dict[Reading, dict[str, float]] = {}
-    for name in provenance.styles[style.name].objects:
+    for name in provenance.styles[style_name].objects:
         facts = facts_of(files, name)
         readings.setdefault(reading_of(facts, files), {})[name] = facts["strength"]
     for reading, strengths in readings.items():
