@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pxr import Sdf, Tf, Usd, UsdGeom
+from pxr import Sdf, Tf, Usd
 
 from usdstylize.model.base_colors import DisplayColor, GraphColor, TextureFile
 from usdstylize.model.geometry import Geometry
@@ -62,16 +62,16 @@ def shape_of(
     if uvs.of_corners is None:
         return None
     digest = hashlib.blake2b(geometry.digest, digest_size=16)
-    digest.update(b"all" if face_set.faces is None else face_set.faces)
-    digest.update(np.ascontiguousarray(uvs.of_corners))
+    digest.update(b"all" if face_set.faces is None else face_set.faces.data)
+    digest.update(np.ascontiguousarray(uvs.of_corners).data)
     if isinstance(uvs.base, DisplayColor):
         primvar = find_primvar(mesh, uvs.base.primvar)
         if primvar is not None:
             colors = read_corner_values(mesh, primvar, time, geometry, components=3)
-            digest.update(np.ascontiguousarray(linear_rec709(colors, primvar.GetAttr())))
+            digest.update(np.ascontiguousarray(linear_rec709(colors, primvar.GetAttr())).data)
     if refine and can_refine(mesh):
         indices = uv_corner_indices(mesh, uvs.primvar, geometry, time)
-        digest.update(b"linear" if indices is None else np.ascontiguousarray(indices))
+        digest.update(b"linear" if indices is None else np.ascontiguousarray(indices).data)
         values = {name: mesh.GetAttribute(name).Get(time) for name in _SUBDIVISION}
         digest.update(repr({name: value and list(value) for name, value in values.items()}).encode())
     return Shape(digest.digest(), geometry.linear)

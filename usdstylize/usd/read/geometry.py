@@ -51,7 +51,7 @@ def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{len(points)} {len(counts)} {left_handed} {scheme}".encode())
     for array in (points, counts, indices):
-        digest.update(array)
+        digest.update(array.data)
     matrix = _to_metres_y_up(prim, time)
     to_metres = linear = matrix[:3, :3]
     with np.errstate(all="ignore"):
@@ -71,9 +71,9 @@ def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
 
     face_normals = _face_normals(points[indices], counts) * (-1.0 if flipped else 1.0)
     normals, notes, authored = _corner_normals(mesh, time, linear, points, counts, indices, face_normals)
-    digest.update(drawn)
+    digest.update(drawn.data)
     if authored is not None:
-        digest.update(authored)
+        digest.update(np.ascontiguousarray(authored).data)
     return Geometry(
         points, counts, indices, drawn, flipped, normals, notes, linear=to_metres, digest=digest.digest()
     )

@@ -96,7 +96,7 @@ def named_textures(
     strength: float,
     network: Network,
 ) -> Textures:
-    """The files as `write_textures` writes them for the object named ``owner``, of which ``obj`` is a copy."""
+    """The files that `write_textures` writes for the object named ``owner``; ``obj`` is that, or its copy."""
     place, all_tiles, is_linear = final.object(owner), "<UDIM>" if obj.tiles else "", _is_float(obj)
     network = possible_network(obj, network)
     own = _needs_copy(obj, data) and network != "preview"

@@ -155,7 +155,7 @@ class Writer:
         made = finished.facts if finished else self.plan.earlier_run.get("written", {}).get(obj.copy_of)
         if made is None:
             raise MaterialError(
-                f"{obj.path} is a copy of {obj.copy_of}, which could not be written; see that object's reason."
+                f"{obj.path} is a copy of {obj.copy_of}, which is not in this result; run again with --force."
             )
         self._write(obj, data, None, {**made, "seconds": 0.0, "stages": {}})
 
