@@ -108,7 +108,8 @@ def _stylize_all(
     Raises OutputError or ProcessGroupError where no object is done and none can be.
     """
     ended: dict[str, ObjectResult] = {}
-    kept = writer.finished | (set(job.output.existing) if options.resume else set())
+    before = set(job.output.existing) if options.resume else set()
+    kept = writer.finished | before
 
     def end(results: list[ObjectResult]) -> None:
         for result in results:
@@ -124,9 +125,10 @@ def _stylize_all(
         missing = []
         for group in job.contents.groups:
             whole = all(obj.name in kept for obj in group if not obj.copy_of)
-            staying = {obj.path for obj in group if whole and obj.name in kept}
-            end([ObjectResult(obj.path, obj.name, "kept") for obj in group if obj.path in staying])
-            if rest := tuple(obj for obj in group if obj.path not in staying):
+            # Another run may have made a copy without its original, and given it files of its own.
+            names = kept if whole else {obj.name for obj in group if obj.copy_of} & before
+            end([ObjectResult(obj.path, obj.name, "kept") for obj in group if obj.name in names])
+            if rest := tuple(obj for obj in group if obj.name not in names):
                 missing.append(rest)
         optimizer.each(missing, work)
     except KeyboardInterrupt:

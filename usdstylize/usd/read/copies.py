@@ -78,20 +78,27 @@ def shape_of(
 
 
 def mark_copies(
-    stage: Usd.Stage, objects: Sequence[StageObject], shapes: Mapping[str, Shape], time: Usd.TimeCode
+    stage: Usd.Stage,
+    objects: Sequence[StageObject],
+    shapes: Mapping[str, Shape],
+    heroes: Sequence[str],
+    time: Usd.TimeCode,
 ) -> tuple[StageObject, ...]:
     """The objects in the same order, each copy and its proxies with the name of its original.
 
     The original is the first of those that are alike. What is rendered together with others
     (`--by model`, `--share-materials`) is neither. shapes: by path; an object that has none is no copy.
+    heroes: instances that are to have textures of their own.
     """
+    apart = tuple(f"{hero}/" for hero in heroes)
     rendered = Counter(obj.group or obj.name for obj in objects if not obj.stands_in)
     materials: dict[str, Hashable] = {}
     alike: dict[Hashable, list[StageObject]] = {}
     originals: dict[str, StageObject] = {}
     for obj in objects:
         shape = shapes.get(obj.path)
-        if shape is None or obj.wears_another_look or rendered[obj.group or obj.name] > 1:
+        alone = rendered[obj.group or obj.name] == 1 and not obj.wears_another_look
+        if shape is None or not alone or f"{obj.path}/".startswith(apart):
             continue
         candidates = alike.setdefault((shape.digest, *_appearance(obj)), [])
         for candidate in candidates:

@@ -88,7 +88,7 @@ def discover(
         return StageContents(
             path=path,
             frame=None if time.IsEarliestTime() else time.GetValue(),
-            objects=grouped if options.unique else mark_copies(stage, grouped, shapes, time),
+            objects=grouped if options.unique else mark_copies(stage, grouped, shapes, alone, time),
             skipped=(*_lost_behind_a_link(path, skipped), *skipped, *population.skipped),
             sources=sources(stage, objects, time),
             prototypes=tuple(population.prototypes),

@@ -1,70 +1,79 @@
 """Copies that stay while the object whose files they read is made anew: they keep those files."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pxr import Sdf
 
 from usdstylize.usd.io.paths import anchored
-from usdstylize.usd.write.layout import StyleLayout
+from usdstylize.usd.write.layout import ResultLayout, StyleLayout
 from usdstylize.usd.write.sharing import materials
 from usdstylize.usd.write.unfinished import Finished
 
-__all__ = ["keep_files", "point_at_files"]
+__all__ = ["keep_files"]
 
 Facts = dict[str, Any]
 
 
 def keep_files(
-    written: Mapping[str, Facts], finished: Mapping[str, Finished], final: StyleLayout, folder: Path
+    layer: Sdf.Layer,
+    written: Mapping[str, Facts],
+    finished: Mapping[str, Finished],
+    layout: ResultLayout,
+    final: StyleLayout,
+    unfinished: StyleLayout,
 ) -> tuple[dict[str, Facts], list[str]]:
-    """For the first copy that stays, copy the files of each original that does not.
+    """Give the files of an original that is made anew to the first of its copies that are not.
 
-    written: facts of the earlier run, by name. finished: what is made anew. folder: where each such copy gets
-    a folder of its own, to be moved to its final place.
-    Returns the facts of the objects that stay, that copy the original of the others now; and its name.
+    layer: the style layer, in which those copies are changed to read them there. written: facts of the
+    earlier run, by name. finished: what is made anew. unfinished: where each new owner gets its folder, which
+    is to be moved to its final place.
+    Returns the facts of all that is not made anew, and the names of the new owners.
     """
     staying = {name: facts for name, facts in sorted(written.items()) if name not in finished}
-    heirs: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for name, facts in staying.items():
         original = facts.get("copy_of", "")
         # What is in its final place was made before a kill, and its copies have their files already.
         if original not in finished or finished[original].folder == final.object(original):
             continue
-        heir = heirs.setdefault(original, name)
+        owner = owners.setdefault(original, name)
+        moved = partial(_moved, layout.folder, final, original, owner)
         hashes = {}
-        if heir == name:
-            target = folder / heir
-            shutil.rmtree(target, ignore_errors=True)
-            target.mkdir()
-            for file, digest in written[original]["hashes"].items():
-                renamed = heir + file.removeprefix(original)
+        if owner == name:
+            shutil.rmtree(unfinished.object(owner), ignore_errors=True)
+            unfinished.object(owner).mkdir()
+            for file, digest in written.get(original, {}).get("hashes", {}).items():
+                renamed = owner + file.removeprefix(original)
                 hashes[renamed] = digest
-                shutil.copyfile(final.object(original) / file, target / renamed)
-        files = [path.replace(f"/{original}/{original}.", f"/{heir}/{heir}.") for path in facts["files"]]
-        copy_of = "" if heir == name else heir
+                with suppress(FileNotFoundError):  # lost before this run
+                    shutil.copyfile(final.object(original) / file, unfinished.object(owner) / renamed)
+        for material in materials(layer):
+            if material.name == name:
+                _change_paths(layer, material.path, moved)
+        copy_of = "" if owner == name else owner
+        files = [moved(path) for path in facts["files"]]
         staying[name] = {**facts, "copy_of": copy_of, "files": files, "hashes": hashes}
-    return staying, list(heirs.values())
+    return staying, list(owners.values())
 
 
-def point_at_files(
-    layer: Sdf.Layer, staying: Mapping[str, Facts], final: StyleLayout, layer_folder: Path
-) -> None:
-    """Let the materials of objects that stay read their files where they lie now."""
-    start = f"{anchored(final.folder, layer_folder)}/"
-    for material in materials(layer):
-        if material.name not in staying:
-            continue
-        owner = staying[material.name].get("copy_of") or material.name
+def _moved(layer_folder: Path, final: StyleLayout, original: str, owner: str, path: str) -> str:
+    """Where a file of ``original`` lies once it is one of ``owner``, as the style layer names both."""
+    before, after = (f"{anchored(final.object(name), layer_folder)}/" for name in (original, owner))
+    file = path.removeprefix(before)
+    return path if file == path else f"{after}{owner}{file.removeprefix(original)}"
 
-        def visit(path: Sdf.Path, owner: str = owner) -> None:
-            spec = layer.GetAttributeAtPath(path) if path.IsPropertyPath() else None
-            if spec is None or not isinstance(spec.default, Sdf.AssetPath):
-                return
-            there, _, file = spec.default.path.removeprefix(start).partition("/")
-            if spec.default.path.startswith(start) and there != owner:
-                spec.default = Sdf.AssetPath(f"{start}{owner}/{owner}{file.removeprefix(there)}")
 
-        layer.Traverse(material.path, visit)
+def _change_paths(layer: Sdf.Layer, root: Sdf.Path, moved: Callable[[str], str]) -> None:
+    """Put what ``moved`` makes of it in place of every asset path at or under a prim."""
+
+    def visit(path: Sdf.Path) -> None:
+        spec = layer.GetAttributeAtPath(path) if path.IsPropertyPath() else None
+        if spec is not None and isinstance(spec.default, Sdf.AssetPath):
+            spec.default = Sdf.AssetPath(moved(spec.default.path))
+
+    layer.Traverse(root, visit)

@@ -20,7 +20,7 @@ from usdstylize.model.results import plain
 from usdstylize.usd.io.opening import open_stage, quiet, read_time
 from usdstylize.usd.io.paths import anchored
 from usdstylize.usd.write.binding import Binding, plan_binding, write_binding
-from usdstylize.usd.write.copies import keep_files, point_at_files
+from usdstylize.usd.write.copies import keep_files
 from usdstylize.usd.write.disk import ASIDE, alone, is_running, undone_on_error, write_errors
 from usdstylize.usd.write.fragments import merge
 from usdstylize.usd.write.instancing import inherit_classes, layer_path, shown_path
@@ -316,15 +316,13 @@ class Writer:
             write_provenance(layer, provenance, folder)
         with write_errors(plan.textures_folder):
             unfinished = self._unfinished.layout
-            staying, heirs = keep_files(earlier, self._finished, final, unfinished.folder)
-            with quiet():
-                point_at_files(style, staying, final, folder)
+            staying, owners = keep_files(style, earlier, self._finished, plan.layout, final, unfinished)
             self._write_run(run, provenance, staying)
             # All that needs space is on the disk before anything visible changes.
             temporary_style, temporary_root = save(style, plan.style_layer), save(root, plan.root_layer)
             with undone_on_error() as replace:
                 self._unfinished.make_folder(final.folder)
-                for name in heirs:
+                for name in owners:
                     replace(unfinished.object(name), final.object(name))
                 replace(unfinished.run, final.run)
                 for name, finished in self._finished.items():
