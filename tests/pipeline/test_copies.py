@@ -126,6 +126,16 @@ def test_a_resume_keeps_a_copy_that_was_made_without_its_original(lamps: Path, s
     assert not (lamps.parent / "lamps.style/ink_stripes" / SECOND).exists()
 
 
+def test_a_copy_of_what_is_itself_a_copy_reads_the_first_ones_files(lamps: Path, style_folder: Path) -> None:
+    stylize(lamps, style_folder, replace(QUICK, mask=("/World/Lamp", "/World/Lamp_001")))
+    rest = replace(QUICK, mask=("/World/Lamp_001", "/World/Lamp_002"), resume=True)
+    result = stylize(lamps, style_folder, rest)
+    assert [found.status for found in result.objects] == ["kept", "done"]
+    assert result.problems == ()
+    assert seen(result, NAMES[2])[1] == seen(result, NAMES[0])[1]
+    assert written(lamps)[THIRD]["copy_of"] == FIRST
+
+
 def test_copies_that_a_mask_leaves_out_keep_the_files_of_an_original_that_is_made_anew(
     lamps: Path, style_folder: Path
 ) -> None:

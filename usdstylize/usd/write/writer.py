@@ -110,7 +110,7 @@ class Writer:
         self._finished = {
             name: each
             for name, each in self._finished.items()
-            if {self._look(self._objects[name]).name, self._objects[name].copy_of or name} <= known
+            if {self._look(self._objects[name]).name, each.facts.get("copy_of") or name} <= known
         }
         self._clean(name for name in self._objects if name not in self._finished)
 
@@ -157,7 +157,9 @@ class Writer:
             raise MaterialError(
                 f"{obj.path} is a copy of {obj.copy_of}, which is not in this result; run again with --force."
             )
-        self._write(obj, data, None, {**made, "seconds": 0.0, "stages": {}})
+        # An earlier run may have made the original itself as a copy, of an object that this one leaves out.
+        owner = made["copy_of"] or obj.copy_of
+        self._write(obj, data, None, {**made, "copy_of": owner, "seconds": 0.0, "stages": {}})
 
     def _write(
         self, obj: StageObject, data: ObjectData, texture: StyleTexture | None, made: dict[str, Any]
@@ -214,7 +216,9 @@ class Writer:
         folder.mkdir()
         if obj.wears_another_look:
             return None
-        return named_textures(final, layer_folder, obj, data, obj.copy_of, strength=strength, network=network)
+        return named_textures(
+            final, layer_folder, obj, data, made["copy_of"], strength=strength, network=network
+        )
 
     def _open_source(self, obj: StageObject) -> Usd.Stage:
         """The source stage with what matters to this object's look alone."""
@@ -409,7 +413,6 @@ def _describe(
         "material": obj.material_path,
         "look": obj.look or obj.name,
         "group": obj.group or obj.name,
-        "copy_of": obj.copy_of,
         "files": textures.written if textures else [],
         "remarks": [*obj.notes, *data.repaired, *remarks],
     }
@@ -420,6 +423,7 @@ def _how_made(
 ) -> dict[str, Any]:
     """Facts for run.json of how a style texture was made, which copies share; sizes are (width, height)."""
     return {
+        "copy_of": "",
         "base_size": [data.bases[0].shape[1], data.bases[0].shape[0]],
         "style_size": [texture.images[0].shape[1], texture.images[0].shape[0]],
         "strength": strength,
