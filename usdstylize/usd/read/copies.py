@@ -1,8 +1,9 @@
 """Copies: objects with the same mesh, UVs, base texture and material, which one style texture serves."""
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +39,7 @@ _SUBDIVISION = (
 )
 _OF_A_NETWORK = ("inputs:", "outputs:", "info:", "config:", "colorSpace:")
 """Namespaces of what a renderer reads of a material; exporters also note a material's name."""
+_NOTE = re.compile(r"^ *custom \w+ userProperties:.*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +94,7 @@ def mark_copies(
     """
     apart = tuple(f"{hero}/" for hero in heroes)
     rendered = Counter(obj.group or obj.name for obj in objects if not obj.stands_in)
-    materials: dict[str, Hashable] = {}
+    networks = _Networks(stage, time)
     alike: dict[Hashable, list[StageObject]] = {}
     originals: dict[str, StageObject] = {}
     for obj in objects:
@@ -103,7 +105,7 @@ def mark_copies(
         candidates = alike.setdefault((shape.digest, *_appearance(obj)), [])
         for candidate in candidates:
             same_size = _is_same_size(shapes[candidate.path].linear, shape.linear)
-            if same_size and len({_network(stage, each, materials, time) for each in (candidate, obj)}) == 1:
+            if same_size and networks.of(candidate) == networks.of(obj):
                 originals[obj.name] = candidate
                 break
         else:
@@ -115,11 +117,9 @@ def _marked(obj: StageObject, originals: Mapping[str, StageObject]) -> StageObje
     original = originals.get(obj.look or obj.name)
     if original is None:
         return obj
-    marked = replace(obj, copy_of=original.name, group=original.group or original.name)
-    if obj.wears_another_look:
-        return marked
     note = f"It is a copy of {original.path} and shows its style texture; --unique gives it one of its own."
-    return replace(marked, notes=(*obj.notes, note))
+    notes = obj.notes if obj.wears_another_look else (*obj.notes, note)
+    return replace(obj, copy_of=original.name, group=original.group or original.name, notes=notes)
 
 
 def _appearance(obj: StageObject) -> tuple[Hashable, ...]:
@@ -152,18 +152,45 @@ def _is_mirrored(linear: Float64) -> bool:
     return bool(np.linalg.det(linear / np.abs(linear).max()) < 0)
 
 
-def _network(stage: Usd.Stage, obj: StageObject, known: dict[str, Hashable], time: Usd.TimeCode) -> Hashable:
-    """The object's material but for names of prims: equal where networks and values are.
+class _Networks:
+    """Materials but for their paths and the names in them: equal where networks and values are."""
 
-    known: by the material's path, to which this one is added. A material that USD fails at is like no other.
-    """
-    path = obj.material_path or ""
-    if path not in known:
-        try:
-            known[path] = tuple(_facts(stage.GetPrimAtPath(path), time)) if path else ()
-        except Tf.ErrorException:
-            known[path] = path
-    return known[path]
+    def __init__(self, stage: Usd.Stage, time: Usd.TimeCode) -> None:
+        self._stage, self._time = stage, time
+        self._known: dict[str, Hashable] = {"": ()}
+        self._by_text: dict[Hashable, Hashable] = {}
+
+    def of(self, obj: StageObject) -> Hashable:
+        """That of an object's material; one that USD fails at is like no other."""
+        path = obj.material_path or ""
+        if path not in self._known:
+            try:
+                self._known[path] = self._read(self._stage.GetPrimAtPath(path))
+            except Tf.ErrorException:
+                self._known[path] = path
+        return self._known[path]
+
+    def _read(self, material: Usd.Prim) -> Hashable:
+        # Text is compared first, since that takes a quarter of the time.
+        text = _as_text(material)
+        if text is None:
+            return tuple(_facts(material, self._time))
+        if text not in self._by_text:
+            self._by_text[text] = tuple(_facts(material, self._time))
+        return self._by_text[text]
+
+
+def _as_text(material: Usd.Prim) -> tuple[str, str] | None:
+    """The layer of a material and its content without its path; None where that is not the whole network."""
+    specs = material.GetPrimStack()
+    if len(specs) != 1:
+        return None
+    path, (_, _, text) = specs[0].path, specs[0].GetAsText().partition("\n")
+    text = text.replace(f"<{path}/", "<:").replace(f"<{path}.", "<:.")
+    if "userProperties:" in text:
+        text = _NOTE.sub("", text)
+    # A path that leads out of it, or samples, which a reference may shift in time.
+    return None if "</" in text or "timeSamples" in text else (specs[0].layer.identifier, text)
 
 
 def _facts(material: Usd.Prim, time: Usd.TimeCode) -> list[Hashable]:
@@ -173,25 +200,30 @@ def _facts(material: Usd.Prim, time: Usd.TimeCode) -> list[Hashable]:
     pending = [material]
     for prim in pending:  # grows meanwhile
         found.append(prim.GetTypeName())
-        for name in sorted(prim.GetAuthoredPropertyNames(lambda name: name.startswith(_OF_A_NETWORK))):
-            attribute = prim.GetAttribute(name)
-            sources = attribute.GetConnections() if attribute else []
-            for source in sources:
-                feeding = prim.GetStage().GetPrimAtPath(source.GetPrimPath())
-                if feeding and feeding.GetPath() not in numbers:
-                    numbers[feeding.GetPath()] = len(pending)
-                    pending.append(feeding)
-                found.append((name, source.name, numbers.get(source.GetPrimPath(), str(source))))
-            if attribute and not sources:
-                found.append((name, attribute.GetColorSpace(), *_values(attribute, time)))
+        for attribute in prim.GetAuthoredAttributes():
+            name = attribute.GetName()
+            if not name.startswith(_OF_A_NETWORK):
+                continue
+            if attribute.HasAuthoredConnections():
+                for source in attribute.GetConnections():
+                    place = source.GetPrimPath()
+                    feeding = None if place in numbers else prim.GetStage().GetPrimAtPath(place)
+                    if feeding:
+                        numbers[place] = len(pending)
+                        pending.append(feeding)
+                    found.append((name, source.name, numbers.get(place, str(source))))
+            elif not name.startswith("outputs:"):
+                found.append((name, *_values(attribute, time)))
     return found
 
 
-def _values(attribute: Usd.Attribute, time: Usd.TimeCode) -> list[str]:
-    """The value of a shader's attribute as text, or those of all its time samples."""
-    times = attribute.GetTimeSamples() if attribute.ValueMightBeTimeVarying() else ()
-    values = [(None, attribute.Get(time)), *((each, attribute.Get(each)) for each in times)]
-    return [f"{when} {_text(value)}" for when, value in values]
+def _values(attribute: Usd.Attribute, time: Usd.TimeCode) -> Iterator[str]:
+    """The colour space of a shader's input, and its value as text, or those of all its time samples."""
+    if attribute.HasColorSpace():
+        yield attribute.GetColorSpace()
+    yield _text(attribute.Get(time))
+    if attribute.ValueMightBeTimeVarying():
+        yield from (f"{each} {_text(attribute.Get(each))}" for each in attribute.GetTimeSamples())
 
 
 def _text(value: Any) -> str:

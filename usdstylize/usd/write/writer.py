@@ -158,7 +158,7 @@ class Writer:
                 f"{obj.path} is a copy of {obj.copy_of}, which is not in this result; run again with --force."
             )
         # An earlier run may have made the original itself as a copy, of an object that this one leaves out.
-        owner = made["copy_of"] or obj.copy_of
+        owner = made.get("copy_of") or obj.copy_of
         self._write(obj, data, None, {**made, "copy_of": owner, "seconds": 0.0, "stages": {}})
 
     def _write(
