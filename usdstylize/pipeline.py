@@ -108,7 +108,8 @@ def _stylize_all(
     Raises OutputError or ProcessGroupError where no object is done and none can be.
     """
     ended: dict[str, ObjectResult] = {}
-    kept = writer.finished | (set(job.output.existing) if options.resume else set())
+    before = set(job.output.existing) if options.resume else set()
+    kept = writer.finished | before
 
     def end(results: list[ObjectResult]) -> None:
         for result in results:
@@ -123,10 +124,12 @@ def _stylize_all(
     try:
         missing = []
         for group in job.contents.groups:
-            if all(obj.name in kept for obj in group):
-                end([ObjectResult(obj.path, obj.name, "kept") for obj in group])
-            else:
-                missing.append(group)
+            whole = all(obj.name in kept for obj in group if not obj.copy_of)
+            # Another run may have made a copy without its original, and given it files of its own.
+            names = kept if whole else {obj.name for obj in group if obj.copy_of} & before
+            end([ObjectResult(obj.path, obj.name, "kept") for obj in group if obj.name in names])
+            if rest := tuple(obj for obj in group if obj.name not in names):
+                missing.append(rest)
         optimizer.each(missing, work)
     except KeyboardInterrupt:
         interrupted = True
@@ -148,33 +151,65 @@ def _stylize_group(
     writer: write.Writer,
     observer: Observer,
 ) -> list[ObjectResult]:
-    """Load each object of the group, optimise them together, write each; one result for each.
+    """Load each object of the group, optimise them together, write each and its copies; one result for each.
 
-    What is wrong with one costs it alone. Raises OutputError for what concerns every object: a full disk.
+    What is wrong with one costs it and its copies alone. Raises OutputError for what concerns every object: a
+    full disk. Where all are copies, what they are copies of is kept from an earlier run.
     """
     failed: dict[str, str] = {}
     data: dict[str, ObjectData] = {}
-    for obj in group:
+    rendered = tuple(obj for obj in group if not obj.copy_of)
+    for obj in rendered:
         with _failures(obj, failed), _USD:
-            resolution = job.settings_of[obj.path].method.texture_resolution
+            resolution = job.settings_of[obj.path].method.graph_resolution
             data[obj.path] = read.load(job.contents, obj, resolution)
-    loaded = [obj for obj in group if obj.path in data]
-    textures = _optimised(group, loaded, data, job, optimizer, observer, failed)
+    loaded = [obj for obj in rendered if obj.path in data]
+    textures = _optimised(loaded, data, job, optimizer, observer, failed) if loaded else {}
     for obj in loaded:
         if obj.path in textures:
             with _failures(obj, failed), _USD:
                 strength = job.settings_of[obj.path].method.strength
                 writer.write_object(obj, data[obj.path], textures[obj.path], strength=strength)
+    copies = [obj for obj in group if obj.copy_of]
+    original = _write_copies(copies, data, job, writer, failed) if copies else ""
     return [
-        _done(obj, textures[obj.path], writer)
-        if obj.path in textures and obj.path not in failed
-        else ObjectResult(obj.path, obj.name, "failed", reason=failed[obj.path])
+        ObjectResult(obj.path, obj.name, "failed", reason=failed[obj.path])
+        if obj.path in failed
+        else _done(obj, textures[obj.path], writer)
+        if obj.path in textures
+        else ObjectResult(
+            obj.path, obj.name, "done", remarks=tuple(writer.remarks[obj.name]), copy_of=original
+        )
         for obj in group
     ]
 
 
+def _write_copies(
+    copies: list[StageObject],
+    data: dict[str, ObjectData],
+    job: Job,
+    writer: write.Writer,
+    failed: dict[str, str],
+) -> str:
+    """Write the copies of one object, whose path is returned; reasons into ``failed``.
+
+    data: by path; the object's is added where it is kept from an earlier run.
+    """
+    original = next(obj for obj in job.contents.objects if obj.name == copies[0].copy_of)
+    if original.path not in data and original.path not in failed:
+        with _failures(original, failed), _USD:
+            resolution = job.settings_of[original.path].method.graph_resolution
+            data[original.path] = read.load(job.contents, original, resolution)
+    for obj in copies:
+        if original.path in failed:
+            failed[obj.path] = f"{obj.path} is a copy of {original.path}, which failed; see its reason."
+            continue
+        with _failures(obj, failed), _USD:
+            writer.write_copy(obj, data[original.path])
+    return original.path
+
+
 def _optimised(
-    group: tuple[StageObject, ...],
     loaded: list[StageObject],
     data: dict[str, ObjectData],
     job: Job,
@@ -195,7 +230,7 @@ def _optimised(
         return {}
     from usdstylize import optimize
 
-    settings = job.settings_of[group[0].path]
+    settings = job.settings_of[seen[0].path]
     textures: dict[str, StyleTexture] = {}
     with _failures(seen[0], failed):
         own = optimizer.restyled(settings.style, settings.method)

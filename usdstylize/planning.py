@@ -119,6 +119,7 @@ def _describe(
             **plain(vars(method)),
             "by": options.by,
             "share_materials": options.share_materials,
+            "unique": options.unique,
             "frame": contents.frame,
             "posed": contents.posed,
             "refine": contents.refine,

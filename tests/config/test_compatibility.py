@@ -68,6 +68,7 @@ OTHERWISE: dict[str, tuple[Any, str]] = {
     "seed": (4, "4"),
     "by": ("model", "model"),
     "share_materials": (True, "True"),
+    "unique": (True, "True"),
     "frame": (3.0, "3.0"),
     "posed": (True, "True"),
     "refine": (2, "2"),

@@ -24,6 +24,7 @@ BY_DEFAULT = {
     "purposes": ("default", "render"),
     "by": "object",
     "share_materials": False,
+    "unique": False,
     "refine": 0,
     "texture_hierarchy": (),
     "direct_texture": False,

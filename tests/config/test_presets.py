@@ -159,7 +159,7 @@ def test_the_methods_of_the_comparison_have_weights_of_their_own(encoder, loss, 
 def test_nothing_is_done_unasked():
     """A plain call replaces nothing, packs nothing, and writes beside the stage."""
     plain = Options()
-    unasked = ("package", "in_session", "force", "resume", "share_materials", "direct_texture")
+    unasked = ("package", "in_session", "force", "resume", "share_materials", "unique", "direct_texture")
     assert {name: getattr(plain, name) for name in unasked} == dict.fromkeys(unasked, False)
     assert (plain.output, plain.network, plain.by, plain.refine) == (None, "both", "object", 0)
     assert plain.purposes == ("default", "render")

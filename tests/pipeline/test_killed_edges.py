@@ -88,7 +88,7 @@ def test_an_object_may_be_called_lock(stage: Path, style_folder: Path) -> None:
     layer = Sdf.Layer.FindOrOpen(str(stage))
     Sdf.CopySpec(layer, "/World/Left", layer, "/lock")
     layer.Save()
-    result = stylize(stage, style_folder, OPTIONS)
+    result = stylize(stage, style_folder, replace(OPTIONS, unique=True))
     assert [found.name for found in result.objects] == [
         "World__Left", "World__Right", "World__Third", "lock",
     ]  # fmt: skip

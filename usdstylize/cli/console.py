@@ -103,10 +103,10 @@ def show_run(result: RunResult) -> None:
     for obj in result.objects:
         coverage = "" if obj.coverage is None else f"{obj.coverage:.0%}"
         texels = f"{obj.framed.texture_resolution}²" if obj.framed else ""
-        notes = " ".join(filter(None, (obj.reason, *obj.remarks)))
-        table.add_row(
-            obj.path, obj.status, seconds(obj.seconds) if obj.seconds else "", coverage, texels, notes
-        )
+        copy = f"It is a copy of {obj.copy_of}." if obj.copy_of else None
+        notes = " ".join(filter(None, (obj.reason, copy, *obj.remarks)))
+        time = seconds(obj.seconds) if obj.seconds else ""
+        table.add_row(obj.path, obj.status, time, coverage, texels, notes)
     for skipped in result.plan.skipped:
         table.add_row(skipped.path, "broken" if skipped.broken else "skipped", "", "", "", skipped.reason)
     terminal(sys.stdout).print(table)
@@ -202,7 +202,7 @@ def _print_skipped(skipped: Iterable[Skipped]) -> None:
 def _notes(obj: StageObject) -> Iterator[str]:
     if obj.wears_another_look:
         yield f"It shares the style texture of {obj.look}."
-    elif obj.group and obj.group != obj.name:
+    elif obj.group and obj.group != obj.name and not obj.copy_of:
         yield f"It is optimised together with {obj.group}."
     yield from _own_settings(obj.settings)
     yield from obj.notes

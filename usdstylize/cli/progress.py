@@ -149,6 +149,8 @@ def _outcome(result: ObjectResult) -> str:
         return f"failed: {result.reason}"
     if result.status == "kept":
         return "kept, it was done before"
+    if result.copy_of:
+        return f"done, a copy of {result.copy_of}"
     coverage = "" if result.coverage is None else f", coverage {result.coverage:.0%}"
     return f"done in {seconds(result.seconds)}{coverage}"
 

@@ -63,9 +63,11 @@ def fingerprints(plan: Plan, contents: StageContents) -> dict[str, str]:
     }
     found = {}
     for group in contents.groups:
-        together = [_decisive(obj, plan) for obj in group]
-        text = json.dumps([together, run], sort_keys=True, default=str)
+        rendered = [obj for obj in group if not obj.copy_of]
         for obj in group:
+            # Copies are not rendered: there may be more or fewer of them.
+            together = [_decisive(each, plan) for each in (*rendered, *([obj] if obj.copy_of else []))]
+            text = json.dumps([together, run], sort_keys=True, default=str)
             found[obj.name] = hashlib.sha256(f"{obj.name} {text}".encode()).hexdigest()
     return found
 

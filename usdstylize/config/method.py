@@ -18,6 +18,7 @@ __all__ = [
 
 StyleLoss = Literal["nnfm", "gram", "embedding"]
 EngineName = Literal["auto", "embree", "z-buffer", "nvdiffrast"]
+_LARGEST_GRAPH = 2048
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -114,6 +115,12 @@ class TextureMethod:
     """The losses see the flat texture T + T_S instead of renders of the object."""
     strength: float
     """Initial value of the dial on each new material; the bakes are made with it."""
+
+    @property
+    def graph_resolution(self) -> int:
+        """Texels on a side at least of a T that a graph computes. T_S has no more of them, since no filter
+        between texels does what a graph does there."""
+        return min(self.texture_limit, _LARGEST_GRAPH) or self.texture_resolution
 
 
 @dataclass(frozen=True)

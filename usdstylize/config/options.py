@@ -63,6 +63,9 @@ class StageOptions(_Group):
     """Optimise each object alone, or all meshes of a component model together."""
     share_materials: bool = False
     """Optimise all objects of one material together, into one texture; else each gets its own."""
+    unique: bool = False
+    """Give every copy of an object a texture of its own; else copies (the same mesh, UVs, texture and
+    material) are stylised once."""
     per_instance: tuple[str, ...] = ()
     """Instances, by prim path, that get textures of their own; all others share theirs."""
     ocio: Path | None = None

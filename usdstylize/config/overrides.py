@@ -46,13 +46,12 @@ def prepare(
     paths = {obj.name: obj.path for obj in contents.objects}
     skipped = list(contents.skipped)
     for obj in contents.objects:
-        if obj.wears_another_look:
-            if paths.get(obj.look) in settings:
-                settings[obj.path] = settings[paths[obj.look]]
+        shared = obj.copy_of or (obj.look if obj.wears_another_look else "")
+        if shared:
+            if paths.get(shared) in settings:
+                settings[obj.path] = settings[paths[shared]]
             else:
-                reason = (
-                    f"{obj.path} shares the style texture of {obj.look}, whose settings cannot be applied."
-                )
+                reason = f"{obj.path} shares the style texture of {shared}, whose settings cannot be applied."
                 skipped.append(Skipped(obj.path, reason, broken=True))
             continue
         try:

@@ -20,6 +20,8 @@ class Geometry:
     drawn: (N,) bool, False for holes and for faces of fewer than 3 corners.
     flipped: the winding must be reversed to be counter-clockwise seen from outside.
     normals: (C, 3) float64, a unit normal per face corner, pointing outside.
+    linear: (3, 3) float64, what turns and scales a row of the mesh's own points to metres in world space.
+    digest: of the mesh before its transform: points, faces, authored normals; equal for equal meshes.
     """
 
     points: Float64
@@ -29,6 +31,8 @@ class Geometry:
     flipped: bool
     normals: Float64
     notes: tuple[str, ...]
+    linear: Float64
+    digest: bytes
 
     def corner_values(self, interpolation: str, values: Float64) -> Float64 | None:
         """As the function `corner_values`, for this mesh."""

@@ -119,6 +119,9 @@ class StageObject:
     empty or its own name where it has its own."""
     stands_in: bool = False
     """It is a proxy of the object ``look``, uses its style texture, and is not rendered with it."""
+    copy_of: str = ""
+    """Name of the object, of the same group, whose texture files this one shares: it has a material of its
+    own (or that of its ``look``) and is not rendered; empty where its style texture is optimised."""
     instances: tuple[str, ...] = ()
     """The outermost instance prims, in stage order, that share the prototype of this object; ``path``
     is in the first of them. Empty outside of instances."""

@@ -77,6 +77,8 @@ class ObjectResult:
     """Seconds spent in visibility, encoder, backward, …"""
     remarks: tuple[str, ...] = ()
     """What the live network could not copy from the source, one sentence each."""
+    copy_of: str = ""
+    """Path of the object whose texture files this one shares; no time was spent on it then."""
 
 
 @dataclass(frozen=True)

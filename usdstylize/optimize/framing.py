@@ -146,7 +146,8 @@ def _texture_size(assembly: render.Assembly, pixel: float, method: Method) -> tu
         if width / pixel > wanted:
             wanted, density = width / pixel, width
     size = 2 ** math.ceil(math.log2(wanted / _COARSER))
-    size = min(max(size, _LEAST_SIZE), method.texture_limit) or method.texture_resolution
+    most = min(method.texture_limit, assembly.most_texels or method.texture_limit)
+    size = min(max(size, _LEAST_SIZE), most) or method.texture_resolution
     return size, density / size
 
 

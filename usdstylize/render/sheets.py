@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from usdstylize.errors import MeshError
 from usdstylize.imaging import uv_raster
-from usdstylize.model.base_colors import PLAIN, Transfer, Wrap
+from usdstylize.model.base_colors import PLAIN, GraphColor, Transfer, Wrap
 from usdstylize.model.objects import Mesh, ObjectData, StageObject
 
 __all__ = ["Assembly", "Sheet", "assemble", "normalize", "one_sheet"]
@@ -46,6 +46,8 @@ class Assembly:
     sheets_of_object: tuple[tuple[int, ...], ...]
     radius: float = 1.0
     """Metres: of the bounding sphere that became the unit sphere."""
+    most_texels: int | None = None
+    """On a side of T_S, where T is computed by a graph."""
 
     def uvs_of(self, sheet: int) -> Float32:
         """(T, 3, 2) of the triangles on one sheet."""
@@ -85,7 +87,20 @@ def assemble(objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Asse
         uvs=np.concatenate([mesh.uvs for mesh in meshes]),
     )
     owned = tuple(of_look[obj.look or obj.name] for obj in objects)
-    return Assembly(normalize(joined), tuple(sheets), np.concatenate(numbers), owned, _sphere(joined)[1])
+    graphs = [
+        max(base.shape[:2])
+        for obj, item in zip(objects, data, strict=True)
+        for base in item.bases
+        if isinstance(obj.base, GraphColor)
+    ]
+    return Assembly(
+        normalize(joined),
+        tuple(sheets),
+        np.concatenate(numbers),
+        owned,
+        _sphere(joined)[1],
+        min(graphs, default=None),
+    )
 
 
 def one_sheet(mesh: Mesh, base: Float32, wrap: tuple[Wrap, Wrap], transfer: Transfer = PLAIN) -> Assembly:

@@ -273,7 +273,7 @@ def test_render_and_proxy_wear_one_texture(tmp_path: Path) -> None:
     UsdGeom.Imageable(stage.GetPrimAtPath("/World/render")).SetProxyPrim(stage.GetPrimAtPath("/World/proxy"))
     stage.Save()
     shot = tmp_path / "shot.usda"
-    contents = reading.discover(shot, StageOptions(purposes=("render", "proxy")))
+    contents = reading.discover(shot, StageOptions(purposes=("render", "proxy"), unique=True))
     both = {found.path: found for found in contents.objects}
     for name in ("Body", "Hat"):
         render, proxy = both[f"/World/render/{name}"], both[f"/World/proxy/{name}"]

@@ -19,6 +19,7 @@ from usdstylize.usd.io.mtlx_layers import why_empty
 from usdstylize.usd.io.opening import first_sentence, open_stage, quiet, read_time
 from usdstylize.usd.io.udim import lost_triangles
 from usdstylize.usd.read.bindings import FaceSet, face_sets
+from usdstylize.usd.read.copies import Shape, mark_copies, shape_of
 from usdstylize.usd.read.geometry import build_mesh, read_geometry
 from usdstylize.usd.read.grouping import group_objects
 from usdstylize.usd.read.heroes import make_heroes
@@ -71,9 +72,10 @@ def discover(
         settings = StageSettings()
         kept: dict[str, int] = {}
         objects: list[StageObject] = []
+        shapes: dict[str, Shape] = {}
         population = survey(stage, paths, options.purposes, time)
         for found in population.candidates:
-            for result in _examine(found, time, settings):
+            for result in _examine(found, time, settings, shapes, options.refine):
                 if isinstance(result, str):
                     kept[result] = kept.get(result, 0) + 1
                 elif isinstance(result, Skipped):
@@ -81,15 +83,13 @@ def discover(
                 else:
                     objects.append(result)
         skipped += [_disabled(prim, count) for prim, count in kept.items()]
+        grouped = group_objects(
+            stage, share_proxies(stage, objects), by=options.by, share_materials=options.share_materials
+        )
         return StageContents(
             path=path,
             frame=None if time.IsEarliestTime() else time.GetValue(),
-            objects=group_objects(
-                stage,
-                share_proxies(stage, objects),
-                by=options.by,
-                share_materials=options.share_materials,
-            ),
+            objects=grouped if options.unique else mark_copies(stage, grouped, shapes, alone, time),
             skipped=(*_lost_behind_a_link(path, skipped), *skipped, *population.skipped),
             sources=sources(stage, objects, time),
             prototypes=tuple(population.prototypes),
@@ -111,11 +111,12 @@ def _stage_errors(path: Path) -> Iterator[None]:
 
 
 def _examine(
-    found: Candidate, time: Usd.TimeCode, settings: StageSettings
+    found: Candidate, time: Usd.TimeCode, settings: StageSettings, shapes: dict[str, Shape], refine: int
 ) -> list[StageObject | Skipped | str]:
     """The mesh and its material subsets, each as an object or with the reason why not.
 
     Or the path of the prim whose ``stylize:enabled = false`` (StylizeAPI) keeps the mesh as it is.
+    shapes: by path, to which those of the objects are added.
     """
     mesh = found.mesh
     prim = mesh.GetPrim()
@@ -136,7 +137,9 @@ def _examine(
             if keeper is not None:
                 results.append(keeper)
                 continue
-            obj = _describe(prim, face_set, geometry, time)
+            obj, shape = _describe(prim, face_set, geometry, time, refine)
+            if shape is not None:
+                shapes[obj.path] = shape
             notes = (*obj.notes, *settings.remarks(face_set.prim))
             obj = replace(obj, settings=settings.read(face_set.prim), notes=notes)
         except InputError:
@@ -172,7 +175,9 @@ def _shared(obj: StageObject, found: Candidate) -> StageObject:
     return replace(obj, instances=found.instances, prototype=found.prototype, notes=notes)
 
 
-def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.TimeCode) -> StageObject:
+def _describe(
+    mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.TimeCode, refine: int
+) -> tuple[StageObject, Shape | None]:
     if face_set.error:
         raise face_set.error
     path = str(face_set.prim.GetPath())
@@ -190,7 +195,7 @@ def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.T
     black = isinstance(uvs.base, TextureFile) and "black" in (uvs.base.wrap_s, uvs.base.wrap_t)
     if black and (arrays.uvs.min() < 0 or arrays.uvs.max() > 1):
         notes.append("Its UVs leave 0..1, where the texture's wrap mode is black.")
-    return StageObject(
+    obj = StageObject(
         path=path,
         mesh_path=str(mesh.GetPath()),
         name=object_name(path),
@@ -204,6 +209,7 @@ def _describe(mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.T
         notes=tuple(notes),
         unwrapped=uvs.unwrapped,
     )
+    return obj, shape_of(mesh, face_set, geometry, uvs, time, refine)
 
 
 def _udim_notes(path: str, mesh: Mesh, texture: TextureFile) -> list[str]:

@@ -1,5 +1,7 @@
 """A UsdGeomMesh as arrays: checked, in metres, in world space, +Y up."""
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 from pxr import Usd, UsdGeom
@@ -44,8 +46,14 @@ def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
     if not np.isfinite(points).all():
         raise MeshError(f"Mesh {path} has NaN or infinite points; repair or export it again.")
 
+    left_handed = mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded
+    scheme = mesh.GetSubdivisionSchemeAttr().Get()
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{len(points)} {len(counts)} {left_handed} {scheme}".encode())
+    for array in (points, counts, indices):
+        digest.update(array.data)
     matrix = _to_metres_y_up(prim, time)
-    linear = matrix[:3, :3]
+    to_metres = linear = matrix[:3, :3]
     with np.errstate(all="ignore"):
         points = points @ linear + matrix[3, :3]
     if not np.abs(points).max() < _FARTHEST:
@@ -53,7 +61,6 @@ def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
             f"Mesh {path} reaches {np.abs(points).max():.3g} metres from the origin; repair its points, "
             "its transform or the stage's metersPerUnit."
         )
-    left_handed = mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded
     # Only the direction counts from here on; a determinant of huge or tiny scales would overflow.
     linear = linear / (np.abs(linear).max() or 1.0)
     flipped = left_handed != (np.linalg.det(linear) < 0)
@@ -63,8 +70,13 @@ def read_geometry(prim: Usd.Prim, time: Usd.TimeCode) -> Geometry:
     drawn[holes[(holes >= 0) & (holes < len(counts))]] = False
 
     face_normals = _face_normals(points[indices], counts) * (-1.0 if flipped else 1.0)
-    normals, notes = _corner_normals(mesh, time, linear, points, counts, indices, face_normals)
-    return Geometry(points, counts, indices, drawn, flipped, normals, notes)
+    normals, notes, authored = _corner_normals(mesh, time, linear, points, counts, indices, face_normals)
+    digest.update(drawn.data)
+    if authored is not None:
+        digest.update(np.ascontiguousarray(authored).data)
+    return Geometry(
+        points, counts, indices, drawn, flipped, normals, notes, linear=to_metres, digest=digest.digest()
+    )
 
 
 def build_mesh(
@@ -156,12 +168,16 @@ def _corner_normals(
     counts: Int64,
     indices: Int64,
     face_normals: Float64,
-) -> tuple[Float64, tuple[str, ...]]:
-    """(C, 3) unit normals: authored, smooth or flat as USD and Hydra choose, and remarks."""
+) -> tuple[Float64, tuple[str, ...], Float64 | None]:
+    """(C, 3) unit normals: authored, smooth or flat as USD and Hydra choose, and remarks.
+
+    And the authored ones, (C, 3) before the mesh's transform; None where they do not count.
+    """
     scheme = mesh.GetSubdivisionSchemeAttr().Get()
     normals: Float64
     flat: Float64 = np.repeat(face_normals, counts, axis=0)
     notes: tuple[str, ...] = ()
+    used: Float64 | None = None
     if scheme in (UsdGeom.Tokens.none, UsdGeom.Tokens.bilinear):
         normals = flat
         authored, interpolation = _authored_normals(mesh, time)
@@ -172,13 +188,14 @@ def _corner_normals(
                     f"Its {len(authored)} {interpolation} normals do not fit the mesh; flat ones are used.",
                 )
             else:
-                normals = values @ _cofactors(linear)
+                normals, used = values @ _cofactors(linear), values
     else:
         # Normals authored on a subdivision surface are ignored by USD; its cage is shaded smooth.
         summed = np.zeros_like(points)
         np.add.at(summed, indices, flat)
         normals = summed[indices]
-    return _normalised(normals, instead=_normalised(flat, instead=np.array([0.0, 1.0, 0.0]))), notes
+    normals = _normalised(normals, instead=_normalised(flat, instead=np.array([0.0, 1.0, 0.0])))
+    return normals, notes, used
 
 
 def smooth_normals(points: Float64, counts: Int64, point_of_corner: Int64, flipped: bool) -> Float64:

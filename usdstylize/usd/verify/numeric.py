@@ -61,7 +61,9 @@ def check_colors(
                 for place in without_class(stage, contents, obj):
                     detail = f"It does not share the style of {owner} in {style}; run again with --force."
                     checks.append(Check("instances", place, False, detail))
-                checks += _compare(stage, contents, obj, spec.path, files, float(facts["strength"]), subject)
+                owner_of_files = facts.get("copy_of") or obj.name
+                strength = float(facts["strength"])
+                checks += _compare(stage, contents, obj, spec.path, files, owner_of_files, strength, subject)
                 checks += _lost(checks, subject, facts)
     return checks
 
@@ -92,14 +94,14 @@ def _compare(
     obj: StageObject,
     material: Sdf.Path,
     style: StyleLayout,
+    owner: str,
     strength: float,
     subject: str,
 ) -> Iterator[Check]:
+    """owner: name of the object whose texture files it reads, its own but for a copy."""
     references = []
-    names = [style.style_texture(obj.name, str(tile)) for tile in obj.tiles] or [
-        style.style_texture(obj.name)
-    ]
-    offsets = [images.read_image(str(style.object(obj.name) / name)) for name in names]
+    names = [style.style_texture(owner, str(tile)) for tile in obj.tiles or ("",)]
+    offsets = [images.read_image(str(style.object(owner) / name)) for name in names]
     data = reading.load(contents, obj, at_least=max(offsets[0].shape[:2]))
     for base, offset in zip(data.bases, offsets, strict=True):
         total = combine(base, offset, strength, bake_wrap(obj), data.transfer)

@@ -29,7 +29,12 @@ class Reading:
     def discover(self, source: Path, mask: Sequence[str], heroes: Sequence[str]) -> StageContents:
         """The stage ``source``, its proxies too. heroes: the instances that the result makes none."""
         options = StageOptions(
-            mask=tuple(mask), purposes=_ALL_PURPOSES, frame=self.frame, refine=self.refine, ocio=self.ocio
+            mask=tuple(mask),
+            purposes=_ALL_PURPOSES,
+            frame=self.frame,
+            refine=self.refine,
+            unique=True,
+            ocio=self.ocio,
         )
         return read.discover(source, options, earlier_heroes=heroes)
 

@@ -139,14 +139,17 @@ def _is_foreign(style: StyleLayout) -> bool:
 
 
 def _is_whole(style: StyleLayout, name: str, run: dict[str, Any]) -> bool:
-    """Whether an object's textures are there with the hashes that run.json has recorded.
+    """Whether an object's textures, or those that it is a copy of, are there with their recorded hashes.
 
     Not where a record lies beside them: a killed run did not get to give their opinions to the style layer.
     """
     if (style.object(name) / style.record(name)).exists():
         return False
-    hashes = run.get("written", {}).get(name, {}).get("hashes", {})
-    return is_intact(style.object(name), hashes)
+    facts = run.get("written", {}).get(name, {})
+    original = facts.get("copy_of")
+    if original and not _is_whole(style, original, run):
+        return False
+    return is_intact(style.object(name), facts.get("hashes", {}))
 
 
 def finished_objects(

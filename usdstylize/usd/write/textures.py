@@ -16,7 +16,7 @@ from usdstylize.usd.io.paths import anchored
 from usdstylize.usd.write.bake import as_half, bake_wrap, combine, write_baked, write_half
 from usdstylize.usd.write.layout import StyleLayout
 
-__all__ = ["Textures", "possible_network", "write_textures"]
+__all__ = ["Textures", "named_textures", "possible_network", "write_textures"]
 
 
 @dataclass(frozen=True)
@@ -62,35 +62,53 @@ def write_textures(
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    network = possible_network(obj, network)
-    name, place = obj.name, final.object(obj.name)
-    tiles, all_tiles = ([str(tile) for tile in obj.tiles], "<UDIM>") if obj.tiles else ([""], "")
+    name = obj.name
+    made = named_textures(final, layer_folder, obj, data, name, strength=strength, network=network)
+    tiles = [str(tile) for tile in obj.tiles] or [""]
     try:
         for tile, image in zip(tiles, texture.images, strict=True):
             write_half(folder / final.style_texture(name, tile), image, color=False)
-        base = None
-        own = _needs_copy(obj, data) and network != "preview"
-        if own:
+        if made.base_is_copy:
             write_half(folder / final.base_texture(name), _with_alpha(obj, data.bases[0]), color=False)
-            base = anchored(place / final.base_texture(name), layer_folder)
-        elif isinstance(obj.base, TextureFile):
-            base = anchored(obj.base.resolved_path, layer_folder)
-        baked, is_linear = None, _is_float(obj)
-        if network != "mtlx":
+        if made.baked is not None:
             for tile, image, original in zip(tiles, texture.images, data.bases, strict=True):
                 # The file holds half floats, so the bake is made from what a viewer will read.
                 stored = as_half(image).astype(np.float32)
                 encoded = combine(original, stored, strength, bake_wrap(obj), data.transfer)
-                file = folder / final.baked_texture(name, tile, linear=is_linear)
-                if is_linear:
+                file = folder / final.baked_texture(name, tile, linear=made.baked_is_linear)
+                if made.baked_is_linear:
                     write_half(file, srgb_to_linear(encoded), color=True)
                 else:
                     write_baked(file, encoded)
-            baked = anchored(place / final.baked_texture(name, all_tiles, linear=is_linear), layer_folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    style = anchored(place / final.style_texture(name, all_tiles), layer_folder)
+    return made
+
+
+def named_textures(
+    final: StyleLayout,
+    layer_folder: Path,
+    obj: StageObject,
+    data: ObjectData,
+    owner: str,
+    *,
+    strength: float,
+    network: Network,
+) -> Textures:
+    """The files that `write_textures` writes for the object named ``owner``; ``obj`` is that, or its copy."""
+    place, all_tiles, is_linear = final.object(owner), "<UDIM>" if obj.tiles else "", _is_float(obj)
+    network = possible_network(obj, network)
+    own = _needs_copy(obj, data) and network != "preview"
+    base = None
+    if own:
+        base = anchored(place / final.base_texture(owner), layer_folder)
+    elif isinstance(obj.base, TextureFile):
+        base = anchored(obj.base.resolved_path, layer_folder)
+    baked = None
+    if network != "mtlx":
+        baked = anchored(place / final.baked_texture(owner, all_tiles, linear=is_linear), layer_folder)
+    style = anchored(place / final.style_texture(owner, all_tiles), layer_folder)
     return Textures(style, base, baked, is_linear, strength, data.transfer, base_is_copy=own)
 
 

@@ -4,6 +4,7 @@ import glob
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from usdstylize.model.results import plain
 from usdstylize.usd.io.opening import open_stage, quiet, read_time
 from usdstylize.usd.io.paths import anchored
 from usdstylize.usd.write.binding import Binding, plan_binding, write_binding
+from usdstylize.usd.write.copies import keep_files
 from usdstylize.usd.write.disk import ASIDE, alone, is_running, undone_on_error, write_errors
 from usdstylize.usd.write.fragments import merge
 from usdstylize.usd.write.instancing import inherit_classes, layer_path, shown_path
@@ -34,7 +36,7 @@ from usdstylize.usd.write.provenance import (
 )
 from usdstylize.usd.write.sharing import add_user, check_sharing, worn_materials
 from usdstylize.usd.write.specs import prim_spec
-from usdstylize.usd.write.textures import Textures, possible_network, write_textures
+from usdstylize.usd.write.textures import Textures, named_textures, possible_network, write_textures
 from usdstylize.usd.write.unfinished import Finished, Unfinished, write_finished
 from usdstylize.usd.write.uvs import write_uvs
 from usdstylize.version import __version__
@@ -103,11 +105,12 @@ class Writer:
         self._finished = {name: each for name, each in killed.items() if each.folder == final.object(name)}
         for folder in self.plan.abandoned:
             self._finished |= self._unfinished.adopt(folder, killed, self._objects)
+        # What another object's material or files are needed for is only of use with that object.
         known = {*self._finished, *self.plan.existing}
         self._finished = {
             name: each
             for name, each in self._finished.items()
-            if self._look(self._objects[name]).name in known
+            if {self._look(self._objects[name]).name, each.facts.get("copy_of") or name} <= known
         }
         self._clean(name for name in self._objects if name not in self._finished)
 
@@ -136,18 +139,45 @@ class Writer:
             raise TextureError(
                 f"The style texture of {obj.path} holds NaN or infinite values; try another seed."
             )
+        own = self.strength if strength is None else strength
+        made = _how_made(data, texture, own, self.contents)
+        made["network"] = possible_network(obj, self.network)
+        self._write(obj, data, texture, made)
+
+    def write_copy(self, obj: StageObject, data: ObjectData) -> None:
+        """Write the opinions of a copy, whose material reads the texture files of its original.
+
+        data: the original's. It must be done, in this run or by an earlier one that is continued.
+
+        Raises MaterialError or OutputError as `write_object`.
+        """
+        finished = self._finished.get(obj.copy_of)
+        made = finished.facts if finished else self.plan.earlier_run.get("written", {}).get(obj.copy_of)
+        if made is None:
+            raise MaterialError(
+                f"{obj.path} is a copy of {obj.copy_of}, which is not in this result; run again with --force."
+            )
+        # An earlier run may have made the original itself as a copy, of an object that this one leaves out.
+        owner = made.get("copy_of") or obj.copy_of
+        self._write(obj, data, None, {**made, "copy_of": owner, "seconds": 0.0, "stages": {}})
+
+    def _write(
+        self, obj: StageObject, data: ObjectData, texture: StyleTexture | None, made: dict[str, Any]
+    ) -> None:
+        """Put an object's textures, opinions and record into its folder.
+
+        texture: None for a copy. made: facts of how the style texture was made.
+        """
         layout = self._unfinished.layout
         with quiet(), write_errors(self.plan.textures_folder):
             stage = self._open_source(obj)
             check_sharing(self._worn, obj)
-            own = self.strength if strength is None else strength
             partial = layout.partial(obj.name)
             try:
-                textures = self._write_textures(partial, stage, obj, data, texture, own)
+                textures = self._write_textures(partial, stage, obj, data, texture, made)
                 opinions = Sdf.Layer.CreateAnonymous(".usda")
-                remarks = self._write_opinions(opinions, stage, obj, textures, data.new_uvs)
-                facts = _describe(obj, data, texture, textures, own, self.contents, remarks)
-                facts["network"] = possible_network(obj, self.network)
+                remarks = self._write_opinions(opinions, stage, obj, textures, data.new_uvs, made["network"])
+                facts = made | _describe(obj, data, textures, remarks)
                 facts |= plain(
                     {
                         "base": {"kind": type(obj.base).__name__, **asdict(obj.base)},
@@ -170,18 +200,24 @@ class Writer:
         stage: Usd.Stage,
         obj: StageObject,
         data: ObjectData,
-        texture: StyleTexture,
-        strength: float,
+        texture: StyleTexture | None,
+        made: dict[str, Any],
     ) -> Textures | None:
-        """None for an object that wears another's look, whose textures are there already."""
-        if obj.wears_another_look:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            return None
-        check_material(stage, obj)
+        """The object's own, or those of a copy's original; None for an object that wears another's look."""
         final, layer_folder = self.plan.style, self.plan.layout.folder
-        return write_textures(
-            folder, final, layer_folder, obj, data, texture, strength=strength, network=self.network
+        strength, network = made["strength"], made["network"]
+        if not obj.wears_another_look:
+            check_material(stage, obj)
+            if texture is not None:
+                return write_textures(
+                    folder, final, layer_folder, obj, data, texture, strength=strength, network=network
+                )
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        if obj.wears_another_look:
+            return None
+        return named_textures(
+            final, layer_folder, obj, data, made["copy_of"], strength=strength, network=network
         )
 
     def _open_source(self, obj: StageObject) -> Usd.Stage:
@@ -203,6 +239,7 @@ class Writer:
         obj: StageObject,
         textures: Textures | None,
         uvs: NewUVs | None,
+        network: Network,
     ) -> list[str]:
         """Write the object's material and binding; returns what the live network could not take over.
 
@@ -229,7 +266,7 @@ class Writer:
                 obj,
                 self.plan.style_name,
                 textures,
-                network=possible_network(obj, self.network),
+                network=network,
                 block_contexts=self.block_contexts,
                 time=read_time(stage, self.contents.frame),
                 folder=self.plan.layout.folder,
@@ -275,21 +312,27 @@ class Writer:
             strength=self.strength,
             sources=self.contents.sources,
         )
+        earlier = read_run(final).get("written", {})
         root = read_layer(plan.root_layer)
         if root is None:
             root = new_root_layer(self._source, self.contents.path, plan.style_layer, folder)
         for layer in (style, root):
             write_provenance(layer, provenance, folder)
         with write_errors(plan.textures_folder):
-            self._write_run(run, provenance)
+            unfinished = self._unfinished.layout
+            staying, owners = keep_files(style, earlier, self._finished, plan.layout, final, unfinished)
+            self._write_run(run, provenance, staying)
             # All that needs space is on the disk before anything visible changes.
             temporary_style, temporary_root = save(style, plan.style_layer), save(root, plan.root_layer)
             with undone_on_error() as replace:
                 self._unfinished.make_folder(final.folder)
-                replace(self._unfinished.layout.run, final.run)
+                for name in owners:
+                    replace(unfinished.object(name), final.object(name))
+                replace(unfinished.run, final.run)
                 for name, finished in self._finished.items():
-                    if not self._objects[name].wears_another_look and finished.folder != final.object(name):
-                        replace(finished.folder, final.object(name))
+                    there = final.object(name)
+                    if finished.folder != there and (_has_textures(finished) or there.exists()):
+                        replace(finished.folder, there)
                 replace(temporary_style, plan.style_layer)
                 replace(temporary_root, plan.root_layer)
         self._committed = True
@@ -306,6 +349,8 @@ class Writer:
         for name in names:
             for file in (final.record(name), final.opinions(name)):
                 (final.object(name) / file).unlink(missing_ok=True)
+            with suppress(OSError):  # it has textures, or never was
+                final.object(name).rmdir()
 
     def _composed(self) -> Sdf.Layer:
         """The style layer as it is on the disk now, with this run's objects in the stage's order.
@@ -328,10 +373,9 @@ class Writer:
                 add_user(style, material_path(self._look(obj)), obj)
         return style
 
-    def _write_run(self, run: dict[str, Any], provenance: Provenance) -> None:
+    def _write_run(self, run: dict[str, Any], provenance: Provenance, staying: Mapping[str, Any]) -> None:
         record = provenance.styles[self.plan.style_name]
-        earlier = read_run(self.plan.style).get("written", {})
-        kept = {name: facts for name, facts in earlier.items() if name in record.objects}
+        kept = {name: facts for name, facts in staying.items() if name in record.objects}
         written = {name: finished.facts for name, finished in self._finished.items()}
         report = {
             **run,
@@ -355,26 +399,35 @@ class Writer:
                     leftover.unlink(missing_ok=True)
 
 
+def _has_textures(finished: Finished) -> bool:
+    """Whether its folder holds more than a record and opinions."""
+    return bool(finished.facts["hashes"])
+
+
 def _describe(
-    obj: StageObject,
-    data: ObjectData,
-    texture: StyleTexture,
-    textures: Textures | None,
-    strength: float,
-    contents: StageContents,
-    remarks: list[str],
+    obj: StageObject, data: ObjectData, textures: Textures | None, remarks: list[str]
 ) -> dict[str, Any]:
-    """One object's facts for run.json; sizes are (width, height)."""
+    """One object's own facts for run.json."""
     return {
         "path": obj.path,
         "material": obj.material_path,
+        "look": obj.look or obj.name,
+        "group": obj.group or obj.name,
+        "files": textures.written if textures else [],
+        "remarks": [*obj.notes, *data.repaired, *remarks],
+    }
+
+
+def _how_made(
+    data: ObjectData, texture: StyleTexture, strength: float, contents: StageContents
+) -> dict[str, Any]:
+    """Facts for run.json of how a style texture was made, which copies share; sizes are (width, height)."""
+    return {
+        "copy_of": "",
         "base_size": [data.bases[0].shape[1], data.bases[0].shape[0]],
         "style_size": [texture.images[0].shape[1], texture.images[0].shape[0]],
         "pixel": texture.framed.pixel if texture.framed else None,
         "windows": texture.framed.windows if texture.framed else 0,
-        "look": obj.look or obj.name,
-        "group": obj.group or obj.name,
-        "files": textures.written if textures else [],
         "strength": strength,
         "frame": contents.frame,
         "posed": contents.posed,
@@ -385,7 +438,6 @@ def _describe(
         "seconds": texture.seconds,
         "losses": texture.losses.to_dict(),
         "stages": texture.stages,
-        "remarks": [*obj.notes, *data.repaired, *remarks],
     }
 
 
