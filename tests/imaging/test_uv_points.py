@@ -114,7 +114,7 @@ def test_an_island_smaller_than_a_texel_is_shown_by_those_around_it() -> None:
     uvs = np.array([[[0.50, 0.51], [0.53, 0.51], [0.50, 0.54]]])
     corners = np.array([[[0, 0, 0], [9, 0, 0], [0, 9, 0]]])  # it is stretched: its plane leads far away
     found = texel_points(uvs, corners, REPEAT, 8, 1.0)
-    assert {28, 27, 35, 36, 20, 19} - set(found.texels.tolist()) == {20, 19} - set(found.texels.tolist())
+    assert found.texels.tolist() == [27, 28, 35, 36]
     assert np.abs(found.points).max() < 9 + 2 * np.sqrt(2)
 
 

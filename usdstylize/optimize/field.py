@@ -35,8 +35,9 @@ _FINEST = 1.0
 """Cells of the finest level, in mean texels."""
 _COARSEST = 0.25
 """Cells of the coarsest level are at least so wide; the bounding sphere has radius 1."""
-_SHARE = 1.0
-"""How fast each level learns beside the next finer one."""
+_SHARE = 0.25
+"""How fast each level learns beside the next finer one: as much slower as one of its nodes sees more texels.
+With more, broad dark and light patches replace those of the original (docs/textures.md)."""
 _APART = 2.0
 """Mean texels by which the surface is moved outwards, so that the two sides of a thin wall are apart."""
 _OPPOSITE = -0.5
