@@ -181,6 +181,13 @@ def test_gutters_take_what_lies_nearest() -> None:
     assert not torch.equal(texture[:, 3], texture[:, 4])
 
 
+def test_uvs_beside_a_texture_that_does_not_repeat_show_nothing() -> None:
+    mesh = quad()
+    field = field_of(dataclasses.replace(mesh, uvs=mesh.uvs + 5), 16)
+    assert not field.shown.any()
+    assert torch.equal(field.texture(field.parameters()), torch.zeros(1, 16, 16, 3))
+
+
 def fitted(mesh: Mesh, target: torch.Tensor) -> float:
     """The largest difference that remains between a field's texture and a target, where it is shown."""
     field = field_of(mesh, target.shape[0])

@@ -193,13 +193,12 @@ def coarser(nodes: Int64) -> tuple[Int64, Int64, Int64, Float64]:
 
     Every second node along an axis is one of the coarser grid; the others are half-way between two.
     """
-    between = (nodes % 2)[:, None] == 1
-    parents = (nodes // 2)[:, None] + _CORNERS
-    used = (between | (_CORNERS == 0)).all(axis=2)
-    weights = np.where(between, 0.5, 1.0).prod(axis=2)
-    found, columns = _distinct(parents[used])
-    rows = np.repeat(np.arange(len(nodes)), used.sum(axis=1))
-    return found, rows, columns, np.repeat(weights, used.sum(axis=1))
+    between = nodes % 2 == 1
+    used = [np.flatnonzero((between | (corner == 0)).all(axis=1)) for corner in _CORNERS]
+    parents = [nodes[own] // 2 + corner for own, corner in zip(used, _CORNERS, strict=True)]
+    found, columns = _distinct(np.concatenate(parents))
+    rows = np.concatenate(used)
+    return found, rows, columns, 0.5 ** between.sum(axis=1)[rows]
 
 
 def _distinct(nodes: Int64) -> tuple[Int64, Int64]:
