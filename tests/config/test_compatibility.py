@@ -43,6 +43,7 @@ OTHERWISE: dict[str, tuple[Any, str]] = {
     "visibility": ("z-buffer", "z-buffer"),
     "texture_hierarchy": ((64, 512), "64, 512"),
     "direct_texture": (True, "True"),
+    "field": (True, "True"),
     "view_pool": (3, "3"),
     "objects_at_once": (1, ""),  # another order of the same work
     "learning_rate": ((0.5, 0.25), "0.5 to 0.25"),

@@ -28,6 +28,7 @@ BY_DEFAULT = {
     "refine": 0,
     "texture_hierarchy": (),
     "direct_texture": False,
+    "field": False,
     "network": "both",
     "block_contexts": (),
     "device": "auto",

@@ -115,6 +115,16 @@ def test_one_word_is_not_taken_for_its_letters(name: str) -> None:
             "--texture-hierarchy 64,128 ends at another size than --texture-resolution 64; leave the latter",
         ),
         (
+            {"field": True, "texture_hierarchy": (64, 128)},
+            "field",
+            "--field and --texture-hierarchy contradict each other; give one of them.",
+        ),
+        (
+            {"field": True, "direct_texture": True},
+            "direct_texture",
+            "--field and --direct-texture contradict each other; give one of them.",
+        ),
+        (
             {"block_contexts": ("mtlx",), "network": "both"},
             "block_contexts",
             "give --network preview",
@@ -150,6 +160,7 @@ GIVEN: dict[str, list[Any]] = {
     "seed": [11],
     "visibility": ["z-buffer", "embree"],
     "direct_texture": [True],
+    "field": [True],
 }
 
 

@@ -27,6 +27,7 @@ SUPPLEMENT = {
     "texture_resolution": 1024,
     "texture_hierarchy": (),
     "direct_texture": False,
+    "field": False,
     # "λnnfm = 10^4, λcontent = 22", "2000 but then reduced during the training duration"
     "nnfm_weight": 1e4,
     "content_weight": 22.0,
@@ -159,7 +160,8 @@ def test_the_methods_of_the_comparison_have_weights_of_their_own(encoder, loss, 
 def test_nothing_is_done_unasked():
     """A plain call replaces nothing, packs nothing, and writes beside the stage."""
     plain = Options()
-    unasked = ("package", "in_session", "force", "resume", "share_materials", "unique", "direct_texture")
+    switches = ("share_materials", "unique", "direct_texture", "field")
+    unasked = ("package", "in_session", "force", "resume", *switches)
     assert {name: getattr(plain, name) for name in unasked} == dict.fromkeys(unasked, False)
     assert (plain.output, plain.network, plain.by, plain.refine) == (None, "both", "object", 0)
     assert plain.purposes == ("default", "render")

@@ -45,6 +45,7 @@ def optimize(
         {"view_pool": 6, "plateau": True, "iterations": 24},
         {"view_pool": 0, "plateau": True, "iterations": 24},
         {"texture_hierarchy": (8, 16, 32)},
+        {"field": True},
         {"direct_texture": True},
         {"direct_texture": True, "view_pool": 0},
     ],

@@ -113,6 +113,8 @@ class TextureMethod:
     iterations. Those that are not below `texture_resolution` are left out. Empty: the final one alone."""
     direct_texture: bool
     """The losses see the flat texture T + T_S instead of renders of the object."""
+    field: bool
+    """A field over the surface is optimised, which makes T_S, instead of its texels."""
     strength: float
     """Initial value of the dial on each new material; the bakes are made with it."""
 

@@ -141,6 +141,8 @@ class LookOptions(_Group):
     """The same seed on the same device gives the same texture; else 0."""
     direct_texture: bool = False
     """Optimise the flat texture instead of renders: the paper's counter-example, with visible seams."""
+    field: bool = False
+    """Optimise a field over the surface instead of texels: no seams, whatever the UVs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -170,6 +172,9 @@ class LookOptions(_Group):
                 )
         _check_range("texture_resolution", self.texture_resolution, 16, 16384)
         self._check_hierarchy()
+        if self.field and (self.texture_hierarchy or self.direct_texture):
+            other = "texture_hierarchy" if self.texture_hierarchy else "direct_texture"
+            raise OptionsError(f"--field and {_flag(other)} contradict each other; give one of them.")
         _check_range("seed", self.seed, 0, 2**32 - 1)
 
     def _check_hierarchy(self) -> None:

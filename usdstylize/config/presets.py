@@ -39,6 +39,7 @@ _STANDARD = Method(
     visibility="auto",
     texture_hierarchy=(),
     direct_texture=False,
+    field=False,
     view_pool=256,
     objects_at_once=1,
     learning_rate=(3e-2, 1.5e-3),

@@ -1,5 +1,7 @@
 """Gutters: the texels that no triangle covers, filled so that filtering and mips stay clean at UV borders."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -9,7 +11,7 @@ from usdstylize.model.base_colors import Wrap
 __all__ = ["dilate"]
 
 Bool = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
+Value = TypeVar("Value", bound=np.generic)
 
 _FARTHEST = 512
 """Texels that are searched beyond a border that repeats, at most: half of a 1k image, beyond which
@@ -18,10 +20,12 @@ _BLOCK = 16
 _ROWS_AT_ONCE = 64
 
 
-def dilate(image: Float32, valid: Bool, wrap: tuple[Wrap, Wrap] = ("clamp", "clamp")) -> Float32:
+def dilate(
+    image: NDArray[Value], valid: Bool, wrap: tuple[Wrap, Wrap] = ("clamp", "clamp")
+) -> NDArray[Value]:
     """Fills every invalid texel with the nearest valid one; a copy where none is valid.
 
-    image: (H, W, C) float32 of any encoding and range. valid: (H, W) bool. All gutters are filled, not a
+    image: (H, W, C) of any type, encoding and range. valid: (H, W) bool. All gutters are filled, not a
     margin, because every mip level reaches twice as far. ``wrap`` is (s, t): across an axis that repeats,
     the texel at the opposite border is a neighbour. On an image of more than 1024 texels a side, a valid
     texel more than 512 beyond such a border does not count: a farther one inside the image does instead.

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from usdstylize.model.base_colors import Wrap
 
-__all__ = ["covered_texels", "rasterize", "rasterize_vertex_colors", "udim_tiles"]
+__all__ = ["covered_texels", "fold", "rasterize", "rasterize_vertex_colors", "udim_tiles"]
 
 Bool = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
@@ -40,7 +40,7 @@ def covered_texels(uvs: NDArray[np.floating], wrap: tuple[Wrap, Wrap], resolutio
     too. A triangle across thousands of tiles counts as covering everything.
     """
     exact = np.asarray(uvs, dtype=np.float64)
-    folded, _, everything = _fold(exact, wrap)
+    folded, _, everything = fold(exact, wrap)
     covered = np.zeros((resolution, resolution), dtype=bool)
     if everything or not _cover_edges(folded, covered):
         return np.ones((resolution, resolution), dtype=bool)
@@ -97,7 +97,7 @@ def rasterize_vertex_colors(
     uvs: (F, 3, 2), of any range; colors: (F, 3, C), of any encoding. Returns the image
     (R, R, C) float32, zero where no triangle lies, and (R, R) bool where one does.
     """
-    folded, owners, _ = _fold(np.asarray(uvs, dtype=np.float64), wrap)
+    folded, owners, _ = fold(np.asarray(uvs, dtype=np.float64), wrap)
     triangles, weights = rasterize(folded, resolution)
     covered = triangles >= 0
     image = np.zeros((resolution, resolution, colors.shape[-1]), dtype=np.float32)
@@ -114,7 +114,7 @@ def udim_tiles(uvs: NDArray[np.floating]) -> NDArray[np.int64]:
     return tiles
 
 
-def _fold(uvs: Float64, wrap: tuple[Wrap, Wrap]) -> tuple[Float64, NDArray[np.int64], bool]:
+def fold(uvs: Float64, wrap: tuple[Wrap, Wrap]) -> tuple[Float64, NDArray[np.int64], bool]:
     """Copies of the triangles for every tile they touch, each moved so that the tile is 0..1.
 
     Returns the copies (G, 3, 2), the triangle (G,) that each came from, and whether some

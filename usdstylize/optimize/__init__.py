@@ -2,9 +2,9 @@
 
 Paper §3, supplement §1. `optimizer` is the way in; `batches` draws viewpoints, `viewpoints` and `targets`
 turn them into what the losses compare, `step` is one iteration, `texels` decides which texels count,
-`schedule` how far it has come, `hierarchy` how large T_S is by then, `memory` what fits, `state` is what a
-stopped one continues from. `threads` optimises several objects at a time, a `process_group` shares the views
-of each.
+`schedule` how far it has come, `hierarchy` how large T_S is by then, `field` makes T_S where texels are not
+optimised themselves, `memory` knows what fits, `state` is what a stopped one continues from. `threads`
+optimises several objects at a time, a `process_group` shares the views of each.
 """
 
 from usdstylize.optimize.batches import Share

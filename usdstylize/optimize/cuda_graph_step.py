@@ -67,7 +67,7 @@ class CudaGraphStep(Step):
         self._graphs[name].replay()
 
     def grow(self, size: int) -> None:
-        if size != self._style.shape[1]:
+        if self._field is None and size != self._style.shape[1]:
             super().grow(size)
             self._batch_place = None  # so that all is captured anew, after one uncaptured iteration
 

@@ -29,6 +29,8 @@ _FIXED = 512 << 20
 """What does not grow with the views: blocks of cosines, work spaces of the libraries."""
 _OF_TEXTURE = 16
 """Memory in sizes of T_S: T_S, its gradient, Adam's two, three mip tables, one of int64; rounded up."""
+_OF_FIELD = 24
+"""The same of a field: three nodes a texel, their gradient, Adam's two, and what is summed on the way."""
 
 Moved = TypeVar("Moved")
 
@@ -97,7 +99,7 @@ def allot(
     First the pool moves to the host, which changes no bit of the result; then fewer views are
     compared at a time, which rounds its last bits otherwise. One view at a time is the least.
     """
-    fixed = _FIXED + _OF_TEXTURE * sheets * method.texture_resolution**2 * 3 * 4
+    fixed = _FIXED + (_OF_TEXTURE + _OF_FIELD * method.field) * sheets * method.texture_resolution**2 * 3 * 4
     pixels, views = method.resolution**2, max(share, share * method.view_pool // method.batch)
     at_once = _divisor(share, at_once)
     if available > fixed + pixels * (at_once * _AMPLE_FOR_A_VIEW + views * _AMPLE_IN_THE_POOL):

@@ -17,6 +17,7 @@ from usdstylize.imaging import uv_raster
 from usdstylize.losses import Objective
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize.devices import computing, memory_errors
+from usdstylize.optimize.field import Field
 from usdstylize.optimize.framing import frame
 from usdstylize.optimize.memory import (
     Allotment,
@@ -188,6 +189,7 @@ class Optimizer:
             render.Subject(assembly, (size, size), device),
             render.choose_visibility(method.visibility, mesh.points, mesh.triangles, device),
             np.stack(covered),
+            Field(assembly, size, device) if method.field else None,
         )
 
     def _allotted(self, scene: Scene) -> Allotment:

@@ -90,6 +90,7 @@ class Run:
                 smooth=method.smooth,
                 views_at_once=0 if allotment.views_at_once == method.batch else allotment.views_at_once,
                 reduce=process_group.reduce,
+                field=scene.field,
             )
             self._validation = self._validation_targets() if method.plateau else []
         self._names = [term.name for term in objective.terms]
@@ -217,7 +218,8 @@ class Run:
         scene, clock = self._scene, self._clock
         if self._process_group.share.index:
             return ()
-        valid = scene.covered & self._targets.seen.texels(2 if self._method.smooth else 0)
+        covered = scene.covered if scene.field is None else scene.field.shown
+        valid = covered & self._targets.seen.texels(2 if self._method.smooth else 0)
         if not valid.any():
             path = scene.first.path
             raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
@@ -239,7 +241,7 @@ class Run:
             return StyleTexture(
                 images=tuple(images[sheet] for sheet in own),
                 framed=Framed(images[0].shape[0], scene.framing.pixel, windows),
-                coverage=float(valid[own].sum() / max(1, scene.covered[own].sum())),
+                coverage=float(valid[own].sum() / max(1, covered[own].sum())),
                 iterations=iterations,
                 seed=self._method.seed,
                 seconds=sum(clock.seconds.values()),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from usdstylize.losses import Batch, Objective, Target, Texels, ViewTerm, weighted_sum
 from usdstylize.optimize.adam import Adam
+from usdstylize.optimize.field import Field
 from usdstylize.optimize.hierarchy import magnified, magnifiers, smoothed
 from usdstylize.render import Subject
 
@@ -35,6 +36,7 @@ class Step:
         smooth: bool = False,
         views_at_once: int = 0,
         reduce: Callable[[Tensor], None] | None = None,
+        field: Field | None = None,
     ) -> None:
         """size: width and height that T_S has at first. start: (S, size, size, 3), what it is then, else 0.
 
@@ -44,6 +46,8 @@ class Step:
 
         reduce: adds up a tensor (int64, float32 or float64, on the device) over all processes that
         share a batch, in place; None where this one takes all of it.
+
+        field: what makes T_S of the values that are optimised; None where these are its texels.
 
         What is done in parts or by several processes is summed as integers, which no order
         changes: parts of one size give one result, whichever process computes which.
@@ -55,8 +59,14 @@ class Step:
         self._reduce = reduce
         self.failure: Exception | None = None
         device = subject.device
-        self._smooth = smooth
-        self._begin(torch.zeros(sheets, size, size, 3, device=device) if start is None else start.to(device))
+        self._smooth, self._field = smooth, field
+        self._offset = None if field is None or start is None else start.to(device)
+        if field is not None:
+            self._begin(field.parameters())
+        elif start is not None:
+            self._begin(start.to(device))
+        else:
+            self._begin(torch.zeros(sheets, size, size, 3, device=device))
         self._rate = torch.zeros((), device=device)
         self._names = [term.name for term in objective.terms]
         self._names_in_views = [term.name for term in objective.terms if isinstance(term, ViewTerm)]
@@ -70,9 +80,10 @@ class Step:
         rows = sheets * subject.rows_per_sheet
         self._summed = torch.zeros(rows, 3, dtype=torch.int64, device=device) if exact else None
 
-    def _begin(self, texels: Tensor) -> None:
-        self._style = texels.requires_grad_()
-        self._magnifiers = magnifiers(texels, self._subject.style_size[0], self._subject.wraps)
+    def _begin(self, values: Tensor) -> None:
+        self._style = values.requires_grad_()
+        if self._field is None:
+            self._magnifiers = magnifiers(values, self._subject.style_size[0], self._subject.wraps)
         self._adam = Adam(self._style)
 
     def expect(self, pool: Sequence[Sequence[Target]]) -> None:
@@ -80,22 +91,25 @@ class Step:
 
     def grow(self, size: int) -> None:
         """Let T_S have size² texels from now on, and look the same."""
-        if size != self._style.shape[1]:
+        if self._field is None and size != self._style.shape[1]:
             old = self._style.detach()
             self._begin(magnified(old, magnifiers(old, size, self._subject.wraps)).clone())
 
     def state_dict(self) -> dict[str, Any]:
-        """T_S at its current size, and Adam's state; copies on the CPU."""
-        return {"texels": self._style.detach().to("cpu", copy=True), "adam": self._adam.state_dict()}
+        """The texels of T_S at its current size or the field's parameters, and Adam's state; on the CPU."""
+        return {"values": self._style.detach().to("cpu", copy=True), "adam": self._adam.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from the `state_dict` of a step that was made with the same arguments."""
-        self._begin(state["texels"].to(self._subject.device, copy=True))
+        self._begin(state["values"].to(self._subject.device, copy=True))
         self._adam.load_state_dict(state["adam"])
 
     @property
     def texture(self) -> Tensor:
         """(S, H, W, 3) float32, signed offsets to sRGB-encoded values, one per sheet, at full size."""
+        if self._field is not None:
+            values = self._field.texture(self._style)
+            return values if self._offset is None else values + self._offset
         full = magnified(self._style, self._magnifiers)
         return smoothed(full, self._subject.wraps) if self._smooth else full
 

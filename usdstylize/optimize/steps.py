@@ -6,6 +6,7 @@ from torch import Tensor
 
 from usdstylize.kernels.availability import fused
 from usdstylize.losses import Objective, Target, Texels
+from usdstylize.optimize.field import Field
 from usdstylize.optimize.step import Step
 from usdstylize.render import Subject
 
@@ -24,6 +25,7 @@ def new_step(
     smooth: bool = False,
     views_at_once: int = 0,
     reduce: Callable[[Tensor], None] | None = None,
+    field: Field | None = None,
 ) -> Step:
     """The fastest `Step` of the device. pool: all batches' views by slot; empty where they are not known."""
     kind: type[Step] = Step
@@ -41,6 +43,7 @@ def new_step(
         smooth=smooth,
         views_at_once=views_at_once,
         reduce=reduce,
+        field=field,
     )
     step.expect(pool)
     return step

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from usdstylize import render
 from usdstylize.config.method import Method
 from usdstylize.model.objects import StageObject
+from usdstylize.optimize.field import Field
 from usdstylize.optimize.framing import Framing
 
 __all__ = ["Scene", "Viewpoint"]
@@ -22,7 +23,7 @@ class Scene:
     """A group of objects, ready to be rendered.
 
     first: gives the group its path, its name and its random numbers. covered: (S, R, R) bool, per
-    sheet the texels that the UVs cover.
+    sheet the texels that the UVs cover. field: makes T_S of its parameters; None where texels are optimised.
     """
 
     first: StageObject
@@ -31,6 +32,7 @@ class Scene:
     subject: render.Subject
     visibility: render.Visibility
     covered: NDArray[np.bool_]
+    field: Field | None = None
 
     @property
     def method(self) -> Method:
