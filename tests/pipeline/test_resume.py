@@ -40,7 +40,8 @@ def test_a_resume_with_other_settings_names_them_now_and_later(
     arguments += ["--texture-resolution", "32", "--iterations", "2", "--seed", "4", "--resume"]
     remark = (
         "1 object stays as an earlier run made it, with other settings "
-        "(iterations 1 (now 2), covering iterations 1 (now 2), seed 0 (now 4), style images); --force makes all anew."
+        "(iterations 1 (now 2), covering iterations 1 (now 2), seed 0 (now 4), style images); "
+        "--force makes all anew."
     )
     assert commands.run([*arguments, "--dry-run"]) == 0
     shown = capfd.readouterr()

@@ -73,6 +73,7 @@ PRESETS: dict[PresetName, Method] = {
         batch=1,  # more cost as much again and gain little that the judge sees (docs/draft.md)
         iterations=150,
         covering_iterations=28,
+        start_field=0.18,
         plateau=False,
         texture_resolution=512,
         texture_limit=1024,
