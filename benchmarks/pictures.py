@@ -81,7 +81,7 @@ def renders(result: Path, camera: str | None, height: int) -> dict[str, list[Ima
         ]
         run_storm(jobs, Path(folder))
         return {
-            style: [_picture(Path(folder) / f"{style}{index}.exr", height) for index in range(len(cameras))]
+            style: [picture(Path(folder) / f"{style}{index}.exr", height) for index in range(len(cameras))]
             for style in styles
         }
 
@@ -123,7 +123,7 @@ def run_storm(jobs: list[dict[str, Any]], folder: Path) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _picture(path: Path, height: int) -> Image.Image:
+def picture(path: Path, height: int) -> Image.Image:
     """A linear half-float render with alpha as an sRGB picture over white, box-filtered to ``height``."""
     pixels = np.asarray(oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT), dtype=np.float32)
     alpha = pixels[..., 3:4] if pixels.shape[2] > 3 else np.ones_like(pixels[..., :1])

@@ -4,6 +4,7 @@
     python -m benchmarks.scene circles OUT              a style set of one image of equal discs: OUT/circles
     python -m benchmarks.scene objects RESULT.stylized.usda [--mask PRIM]
     python -m benchmarks.scene compare A.stylized.usda B.stylized.usda …
+    python -m benchmarks.scene sheet OUT.jpg A.stylized.usda B.stylized.usda …
     python -m benchmarks.scene distances RESULT.stylized.usda --style-set DIR
 
 `compare` prints a Markdown table, a column for every style of every result. README.md here says what
@@ -29,6 +30,7 @@ from benchmarks.scene.measured import (
     metres_per_unit,
     settings_of,
 )
+from benchmarks.scene.sheet import sheet as make_sheet
 from benchmarks.scene.street import CAMERA, write_street
 from tests.storm.storm_python import STORM_PYTHON
 from usdstylize.errors import UsdStylizeError
@@ -94,6 +96,28 @@ def objects(result: Path, /, *, style: str | None = None, pixel: float | None = 
             for item in measure_result(result, name, pixel=pixel, mask=mask):
                 print(_line(_object_cells(item)), flush=True)
             print()
+
+    return _run(show)
+
+
+@app.command
+def sheet(out: Path, /, *results: Path, camera: str = CAMERA, width: int = 640) -> int:
+    """Pictures of results beside each other: from the camera, and from a half and a quarter of its distance.
+
+    Parameters
+    ----------
+    out
+        The picture to write, .jpg or .png.
+    results
+        The .stylized.usda of each run; every style in it gets a column.
+    camera
+        Prim path of the stage's camera.
+    width
+        Of a picture, in pixels.
+    """
+
+    def show() -> None:
+        make_sheet(results, camera, width).save(out, quality=84)
 
     return _run(show)
 

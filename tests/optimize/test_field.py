@@ -9,13 +9,11 @@ import torch
 from balls import METHOD, ball, describe, run, stripes
 
 from usdstylize import render
-from usdstylize.losses.objective import Objective
 from usdstylize.model.base_colors import Wrap
 from usdstylize.model.objects import Mesh
-from usdstylize.optimize import Optimizer, steps
+from usdstylize.optimize import Optimizer
 from usdstylize.optimize import field as field_module
 from usdstylize.optimize.field import Field, apart, coarser, texel_size, trilinear
-from usdstylize.optimize.texels import palette_texels
 
 CLAMP: tuple[Wrap, Wrap] = ("clamp", "clamp")
 GREY = np.full((1, 1, 3), 0.5, np.float32)
@@ -245,25 +243,3 @@ def test_objects_of_a_group_have_a_texture_each() -> None:
     textures = optimizer.optimize([describe("One"), describe("Two")], [ball(), moved])
     assert [np.abs(texture.images[0]).max() > 0.1 for texture in textures] == [True, True]
     assert not np.array_equal(textures[0].images[0], textures[1].images[0])
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_on_a_gpu_its_graphs_give_the_same_bits_every_time_and_what_a_cpu_does() -> None:
-    method = dataclasses.replace(METHOD, field=True, precision="float32", visibility="z-buffer")
-    data = ball()
-    textures = []
-    for device in ("cuda", "cuda", "cpu"):
-        sheet = render.one_sheet(render.normalize(data.mesh), data.bases[0], CLAMP)
-        subject = render.Subject(sheet, (64, 64), device)
-        engine = render.choose_visibility("z-buffer", sheet.mesh.points, sheet.mesh.triangles, device)
-        cameras = list(itertools.islice(render.draw_cameras(method, np.random.default_rng(0)), 2))
-        objective = Objective(stripes(), method, device, weights=None)
-        targets = objective.targets(render.trace_views(subject, engine, cameras, method))
-        texels = palette_texels(subject, np.ones((1, 64, 64), bool), 0.0, device)
-        step = steps.new_step(objective, subject, texels, 1, 64, field=Field(sheet, 64, device))
-        weights = {term.name: 100.0 for term in objective.terms}
-        for _ in range(6):
-            step(targets, 0.02, weights)
-        textures.append(step.texture.detach().cpu())
-    assert torch.equal(textures[0], textures[1])
-    assert (textures[0] - textures[2]).abs().mean() < 1e-2
