@@ -105,6 +105,21 @@ def test_one_word_is_not_taken_for_its_letters(name: str) -> None:
     [
         ({"force": True, "resume": True}, "force", "--force and --resume contradict each other"),
         (
+            {"pattern_width": 3.0, "framing": "object"},
+            "framing",
+            "--pattern-width needs cameras that stand by it; leave --framing object,",
+        ),
+        (
+            {"pattern_width": 3.0, "camera_distance": (2.0, 2.0)},
+            "camera_distance",
+            "--camera-distance and --direct-texture out.",
+        ),
+        (
+            {"framing": "world", "camera_distance": (2.0, 2.0)},
+            "camera_distance",
+            "--camera-distance is for --framing object; give --pattern-width instead",
+        ),
+        (
             {"method": "vgg-gram", "encoder": "vgg16"},
             "encoder",
             "--method vgg-gram names a network already; leave --encoder vgg16 out.",

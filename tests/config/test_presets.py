@@ -6,6 +6,7 @@ import pytest
 
 from usdstylize.config.options import Options
 from usdstylize.config.presets import PRESETS, resolve
+from usdstylize.model.objects import PatternWidth
 
 SUPPLEMENT = {
     # "batch size 8 with learning rate 10^-2"
@@ -165,3 +166,28 @@ def test_nothing_is_done_unasked():
     assert {name: getattr(plain, name) for name in unasked} == dict.fromkeys(unasked, False)
     assert (plain.output, plain.network, plain.by, plain.refine) == (None, "both", "object", 0)
     assert plain.purposes == ("default", "render")
+
+
+SHOT = PatternWidth(0.32, "two thirds of the height that /World/Camera sees", 0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "width"),
+    [
+        ({}, 0.32),
+        ({"pattern_width": 50.0}, 0.5),
+        ({"preset": "paper"}, 0.0),
+        ({"preset": "paper", "framing": "world"}, 0.32),
+        ({"preset": "paper", "pattern_width": 50.0}, 0.5),
+        ({"framing": "object"}, 0.0),
+        ({"camera_distance": (2.0, 4.0)}, 0.0),
+        ({"direct_texture": True}, 0.0),
+        ({"method": "vgg-gram"}, 0.0),
+        ({"method": "vgg-nnfm"}, 0.32),
+        ({"encoder": "vgg16"}, 0.32),
+    ],
+)
+def test_the_pattern_width_is_the_stages_unless_cameras_are_asked_to_stand_elsewhere(options, width):
+    """In metres; the option is in stage units, here centimetres."""
+    asked = Options(**{"preset": "standard", **options})
+    assert resolve(asked, cuda=True, stage=SHOT).pattern_width == pytest.approx(width)

@@ -8,6 +8,7 @@ import torch
 from balls import METHOD, ball, stripes
 
 from usdstylize import render
+from usdstylize.losses.batch import positions_of
 from usdstylize.losses.objective import Objective
 
 
@@ -32,3 +33,17 @@ def test_one_network_after_the_other_gives_the_gradient_of_the_sum(content_on_ba
     (600.0 * losses["nnfm"] + 2.0 * losses["content"]).backward()
     torch.testing.assert_close(found, {name: value.detach() for name, value in losses.items()})
     torch.testing.assert_close(ours.grad, table.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_what_lies_on_a_border_does_not_count() -> None:
+    """By hand: all object, 64 pixels, stride 4, a border of 8: 12 of 16 positions a side."""
+    resolution = 64
+    everything = torch.arange(resolution**2)
+    taps = render.Taps(torch.zeros(len(everything), 8, dtype=torch.int32), torch.zeros(len(everything), 8))
+    ones = torch.ones(len(everything), 1)
+    view = render.View(resolution, 0, everything, 0.0, torch.zeros(len(everything), 3), taps, ones, ones)
+    found = positions_of(view, 4, object_only=True, border=8)
+    counted = torch.zeros(16 * 16).index_put_((found.rows,), found.weights).view(16, 16)
+    expected = torch.zeros(16, 16)
+    expected[2:14, 2:14] = 1
+    assert torch.equal(counted, expected)

@@ -6,9 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from balls import METHOD
+from scipy import ndimage
 
 from usdstylize.model.base_colors import Wrap
-from usdstylize.optimize.hierarchy import magnified, magnifiers, size_at
+from usdstylize.optimize.hierarchy import magnified, magnifiers, size_at, smoothed
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,24 @@ def test_a_texture_of_full_size_is_left_as_it_is() -> None:
     texture = torch.ones(1, 8, 8, 3)
     assert magnifiers(texture, 8, [("repeat", "repeat")]) == ()
     assert magnified(texture, ()) is texture
+
+
+@pytest.mark.parametrize("across", ["repeat", "clamp"])
+@pytest.mark.parametrize("up", ["repeat", "clamp"])
+def test_smoothing_is_1_2_1_along_either_axis_and_wraps(across: Wrap, up: Wrap) -> None:
+    texture = torch.rand(1, 7, 5, 3, dtype=torch.float64)
+    modes = [{"repeat": "wrap", "clamp": "nearest"}[wrap] for wrap in (up, across)]
+    expected = texture[0].numpy()
+    for axis, mode in enumerate(modes):
+        expected = ndimage.convolve1d(expected, [0.25, 0.5, 0.25], axis=axis, mode=mode)
+    found = smoothed(texture, [(across, up)])
+    torch.testing.assert_close(found[0], torch.from_numpy(expected))
+
+
+def test_a_single_texel_is_smoothed_to_a_quarter_and_a_broad_stroke_stays() -> None:
+    texel, stroke = torch.zeros(2, 1, 16, 16, 3)
+    texel[0, 8, 8] = 1
+    stroke[0, 4:12, 4:12] = 1
+    clamp: tuple[Wrap, Wrap] = ("clamp", "clamp")
+    assert smoothed(texel, [clamp]).max() == 0.25
+    assert smoothed(stroke, [clamp])[0, 6:10, 6:10].min() == 1

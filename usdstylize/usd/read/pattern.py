@@ -17,6 +17,8 @@ _SHARE_OF_PICTURE = 2.0 / 3.0
 eye, as an artist would make them."""
 _MILLIMETRES = 0.1
 """Apertures and focal lengths are in tenths of a stage unit."""
+_PLACES = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * 3, indexing="ij"), axis=-1).reshape(27, 3)
+"""In a box: its corners, and the middles of its edges, faces and of itself."""
 
 
 def pattern_width(stage: Usd.Stage, purposes: Sequence[str], time: Usd.TimeCode) -> PatternWidth:
@@ -30,10 +32,10 @@ def pattern_width(stage: Usd.Stage, purposes: Sequence[str], time: Usd.TimeCode)
     boxes = _boxes(stage, purposes, time)
     if not len(boxes):
         return PatternWidth()
-    centres, diameters = boxes.mean(1), np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=1)
+    diameters = np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=1)
     heights = {}
     for camera in _cameras(stage):
-        height = _height_seen(camera.GetCamera(time), centres)
+        height = _height_seen(camera.GetCamera(time), boxes)
         if height is not None:
             heights[str(camera.GetPath())] = height
     if heights:
@@ -73,17 +75,23 @@ def _cameras(stage: Usd.Stage) -> Iterator[UsdGeom.Camera]:
             yield UsdGeom.Camera(prim)
 
 
-def _height_seen(camera: Gf.Camera, centres: Float64) -> float | None:
-    """Height of the picture at the median depth of the points that are in it; None where none is."""
+def _height_seen(camera: Gf.Camera, boxes: Float64) -> float | None:
+    """Height of the picture at the median depth of the boxes that are in it; None where none is.
+
+    A box's depth is the mean of its places that are in the picture.
+    """
     to_camera = np.array(camera.frustum.ComputeViewMatrix())
-    points = np.concatenate([centres, np.ones((len(centres), 1))], axis=1) @ to_camera
-    depth = -points[:, 2]
+    places = boxes[:, :1] + _PLACES * (boxes[:, 1:] - boxes[:, :1])
+    points = places @ to_camera[:3, :3] + to_camera[3, :3]
+    depth = -points[..., 2]
     half = np.array([camera.horizontalAperture, camera.verticalAperture]) / 2
     if camera.projection == Gf.Camera.Perspective:
         if not camera.focalLength > 0:
             return None
-        extent = depth[:, None] * (half / camera.focalLength)
+        extent = depth[..., None] * (half / camera.focalLength)
     else:
-        extent = np.broadcast_to(half * _MILLIMETRES, (len(depth), 2))
-    inside = (depth > 0) & (np.abs(points[:, :2]) <= extent).all(1)
-    return float(2 * np.median(extent[inside, 1])) if inside.any() else None
+        extent = np.broadcast_to(half * _MILLIMETRES, (*depth.shape, 2))
+    inside = (depth > 0) & (np.abs(points[..., :2]) <= extent).all(2)
+    seen = inside.any(1)
+    means = (extent[..., 1] * inside)[seen].sum(1) / inside[seen].sum(1)
+    return float(2 * np.median(means)) if seen.any() else None
