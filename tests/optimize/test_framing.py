@@ -139,3 +139,12 @@ def test_an_object_a_thousand_times_as_small_or_large_has_limits_and_a_remark(fa
     assert framing.method.batch <= 192
     assert len(framing.remarks) == 1
     assert isinstance(framing, Framing)
+
+
+@pytest.mark.parametrize("assembly", [spheres(0.05), assembled(plane(3.0, 2.0))], ids=["small", "windows"])
+@pytest.mark.parametrize("processes", [2, 3, 8])
+def test_processes_share_every_batch_evenly(assembly: render.Assembly, processes: int) -> None:
+    alone = frame(dataclasses.replace(WORLD, batch=24), assembly).method
+    shared = frame(dataclasses.replace(WORLD, batch=24), assembly, processes).method
+    assert shared.batch % processes == 0
+    assert 0 <= shared.batch - alone.batch < 6 * processes

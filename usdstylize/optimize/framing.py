@@ -40,6 +40,8 @@ _COARSER = 1.3
 _LEAST_SIZE = 32
 _SMALL_COST = 0.5
 """A small object's views have together at most this share of the pixels of the style image."""
+_MOST_VIEWS = 8
+"""Times as many views as the preset has: more do not help."""
 _LEAST_AREA = 1e-12
 
 
@@ -59,10 +61,11 @@ class Framing:
     remarks: tuple[str, ...] = ()
 
 
-def frame(method: Method, assembly: render.Assembly) -> Framing:
+def frame(method: Method, assembly: render.Assembly, processes: int = 1) -> Framing:
     """``method`` with resolution, cameras, views, iterations and size of T_S as its pattern width asks for.
 
-    The paper's way where the pattern width is 0.
+    The paper's way where the pattern width is 0. processes: how many share each batch, which is a multiple
+    of their number.
     """
     if not method.pattern_width:
         size = 2 * math.tan(math.radians(method.field_of_view) / 2) * method.camera_distance[0]
@@ -77,9 +80,9 @@ def frame(method: Method, assembly: render.Assembly) -> Framing:
     given, method = method, replace(method, texture_resolution=size, smooth=True)
     whole = _rounded(2 * _RIM * (_DISTANCE - _FACING) / pixel + 2 * method.border)
     if whole <= _LARGEST_WHOLE * method.resolution:
-        method = _whole(method, pixel, whole)
+        method = _whole(method, pixel, whole, processes)
     else:
-        method = _windows(method, pixel, assembly)
+        method = _windows(method, pixel, assembly, processes)
     fitting = given.batch * (given.resolution / method.resolution) ** 2
     at_once = max(1, round(fitting)) if method.window else method.batch
     return Framing(method, pixel * assembly.radius, at_once, pixel * given.resolution, remarks)
@@ -90,28 +93,29 @@ def iterations_of(method: Method, objects: Sequence[StageObject], data: Sequence
     return frame(method, render.assemble(objects, data)).method.iterations
 
 
-def _whole(method: Method, pixel: float, size: int) -> Method:
+def _whole(method: Method, pixel: float, size: int, processes: int) -> Method:
     """The whole object in every view, ``size`` pixels wide."""
     tangent = pixel * size / 2 / (_DISTANCE - _FACING)
     smaller = (method.resolution / size) ** 2
-    views = method.batch if smaller < 2 else max(method.batch, int(_SMALL_COST * smaller))
+    views = max(method.batch, min(int(_SMALL_COST * smaller), _MOST_VIEWS * method.batch))
+    views = math.ceil(views / processes) * processes
     return replace(
         method,
         resolution=size,
         camera_distance=(_DISTANCE, _DISTANCE),
         field_of_view=math.degrees(2 * math.atan(tangent)),
-        batch=min(views, 8 * method.batch),
-        view_pool=method.view_pool and max(method.view_pool, 8 * views),
+        batch=views,
+        view_pool=method.view_pool and max(method.view_pool, _MOST_VIEWS * views),
     )
 
 
-def _windows(method: Method, pixel: float, assembly: render.Assembly) -> Method:
+def _windows(method: Method, pixel: float, assembly: render.Assembly, processes: int) -> Method:
     """Windows that together see all of the surface in every iteration."""
     size = _rounded(_WINDOW * method.resolution)
     counted = (size - 2 * method.border) * pixel
     count = math.ceil(_OVERLAP * _unique_area(assembly) / counted**2)
-    step = max(1, round(method.batch / _WINDOW**2))
-    batch = -(-min(max(count, 2), _MOST_WINDOWS) // step) * step
+    step = math.lcm(max(1, round(method.batch / _WINDOW**2)), processes)
+    batch = math.ceil(min(max(count, 2), _MOST_WINDOWS) / step) * step
     pool = method.view_pool / _WINDOW**2 / batch
     return replace(
         method,

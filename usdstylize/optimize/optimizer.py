@@ -176,7 +176,7 @@ class Optimizer:
     def _set_up(self, objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Scene:
         device = self._device
         assembly = render.assemble(objects, data)
-        framing = frame(self.method, assembly)
+        framing = frame(self.method, assembly, self._process_group.share.count)
         method, mesh, size = framing.method, assembly.mesh, framing.method.texture_resolution
         covered = [
             uv_raster.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
