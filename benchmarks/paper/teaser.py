@@ -91,7 +91,13 @@ def main(
     everyone.mkdir(exist_ok=True)
     shutil.copy(style[0], everyone / style[0].name)
     options = Options(
-        preset=preset, method=method, iterations=iterations, weights=weights, output=out, force=True
+        preset=preset,
+        method=method,
+        framing="object",
+        iterations=iterations,
+        weights=weights,
+        output=out,
+        force=True,
     )
     try:
         result = usdstylize.stylize(stage, everyone, options)
