@@ -170,6 +170,18 @@ def test_keys_are_clustered_on_one_thread_and_may_hardly_differ(monkeypatch: pyt
     assert distances.amax(0).min() > 0.99
 
 
+def test_content_targets_in_half_change_the_gradient_by_their_rounding_alone():
+    """Half float keeps 11 bits, on values as large as VGG16's."""
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randn(50, 8, generator=generator).abs() * 100
+    rows = (targets + torch.randn(50, 8, generator=generator) * 10).requires_grad_()
+    content_loss(rows, targets.half()).backward()
+    rounding = 2 / rows.numel() * (targets.half().float() - targets)
+    exact = 2 / rows.numel() * (rows.detach() - targets)
+    torch.testing.assert_close(rows.grad, exact - rounding, rtol=1e-5, atol=1e-7)
+    assert rounding.abs().max() < 2**-11 * 2 / rows.numel() * targets.max()
+
+
 def test_content_loss_by_hand():
     rows, targets = torch.tensor([[1.0, 3.0], [0.0, 0.0]]), torch.tensor([[0.0, 1.0], [9.0, 9.0]])
     assert content_loss(rows, targets, torch.tensor([1.0, 0.0])).item() == pytest.approx((1 + 4) / 2)

@@ -1,6 +1,7 @@
 """Makes targets of viewpoints: all that the losses compare their renders with."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from usdstylize import render
 from usdstylize.losses import Objective, Target
@@ -24,6 +25,8 @@ class Targets:
         self._objective, self._scene, self._allotment = objective, scene, allotment
         self._device, self._clock = device, clock
         self._on_host = allotment.pool_on_host and scene.method.view_pool > 0
+        # Windows are all surface, and what they are compared with is most of a CPU's memory.
+        self._in_half = device == "cpu" and scene.method.window > 0
         self.seen = Seen(len(scene.assembly.sheets), scene.method.texture_resolution, device)
         self.levels: list[float] = []
 
@@ -47,8 +50,10 @@ class Targets:
 
     def _targets(self, views: Sequence[render.View]) -> list[Target]:
         """Made for as many views at a time as an iteration compares, so that both fit into memory."""
-        size = self._allotment.views_at_once
+        size, border = self._allotment.views_at_once, self._scene.method.border
         parts = [views[start : start + size] for start in range(0, len(views), size)]
         return [
-            target for part in parts for target in self._objective.targets(part, self._scene.method.border)
+            replace(target, original=[rows.half() for rows in target.original]) if self._in_half else target
+            for part in parts
+            for target in self._objective.targets(part, border)
         ]
