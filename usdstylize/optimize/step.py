@@ -74,11 +74,9 @@ class Step:
         self._weights_now: Mapping[str, float] = {}
         self._in_views = torch.zeros(len(self._names_in_views), device=device)
         self._losses = torch.zeros(len(self._names) + 1, device=device)
-        self._in_parts = reduce is not None or views_at_once > 0
-        # A single process on a CPU adds its parts in one order anyway.
-        exact = reduce is not None or (views_at_once > 0 and device != "cpu")
+        in_parts = reduce is not None or views_at_once > 0
         rows = sheets * subject.rows_per_sheet
-        self._summed = torch.zeros(rows, 3, dtype=torch.int64, device=device) if exact else None
+        self._summed = torch.zeros(rows, 3, dtype=torch.int64, device=device) if in_parts else None
 
     def _begin(self, values: Tensor) -> None:
         self._style = values.requires_grad_()
@@ -124,7 +122,7 @@ class Step:
                 self._weights[name].fill_(weight)
         self._weights_now = weights
         self.guarded(lambda: self._prepare(targets))
-        totals = self._totals(targets) if self._in_parts else None
+        totals = self._totals(targets) if self._summed is not None else None
         self.guarded(lambda: self._compare_all(targets, totals))
         if self._reduce is not None and self._summed is not None:
             if self.failure is not None:
@@ -214,8 +212,7 @@ class Step:
 
     def _compare(self) -> None:
         """The gradient of the current batch, or of a part of it, in the leaf."""
-        if self._summed is not None:
-            self._leaf.grad = None
+        self._leaf.grad = None
         found = self._objective.backward(self._batch, self._leaf, self._weights)
         self._in_views += torch.stack([found[name] for name in self._names_in_views])
 

@@ -1,10 +1,11 @@
 """How wide a pattern should be on a stage: by what its cameras see, else by the sizes of its meshes."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
-from pxr import Gf, Usd, UsdGeom
+from pxr import Gf, Tf, Usd, UsdGeom
 
 from usdstylize.model.objects import PatternWidth
 
@@ -17,6 +18,7 @@ _SHARE_OF_PICTURE = 2.0 / 3.0
 eye, as an artist would make them."""
 _MILLIMETRES = 0.1
 """Apertures and focal lengths are in tenths of a stage unit."""
+_FARTHEST = 1e30
 _PLACES = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * 3, indexing="ij"), axis=-1).reshape(27, 3)
 """In a box: its corners, and the middles of its edges, faces and of itself."""
 
@@ -35,9 +37,10 @@ def pattern_width(stage: Usd.Stage, purposes: Sequence[str], time: Usd.TimeCode)
     diameters = np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=1)
     heights = {}
     for camera in _cameras(stage):
-        height = _height_seen(camera.GetCamera(time), boxes)
-        if height is not None:
-            heights[str(camera.GetPath())] = height
+        with suppress(Tf.ErrorException), np.errstate(all="ignore"):  # a broken camera sees nothing
+            height = _height_seen(camera.GetCamera(time), boxes)
+            if height is not None and np.isfinite(height):
+                heights[str(camera.GetPath())] = height
     if heights:
         width = _SHARE_OF_PICTURE * float(np.median(list(heights.values())))
         who = f"{next(iter(heights))} sees" if len(heights) == 1 else f"{len(heights)} cameras see"
@@ -54,14 +57,15 @@ def _boxes(stage: Usd.Stage, purposes: Sequence[str], time: Usd.TimeCode) -> Flo
     """(N, 2, 3): least and greatest corner of each mesh, world space, in stage units."""
     cache = UsdGeom.BBoxCache(time, [UsdGeom.Tokens.default_, *purposes])
     everywhere = Usd.TraverseInstanceProxies(Usd.PrimDefaultPredicate)
-    ranges = [
-        cache.ComputeWorldBound(prim).ComputeAlignedRange()
-        for prim in Usd.PrimRange(stage.GetPseudoRoot(), everywhere)
-        if prim.IsA(UsdGeom.Mesh)
-    ]
+    ranges = []
+    for prim in Usd.PrimRange(stage.GetPseudoRoot(), everywhere):
+        if prim.IsA(UsdGeom.Mesh):
+            with suppress(Tf.ErrorException):  # what is wrong with it is said where it is read
+                ranges.append(cache.ComputeWorldBound(prim).ComputeAlignedRange())
     found = np.array([(box.GetMin(), box.GetMax()) for box in ranges if not box.IsEmpty()], np.float64)
     found = found.reshape(-1, 2, 3)
-    kept: Float64 = found[np.isfinite(found).all((1, 2)) & (np.ptp(found, axis=1).max(1) > 0)]
+    found = found[(np.abs(found) < _FARTHEST).all((1, 2))]  # NaN is not
+    kept: Float64 = found[np.ptp(found, axis=1).max(1) > 0]
     return kept
 
 
