@@ -115,6 +115,11 @@ def test_one_word_is_not_taken_for_its_letters(name: str) -> None:
             "--camera-distance and --direct-texture out.",
         ),
         (
+            {"method": "clip-embedding", "pattern_width": 3.0},
+            "pattern_width",
+            "--method clip-embedding describes whole pictures of one size; leave --pattern-width",
+        ),
+        (
             {"framing": "world", "camera_distance": (2.0, 2.0)},
             "camera_distance",
             "--camera-distance is for --framing object; give --pattern-width instead",

@@ -158,6 +158,12 @@ class LookOptions(_Group):
                     "--pattern-width needs cameras that stand by it; leave --framing object, "
                     "--camera-distance and --direct-texture out."
                 )
+        method = getattr(self, "method", None)  # of StyleOptions
+        if method == "clip-embedding" and (self.pattern_width is not None or self.framing == "world"):
+            raise OptionsError(
+                "--method clip-embedding describes whole pictures of one size; leave --pattern-width and "
+                "--framing world out."
+            )
         if self.camera_distance is not None and self.framing == "world":
             raise OptionsError(
                 "--camera-distance is for --framing object; give --pattern-width instead, or leave "

@@ -76,7 +76,7 @@ def frame(method: Method, assembly: render.Assembly, processes: int = 1) -> Fram
     size, texel = _texture_size(assembly, pixel, method)
     if method.texture_limit:
         pixel = max(pixel, texel / 2)
-    remarks = _remarks(pixel / wanted, method, size)
+    remarks = _remarks(pixel / wanted, size)
     given, method = method, replace(method, texture_resolution=size, smooth=True)
     whole = _rounded(2 * _RIM * (_DISTANCE - _FACING) / pixel + 2 * method.border)
     if whole <= _LARGEST_WHOLE * method.resolution:
@@ -168,7 +168,7 @@ def _unique_area(assembly: render.Assembly) -> float:
     return total
 
 
-def _remarks(ratio: float, method: Method, size: int) -> tuple[str, ...]:
+def _remarks(ratio: float, size: int) -> tuple[str, ...]:
     if ratio > 1.05:
         return (
             f"Its pattern is {ratio:.1f} times as wide as elsewhere, since {size} texels are the most that "

@@ -22,7 +22,7 @@ _TEXELS_AT_ONCE = 1 << 16
 def start_field(
     assembly: render.Assembly, style: StyleSet, width: float, share: float, size: int, seed: int
 ) -> Tensor:
-    """(S, size, size, 3) float32, offsets to sRGB-encoded values, mean 0.
+    """(S, size, size, 3) float32, signed offsets to sRGB-encoded values, mean 0; row 0 is the top.
 
     Every wavelength from a pattern width down to a 16th of it, as strong in each octave, is a function of
     the position on the surface: no seam of the UVs shows in it. Colours deviate as those of the style's

@@ -35,7 +35,7 @@ def draw_coverings(mesh: Mesh, method: Method, random: np.random.Generator) -> I
     """Endless cameras, of which each ``method.batch`` together see all of the surface.
 
     Upright, from near its normals, each ``method.window`` radii wide.
-    mesh: in the unit sphere. Where something stands close before the surface, the camera moves between
+    mesh: in the unit sphere, +Y up. Where something stands close before the surface, the camera moves between
     the two, and sees as much by a wider angle.
     """
     corners = mesh.points[mesh.triangles].astype(np.float64)

@@ -16,7 +16,7 @@ Float64 = NDArray[np.float64]
 _SHARE_OF_PICTURE = 2.0 / 3.0
 """A style image is as high as so much of a camera's picture: strokes are then as large in the shot, by
 eye, as an artist would make them."""
-_MILLIMETRES = 0.1
+_TENTH = 0.1
 """Apertures and focal lengths are in tenths of a stage unit."""
 _FARTHEST = 1e30
 _PLACES = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * 3, indexing="ij"), axis=-1).reshape(27, 3)
@@ -94,7 +94,7 @@ def _height_seen(camera: Gf.Camera, boxes: Float64) -> float | None:
             return None
         extent = depth[..., None] * (half / camera.focalLength)
     else:
-        extent = np.broadcast_to(half * _MILLIMETRES, (*depth.shape, 2))
+        extent = np.broadcast_to(half * _TENTH, (*depth.shape, 2))
     inside = (depth > 0) & (np.abs(points[..., :2]) <= extent).all(2)
     seen = inside.any(1)
     means = (extent[..., 1] * inside)[seen].sum(1) / inside[seen].sum(1)
