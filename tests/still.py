@@ -9,7 +9,7 @@ import pytest
 
 from usdstylize import distributed
 from usdstylize.config.method import Method
-from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
+from usdstylize.model.objects import Losses, ObjectData, StageCamera, StageObject, StyleSet, StyleTexture
 
 Work = Callable[[tuple[StageObject, ...]], None]
 
@@ -36,6 +36,7 @@ class StillOptimizer:
         objects: Sequence[StageObject],
         data: Sequence[ObjectData],
         *,
+        cameras: Sequence[StageCamera] = (),
         on_iteration: Callable[[int, Losses], None],
     ) -> tuple[StyleTexture, ...]:
         losses = Losses({"nnfm": 1.0, "content": 2.0, "palette": 3.0}, 6.0)

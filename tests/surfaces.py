@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from usdstylize import render
 from usdstylize.model.objects import Mesh
 
-__all__ = ["assembled", "box", "plane"]
+__all__ = ["assembled", "box", "plane", "together"]
 
 
 def plane(width: float, height: float, *, z: float = 0.0, pieces: int = 4) -> Mesh:
@@ -65,3 +65,18 @@ def assembled(mesh: Mesh, wrap: tuple[str, str] = ("clamp", "clamp")) -> render.
     grey: NDArray[np.float32] = np.full((1, 1, 3), 0.5, np.float32)
     made = render.assemble([describe()], [ObjectData(mesh, (grey,))])
     return replace(made, sheets=tuple(replace(sheet, wrap=wrap) for sheet in made.sheets))
+
+
+def together(*meshes: Mesh) -> render.Assembly:
+    """Each mesh as an object of its own, grey, all in the unit sphere."""
+    from dataclasses import replace
+
+    from balls import describe
+
+    from usdstylize.model.objects import ObjectData
+
+    grey: NDArray[np.float32] = np.full((1, 1, 3), 0.5, np.float32)
+    objects = [
+        replace(describe(), path=f"/O{n}", mesh_path=f"/O{n}", name=f"O{n}") for n in range(len(meshes))
+    ]
+    return render.assemble(objects, [ObjectData(mesh, (grey,)) for mesh in meshes])

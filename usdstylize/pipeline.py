@@ -170,15 +170,18 @@ def _stylize_group(
             with _failures(obj, failed), _USD:
                 strength = job.settings_of[obj.path].method.strength
                 writer.write_object(obj, data[obj.path], textures[obj.path], strength=strength)
-    copies = [obj for obj in group if obj.copy_of]
-    original = _write_copies(copies, data, job, writer, failed) if copies else ""
+    originals = _write_copies([obj for obj in group if obj.copy_of], data, job, writer, failed)
     return [
         ObjectResult(obj.path, obj.name, "failed", reason=failed[obj.path])
         if obj.path in failed
         else _done(obj, textures[obj.path], writer)
         if obj.path in textures
         else ObjectResult(
-            obj.path, obj.name, "done", remarks=tuple(writer.remarks[obj.name]), copy_of=original
+            obj.path,
+            obj.name,
+            "done",
+            remarks=tuple(writer.remarks[obj.name]),
+            copy_of=originals[obj.copy_of].path,
         )
         for obj in group
     ]
@@ -190,23 +193,26 @@ def _write_copies(
     job: Job,
     writer: write.Writer,
     failed: dict[str, str],
-) -> str:
-    """Write the copies of one object, whose path is returned; reasons into ``failed``.
+) -> dict[str, StageObject]:
+    """Write copies; what they are copies of, by name. Reasons into ``failed``.
 
-    data: by path; the object's is added where it is kept from an earlier run.
+    data: by path; an original's is added where it is kept from an earlier run.
     """
-    original = next(obj for obj in job.contents.objects if obj.name == copies[0].copy_of)
-    if original.path not in data and original.path not in failed:
-        with _failures(original, failed), _USD:
-            resolution = job.settings_of[original.path].method.graph_resolution
-            data[original.path] = read.load(job.contents, original, resolution)
+    names = {obj.copy_of for obj in copies}
+    originals = {obj.name: obj for obj in job.contents.objects if obj.name in names}
+    for original in originals.values():
+        if original.path not in data and original.path not in failed:
+            with _failures(original, failed), _USD:
+                resolution = job.settings_of[original.path].method.graph_resolution
+                data[original.path] = read.load(job.contents, original, resolution)
     for obj in copies:
+        original = originals[obj.copy_of]
         if original.path in failed:
             failed[obj.path] = f"{obj.path} is a copy of {original.path}, which failed; see its reason."
             continue
         with _failures(obj, failed), _USD:
             writer.write_copy(obj, data[original.path])
-    return original.path
+    return originals
 
 
 def _optimised(
@@ -237,8 +243,17 @@ def _optimised(
         iterations = optimize.iterations_of(settings.method, seen, [data[obj.path] for obj in seen])
         for obj in loaded:
             observer.object_started(obj, iterations)
-        optimised = own.optimize(seen, [data[obj.path] for obj in seen], on_iteration=on_iteration)
+        optimised = own.optimize(
+            seen,
+            [data[obj.path] for obj in seen],
+            cameras=job.contents.cameras,
+            on_iteration=on_iteration,
+        )
         by_name = {obj.name: texture for obj, texture in zip(seen, optimised, strict=True)}
+        for obj in seen:
+            if not by_name[obj.name].coverage:
+                del by_name[obj.name]
+                failed[obj.path] = f"{obj.path}: no camera sees any of its texels; check its normals and UVs."
         wanted = ((obj, obj.look if obj.stands_in else obj.name) for obj in loaded)
         textures = {obj.path: by_name[name] for obj, name in wanted if name in by_name}
     for obj in loaded:

@@ -29,6 +29,8 @@ OTHERWISE: dict[str, tuple[Any, str]] = {
     "style_loss": ("gram", "gram"),
     "content_encoder": ("vgg16", "vgg16"),
     "pattern_width": (0.25, "0.25"),
+    "views": ("scene", "scene"),
+    "camera_windows": (2, "2"),
     "window": (0.5, "0.5"),
     "border": (8, "8"),
     "covering_iterations": (9, "9"),

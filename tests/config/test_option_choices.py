@@ -23,6 +23,7 @@ BY_DEFAULT = {
     "per_instance": (),
     "purposes": ("default", "render"),
     "by": "object",
+    "views": "object",
     "share_materials": False,
     "unique": False,
     "refine": 0,

@@ -14,10 +14,12 @@ __all__ = [
     "StyleLoss",
     "TextureMethod",
     "ViewpointMethod",
+    "Views",
 ]
 
 StyleLoss = Literal["nnfm", "gram", "embedding"]
 EngineName = Literal["auto", "embree", "z-buffer", "nvdiffrast"]
+Views = Literal["object", "scene"]
 _LARGEST_GRAPH = 2048
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -72,6 +74,10 @@ class ViewpointMethod:
     window: float
     """Width of what a camera sees of a surface that is too large to be seen as a whole, in radii of the
     object's bounding sphere; every batch then covers the surface. 0: the whole object is in view."""
+    views: Views
+    """Whether an object is seen alone, or with its neighbours, which are optimised together with it."""
+    camera_windows: int
+    """Windows of a batch that are seen from the stage's own cameras."""
     light_distance: tuple[float, float]
     """Range, in radii of the object's bounding sphere; upper hemisphere."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from usdstylize.config.method import EngineName, Precision
+from usdstylize.config.method import EngineName, Precision, Views
 from usdstylize.encoders.registry import find
 from usdstylize.errors import OptionsError
 
@@ -26,6 +26,7 @@ __all__ = [
     "StageOptions",
     "StyleOptions",
     "Unit",
+    "Views",
 ]
 
 PresetName = Literal["auto", "draft", "standard", "paper"]
@@ -61,6 +62,8 @@ class StageOptions(_Group):
     low complexity."""
     by: Unit = "object"
     """Optimise each object alone, or all meshes of a component model together."""
+    views: Views = "object"
+    """scene: optimise neighbours together, in pictures of them all, some of them from the stage's cameras."""
     share_materials: bool = False
     """Optimise all objects of one material together, into one texture; else each gets its own."""
     unique: bool = False
@@ -164,6 +167,8 @@ class LookOptions(_Group):
                 "--method clip-embedding describes whole pictures of one size; leave --pattern-width and "
                 "--framing world out."
             )
+        if getattr(self, "views", "object") == "scene":  # of StageOptions
+            self._check_scene_views()
         if self.camera_distance is not None and self.framing == "world":
             raise OptionsError(
                 "--camera-distance is for --framing object; give --pattern-width instead, or leave "
@@ -182,6 +187,13 @@ class LookOptions(_Group):
             other = "texture_hierarchy" if self.texture_hierarchy else "direct_texture"
             raise OptionsError(f"--field and {_flag(other)} contradict each other; give one of them.")
         _check_range("seed", self.seed, 0, 2**32 - 1)
+
+    def _check_scene_views(self) -> None:
+        others = ("camera_distance", "direct_texture", "field", "texture_hierarchy")
+        given = ["--framing object"] if self.framing == "object" else []
+        given += [_flag(name) for name in others if getattr(self, name)]
+        if given:
+            raise OptionsError(f"--views scene and {given[0]} contradict each other; give one of them.")
 
     def _check_hierarchy(self) -> None:
         sizes = self.texture_hierarchy

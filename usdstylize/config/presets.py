@@ -10,6 +10,7 @@ from typing import Any
 from usdstylize.config.method import Method, StyleLoss
 from usdstylize.config.options import MethodName, Options, PerformanceOptions, PresetName
 from usdstylize.encoders.registry import find
+from usdstylize.errors import OptionsError
 from usdstylize.model.objects import PatternWidth
 
 __all__ = ["PRESETS", "preset_name", "resolve"]
@@ -53,6 +54,8 @@ _STANDARD = Method(
     bn_relu=False,
     pattern_width=0.0,
     window=0.0,
+    views="object",
+    camera_windows=0,
     camera_distance=(2.5, 2.5),
     field_of_view=45.0,
     light_distance=(3.0, 5.0),
@@ -114,6 +117,7 @@ def resolve(options: Options, *, cuda: bool, stage: PatternWidth = _NOWHERE) -> 
     """The preset's values, replaced where the user gave another.
 
     cuda: whether a CUDA GPU will compute; see `preset_name`. stage: the pattern width that suits the stage.
+    Raises OptionsError where scene views are asked for without a pattern width.
     """
     name = preset_name(options, cuda=cuda)
     method = PRESETS[name]
@@ -143,6 +147,11 @@ def resolve(options: Options, *, cuda: bool, stage: PatternWidth = _NOWHERE) -> 
     if options.texture_hierarchy:
         own["texture_resolution"] = options.texture_hierarchy[-1]
     method = replace(method, **own)
+    if method.views == "scene" and not method.pattern_width:
+        raise OptionsError(
+            "--views scene needs a pattern width, which --preset paper, the paper's other style losses and a "
+            "stage without extent have not; give --pattern-width, or leave --views out."
+        )
     if method.visibility == "auto":
         method = replace(method, visibility="z-buffer" if cuda else "embree")
     return method

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from usdstylize.config.method import LossMethod, Method
 from usdstylize.encoders import weights as network_weights
-from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
+from usdstylize.model.objects import (
+    Losses,
+    ObjectData,
+    StageCamera,
+    StageObject,
+    StyleSet,
+    StyleTexture,
+)
 from usdstylize.optimize import ALONE, Optimizer, ProcessGroup, choose_device
 
 __all__ = ["Job", "JobRunner", "check_weights"]
@@ -21,6 +28,7 @@ class Job:
 
     objects: Sequence[StageObject]
     data: Sequence[ObjectData]
+    cameras: Sequence[StageCamera]
     method: Method
     style: int
     styles: dict[int, StyleSet]
@@ -34,6 +42,7 @@ class Job:
         style: StyleSet,
         objects: Sequence[StageObject],
         data: Sequence[ObjectData],
+        cameras: Sequence[StageCamera],
         method: Method,
         device: str,
         weights: Path | None,
@@ -41,7 +50,7 @@ class Job:
     ) -> "Job":
         """Pass the same instance of ``style`` for the same style, and keep it as long as jobs are sent."""
         number = id(style)
-        return cls(objects, data, method, number, {number: style}, device, weights, memory_limit)
+        return cls(objects, data, cameras, method, number, {number: style}, device, weights, memory_limit)
 
     def without_known(self, known: dict[int, StyleSet]) -> "Job":
         """This without the styles in ``known``; its own are added to ``known``."""
@@ -81,4 +90,4 @@ class JobRunner:
                     process_group=self._process_group,
                 )
             restyled = self._optimizer.restyled(style, job.method)
-        return restyled.optimize(job.objects, job.data, on_iteration=on_iteration)
+        return restyled.optimize(job.objects, job.data, cameras=job.cameras, on_iteration=on_iteration)

@@ -7,7 +7,14 @@ from pathlib import Path
 from usdstylize.config.method import Method
 from usdstylize.distributed.jobs import Job, JobRunner, check_weights
 from usdstylize.distributed.torchrun import TorchProcessGroup
-from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
+from usdstylize.model.objects import (
+    Losses,
+    ObjectData,
+    StageCamera,
+    StageObject,
+    StyleSet,
+    StyleTexture,
+)
 
 __all__ = ["RankZero"]
 
@@ -54,12 +61,15 @@ class RankZero:
         objects: Sequence[StageObject],
         data: Sequence[ObjectData],
         *,
+        cameras: Sequence[StageCamera] = (),
         on_iteration: Callable[[int, Losses], None] = lambda number, losses: None,
     ) -> tuple[StyleTexture, ...]:
         """As `Optimizer.optimize`, and raises what any of the processes does.
 
         Raises ProcessGroupError, too, where a process is lost.
         """
-        job = Job.of(self._style, objects, data, self.method, self._device, self._weights, self._memory_limit)
+        job = Job.of(
+            self._style, objects, data, cameras, self.method, self._device, self._weights, self._memory_limit
+        )
         self._process_group.send(job.without_known(self._known))
         return self._runner.do(job, on_iteration)

@@ -17,7 +17,14 @@ from typing import Self
 from usdstylize.config.method import Method
 from usdstylize.distributed.jobs import Job, check_weights
 from usdstylize.errors import WorkerError
-from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
+from usdstylize.model.objects import (
+    Losses,
+    ObjectData,
+    StageCamera,
+    StageObject,
+    StyleSet,
+    StyleTexture,
+)
 from usdstylize.optimize import gpu_name, side_by_side, threads_per_object
 
 __all__ = ["Workers"]
@@ -95,13 +102,16 @@ class Workers:
         objects: Sequence[StageObject],
         data: Sequence[ObjectData],
         *,
+        cameras: Sequence[StageCamera] = (),
         on_iteration: Callable[[int, Losses], None] = lambda number, losses: None,
     ) -> tuple[StyleTexture, ...]:
         """As `Optimizer.optimize`, in the next process that is free.
 
         Raises WorkerError, too, where that process is lost; another takes its place.
         """
-        job = Job.of(self._style, objects, data, self.method, self._device, self._weights, self._memory_limit)
+        job = Job.of(
+            self._style, objects, data, cameras, self.method, self._device, self._weights, self._memory_limit
+        )
         worker = self._free.get()
         try:
             if self._stop.is_set():

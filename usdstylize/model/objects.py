@@ -32,6 +32,7 @@ __all__ = [
     "PatternWidth",
     "Prototype",
     "Skipped",
+    "StageCamera",
     "StageContents",
     "StageObject",
     "StyleImage",
@@ -234,6 +235,19 @@ class PatternWidth:
         return self.metres / self.meters_per_unit
 
 
+@dataclass(frozen=True, eq=False)
+class StageCamera:
+    """A perspective camera of the stage, at the time that is read.
+
+    eye: (3,) float64, metres, +Y up, as in `Mesh`. axes: (3, 3) float64, rows are the camera's right, up
+    and backward unit vectors. tangents: of half the horizontal and half the vertical field of view.
+    """
+
+    eye: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    tangents: tuple[float, float]
+
+
 @dataclass(frozen=True)
 class StageContents:
     """What was found on a stage: objects to stylise, prims left out with the reason, source files."""
@@ -257,6 +271,8 @@ class StageContents:
     """Levels by which Catmull-Clark surfaces are refined; 0 reads their cages."""
     pattern_width: PatternWidth = PatternWidth()
     """By the stage's cameras, else by its meshes."""
+    cameras: tuple[StageCamera, ...] = ()
+    """That of the render settings, or all of them."""
 
     @property
     def groups(self) -> tuple[tuple[StageObject, ...], ...]:

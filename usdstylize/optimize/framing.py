@@ -23,6 +23,12 @@ _FACING = 0.5
 """Radii by which the surface that faces a camera is nearer than the centre, in the mean."""
 _WINDOW_ANGLE = 30.0
 """Degrees that a window's camera sees, for the same reason."""
+_SCENE_ANGLE = 15.0
+"""The same where windows see several objects: a longer lens, since they stand at different depths."""
+_CAMERA_SHARE = 0.2
+"""Share of the windows over several objects that are seen from the stage's cameras."""
+_SCENE_POOL = 4
+"""Coverings in the pool at least where several objects are seen together: each side of each, as a whole."""
 _LARGEST_WHOLE = 1.5
 """Renders of a whole object are at most so many times as wide as the style image."""
 _WINDOW = 2.0
@@ -50,42 +56,49 @@ class Framing:
     """One object's method, and remarks on what could not be as asked, one sentence each.
 
     pixel: metres that a pixel spans on the surface. views_at_once: views of a batch that are compared
-    together.
+    together. sizes: texels on a side that each sheet's T_S has in the end, at most those of the method.
     """
 
     method: Method
     pixel: float
     views_at_once: int
+    sizes: tuple[int, ...]
     width: float = 0.0
     """Of the pattern, in radii; 0 where the pattern width is 0."""
     remarks: tuple[str, ...] = ()
 
 
-def frame(method: Method, assembly: render.Assembly, processes: int = 1) -> Framing:
+def frame(method: Method, assembly: render.Assembly, processes: int = 1, cameras: int = 0) -> Framing:
     """``method`` with resolution, cameras, views, iterations and size of T_S as its pattern width asks for.
 
     The paper's way where the pattern width is 0. processes: how many share each batch, which is a multiple
-    of their number.
+    of their number. cameras: how many the stage has, for views of the whole scene.
     """
     if not method.pattern_width:
         size = 2 * math.tan(math.radians(method.field_of_view) / 2) * method.camera_distance[0]
         pixel = size * assembly.radius / method.resolution
-        return Framing(replace(method, border=0), pixel, method.batch)
+        sizes = (method.texture_resolution,) * len(assembly.sheets)
+        return Framing(replace(method, border=0), pixel, method.batch, sizes)
+    together = method.views == "scene" and len(assembly.sheets_of_object) > 1
     wanted = method.pattern_width / method.resolution / assembly.radius
-    pixel = min(wanted, 2.0 / _SMALLEST)
-    size, texel = _texture_size(assembly, pixel, method)
-    if method.texture_limit:
+    pixel = wanted if together else min(wanted, 2.0 / _SMALLEST)
+    sizes, texel = _texture_sizes(assembly, pixel, method)
+    if method.texture_limit and not together:
         pixel = max(pixel, texel / 2)
-    remarks = _remarks(pixel / wanted, size)
-    given, method = method, replace(method, texture_resolution=size, smooth=True)
+    remarks = _remarks(max(pixel, texel / 2) / wanted, max(sizes)) if method.texture_limit else ()
+    given, method = method, replace(method, texture_resolution=max(sizes), smooth=True)
     whole = _rounded(2 * _RIM * (_DISTANCE - _FACING) / pixel + 2 * method.border)
-    if whole <= _LARGEST_WHOLE * method.resolution:
+    if together:
+        method = replace(method, field_of_view=_SCENE_ANGLE)
+        method = _windows(method, pixel, assembly, processes, _CAMERA_SHARE if cameras else 0.0)
+    elif whole <= _LARGEST_WHOLE * method.resolution:
         method = _whole(method, pixel, whole, processes)
     else:
+        method = replace(method, field_of_view=_WINDOW_ANGLE)
         method = _windows(method, pixel, assembly, processes)
     fitting = given.batch * (given.resolution / method.resolution) ** 2
     at_once = max(1, round(fitting)) if method.window else method.batch
-    return Framing(method, pixel * assembly.radius, at_once, pixel * given.resolution, remarks)
+    return Framing(method, pixel * assembly.radius, at_once, sizes, pixel * given.resolution, remarks)
 
 
 def iterations_of(method: Method, objects: Sequence[StageObject], data: Sequence[ObjectData]) -> int:
@@ -109,22 +122,33 @@ def _whole(method: Method, pixel: float, size: int, processes: int) -> Method:
     )
 
 
-def _windows(method: Method, pixel: float, assembly: render.Assembly, processes: int) -> Method:
-    """Windows that together see all of the surface in every iteration."""
+def _windows(
+    method: Method, pixel: float, assembly: render.Assembly, processes: int, cameras: float = 0.0
+) -> Method:
+    """Windows that together see all of the surface in every iteration.
+
+    cameras: as many more, as a share, are seen from the stage's cameras.
+    """
     size = _rounded(_WINDOW * method.resolution)
     counted = (size - 2 * method.border) * pixel
-    count = math.ceil(_OVERLAP * _unique_area(assembly) / counted**2)
+    together = method.views == "scene"
+    area = _unique_area(assembly)
+    if together:
+        area += _added_area(assembly, render.LEAST_SHARE * (size * pixel) ** 2)
+    count = math.ceil(_OVERLAP * area / counted**2)
     step = math.lcm(max(1, round(method.batch / _WINDOW**2)), processes)
-    batch = math.ceil(min(max(count, 2), _MOST_WINDOWS) / step) * step
+    count = min(max(count, 2), _MOST_WINDOWS)
+    from_cameras = math.ceil(cameras * count)
+    batch = math.ceil((count + from_cameras) / step) * step
     pool = method.view_pool / _WINDOW**2 / batch
     return replace(
         method,
         resolution=size,
         window=size * pixel,
-        field_of_view=_WINDOW_ANGLE,
         batch=batch,
+        camera_windows=from_cameras,
         iterations=method.covering_iterations,
-        view_pool=method.view_pool and batch * max(2, round(pool)),
+        view_pool=method.view_pool and batch * max(_SCENE_POOL if together else 2, round(pool)),
     )
 
 
@@ -140,19 +164,23 @@ def _areas(assembly: render.Assembly) -> tuple[NDArray[np.float64], NDArray[np.f
     return area, np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
 
 
-def _texture_size(assembly: render.Assembly, pixel: float, method: Method) -> tuple[int, float]:
-    """Texels on a side of T_S, about one for a pixel, and what a texel then spans, in radii."""
+def _texture_sizes(assembly: render.Assembly, pixel: float, method: Method) -> tuple[tuple[int, ...], float]:
+    """Texels on a side of each sheet's T_S, about one for a pixel, and what the largest then spans, in radii.
+
+    Objects that are seen by themselves have one size for all their sheets.
+    """
     area, in_texture = _areas(assembly)
-    wanted, density = 1.0, 1.0
+    most = min(method.texture_limit, assembly.most_texels or method.texture_limit)
+    sizes, texels = [], []
     for sheet in range(len(assembly.sheets)):
         own = assembly.sheet_of_triangle == sheet
         width = math.sqrt(area[own].sum() / max(float(in_texture[own].sum()), _LEAST_AREA))
-        if width / pixel > wanted:
-            wanted, density = width / pixel, width
-    size = 2 ** math.ceil(math.log2(wanted / _COARSER))
-    most = min(method.texture_limit, assembly.most_texels or method.texture_limit)
-    size = min(max(size, _LEAST_SIZE), most) or method.texture_resolution
-    return size, density / size
+        size = 2 ** math.ceil(math.log2(max(width / pixel, 1.0) / _COARSER))
+        sizes.append(min(max(size, _LEAST_SIZE), most) or method.texture_resolution)
+        texels.append(width)
+    if method.views == "object":
+        sizes = [max(sizes)] * len(sizes)
+    return tuple(sizes), max(width / size for width, size in zip(texels, sizes, strict=True))
 
 
 def _unique_area(assembly: render.Assembly) -> float:
@@ -166,6 +194,14 @@ def _unique_area(assembly: render.Assembly) -> float:
             repeats = max(1.0, float(in_texture[chosen].sum()) / max(shown, _LEAST_AREA))
             total += float(area[chosen].sum()) / repeats
     return total
+
+
+def _added_area(assembly: render.Assembly, least: float) -> float:
+    """What objects that are seen together lack of the area that each counts as at least."""
+    if assembly.object_of_triangle is None:
+        return 0.0
+    each = np.bincount(assembly.object_of_triangle, _areas(assembly)[0])
+    return float(np.maximum(least - each, 0.0).sum())
 
 
 def _remarks(ratio: float, size: int) -> tuple[str, ...]:

@@ -15,7 +15,14 @@ from usdstylize import interrupts, render
 from usdstylize.config.method import Method
 from usdstylize.imaging import uv_raster
 from usdstylize.losses import Objective
-from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
+from usdstylize.model.objects import (
+    Losses,
+    ObjectData,
+    StageCamera,
+    StageObject,
+    StyleSet,
+    StyleTexture,
+)
 from usdstylize.optimize.devices import computing, memory_errors
 from usdstylize.optimize.field import Field
 from usdstylize.optimize.framing import frame
@@ -113,6 +120,7 @@ class Optimizer:
         objects: Sequence[StageObject],
         data: Sequence[ObjectData],
         *,
+        cameras: Sequence[StageCamera] = (),
         on_iteration: Callable[[int, Losses], None] = lambda number, losses: None,
         state: State | None = None,
         on_state: Callable[[State], None] | None = None,
@@ -121,6 +129,7 @@ class Optimizer:
         """The style texture of each object of one group, which are rendered together.
 
         The same for the same seed, objects and device. Objects of one look get the same texture.
+        cameras: the stage's own, from which several objects are also seen together (``Method.views``).
 
         on_state: gets the state after every ``state_every`` iterations (0: never), and where the
         optimisation is stopped, right before its KeyboardInterrupt. state: one of these, from which it
@@ -137,7 +146,7 @@ class Optimizer:
             self._process_group.use(self._device)
             clock = Stopwatch(state["seconds"] if state else None)
             with self._process_group.agreed():
-                scene = self._set_up(objects, data)
+                scene = self._set_up(objects, data, cameras)
                 allotment = self._allotted(scene)
             wanted = state["views_at_once"] if state else allotment.views_at_once
             views_at_once = min(map(int, self._process_group.gathered([wanted])))
@@ -173,10 +182,15 @@ class Optimizer:
         """Whether another object has ended the run, or a signal does: read between iterations."""
         return self._stop.is_set() or interrupts.requested()
 
-    def _set_up(self, objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Scene:
+    def _set_up(
+        self,
+        objects: Sequence[StageObject],
+        data: Sequence[ObjectData],
+        cameras: Sequence[StageCamera] = (),
+    ) -> Scene:
         device = self._device
         assembly = render.assemble(objects, data)
-        framing = frame(self.method, assembly, self._process_group.share.count)
+        framing = frame(self.method, assembly, self._process_group.share.count, len(cameras))
         method, mesh, size = framing.method, assembly.mesh, framing.method.texture_resolution
         covered = [
             uv_raster.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
@@ -187,9 +201,16 @@ class Optimizer:
             framing,
             assembly,
             render.Subject(assembly, (size, size), device),
-            render.choose_visibility(method.visibility, mesh.points, mesh.triangles, device),
+            render.choose_visibility(
+                method.visibility,
+                mesh.points,
+                mesh.triangles,
+                device,
+                assembly.object_of_triangle if method.views == "scene" else None,
+            ),
             np.stack(covered),
             Field(assembly, size, device) if method.field else None,
+            cameras,
         )
 
     def _allotted(self, scene: Scene) -> Allotment:

@@ -14,6 +14,7 @@ from torch import Tensor
 from usdstylize.config.method import Method
 from usdstylize.errors import MeshError, StateError
 from usdstylize.imaging import gutters
+from usdstylize.imaging.sampling import shrunk
 from usdstylize.losses import Objective, Target, TextureTerm
 from usdstylize.model.objects import Framed, Losses, StyleTexture
 from usdstylize.model.results import plain
@@ -82,7 +83,7 @@ class Run:
                 scene.subject,
                 every_texel(scene.subject, scene.covered, device)
                 if method.palette_everywhere
-                else palette_texels(scene.subject, scene.covered, float(np.median(levels)), device),
+                else palette_texels(scene.subject, scene.covered, self._levels(levels), device),
                 len(scene.assembly.sheets),
                 size_at(method, 1),
                 self._batches.pool,
@@ -97,6 +98,14 @@ class Run:
         self._schedule = Schedule(method.iterations, plateau=method.plateau)
         self._number = 0
         self._recent: deque[Tensor] = deque(maxlen=_MEAN_OF)
+
+    def _levels(self, of_views: Sequence[float]) -> list[float]:
+        """The mip level at which each sheet's T_S is seen; of_views: that of each view."""
+        framing = self._scene.framing
+        whole = framing.method.texture_resolution
+        if set(framing.sizes) == {whole}:
+            return [float(np.median(of_views))] * len(framing.sizes)
+        return [math.log2(whole / size) for size in framing.sizes]
 
     def _start(self) -> Tensor | None:
         """Where T_S begins; None for 0."""
@@ -223,12 +232,10 @@ class Run:
         if not valid.any():
             path = scene.first.path
             raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
-        images = [
-            gutters.dilate(image, texels_seen, sheet.wrap)
-            for image, texels_seen, sheet in zip(
-                self._step.texture.detach().cpu().numpy(), valid, scene.assembly.sheets, strict=True
-            )
-        ]
+        sheets = scene.assembly.sheets
+        full = self._step.texture.detach().cpu().numpy()
+        each = zip(full, valid, sheets, scene.framing.sizes, strict=True)
+        images = [shrunk(gutters.dilate(own, seen, sheet.wrap), size) for own, seen, sheet, size in each]
         clock.lap("finish")
         windows = self._method.batch if self._method.window else 0
         views = len(self._batches.pool) * self._share
@@ -240,7 +247,7 @@ class Run:
             own = list(sheets)
             return StyleTexture(
                 images=tuple(images[sheet] for sheet in own),
-                framed=Framed(images[0].shape[0], scene.framing.pixel, windows),
+                framed=Framed(images[own[0]].shape[0], scene.framing.pixel, windows),
                 coverage=float(valid[own].sum() / max(1, covered[own].sum())),
                 iterations=iterations,
                 seed=self._method.seed,

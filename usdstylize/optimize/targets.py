@@ -1,5 +1,6 @@
 """Makes targets of viewpoints: all that the losses compare their renders with."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,7 +28,9 @@ class Targets:
         self._on_host = allotment.pool_on_host and scene.method.view_pool > 0
         # Windows are all surface, and what they are compared with is most of a CPU's memory.
         self._in_half = device == "cpu" and scene.method.window > 0
-        self.seen = Seen(len(scene.assembly.sheets), scene.method.texture_resolution, device)
+        size, sizes = scene.method.texture_resolution, scene.framing.sizes
+        coarser = [round(math.log2(size / own)) for own in sizes]
+        self.seen = Seen(len(sizes), size, device, coarser)
         self.levels: list[float] = []
 
     def of_batch(self, viewpoints: Sequence[Viewpoint]) -> list[Target]:

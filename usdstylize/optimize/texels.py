@@ -1,6 +1,6 @@
 """Which texels count: those that the palette loss compares, and those that some camera has seen."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,20 +17,23 @@ __all__ = ["Seen", "every_texel", "palette_texels"]
 
 def every_texel(subject: render.Subject, covered: NDArray[np.bool_], device: str) -> Texels:
     """All texels of T + T_S, whether UVs cover them or not (paper, Eq. 3)."""
-    return palette_texels(subject, np.ones_like(covered), 0.0, device)
+    return palette_texels(subject, np.ones_like(covered), [0.0] * len(covered), device)
 
 
-def palette_texels(subject: render.Subject, covered: NDArray[np.bool_], level: float, device: str) -> Texels:
-    """The covered texels of the mip level that the cameras see.
+def palette_texels(
+    subject: render.Subject, covered: NDArray[np.bool_], levels: Sequence[float], device: str
+) -> Texels:
+    """The covered texels of the mip level that the cameras see; levels: by sheet.
 
     On finer ones the palette loss would draw stairs of single texels that no other loss sees.
     """
     size = subject.style_size
-    whole = min(int(level + 0.5), len(render.level_sizes(*size)) - 1)
-    height, width = render.level_sizes(*size)[whole]
-    share = F.adaptive_avg_pool2d(torch.from_numpy(covered)[:, None].float(), (height, width)).flatten(1)
     rows, colors = [], []
-    for sheet, own in enumerate(share):
+    for sheet, level in enumerate(levels):
+        whole = min(int(level + 0.5), len(render.level_sizes(*size)) - 1)
+        height, width = render.level_sizes(*size)[whole]
+        shown = torch.from_numpy(covered[sheet])[None, None].float()
+        own = F.adaptive_avg_pool2d(shown, (height, width)).flatten()
         if not own.any():
             continue
         inside = torch.nonzero(own >= min(0.5, float(own.max()))).squeeze(1).to(device)
@@ -42,22 +45,31 @@ def palette_texels(subject: render.Subject, covered: NDArray[np.bool_], level: f
 class Seen:
     """Which texels some camera has sampled, at their own mip level or at one a little coarser."""
 
-    def __init__(self, sheets: int, size: int, device: str) -> None:
+    def __init__(self, sheets: int, size: int, device: str, coarser: Sequence[int] = ()) -> None:
+        """coarser: by sheet, mip levels by which it is seen more coarsely than the others; () for none."""
         self._sizes = render.level_sizes(size, size)
         self._areas = [height * width for height, width in self._sizes]
         # One row more, for samples that do not count.
         self._rows = torch.zeros(sheets * sum(self._areas) + 1, dtype=torch.bool, device=device)
         self._sheets = sheets
+        self._coarser = list(coarser) if any(coarser) else [0] * sheets
 
     def add(self, views: Iterable[render.View]) -> None:
         """Count what the views sample, except at grazing angles, where a pixel spans much of the texture."""
         for view in views:
-            coarsest = min(int(view.level) + 2, len(self._sizes) - 1)
-            end = render.level_rows(self._sizes[0], coarsest).stop
+            ends = [self._end(int(view.level) + 2 + own) for own in self._coarser]
             rows = view.style.rows
             own = rows if self._sheets == 1 else rows % sum(self._areas)
+            end: int | Tensor = ends[0]
+            if len(set(ends)) > 1:
+                end = torch.tensor(ends, device=rows.device)[(rows // sum(self._areas)).long()]
             ignored = (view.style.weights <= 0.05) | (own >= end)
             self._rows.index_fill_(0, rows.masked_fill(ignored, len(self._rows) - 1).long().flatten(), True)
+
+    def _end(self, coarsest: int) -> int:
+        """The first row of a sheet's mip table that is of a coarser level."""
+        end: int = render.level_rows(self._sizes[0], min(coarsest, len(self._sizes) - 1)).stop
+        return end
 
     def join(self, reduce: Callable[[Tensor], None] | None) -> None:
         """Take over what the cameras of other processes have seen; ``reduce`` adds up over all of them."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from usdstylize import render
 from usdstylize.config.method import Method
-from usdstylize.model.objects import StageObject
+from usdstylize.model.objects import StageCamera, StageObject
 from usdstylize.optimize.field import Field
 from usdstylize.optimize.framing import Framing
 
@@ -24,6 +24,7 @@ class Scene:
 
     first: gives the group its path, its name and its random numbers. covered: (S, R, R) bool, per
     sheet the texels that the UVs cover. field: makes T_S of its parameters; None where texels are optimised.
+    cameras: the stage's own.
     """
 
     first: StageObject
@@ -33,6 +34,7 @@ class Scene:
     visibility: render.Visibility
     covered: NDArray[np.bool_]
     field: Field | None = None
+    cameras: Sequence[StageCamera] = ()
 
     @property
     def method(self) -> Method:
@@ -47,6 +49,8 @@ class Scene:
         """Endless random viewpoints."""
         if self.method.direct_texture:
             return render.draw_windows(list(self.covered), self.method.resolution, random)
+        if self.method.views == "scene" and self.assembly.object_of_triangle is not None:
+            return render.draw_scene(self.assembly, self.cameras, self.method, random)
         if self.method.window:
             return render.draw_coverings(self.assembly.mesh, self.method, random)
         return render.draw_cameras(self.method, random)

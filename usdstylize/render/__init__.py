@@ -2,6 +2,7 @@
 
 from usdstylize.render.cameras import Camera, draw_cameras, look_at
 from usdstylize.render.flat import Window, draw_windows, flat_view
+from usdstylize.render.scenes import LEAST_SHARE, draw_scene
 from usdstylize.render.shading import decode_srgb, encode_base, encode_srgb, phong, shade
 from usdstylize.render.sheets import Assembly, Sheet, assemble, normalize, one_sheet
 from usdstylize.render.texture import Taps, find_taps, level_rows, level_sizes, mip_table, sample
@@ -19,6 +20,7 @@ from usdstylize.render.visibility import (
 from usdstylize.render.windows import draw_coverings
 
 __all__ = [
+    "LEAST_SHARE",
     "Assembly",
     "Camera",
     "EmbreeVisibility",
@@ -39,6 +41,7 @@ __all__ = [
     "decode_srgb",
     "draw_cameras",
     "draw_coverings",
+    "draw_scene",
     "draw_windows",
     "encode_base",
     "encode_srgb",

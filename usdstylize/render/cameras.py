@@ -28,12 +28,16 @@ class Camera:
     eye, light: (3,) float32, in radii of the object's bounding sphere, +Y up.
     axes: (3, 3) float32, rows are the camera's right, up and backward unit vectors.
     tangent: tangent of half the field of view.
+    pixel: what a pixel spans, in radii, where it counts; 0: all of them count.
+    alone: the number of the only object that it sees; None: all of them.
     """
 
     eye: Float32
     axes: Float32
     tangent: float
     light: Float32
+    pixel: float = 0.0
+    alone: int | None = None
 
 
 def look_at(eye: NDArray[np.floating], light: NDArray[np.floating], field_of_view: float) -> Camera:

@@ -46,8 +46,12 @@ class Assembly:
     sheets_of_object: tuple[tuple[int, ...], ...]
     radius: float = 1.0
     """Metres: of the bounding sphere that became the unit sphere."""
+    center: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Metres: of that sphere."""
     most_texels: int | None = None
     """On a side of T_S, where T is computed by a graph."""
+    object_of_triangle: Int64 | None = None
+    """(F,): the number of the object; None where there is only one."""
 
     def uvs_of(self, sheet: int) -> Float32:
         """(T, 3, 2) of the triangles on one sheet."""
@@ -93,13 +97,17 @@ def assemble(objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Asse
         for base in item.bases
         if isinstance(obj.base, GraphColor)
     ]
+    center, radius = _sphere(joined)
+    counts = [len(mesh.triangles) for mesh in meshes]
     return Assembly(
         normalize(joined),
         tuple(sheets),
         np.concatenate(numbers),
         owned,
-        _sphere(joined)[1],
+        radius,
+        (float(center[0]), float(center[1]), float(center[2])),
         min(graphs, default=None),
+        np.repeat(np.arange(len(counts)), counts) if len(counts) > 1 else None,
     )
 
 

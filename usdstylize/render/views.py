@@ -20,6 +20,9 @@ from usdstylize.render.visibility import Hits, Visibility
 
 __all__ = ["Subject", "View", "Views", "in_slot", "join", "paint", "trace_views"]
 
+_SAME_SPAN = 1.3
+"""Pixels that span so many times as much or as little as they should do not count: strokes would be as much
+larger or smaller."""
 _PIXELS_AT_ONCE = 1 << 22
 """Pixels of all pictures that are traced together."""
 
@@ -31,7 +34,8 @@ class View:
     slot: its place in a batch, the same in every batch that it is part of.
     pixels: (P,) int64, (slot * R + row) * R + column; row 0 is the top. level: median mip level at
     which T_S is seen. base: (P, 3), T as this camera sees it, sRGB-encoded. style: where T_S is
-    sampled. diffuse, specular: (P, 1), linear.
+    sampled. diffuse, specular: (P, 1), linear. counted: (P,) bool, where a pixel spans about as much as
+    the camera's ``pixel``; None where all do.
     """
 
     resolution: int
@@ -42,11 +46,13 @@ class View:
     style: Taps
     diffuse: Tensor
     specular: Tensor
+    counted: Tensor | None = None
 
     def mask(self) -> Tensor:
-        """(R, R) float, 1 where the object is."""
+        """(R, R) float, 1 where the object is and counts."""
         flat = self.base.new_zeros(self.resolution**2)
-        flat[self.pixels - self.slot * self.resolution**2] = 1
+        shown = 1 if self.counted is None else self.counted.to(flat.dtype)
+        flat[self.pixels - self.slot * self.resolution**2] = shown
         return flat.view(self.resolution, self.resolution)
 
 
@@ -140,8 +146,11 @@ class Subject:
         normals = F.normalize(normals, dim=1)
         viewpoints = torch.from_numpy(_stacked(cameras, resolution)).to(self.device)
         which = where // resolution**2
-        eye, light, backward, step_x, step_y = (viewpoints[which] if len(hits) > 1 else viewpoints).unbind(1)
+        eye, light, backward, step_x, step_y, pixel = (
+            viewpoints[which] if len(hits) > 1 else viewpoints
+        ).unbind(1)
         footprint = self._footprint(triangle, points - eye, backward, (step_x, step_y))
+        counted = _spans(points - eye, backward, step_x, pixel[:, 0]) if cameras[0].pixel else None
         diffuse, specular = phong(points, normals, eye, light, method)
         sheet = self._sheet[triangle]
         sizes = [(base.shape[0], base.shape[1]) for base in self._bases]
@@ -152,10 +161,11 @@ class Subject:
         columns = (pixels, texels, base, style.rows, style.weights, diffuse, specular)
         split = list(zip(*(column.split(counts) for column in columns), strict=True))
         levels = _median_levels([own[1] for own in split])
+        each_counted = [None] * len(hits) if counted is None else torch.split(counted, counts)
         return [
-            View(resolution, slot, pixels, level, base, Taps(rows, weights), diffuse, specular)
-            for slot, (level, (pixels, _, base, rows, weights, diffuse, specular)) in enumerate(
-                zip(levels, split, strict=True), first_slot
+            View(resolution, slot, pixels, level, base, Taps(rows, weights), diffuse, specular, own)
+            for slot, (level, own, (pixels, _, base, rows, weights, diffuse, specular)) in enumerate(
+                zip(levels, each_counted, split, strict=True), first_slot
             )
         ]
 
@@ -235,13 +245,22 @@ def _blend(corners: Tensor, shares: Tensor) -> Tensor:
 
 
 def _stacked(cameras: Sequence[Camera], resolution: int) -> NDArray[np.float32]:
-    """(C, 5, 3): eye, light, backward axis, and what a ray's direction changes per pixel in x and y."""
+    """(C, 6, 3): eye, light, backward axis, a ray's change per pixel in x and in y, `Camera.pixel`."""
     rows = []
     for camera in cameras:
         _, step_x, step_y = pixel_directions(camera, 1)
         scale = 1.0 / resolution
-        rows.append(np.stack([camera.eye, camera.light, camera.axes[2], step_x * scale, step_y * scale]))
+        pixel = np.full(3, camera.pixel, np.float32)
+        rows.append(
+            np.stack([camera.eye, camera.light, camera.axes[2], step_x * scale, step_y * scale, pixel])
+        )
     return np.stack(rows).astype(np.float32)
+
+
+def _spans(rays: Tensor, backward: Tensor, step: Tensor, pixel: Tensor) -> Tensor:
+    """(P,) bool: where a pixel, held against the surface as it faces the camera, spans about ``pixel``."""
+    ratio: Tensor = -(rays * backward).sum(1) * step.norm(dim=1) / pixel
+    return torch.logical_and(ratio < _SAME_SPAN, ratio > 1 / _SAME_SPAN)
 
 
 def _median_levels(texels: Sequence[Tensor]) -> list[float]:

@@ -8,14 +8,15 @@ from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from usdstylize.config.method import Method
+from usdstylize.config.method import Method, ViewpointMethod
 from usdstylize.model.objects import Mesh
 from usdstylize.render.cameras import Camera, direction, look_from
 
-__all__ = ["draw_coverings"]
+__all__ = ["CLEAR", "WIDEST", "FreeDistance", "Surface", "draw_coverings", "jittered", "window_at"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
 
 _POINTS_PER_WINDOW = 48
 _MOST_POINTS = 40_000
@@ -25,9 +26,9 @@ _NORMAL = 0.6
 """What a difference of unit normals counts beside a distance in windows: the sides of a board are apart."""
 _JITTER = 0.2
 """Standard deviation of what is added to a camera's direction, whose length is 1."""
-_CLEAR = 0.9
+CLEAR = 0.9
 """Share of the free distance in front of a surface that a camera keeps to."""
-_WIDEST = 1.0
+WIDEST = 1.0
 """Tangent of half the widest angle of view, for a camera that something keeps from standing back."""
 
 
@@ -38,26 +39,68 @@ def draw_coverings(mesh: Mesh, method: Method, random: np.random.Generator) -> I
     mesh: in the unit sphere, +Y up. Where something stands close before the surface, the camera moves between
     the two, and sees as much by a wider angle.
     """
-    corners = mesh.points[mesh.triangles].astype(np.float64)
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    areas = np.linalg.norm(across, axis=1)
-    normals = across / np.maximum(areas, 1e-30)[:, None]
-    share = areas.cumsum() / areas.sum()
-    free = _FreeDistance(mesh)
+    surface, free = Surface(mesh), FreeDistance(mesh)
     tangent = float(np.tan(np.radians(method.field_of_view) / 2))
     distance = method.window / (2 * tangent)
     while True:
-        count = min(_MOST_POINTS, _POINTS_PER_WINDOW * method.batch)
-        triangle = np.searchsorted(share, random.random(count)).clip(max=len(share) - 1)
-        points, own = _points(corners[triangle], random), normals[triangle]
-        targets, facing = _spread(points, own, method.batch, method.window, random)
-        backward = facing + _JITTER * random.standard_normal(facing.shape)
-        backward /= np.linalg.norm(backward, axis=1, keepdims=True)
-        away = np.minimum(distance, _CLEAR * free(targets, backward, distance))
+        targets, facing, _ = surface.spread(method.batch, method.window, random)
+        backward = jittered(facing, random)
+        away = np.minimum(distance, CLEAR * free(targets, backward, distance))
         for target, back, far in zip(targets, backward, away, strict=True):
-            wide = min(_WIDEST, method.window / (2 * far)) if far < distance else tangent
-            light = target + _towards_light(back, random) * random.uniform(*method.light_distance)
-            yield look_from(target + back * far, back, light, wide)
+            wide = min(WIDEST, method.window / (2 * far)) if far < distance else tangent
+            yield window_at(target, back, far, wide, method, random)
+
+
+class Surface:
+    """A mesh from which points are drawn by area."""
+
+    def __init__(self, mesh: Mesh, parts: Int64 | None = None, least: float = 0.0) -> None:
+        """parts: (F,) numbers of objects, each of which gets at least as many points as so much area has."""
+        self._corners = mesh.points[mesh.triangles].astype(np.float64)
+        edges = self._corners[:, 1:] - self._corners[:, :1]
+        across = np.cross(edges[:, 0], edges[:, 1])
+        areas = np.linalg.norm(across, axis=1)
+        self._normals = across / np.maximum(areas, 1e-30)[:, None]
+        if parts is not None:
+            areas *= np.maximum(1.0, 2 * least / np.maximum(np.bincount(parts, areas), 1e-30))[parts]
+        self._share = areas.cumsum() / areas.sum()
+
+    def draw(self, count: int, random: np.random.Generator) -> tuple[Float64, Float64, Int64]:
+        """Points (N, 3), their normals (N, 3), and the triangles (N,) on which they are."""
+        triangle = np.searchsorted(self._share, random.random(count)).clip(max=len(self._share) - 1)
+        return _points(self._corners[triangle], random), self._normals[triangle], triangle
+
+    def spread(
+        self, count: int, window: float, random: np.random.Generator
+    ) -> tuple[Float64, Float64, Int64]:
+        """``count`` points that are evenly spread, the mean normal around each, and their triangles.
+
+        window: how wide what is seen around each is.
+        """
+        drawn = min(_MOST_POINTS, _POINTS_PER_WINDOW * count)
+        points, normals, triangle = self.draw(drawn, random)
+        chosen, facing = _spread(points, normals, count, window, random)
+        return points[chosen], facing, triangle[chosen]
+
+
+def jittered(facing: Float64, random: np.random.Generator) -> Float64:
+    """Unit vectors (N, 3) near those given."""
+    backward = facing + _JITTER * random.standard_normal(facing.shape)
+    jittered: Float64 = backward / np.linalg.norm(backward, axis=1, keepdims=True)
+    return jittered
+
+
+def window_at(
+    target: Float64,
+    backward: Float64,
+    away: float,
+    tangent: float,
+    method: ViewpointMethod,
+    random: np.random.Generator,
+) -> Camera:
+    """A camera so far ``away`` from what it looks at, and its light."""
+    light = target + _towards_light(backward, random) * random.uniform(*method.light_distance)
+    return look_from(target + backward * away, backward, light, tangent)
 
 
 def _points(corners: Float64, random: np.random.Generator) -> Float64:
@@ -71,8 +114,8 @@ def _points(corners: Float64, random: np.random.Generator) -> Float64:
 
 def _spread(
     points: Float64, normals: Float64, count: int, window: float, random: np.random.Generator
-) -> tuple[Float64, Float64]:
-    """``count`` of the points, evenly over the surface, and the mean normal around each."""
+) -> tuple[Int64, Float64]:
+    """Which ``count`` of the points lie evenly over the surface, and the mean normal around each."""
     features = np.concatenate([points / window, _NORMAL * normals], axis=1)
     centres = features[random.permutation(len(features))[:count]]
     for _ in range(_ROUNDS):
@@ -83,7 +126,7 @@ def _spread(
     chosen = cKDTree(features).query(centres)[1]
     facing = centres[:, 3:] / _NORMAL
     length = np.linalg.norm(facing, axis=1, keepdims=True)
-    return points[chosen], np.where(length > 0.3, facing / np.maximum(length, 1e-9), normals[chosen])
+    return chosen, np.where(length > 0.3, facing / np.maximum(length, 1e-9), normals[chosen])
 
 
 def _towards_light(backward: Float64, random: np.random.Generator) -> Float64:
@@ -93,7 +136,7 @@ def _towards_light(backward: Float64, random: np.random.Generator) -> Float64:
     return found
 
 
-class _FreeDistance:
+class FreeDistance:
     """How far a surface can be left before another is met."""
 
     def __init__(self, mesh: Mesh) -> None:
@@ -104,9 +147,12 @@ class _FreeDistance:
             np.ascontiguousarray(mesh.triangles, dtype=np.int32),
         )
 
-    def __call__(self, points: Float64, directions: Float64, most: float) -> Float64:
-        """(N,): along unit directions from each point; ``2 * most`` where nothing is met before."""
-        start = 1e-3 * most
+    def __call__(self, points: Float64, directions: Float64, most: float, skipped: float = 1e-3) -> Float64:
+        """(N,): along unit directions from each point; ``2 * most`` where nothing is met before.
+
+        skipped: share of ``most`` that counts as free: it hides the surface itself.
+        """
+        start = skipped * most
         found = self._scene.run(
             np.ascontiguousarray(points + start * directions, dtype=np.float32),
             np.ascontiguousarray(directions, dtype=np.float32),

@@ -7,6 +7,7 @@ from usdstylize.config.method import EngineName
 from usdstylize.errors import OptionsError
 from usdstylize.render.visibility.embree import EmbreeVisibility, available_cores
 from usdstylize.render.visibility.nvdiffrast import NvdiffrastVisibility, has_nvdiffrast
+from usdstylize.render.visibility.parts import PartVisibility
 from usdstylize.render.visibility.protocol import Hits, Visibility
 from usdstylize.render.visibility.zbuffer import ZBufferVisibility
 
@@ -34,12 +35,23 @@ def check_visibility(name: EngineName, device: str) -> None:
 
 
 def choose_visibility(
-    name: EngineName, points: NDArray[np.float32], triangles: NDArray[np.int32], device: str
+    name: EngineName,
+    points: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    device: str,
+    object_of_triangle: NDArray[np.int64] | None = None,
 ) -> Visibility:
     """The engine of that name, holding a mesh, its hits on ``device``.
 
     points: (V, 3) float32. triangles: (F, 3) int32. `auto` is the z-buffer on CUDA, else Embree.
+    object_of_triangle: (F,), for cameras that see one object alone; None where none does.
     """
+    if object_of_triangle is not None:
+
+        def engine(some: NDArray[np.int32]) -> Visibility:
+            return choose_visibility(name, points, some, device)
+
+        return PartVisibility(engine, triangles, object_of_triangle)
     if name == "auto":
         name = "z-buffer" if device.startswith("cuda") else "embree"
     check_visibility(name, device)

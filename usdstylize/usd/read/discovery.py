@@ -19,12 +19,14 @@ from usdstylize.usd.io.mtlx_layers import why_empty
 from usdstylize.usd.io.opening import first_sentence, open_stage, quiet, read_time
 from usdstylize.usd.io.udim import lost_triangles
 from usdstylize.usd.read.bindings import FaceSet, face_sets
+from usdstylize.usd.read.cameras import stage_cameras
 from usdstylize.usd.read.copies import Shape, mark_copies, shape_of
 from usdstylize.usd.read.geometry import build_mesh, read_geometry
 from usdstylize.usd.read.grouping import group_objects
 from usdstylize.usd.read.heroes import make_heroes
 from usdstylize.usd.read.looks import trace_look
 from usdstylize.usd.read.names import object_name
+from usdstylize.usd.read.neighbours import join_neighbours
 from usdstylize.usd.read.pattern import pattern_width
 from usdstylize.usd.read.population import Candidate, mask_paths, survey
 from usdstylize.usd.read.posing import is_deformed, is_posed, pose
@@ -86,10 +88,13 @@ def discover(
         grouped = group_objects(
             stage, share_proxies(stage, objects), by=options.by, share_materials=options.share_materials
         )
+        objects_made = grouped if options.unique else mark_copies(stage, grouped, shapes, alone, time)
+        if options.views == "scene":
+            objects_made = join_neighbours(stage, objects_made, options.purposes, time)
         return StageContents(
             path=path,
             frame=None if time.IsEarliestTime() else time.GetValue(),
-            objects=grouped if options.unique else mark_copies(stage, grouped, shapes, alone, time),
+            objects=objects_made,
             skipped=(*_lost_behind_a_link(path, skipped), *skipped, *population.skipped),
             sources=sources(stage, objects, time),
             prototypes=tuple(population.prototypes),
@@ -98,6 +103,7 @@ def discover(
             ocio=os.path.abspath(options.ocio) if options.ocio is not None else "",
             refine=options.refine,
             pattern_width=pattern_width(stage, options.purposes, time),
+            cameras=stage_cameras(stage, time),
         )
 
 

@@ -10,6 +10,7 @@ from usdstylize.errors import MeshError
 from usdstylize.model.geometry import Geometry, corner_values
 from usdstylize.model.objects import Mesh
 from usdstylize.usd.io.arrays import read_floats, read_integers
+from usdstylize.usd.io.axes import to_metres_y_up
 from usdstylize.usd.read.triangulate import triangulate
 
 __all__ = ["build_mesh", "covers_area", "read_geometry", "smooth_normals"]
@@ -144,20 +145,14 @@ def _has_area(uvs: Float64) -> bool:
 
 def _to_metres_y_up(prim: Usd.Prim, time: Usd.TimeCode) -> Float64:
     """(4, 4) for row vectors: the prim's points to metres in world space, +Y up."""
-    stage = prim.GetStage()
     matrix = np.array(UsdGeom.XformCache(time).GetLocalToWorldTransform(prim), dtype=np.float64)
-    units = UsdGeom.GetStageMetersPerUnit(stage)
-    if not np.isfinite(matrix).all() or not np.isfinite(units):
+    to_metres = to_metres_y_up(prim.GetStage())
+    if not np.isfinite(matrix).all() or not np.isfinite(to_metres).all():
         raise MeshError(
             f"Mesh {prim.GetPath()} has a NaN or infinite transform; repair its xformOps or metersPerUnit."
         )
-    if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z:
-        # (x, y, z) -> (x, z, -y): what was up stays up, and nothing is mirrored.
-        matrix = matrix @ np.array(
-            [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], dtype=np.float64
-        )
     with np.errstate(all="ignore"):  # the check of the points reports what overflows
-        return np.asarray(matrix @ np.diag([units] * 3 + [1.0]), dtype=np.float64)
+        return np.asarray(matrix @ to_metres, dtype=np.float64)
 
 
 def _corner_normals(

@@ -1,6 +1,6 @@
 """How wide a pattern should be on a stage: by what its cameras see, else by the sizes of its meshes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pxr import Gf, Tf, Usd, UsdGeom
 
 from usdstylize.model.objects import PatternWidth
+from usdstylize.usd.read.cameras import render_cameras
 
 __all__ = ["pattern_width"]
 
@@ -36,7 +37,7 @@ def pattern_width(stage: Usd.Stage, purposes: Sequence[str], time: Usd.TimeCode)
         return PatternWidth()
     diameters = np.linalg.norm(boxes[:, 1] - boxes[:, 0], axis=1)
     heights = {}
-    for camera in _cameras(stage):
+    for camera in render_cameras(stage):
         with suppress(Tf.ErrorException), np.errstate(all="ignore"):  # a broken camera sees nothing
             height = _height_seen(camera.GetCamera(time), boxes)
             if height is not None and np.isfinite(height):
@@ -67,16 +68,6 @@ def _boxes(stage: Usd.Stage, purposes: Sequence[str], time: Usd.TimeCode) -> Flo
     found = found[(np.abs(found) < _FARTHEST).all((1, 2))]  # NaN is not
     kept: Float64 = found[np.ptp(found, axis=1).max(1) > 0]
     return kept
-
-
-def _cameras(stage: Usd.Stage) -> Iterator[UsdGeom.Camera]:
-    """The camera of the stage's render settings, or every one."""
-    settings = stage.GetPrimAtPath(str(stage.GetMetadata("renderSettingsPrimPath") or "/none"))
-    targets = settings.GetRelationship("camera").GetTargets() if settings else []
-    chosen = [prim for path in targets if (prim := stage.GetPrimAtPath(path)).IsA(UsdGeom.Camera)]
-    for prim in chosen or stage.Traverse():
-        if prim.IsA(UsdGeom.Camera):
-            yield UsdGeom.Camera(prim)
 
 
 def _height_seen(camera: Gf.Camera, boxes: Float64) -> float | None:
