@@ -10,6 +10,7 @@ from usdstylize.cli.commands import app
 CHOICES = {
     "--preset": ("auto", "draft", "standard", "paper"),
     "--by": ("object", "model"),
+    "--views": ("object", "scene"),
     "--method": ("clip-nnfm", "vgg-nnfm", "clip-gram", "vgg-gram", "clip-embedding"),
     "--precision": ("auto", "float32", "bfloat16"),
     "--network": ("both", "preview", "mtlx"),

@@ -7,10 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize.config.method import Method
-from usdstylize.model.objects import Mesh, StageCamera
+from usdstylize.model.objects import StageCamera
 from usdstylize.render.cameras import Camera
 from usdstylize.render.sheets import Assembly
-from usdstylize.render.windows import CLEAR, WIDEST, FreeDistance, Surface, jittered, window_at
+from usdstylize.render.windows import (
+    CLEAR,
+    WIDEST,
+    FreeDistance,
+    Spread,
+    Surface,
+    jittered,
+    window_at,
+)
 
 __all__ = ["LEAST_SHARE", "draw_scene"]
 
@@ -18,8 +26,12 @@ Float64 = NDArray[np.float64]
 
 LEAST_SHARE = 0.25
 """Squares of a window that each object counts as at least: a small one has sides, too."""
+_TURNS = 4
+"""Batches in which the windows of small objects come to every side of each: in one, they come to some."""
+_SIDES = 2.5
+"""Windows on small objects differ so many times as much by the side that they see as by the place."""
 _HIDDEN = 0.25
-"""Where less than this share of a window's width is free before a surface, it is seen without the others."""
+"""What is nearer to a surface than this share of a window's width is taken away from before it."""
 _SKIPPED = 3e-5
 """Share of a camera's distance within which nothing can cover a surface: its own triangles are there."""
 _POINTS = 4000
@@ -33,53 +45,92 @@ def draw_scene(
 ) -> Iterator[Camera]:
     """Endless cameras, of which each ``method.batch`` together see all surfaces of all objects.
 
-    As `draw_coverings`, with all objects in the picture. What something touches or covers closely is seen
-    with the others away. The last ``method.camera_windows`` of a batch look from the stage's cameras, in
-    turns, each at a part of what is seen from there, by a lens with which a pixel spans as much as elsewhere.
+    As `draw_coverings`, with all objects in the picture; small ones get their windows in turns. What
+    something touches or covers closely is seen without it. The last ``method.camera_windows`` of
+    a batch look from the stage's cameras, in turns, each at a part of what is seen from there, by a lens
+    with which a pixel spans as much as elsewhere.
     """
-    least = LEAST_SHARE * method.window**2
-    surface = Surface(assembly.mesh, assembly.object_of_triangle, least)
-    free = FreeDistance(assembly.mesh)
-    alone = _Alone(assembly)
-    eyes = _Eyes(assembly, stage_cameras, surface, free)
+    free = _Free(assembly)
+    eyes = _Eyes(assembly, stage_cameras, Surface(assembly.mesh), free.all)
+    coverings = _coverings(assembly, method, random)
     tangent = float(np.tan(np.radians(method.field_of_view) / 2))
     distance = method.window / (2 * tangent)
     pixel = method.window / method.resolution
     while True:
-        targets, facing, triangle = surface.spread(
-            method.batch - method.camera_windows, method.window, random
-        )
+        targets, facing = next(coverings)
         backward = jittered(facing, random)
-        before = free(targets, backward, distance, _SKIPPED)
-        for target, back, own, space in zip(targets, backward, triangle, before, strict=True):
-            number = alone.object_of(own) if space < _HIDDEN * method.window else None
-            if number is not None:
-                space = alone.free(number)(target[None], back[None], distance)[0]
-            far = min(distance, CLEAR * float(space))
+        before = free(targets, backward, distance, _HIDDEN * method.window)
+        for target, back, (space, without) in zip(targets, backward, before, strict=True):
+            far = min(distance, CLEAR * space)
             wide = min(WIDEST, method.window / (2 * far)) if far < distance else tangent
-            yield replace(window_at(target, back, far, wide, method, random), pixel=pixel, alone=number)
+            yield replace(window_at(target, back, far, wide, method, random), pixel=pixel, without=without)
         for target, back, far in eyes.draw(method.camera_windows, random):
             wide = min(WIDEST, method.window / (2 * far))
             yield replace(window_at(target, back, far, wide, method, random), pixel=pixel)
 
 
-class _Alone:
-    """The objects of an assembly, each without the others."""
+def _coverings(assembly: Assembly, method: Method, random: np.random.Generator) -> Iterator[Spread]:
+    """What the windows of each batch look at: large objects whole in each, small ones in turns."""
+    parts = assembly.object_of_triangle
+    assert parts is not None
+    corners = assembly.mesh.points[assembly.mesh.triangles].astype(np.float64)
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    areas = np.bincount(parts, np.linalg.norm(across, axis=1) / 2)
+    counted = np.maximum(areas, LEAST_SHARE * method.window**2)
+    small = areas < method.window**2
+    shares = np.where(small, counted / np.maximum(areas, 1e-30), 0.0)
+    count = method.batch - method.camera_windows
+    in_turns = round(count * counted[small].sum() / counted.sum())
+    if small.any() and not small.all():
+        in_turns = min(max(in_turns, 1), count - 1)
+    small_ones = Surface(assembly.mesh, shares[parts]) if in_turns else None
+    large_ones = Surface(assembly.mesh, np.where(small, 0.0, 1.0)[parts]) if in_turns < count else None
+    while True:
+        turns: list[Spread] = []
+        if small_ones is not None:
+            points, facing = small_ones.spread(_TURNS * in_turns, _SIDES * method.window, random)
+            order = np.split(random.permutation(_TURNS * in_turns), _TURNS)
+            turns = [(points[own], facing[own]) for own in order]
+        for turn in range(_TURNS):
+            chosen = turns[turn : turn + 1]
+            if large_ones is not None:
+                chosen = [*chosen, large_ones.spread(count - in_turns, method.window, random)]
+            points, facing = (np.concatenate(own) for own in zip(*chosen, strict=True))
+            yield points, facing
+
+
+class _Free:
+    """How far the surfaces of an assembly can be left, where what covers them closely is taken away."""
 
     def __init__(self, assembly: Assembly) -> None:
-        self._mesh, self._objects = assembly.mesh, assembly.object_of_triangle
-        self._free: dict[int, FreeDistance] = {}
+        self._mesh, self._parts = assembly.mesh, assembly.object_of_triangle
+        self.all = FreeDistance(assembly.mesh)
+        self._without: dict[int, FreeDistance] = {}
 
-    def object_of(self, triangle: int) -> int | None:
-        return None if self._objects is None else int(self._objects[triangle])
+    def __call__(
+        self, points: Float64, directions: Float64, most: float, close: float
+    ) -> list[tuple[float, int | None]]:
+        """For each point, how far it can be left along a unit direction, and without which object.
 
-    def free(self, number: int) -> FreeDistance:
-        if number not in self._free:
-            triangles = self._mesh.triangles[self._objects == number]
-            self._free[number] = FreeDistance(
-                Mesh(self._mesh.points, triangles, self._mesh.normals[:0], self._mesh.uvs[:0])
-            )
-        return self._free[number]
+        close: what is nearer than that is taken away, unless it is a part of the same object.
+        """
+        assert self._parts is not None
+        space = self.all(points, directions, most, _SKIPPED)
+        first = self.all.first(points, directions, _SKIPPED * most)
+        found: list[tuple[float, int | None]] = []
+        for point, back, far, triangle in zip(points, directions, space, first, strict=True):
+            without = None
+            if far < close and triangle >= 0:
+                without = int(self._parts[triangle])
+                far = self._free_without(without)(point[None], back[None], most, _SKIPPED)[0]
+            found.append((float(far), without))
+        return found
+
+    def _free_without(self, number: int) -> FreeDistance:
+        if number not in self._without:
+            left = self._mesh.triangles[self._parts != number]
+            self._without[number] = FreeDistance(replace(self._mesh, triangles=left))
+        return self._without[number]
 
 
 class _Eyes:
@@ -108,7 +159,7 @@ class _Eyes:
                 left -= 1
                 yield found
         if left:
-            points, normals, _ = self._surface.draw(left, random)
+            points, normals = self._surface.draw(left, random)
             space = self._free(points, normals, 1.0)
             for point, normal, far in zip(points, normals, space, strict=True):
                 yield point, normal, CLEAR * min(float(far), 1.0)
@@ -117,7 +168,7 @@ class _Eyes:
         self, number: int, count: int, random: np.random.Generator
     ) -> Iterator[tuple[Float64, Float64, float]]:
         camera, eye = self._cameras[number], self._eyes[number]
-        points, normals, _ = self._surface.draw(_POINTS, random)
+        points, normals = self._surface.draw(_POINTS, random)
         away = eye - points
         far = np.linalg.norm(away, axis=1)
         place = -away @ camera.axes.T

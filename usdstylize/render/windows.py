@@ -12,11 +12,13 @@ from usdstylize.config.method import Method, ViewpointMethod
 from usdstylize.model.objects import Mesh
 from usdstylize.render.cameras import Camera, direction, look_from
 
-__all__ = ["CLEAR", "WIDEST", "FreeDistance", "Surface", "draw_coverings", "jittered", "window_at"]
+__all__ = ["CLEAR", "WIDEST", "FreeDistance", "Spread", "Surface", "draw_coverings", "jittered", "window_at"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+Spread = tuple[Float64, Float64]
+"""Points (N, 3), and the mean normal around each (N, 3)."""
 
 _POINTS_PER_WINDOW = 48
 _MOST_POINTS = 40_000
@@ -43,7 +45,7 @@ def draw_coverings(mesh: Mesh, method: Method, random: np.random.Generator) -> I
     tangent = float(np.tan(np.radians(method.field_of_view) / 2))
     distance = method.window / (2 * tangent)
     while True:
-        targets, facing, _ = surface.spread(method.batch, method.window, random)
+        targets, facing = surface.spread(method.batch, method.window, random)
         backward = jittered(facing, random)
         away = np.minimum(distance, CLEAR * free(targets, backward, distance))
         for target, back, far in zip(targets, backward, away, strict=True):
@@ -54,33 +56,30 @@ def draw_coverings(mesh: Mesh, method: Method, random: np.random.Generator) -> I
 class Surface:
     """A mesh from which points are drawn by area."""
 
-    def __init__(self, mesh: Mesh, parts: Int64 | None = None, least: float = 0.0) -> None:
-        """parts: (F,) numbers of objects, each of which gets at least as many points as so much area has."""
+    def __init__(self, mesh: Mesh, shares: Float64 | None = None) -> None:
+        """shares: (F,), by which each triangle gets more or fewer points than its area asks for."""
         self._corners = mesh.points[mesh.triangles].astype(np.float64)
         edges = self._corners[:, 1:] - self._corners[:, :1]
         across = np.cross(edges[:, 0], edges[:, 1])
         areas = np.linalg.norm(across, axis=1)
         self._normals = across / np.maximum(areas, 1e-30)[:, None]
-        if parts is not None:
-            areas *= np.maximum(1.0, 2 * least / np.maximum(np.bincount(parts, areas), 1e-30))[parts]
+        areas = areas if shares is None else areas * shares
         self._share = areas.cumsum() / areas.sum()
 
-    def draw(self, count: int, random: np.random.Generator) -> tuple[Float64, Float64, Int64]:
-        """Points (N, 3), their normals (N, 3), and the triangles (N,) on which they are."""
+    def draw(self, count: int, random: np.random.Generator) -> Spread:
+        """Points (N, 3) and their normals (N, 3)."""
         triangle = np.searchsorted(self._share, random.random(count)).clip(max=len(self._share) - 1)
-        return _points(self._corners[triangle], random), self._normals[triangle], triangle
+        return _points(self._corners[triangle], random), self._normals[triangle]
 
-    def spread(
-        self, count: int, window: float, random: np.random.Generator
-    ) -> tuple[Float64, Float64, Int64]:
-        """``count`` points that are evenly spread, the mean normal around each, and their triangles.
+    def spread(self, count: int, window: float, random: np.random.Generator) -> Spread:
+        """``count`` points that are evenly spread.
 
         window: how wide what is seen around each is.
         """
         drawn = min(_MOST_POINTS, _POINTS_PER_WINDOW * count)
-        points, normals, triangle = self.draw(drawn, random)
+        points, normals = self.draw(drawn, random)
         chosen, facing = _spread(points, normals, count, window, random)
-        return points[chosen], facing, triangle[chosen]
+        return points[chosen], facing
 
 
 def jittered(facing: Float64, random: np.random.Generator) -> Float64:
@@ -159,3 +158,12 @@ class FreeDistance:
             query="DISTANCE",
         )
         return np.clip(np.asarray(found, np.float64) + start, 10 * start, 2 * most)
+
+    def first(self, points: Float64, directions: Float64, skipped: float) -> Int64:
+        """(N,): the triangle that is met first, farther than ``skipped`` away; -1 for none."""
+        found = self._scene.run(
+            np.ascontiguousarray(points + skipped * directions, dtype=np.float32),
+            np.ascontiguousarray(directions, dtype=np.float32),
+            query="INTERSECT",
+        )
+        return np.asarray(found, np.int64)

@@ -1,4 +1,4 @@
-"""Visibility of several objects, and of each without the others."""
+"""Visibility of several objects, and of those without one of them."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ __all__ = ["PartVisibility"]
 
 
 class PartVisibility:
-    """An engine of all objects, and one of each object that some camera sees alone."""
+    """An engine of all objects, and one without each object that some camera does not see."""
 
     def __init__(
         self,
@@ -24,12 +24,12 @@ class PartVisibility:
         """engine: makes one of some of the triangles (F, 3). object_of_triangle: (F,)."""
         self._engine, self._triangles, self._objects = engine, triangles, object_of_triangle
         self._all = engine(triangles)
-        self._alone: dict[int, tuple[Visibility, torch.Tensor]] = {}
+        self._without: dict[int, tuple[Visibility, torch.Tensor]] = {}
 
     def trace(self, cameras: Sequence[Camera], resolution: int) -> list[Hits]:
         found: list[Hits | None] = [None] * len(cameras)
-        for number in dict.fromkeys(camera.alone for camera in cameras):
-            places = [index for index, camera in enumerate(cameras) if camera.alone == number]
+        for number in dict.fromkeys(camera.without for camera in cameras):
+            places = [index for index, camera in enumerate(cameras) if camera.without == number]
             for index, hits in zip(
                 places, self._trace(number, [cameras[index] for index in places], resolution), strict=True
             ):
@@ -39,17 +39,17 @@ class PartVisibility:
     def _trace(self, number: int | None, cameras: Sequence[Camera], resolution: int) -> list[Hits]:
         if number is None:
             return self._all.trace(cameras, resolution)
-        if number not in self._alone:
-            own = np.flatnonzero(self._objects == number).astype(np.int32)
-            self._alone[number] = self._engine(self._triangles[own]), torch.from_numpy(own)
-        engine, own_triangles = self._alone[number]
+        if number not in self._without:
+            some = np.flatnonzero(self._objects != number).astype(np.int32)
+            self._without[number] = self._engine(self._triangles[some]), torch.from_numpy(some)
+        engine, left = self._without[number]
         return [
-            Hits(_renumbered(hits.triangle, own_triangles), hits.barycentrics)
+            Hits(_renumbered(hits.triangle, left), hits.barycentrics)
             for hits in engine.trace(cameras, resolution)
         ]
 
 
 def _renumbered(triangle: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """Numbers among an object's own triangles as those among all; -1 stays."""
+    """Numbers among the triangles that are left as those among all; -1 stays."""
     everywhere = numbers.to(triangle.device)[triangle.clamp_min(0).long()]
     return torch.where(triangle < 0, triangle, everywhere)
