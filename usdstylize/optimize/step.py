@@ -22,6 +22,8 @@ Result = TypeVar("Result")
 
 _FIXED_POINT = 2.0**44
 """Units of a gradient that is summed as integers: up to ±2^19 in steps of 6e-14."""
+_CHUNK = 1 << 16
+"""Numbers that a CPU sums at a time: they stay in its cache, and no large tensor is made for them."""
 
 
 class Step:
@@ -261,14 +263,16 @@ class Step:
 
     def _add(self, gradient: Tensor | None) -> None:
         if self._summed is not None and gradient is not None:
-            units = (gradient * _FIXED_POINT).round_().long()
             with self._adding:
-                self._summed += units
+                for units, own in zip(_split(self._summed), _split(gradient), strict=True):
+                    units += (own * _FIXED_POINT).round_().long()
 
     def _apply(self) -> None:
         """Add the gradient of the terms in texture space, take the sum to T_S, and change T_S by it."""
         if self._summed is not None:
-            self._leaf.grad = self._summed.double().div_(_FIXED_POINT).float()
+            self._leaf.grad = torch.cat(
+                [units.double().div_(_FIXED_POINT).float() for units in _split(self._summed)]
+            ).view_as(self._leaf)
         in_texture = self._objective.texture_losses(self._leaf, self._texels)
         weighted_sum(in_texture, self._weights).backward()  # type: ignore[no-untyped-call]
         self._style.grad = None
@@ -280,3 +284,9 @@ class Step:
         found |= {name: value.detach() for name, value in in_texture.items()}
         values = {name: found[name] for name in self._names}
         self._losses.copy_(torch.stack([*values.values(), weighted_sum(values, self._weights)]))
+
+
+def _split(values: Tensor) -> Sequence[Tensor]:
+    """Views of at most a chunk of the values, (N,); of all at once on a GPU, which has no such cache."""
+    flat = values.view(-1)
+    return (flat,) if flat.is_cuda else torch.split(flat, _CHUNK)
