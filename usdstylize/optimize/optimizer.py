@@ -100,12 +100,17 @@ class Optimizer:
             for group in groups:
                 work(group)
             return
+
+        def counted(group: tuple[StageObject, ...]) -> None:
+            with self._cores.object_under_way():
+                work(group)
+
         threads, own = torch.get_num_threads(), threads_per_object(self.method, self._device)
         torch.set_num_threads(own)
         try:
             # No more than objects, among whom a memory limit is divided.
             with self._cores.lent(min(self._at_once, render.available_cores() // own)):
-                side_by_side(self._at_once, groups, work, self._stop.set)
+                side_by_side(self._at_once, groups, counted, self._stop.set)
         finally:
             torch.set_num_threads(threads)
             self._stop.clear()
@@ -136,7 +141,7 @@ class Optimizer:
         ``state`` is of another object or method, and MemoryError where the device's or the machine's
         memory is too small.
         """
-        with computing(self._device), self._cores.object_under_way():
+        with computing(self._device):
             self._process_group.use(self._device)
             clock = Stopwatch(state["seconds"] if state else None)
             with self._process_group.agreed():
