@@ -330,7 +330,7 @@ def ours(case: Case, *, terms: Sequence[str] = TERMS[:3], **changes: object) -> 
     if method.palette_everywhere:
         texels = every_texel(subject, covered, "cpu")
     else:
-        texels = palette_texels(subject, covered, float(np.median([view.level for view in views])), "cpu")
+        texels = palette_texels(subject, covered, [float(np.median([view.level for view in views]))], "cpu")
     batch = made.join(targets)
     style = torch.from_numpy(style_texture(case.seed))[None]
     values, gradients = {}, {}

@@ -1,11 +1,15 @@
 """The optimisation as a user sees it: reproducible, towards the style, no holes."""
 
 import dataclasses
+import os
+import threading
 
 import numpy as np
 import pytest
 import torch
 from balls import METHOD, PALETTE, ball, describe, run, stripes
+from conftest import HANG_SECONDS
+from surfaces import plane
 
 from usdstylize import optimize, render
 from usdstylize.config.options import Options
@@ -30,6 +34,29 @@ def test_an_object_does_not_depend_on_those_before_it():
     optimizer.optimize([describe("World__Other")], [ball()])[0]
     after = optimizer.optimize([describe()], [ball()])[0]
     assert after.images[0].tobytes() == run().images[0].tobytes()
+
+
+def test_the_last_object_uses_cores_that_others_have_left_and_stays_the_same(monkeypatch):
+    """Its first window waits for a second thread: with one alone it would never end."""
+    method = dataclasses.replace(METHOD, border=8, pattern_width=0.64, covering_iterations=2)
+    grey = np.full((1, 1, 3), 0.5, np.float32)
+    wall = ObjectData(plane(3.0, 3.0), (grey,))
+    expected = optimize.Optimizer(stripes(), method, "cpu").optimize([describe()], [wall])[0]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    backward, took_part, two, found = objective.Objective.backward, set(), threading.Event(), []
+
+    def met(*arguments):
+        took_part.add(threading.get_ident())
+        if len(took_part) == 2:
+            two.set()
+        assert two.wait(HANG_SECONDS)
+        return backward(*arguments)
+
+    optimizer = optimize.Optimizer(stripes(), method, "cpu")
+    monkeypatch.setattr(objective.Objective, "backward", met)
+    optimizer.each([(describe(),)], lambda group: found.extend(optimizer.optimize(group, [wall])))
+    assert found[0].framed.windows > 2
+    assert found[0].images[0].tobytes() == expected.images[0].tobytes()
 
 
 def test_the_style_comes_nearer_and_losses_are_reported():

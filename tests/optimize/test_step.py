@@ -1,12 +1,15 @@
 """One iteration: what it returns, where it moves T_S, and that parts and processes change neither."""
 
 import dataclasses
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from balls import METHOD, ball, stripes
+from conftest import HANG_SECONDS
 
 from usdstylize import render
 from usdstylize.losses.batch import Target, Texels
@@ -39,7 +42,7 @@ class Scene:
         ]
         views = render.trace_views(self.subject, engine, cameras, TOGETHER)
         self.targets: list[Target] = self.objective.targets(views)
-        self.texels: Texels = palette_texels(self.subject, np.ones((1, 32, 32), bool), 0.0, "cpu")
+        self.texels: Texels = palette_texels(self.subject, np.ones((1, 32, 32), bool), [0.0], "cpu")
 
     def step(self, **arguments: Any) -> Step:
         return Step(self.objective, self.subject, self.texels, 1, 32, **arguments)
@@ -109,6 +112,84 @@ def test_parts_and_processes_together_do_what_one_does_at_once(
     difference = (whole.texture - other.texture).abs()
     assert (difference < 1e-3).float().mean() > 0.99
     assert not other.any_failed()
+
+
+def after_three(scene: Scene, threads: int) -> bytes:
+    """Losses and T_S after three iterations of five views in parts of one."""
+    step = scene.step(views_at_once=1, parts_at_once=lambda: threads)
+    targets = [*scene.targets, *scene.targets, scene.targets[0]]
+    losses = [step(targets, RATE, WEIGHTS) for _ in range(3)]
+    return torch.cat([*losses, step.texture.detach().flatten()]).numpy().tobytes()
+
+
+@pytest.mark.parametrize("threads", [2, 3, 9])
+def test_no_bit_depends_on_the_number_of_threads(scene: Scene, threads: int) -> None:
+    assert after_three(scene, threads) == after_three(scene, 1)
+
+
+def test_threads_compute_parts_at_the_same_time_and_end(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two waits for the other: with one at a time none would end."""
+    backward, together = scene.objective.backward, threading.Barrier(2, timeout=HANG_SECONDS)
+    took_part = set()
+
+    def met(*arguments: Any) -> Any:
+        together.wait()
+        took_part.add(threading.get_ident())
+        return backward(*arguments)
+
+    monkeypatch.setattr(scene.objective, "backward", met)
+    before = threading.active_count()
+    scene.step(views_at_once=1, parts_at_once=lambda: 2)(scene.targets, RATE, WEIGHTS)
+    assert len(took_part) == 2
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("error", [ValueError("of our own making"), KeyboardInterrupt("of our own making")])
+def test_what_a_part_raises_comes_out_as_it_is_and_no_thread_stays(
+    scene: Scene, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backward, calls = scene.objective.backward, []
+
+    def one_fails(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise error
+        return backward(*arguments)
+
+    monkeypatch.setattr(scene.objective, "backward", one_fails)
+    step, before = scene.step(views_at_once=1, parts_at_once=lambda: 2), threading.active_count()
+    with pytest.raises(type(error)) as raised:
+        step(scene.targets, RATE, WEIGHTS)
+    assert raised.value is error
+    assert threading.active_count() == before
+    step(scene.targets, RATE, WEIGHTS)
+
+
+def only_one_fits(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """As ``backward``, but PyTorch finds no memory where a second call begins before the first has ended."""
+    alone, met = threading.Lock(), threading.Event()
+
+    def compute(*arguments: Any) -> Any:
+        if not alone.acquire(blocking=False):
+            met.set()
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory")
+        try:
+            assert threading.current_thread() is threading.main_thread() or met.wait(HANG_SECONDS)
+            return backward(*arguments)
+        finally:
+            alone.release()
+
+    return compute
+
+
+def test_where_memory_is_short_parts_are_computed_one_after_the_other(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = after_three(scene, 1)
+    monkeypatch.setattr(scene.objective, "backward", only_one_fits(scene.objective.backward))
+    assert after_three(scene, 2) == expected
 
 
 def failing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> RuntimeError:

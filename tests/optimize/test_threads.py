@@ -13,7 +13,7 @@ import pytest
 from balls import METHOD, describe
 from conftest import HANG_SECONDS
 
-from usdstylize.optimize.threads import concurrent_objects, side_by_side, threads_per_object
+from usdstylize.optimize.threads import Cores, concurrent_objects, side_by_side, threads_per_object
 
 GROUPS: list[Any] = [(describe(f"World__{number}"),) for number in range(12)]
 
@@ -82,6 +82,23 @@ def test_what_one_raises_stops_the_others_and_begins_no_more(kind: type[BaseExce
         side_by_side(2, GROUPS, work, stop)
     # The thread of the one that failed may have begun the third before that was known.
     assert all(group in GROUPS[:3] for group in begun)
+
+
+def test_cores_that_no_object_uses_are_for_the_parts_of_the_others() -> None:
+    cores, found = Cores(), []
+    with cores.object_under_way():
+        found.append(cores.parts_at_once())  # none are lent
+        with cores.lent(4):
+            found.append(cores.parts_at_once())
+            with cores.object_under_way():
+                found.append(cores.parts_at_once())
+                with cores.object_under_way(), cores.object_under_way(), cores.object_under_way():
+                    found.append(cores.parts_at_once())
+            with pytest.raises(ValueError, match="own"), cores.object_under_way():
+                raise ValueError("of our own making")
+            found.append(cores.parts_at_once())
+        found.append(cores.parts_at_once())
+    assert found == [1, 4, 2, 1, 4, 1]
 
 
 def waits_for_all(thread: threading.Thread) -> bool:

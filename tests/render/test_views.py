@@ -216,7 +216,7 @@ def test_texels_of_the_palette_loss_are_those_of_their_sheet_and_level(level: in
     covered = np.zeros((2, 16, 16), bool)
     covered[0, :8, 8:] = True
     covered[1, 8:] = True
-    texels = palette_texels(subject, covered, level + 0.49, "cpu")
+    texels = palette_texels(subject, covered, [level + 0.49] * 2, "cpu")
     step = 2**level
     down, across = np.mgrid[0 : 16 // step, 0 : 16 // step] * step + (step - 1) / 2
     places = np.broadcast_to(np.stack([down, across], -1), (2, 16 // step, 16 // step, 2))
@@ -237,8 +237,10 @@ def test_a_sheet_that_no_uv_covers_has_no_texel_for_the_palette() -> None:
     subject = render.Subject(assembly(0, 2), (16, 16), "cpu")
     covered = np.zeros((2, 16, 16), bool)
     covered[1, 3, 5] = True
-    assert palette_texels(subject, covered, 0.0, "cpu").rows.tolist() == [subject.rows_per_sheet + 3 * 16 + 5]
+    assert palette_texels(subject, covered, [0.0, 0.0], "cpu").rows.tolist() == [
+        subject.rows_per_sheet + 3 * 16 + 5
+    ]
     # At a level where it fills a quarter of a texel, it is still that texel; and no level is too coarse.
-    assert len(palette_texels(subject, covered, 1.0, "cpu").rows) == 1
-    last = palette_texels(subject, covered, 9.0, "cpu").rows.tolist()
+    assert len(palette_texels(subject, covered, [1.0, 1.0], "cpu").rows) == 1
+    last = palette_texels(subject, covered, [9.0, 9.0], "cpu").rows.tolist()
     assert last == [2 * subject.rows_per_sheet - 1]

@@ -38,7 +38,7 @@ from usdstylize.optimize.process_group import ALONE, ProcessGroup
 from usdstylize.optimize.run import Run
 from usdstylize.optimize.state import State
 from usdstylize.optimize.stopwatch import Stopwatch
-from usdstylize.optimize.threads import concurrent_objects, side_by_side, threads_per_object
+from usdstylize.optimize.threads import Cores, concurrent_objects, side_by_side, threads_per_object
 from usdstylize.optimize.viewpoints import Scene
 
 __all__ = ["Optimizer"]
@@ -76,6 +76,7 @@ class Optimizer:
         self._objectives = {_key(style, method): self._objective}
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._cores = Cores()
 
     def restyled(self, style: StyleSet, method: Method) -> "Optimizer":
         """This with an object's own style, seed, texture resolution or cameras; the rest is shared.
@@ -106,10 +107,17 @@ class Optimizer:
             for group in groups:
                 work(group)
             return
-        threads = torch.get_num_threads()
-        torch.set_num_threads(threads_per_object(self.method, self._device))
+
+        def counted(group: tuple[StageObject, ...]) -> None:
+            with self._cores.object_under_way():
+                work(group)
+
+        threads, own = torch.get_num_threads(), threads_per_object(self.method, self._device)
+        torch.set_num_threads(own)
         try:
-            side_by_side(self._at_once, groups, work, self._stop.set)
+            # No more than objects, among whom a memory limit is divided.
+            with self._cores.lent(min(self._at_once, render.available_cores() // own)):
+                side_by_side(self._at_once, groups, counted, self._stop.set)
         finally:
             torch.set_num_threads(threads)
             self._stop.clear()
@@ -173,7 +181,8 @@ class Optimizer:
         on_state: Callable[[State], None] | None,
         state_every: int,
     ) -> tuple[StyleTexture, ...]:
-        run = Run(self._objective, scene.method, self._device, self._process_group, scene, allotment, clock)
+        method, process_group = scene.method, self._process_group
+        run = Run(self._objective, method, self._device, process_group, scene, allotment, clock, self._cores)
         if state is not None:
             run.load_state_dict(state)
         return run.textures(*run.iterate(self._stops, on_iteration, on_state, state_every))

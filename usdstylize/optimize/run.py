@@ -30,6 +30,7 @@ from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.targets import Targets
 from usdstylize.optimize.texels import every_texel, palette_texels
+from usdstylize.optimize.threads import Cores
 from usdstylize.optimize.viewpoints import Scene
 
 __all__ = ["Run"]
@@ -59,6 +60,7 @@ class Run:
         scene: Scene,
         allotment: Allotment,
         clock: Stopwatch,
+        cores: Cores,
     ) -> None:
         """Draws the views. Raises MeshError where none of them sees the objects."""
         self._objective, self._method, self._device = objective, method, device
@@ -92,6 +94,7 @@ class Run:
                 views_at_once=0 if allotment.views_at_once == method.batch else allotment.views_at_once,
                 reduce=process_group.reduce,
                 field=scene.field,
+                parts_at_once=cores.parts_at_once,
             )
             self._validation = self._validation_targets() if method.plateau else []
         self._names = [term.name for term in objective.terms]

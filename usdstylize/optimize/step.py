@@ -1,7 +1,9 @@
 """One iteration: T_S to its mip table, the losses of a batch, their gradient, Adam."""
 
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from usdstylize.losses import Batch, Objective, Target, Texels, ViewTerm, weighted_sum
 from usdstylize.optimize.adam import Adam
+from usdstylize.optimize.devices import memory_errors
 from usdstylize.optimize.field import Field
 from usdstylize.optimize.hierarchy import magnified, magnifiers, smoothed
 from usdstylize.render import Subject
@@ -19,6 +22,8 @@ Result = TypeVar("Result")
 
 _FIXED_POINT = 2.0**44
 """Units of a gradient that is summed as integers: up to ±2^19 in steps of 6e-14."""
+_CHUNK = 1 << 16
+"""Numbers that a CPU sums at a time: they stay in its cache, and no large tensor is made for them."""
 
 
 class Step:
@@ -37,6 +42,7 @@ class Step:
         views_at_once: int = 0,
         reduce: Callable[[Tensor], None] | None = None,
         field: Field | None = None,
+        parts_at_once: Callable[[], int] = lambda: 1,
     ) -> None:
         """size: width and height that T_S has at first. start: (S, size, size, 3), what it is then, else 0.
 
@@ -49,13 +55,19 @@ class Step:
 
         field: what makes T_S of the values that are optimised; None where these are its texels.
 
+        parts_at_once: asked in every iteration how many parts threads of their own may compute at the
+        same time; more than 1 on a CPU only.
+
         What is done in parts or by several processes is summed as integers, which no order
-        changes: parts of one size give one result, whichever process computes which.
+        changes: parts of one size give one result, whichever process or thread computes which.
         """
         self._objective = objective
         self._subject = subject
         self._texels = texels
         self._views_at_once = views_at_once
+        self._parts_at_once = parts_at_once
+        self._short_of_memory = False
+        self._adding = threading.Lock()
         self._reduce = reduce
         self.failure: Exception | None = None
         device = subject.device
@@ -175,12 +187,37 @@ class Step:
     def _prepare(self, targets: Sequence[Target]) -> None: ...
 
     def _compare_all(self, targets: Sequence[Target], totals: Mapping[int, Tensor] | None) -> None:
+        parts = self._parts(targets)
+        at_once = min(self._parts_at_once(), len(parts))
+        if at_once > 1 and not self._short_of_memory:
+            try:
+                self._compare_side_by_side(parts, totals, at_once)
+                return
+            except MemoryError:
+                self._short_of_memory = True
         self._execute(self._build_mips)
-        for part in self._parts(targets):
+        for part in parts:
             self._batch = self._join(part, totals)
             self._execute(self._compare)
             if self._summed is not None:
-                self._execute(self._add)
+                self._execute(self._add_leaf)
+
+    def _compare_side_by_side(
+        self, parts: Sequence[Sequence[Target]], totals: Mapping[int, Tensor] | None, at_once: int
+    ) -> None:
+        """The same by threads, which end with this call, also where one of them raises."""
+        self._build_mips()
+
+        def compare(part: Sequence[Target]) -> Tensor:
+            leaf = self._table.detach().requires_grad_()
+            with memory_errors():
+                losses = self._backward(self._join(part, totals), leaf)
+                self._add(leaf.grad)
+            return losses
+
+        with ThreadPoolExecutor(at_once) as pool:
+            for losses in pool.map(compare, parts):  # in the order of the parts
+                self._in_views += losses
 
     def _execute(self, piece: Callable[[], None]) -> None:
         piece()
@@ -213,18 +250,29 @@ class Step:
     def _compare(self) -> None:
         """The gradient of the current batch, or of a part of it, in the leaf."""
         self._leaf.grad = None
-        found = self._objective.backward(self._batch, self._leaf, self._weights)
-        self._in_views += torch.stack([found[name] for name in self._names_in_views])
+        self._in_views += self._backward(self._batch, self._leaf)
 
-    def _add(self) -> None:
-        """Add a part's gradient to the others'."""
-        if self._summed is not None and self._leaf.grad is not None:
-            self._summed += (self._leaf.grad * _FIXED_POINT).round_().long()
+    def _backward(self, batch: Batch, leaf: Tensor) -> Tensor:
+        """The terms in views, unweighted; their weighted gradient in ``leaf``, the mip table."""
+        found = self._objective.backward(batch, leaf, self._weights)
+        return torch.stack([found[name] for name in self._names_in_views])
+
+    def _add_leaf(self) -> None:
+        """Add the gradient of a part to that of the others."""
+        self._add(self._leaf.grad)
+
+    def _add(self, gradient: Tensor | None) -> None:
+        if self._summed is not None and gradient is not None:
+            with self._adding:
+                for units, own in zip(_split(self._summed), _split(gradient), strict=True):
+                    units += (own * _FIXED_POINT).round_().long()
 
     def _apply(self) -> None:
         """Add the gradient of the terms in texture space, take the sum to T_S, and change T_S by it."""
         if self._summed is not None:
-            self._leaf.grad = self._summed.double().div_(_FIXED_POINT).float()
+            self._leaf.grad = torch.cat(
+                [units.double().div_(_FIXED_POINT).float() for units in _split(self._summed)]
+            ).view_as(self._leaf)
         in_texture = self._objective.texture_losses(self._leaf, self._texels)
         weighted_sum(in_texture, self._weights).backward()  # type: ignore[no-untyped-call]
         self._style.grad = None
@@ -236,3 +284,9 @@ class Step:
         found |= {name: value.detach() for name, value in in_texture.items()}
         values = {name: found[name] for name in self._names}
         self._losses.copy_(torch.stack([*values.values(), weighted_sum(values, self._weights)]))
+
+
+def _split(values: Tensor) -> Sequence[Tensor]:
+    """Views of at most a chunk of the values, (N,); of all at once on a GPU, which has no such cache."""
+    flat = values.view(-1)
+    return (flat,) if flat.is_cuda else torch.split(flat, _CHUNK)

@@ -26,6 +26,7 @@ def new_step(
     views_at_once: int = 0,
     reduce: Callable[[Tensor], None] | None = None,
     field: Field | None = None,
+    parts_at_once: Callable[[], int] = lambda: 1,
 ) -> Step:
     """The fastest `Step` of the device. pool: all batches' views by slot; empty where they are not known."""
     kind: type[Step] = Step
@@ -44,6 +45,7 @@ def new_step(
         views_at_once=views_at_once,
         reduce=reduce,
         field=field,
+        parts_at_once=parts_at_once,
     )
     step.expect(pool)
     return step

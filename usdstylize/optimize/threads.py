@@ -1,13 +1,15 @@
 """Objects side by side, a thread for each: PyTorch, or another process, does the work of it."""
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 from usdstylize import interrupts, render
 from usdstylize.config.method import PerformanceMethod
 from usdstylize.model.objects import StageObject
 
-__all__ = ["concurrent_objects", "side_by_side", "threads_per_object"]
+__all__ = ["Cores", "concurrent_objects", "side_by_side", "threads_per_object"]
 
 _SIGNAL_SECONDS = 0.5
 """Seconds between two reads of `interrupts`: a signal sets a request there, and does not end the wait."""
@@ -31,6 +33,42 @@ def threads_per_object(method: PerformanceMethod, device: str) -> int:
     """
     at_once = concurrent_objects(method, device)
     return max(1, render.available_cores() // at_once) if at_once > 1 else 0
+
+
+class Cores:
+    """Lets an object compute several parts of a batch at a time, on cores that no other object uses.
+
+    No result depends on how many: see `Step`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._most = 1
+
+    @contextmanager
+    def lent(self, most: int) -> Iterator[None]:
+        """While it lasts, all objects together compute at most so many parts at a time, each at least one."""
+        self._most = most
+        try:
+            yield
+        finally:
+            self._most = 1
+
+    @contextmanager
+    def object_under_way(self) -> Iterator[None]:
+        """While it lasts, one object more shares the cores."""
+        with self._lock:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def parts_at_once(self) -> int:
+        """How many parts an object may compute at a time now."""
+        return max(1, self._most // max(1, self._under_way))
 
 
 def side_by_side(

@@ -264,10 +264,13 @@ class _Sample(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
         rows, weights = ctx.saved_tensors
-        shares = (weights[:, :, None] * gradient[:, None, :]).reshape(-1, 3)
         table = gradient.new_zeros(ctx.length, 3)
         # int64: with int32 indices index_add_ is fourteen times slower on a CPU
         flat = rows.reshape(-1).long()
         if table.is_cuda:  # there index_add_ adds in any order; this one sorts first
+            shares = (weights[:, :, None] * gradient[:, None, :]).reshape(-1, 3)
             return table.index_put_((flat,), shares, accumulate=True), None, None
-        return table.index_add_(0, flat, shares), None, None
+        # A channel at a time, in half the time: rows of three would be sorted first. In the same order.
+        for own, channel in zip(table.unbind(1), gradient.unbind(1), strict=True):
+            own.index_add_(0, flat, (weights * channel[:, None]).view(-1))
+        return table, None, None
