@@ -12,7 +12,7 @@ from usdstylize.config.method import Method
 from usdstylize.imaging import uv_raster
 from usdstylize.model.objects import ObjectData, StageObject
 
-__all__ = ["Framing", "frame", "iterations_of"]
+__all__ = ["Framing", "frame", "iterations_of", "sheet_widths"]
 
 _DISTANCE = 6.0
 """Radii from which a whole object is seen. From so far, a pixel spans nearly the same on all that faces the
@@ -140,13 +140,17 @@ def _areas(assembly: render.Assembly) -> tuple[NDArray[np.float64], NDArray[np.f
     return area, np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
 
 
+def sheet_widths(assembly: render.Assembly) -> list[float]:
+    """Of every sheet, what a unit of its UVs spans on the surface in the mean, in radii."""
+    area, in_texture = _areas(assembly)
+    each = [assembly.sheet_of_triangle == sheet for sheet in range(len(assembly.sheets))]
+    return [math.sqrt(area[own].sum() / max(float(in_texture[own].sum()), _LEAST_AREA)) for own in each]
+
+
 def _texture_size(assembly: render.Assembly, pixel: float, method: Method) -> tuple[int, float]:
     """Texels on a side of T_S, about one for a pixel, and what a texel then spans, in radii."""
-    area, in_texture = _areas(assembly)
     wanted, density = 1.0, 1.0
-    for sheet in range(len(assembly.sheets)):
-        own = assembly.sheet_of_triangle == sheet
-        width = math.sqrt(area[own].sum() / max(float(in_texture[own].sum()), _LEAST_AREA))
+    for width in sheet_widths(assembly):
         if width / pixel > wanted:
             wanted, density = width / pixel, width
     size = 2 ** math.ceil(math.log2(wanted / _COARSER))

@@ -16,6 +16,7 @@ from usdstylize.config.method import Method
 from usdstylize.imaging import uv_raster
 from usdstylize.losses import Objective
 from usdstylize.model.objects import Losses, ObjectData, StageObject, StyleSet, StyleTexture
+from usdstylize.optimize.detail import kept_drawing
 from usdstylize.optimize.devices import computing, memory_errors
 from usdstylize.optimize.field import Field
 from usdstylize.optimize.framing import frame
@@ -178,6 +179,7 @@ class Optimizer:
         assembly = render.assemble(objects, data)
         framing = frame(self.method, assembly, self._process_group.share.count)
         method, mesh, size = framing.method, assembly.mesh, framing.method.texture_resolution
+        subject = render.Subject(assembly, (size, size), device)
         covered = [
             uv_raster.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
             for number, sheet in enumerate(assembly.sheets)
@@ -186,10 +188,11 @@ class Optimizer:
             objects[0],
             framing,
             assembly,
-            render.Subject(assembly, (size, size), device),
+            subject,
             render.choose_visibility(method.visibility, mesh.points, mesh.triangles, device),
             np.stack(covered),
             Field(assembly, size, device) if method.field else None,
+            kept_drawing(assembly, subject, framing.pixel, method.keep_detail),
         )
 
     def _allotted(self, scene: Scene) -> Allotment:
@@ -197,7 +200,7 @@ class Optimizer:
 
         def measure() -> tuple[int, int]:
             some = scene.views(list(islice(scene.draw(scene.random()), 1)))
-            target = self._objective.targets(some, scene.method.border)[0]
+            target = self._objective.targets(some, scene.method.border, scene.kept)[0]
             nothing = torch.zeros(*scene.covered.shape, 3, device=self._device)
             table = scene.subject.style_table(nothing)
             return bytes_for_view(self._objective, target, table), tensor_bytes(target)

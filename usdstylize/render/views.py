@@ -45,8 +45,12 @@ class View:
 
     def mask(self) -> Tensor:
         """(R, R) float, 1 where the object is."""
+        return self.picture(1)
+
+    def picture(self, values: Tensor | float) -> Tensor:
+        """(R, R) float, ``values`` (P,) where the object is, else 0."""
         flat = self.base.new_zeros(self.resolution**2)
-        flat[self.pixels - self.slot * self.resolution**2] = 1
+        flat[self.pixels - self.slot * self.resolution**2] = values
         return flat.view(self.resolution, self.resolution)
 
 
