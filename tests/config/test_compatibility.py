@@ -55,6 +55,7 @@ OTHERWISE: dict[str, tuple[Any, str]] = {
     "palette_squared": (False, "False"),
     "palette_everywhere": (True, "True"),
     "palette_clusters": (3, "3"),
+    "keep_detail": (0.5, "0.5"),
     "object_only": (False, "False"),
     "content_on_background": (False, "False"),
     "style_keys": (5, "5"),

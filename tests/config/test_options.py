@@ -29,6 +29,7 @@ RANGES: dict[str, tuple[list[Any], list[Any]]] = {
     "memory_limit": ([TINY, 1e6], [0.0, -1.0, math.inf, math.nan]),
     "seed": ([0, 2**32 - 1], [-1, 2**32]),
     "strength": ([0.0, 1.0, 2.5, -0.5], [math.nan, math.inf, -math.inf]),
+    "keep_detail": ([0.0, 1.0], [-TINY, 1.0001, math.nan]),
     "nnfm_weight": ([0.0, 1e9], [-TINY, math.inf, math.nan]),
     "content_weight": ([0.0, 1e9], [-TINY, math.inf, math.nan]),
     "palette_weight": ([0.0, 1e9], [-TINY, math.inf, math.nan]),
@@ -170,6 +171,7 @@ def test_options_that_agree() -> None:
 
 GIVEN: dict[str, list[Any]] = {
     "strength": [0.0, 0.5],
+    "keep_detail": [0.0, 0.5],
     "nnfm_weight": [0.0, 7.0],
     "content_weight": [0.0, 7.0],
     "camera_distance": [(1.5, 6.0)],

@@ -36,6 +36,8 @@ SUPPLEMENT = {
     # Eq. 3: L2, for each pixel of the summed texture
     "palette_squared": False,
     "palette_everywhere": True,
+    # Eq. 1: content has one weight for all of an object
+    "keep_detail": 0.0,
     # Eq. 2: over all M features; all of the style's are compared
     "object_only": False,
     "style_keys": 0,
@@ -88,6 +90,7 @@ SHARED = {
     "palette_everywhere": False,
     "palette_clusters": 8,
     "object_only": True,
+    "keep_detail": 1.0,
     "precision": "auto",
     "camera_distance": (2.5, 2.5),
     "field_of_view": 45.0,
@@ -156,6 +159,7 @@ def test_the_methods_of_the_comparison_have_weights_of_their_own(encoder, loss, 
     name = {"clip-rn50": "clip", "vgg16": "vgg"}[encoder] + f"-{loss}"
     method = resolve(Options(preset="standard", method=name), cuda=True)
     assert (method.encoder, method.style_loss, method.nnfm_weight) == (encoder, loss, weight)
+    assert method.keep_detail == 0.0
 
 
 def test_nothing_is_done_unasked():

@@ -1,5 +1,6 @@
 """Which feature positions of a view and of a batch count, and how much, by hand."""
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,14 @@ def view(slot: int, *pixels: tuple[int, int], resolution: int = 8) -> Any:
     mask = torch.zeros(resolution, resolution)
     for pixel in pixels:
         mask[pixel] = 1
-    return SimpleNamespace(slot=slot, resolution=resolution, mask=lambda: mask)
+
+    def picture(values: torch.Tensor) -> torch.Tensor:
+        painted = torch.zeros(resolution, resolution)
+        for pixel, value in zip(pixels, values, strict=True):
+            painted[pixel] = value
+        return painted
+
+    return SimpleNamespace(slot=slot, resolution=resolution, mask=lambda: mask, picture=picture)
 
 
 @pytest.mark.parametrize("slot", [0, 3])
@@ -31,6 +39,29 @@ def test_a_position_counts_by_the_share_that_the_object_covers(slot: int) -> Non
     found = positions_of(seen, 4, object_only=True)
     assert found.rows.tolist() == [4 * slot + 1, 4 * slot + 2]
     assert found.weights.tolist() == [3 / 16, 1 / 16]
+
+
+def test_what_is_kept_of_a_position_is_the_mean_over_the_pixels_that_the_object_covers() -> None:
+    seen = view(1, (0, 4), (1, 7), (4, 0), (5, 0))
+    kept = torch.tensor([1.0, 0.5, 0.0, 0.25])
+    found = positions_of(seen, 4, object_only=True, kept=kept)
+    assert found.rows.tolist() == [4 + 1, 4 + 2]
+    assert found.kept is not None
+    assert found.kept.tolist() == [0.75, 0.125]
+    everywhere = positions_of(seen, 4, object_only=False, kept=kept)
+    assert everywhere.kept is not None
+    assert everywhere.kept.tolist() == [0.0, 0.75, 0.125, 0.0]
+    inside = positions_of(view(0, (0, 4), (1, 5)), 4, object_only=True, border=1, kept=kept[:2])
+    assert inside.kept is not None
+    assert inside.kept.tolist() == [0.5], "what is at the edge does not count"
+
+
+def test_a_weight_changes_by_how_much_is_kept_and_by_no_bit_elsewhere() -> None:
+    weights = torch.tensor([3 / 16, 1 / 16, 0.3])
+    positions = Positions(torch.arange(3), weights, torch.tensor([1.0, 0.5, 0.0]))
+    assert positions.weighted(9.0).tolist() == [27 / 16, 5 / 16, float(weights[2])]
+    assert positions.weighted(0.0).tolist() == [0.0, 1 / 32, float(weights[2])]
+    assert Positions(positions.rows, weights).weighted(9.0) is weights
 
 
 def test_the_number_of_positions_is_rounded_up_with_such_as_weigh_nothing() -> None:
@@ -56,6 +87,11 @@ def test_a_batch_has_the_positions_of_its_views_in_their_new_slots() -> None:
     joined = join_positions(views, own, 4)
     assert joined.rows.tolist() == [0, 3, 5, 6]
     assert joined.weights.tolist() == [0.5, 0.25, 1.0, 0.125]
+    assert joined.kept is None
+    kept = [dataclasses.replace(one, kept=one.weights / 2) for one in own]
+    again = join_positions(views, kept, 4)
+    assert again.kept is not None
+    assert again.kept.tolist() == [0.25, 0.125, 0.5, 0.0625]
 
 
 def test_what_a_batch_weighs_is_its_own_or_that_of_the_whole() -> None:

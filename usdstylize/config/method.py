@@ -50,6 +50,8 @@ class LossMethod:
     mip level that the cameras see."""
     palette_clusters: int
     """Q, the number of k-means colours."""
+    keep_detail: float
+    """0..1: how much of the original's fine drawing stays, such as letters; see `imaging.drawing`."""
     object_only: bool
     """Style and content are means over the object's feature positions; over all in the paper (Eq. 2)."""
     content_on_background: bool

@@ -128,6 +128,9 @@ class LookOptions(_Group):
 
     strength: float | None = None
     """Initial value of the strength dial on each material, 0 to 1 or beyond; else 1."""
+    keep_detail: float | None = None
+    """How much letters, eyes and other fine drawing of the original stay as they were, 0 to 1; else 1, and 0
+    in the preset paper and with other losses than nearest neighbours."""
     pattern_width: float | None = None
     """Stage units that the shorter side of a style image spans on every surface; else two thirds of the
     height that the stage's cameras see, or the median diameter of its meshes."""
@@ -151,6 +154,8 @@ class LookOptions(_Group):
         super().__post_init__()
         if self.strength is not None and not math.isfinite(self.strength):
             raise OptionsError(f"--strength {self.strength} is no number; give 0 to 1, or somewhat more.")
+        if self.keep_detail is not None and not 0 <= self.keep_detail <= 1:
+            raise OptionsError(f"--keep-detail {self.keep_detail} is out of range; give 0 to 1.")
         if self.pattern_width is not None:
             if not 0 < self.pattern_width < math.inf:
                 raise OptionsError(

@@ -48,6 +48,7 @@ _STANDARD = Method(
     palette_squared=True,
     palette_everywhere=False,
     palette_clusters=8,
+    keep_detail=1.0,
     object_only=True,
     style_keys=0,
     precision="auto",
@@ -96,6 +97,7 @@ PRESETS: dict[PresetName, Method] = {
         palette_weight=(2000.0, 200.0),
         palette_squared=False,
         palette_everywhere=True,
+        keep_detail=0.0,
         object_only=False,
         camera_distance=(2.0, 4.0),
         ambient=0.0,
@@ -128,7 +130,7 @@ def resolve(options: Options, *, cuda: bool, stage: PatternWidth = _NOWHERE) -> 
         method = replace(method, **_encoder_fields(encoder, literal=name == "paper"))
     if style_loss != "nnfm":
         weight = find(encoder).style_weights[style_loss]
-        method = replace(method, style_loss=style_loss, nnfm_weight=weight)
+        method = replace(method, style_loss=style_loss, nnfm_weight=weight, keep_detail=0.0)
     own: dict[str, Any] = {
         f.name: getattr(options, f.name)
         for f in fields(Method)

@@ -16,7 +16,15 @@ from usdstylize.config.method import Method
 from usdstylize.encoders import Encoder, load_embedding, load_encoder, precision
 from usdstylize.kernels.availability import fused
 from usdstylize.losses import terms
-from usdstylize.losses.batch import Batch, Target, Texels, join_positions, positions_of, totals_of
+from usdstylize.losses.batch import (
+    Batch,
+    Positions,
+    Target,
+    Texels,
+    join_positions,
+    positions_of,
+    totals_of,
+)
 from usdstylize.losses.gram import gram_matrix
 from usdstylize.losses.keys import representatives
 from usdstylize.losses.nnfm import prepare_search, style_keys
@@ -32,7 +40,7 @@ from usdstylize.losses.terms import (
     weighted_sum,
 )
 from usdstylize.model.objects import StyleSet
-from usdstylize.render import View, Views, join, paint
+from usdstylize.render import View, Views, join, paint, sample
 
 __all__ = ["Objective", "cover_crop", "fit_whole"]
 
@@ -153,13 +161,18 @@ class Objective:
         return self._backgrounds[resolution]
 
     @torch.no_grad()
-    def targets(self, views: Sequence[View], border: int = 0) -> list[Target]:
-        """What the losses need of each view and T_S does not change."""
+    def targets(self, views: Sequence[View], border: int = 0, kept: Tensor | None = None) -> list[Target]:
+        """What the losses need of each view and T_S does not change.
+
+        kept: (N, 1) float32, 0..1, by the rows of the mip table of T_S, how much is to stay as it was drawn.
+        """
         only = self.method.object_only
-        positions = [
-            {stride: positions_of(view, stride, object_only=only, border=border) for stride in self.strides}
-            for view in views
-        ]
+
+        def positions_in(view: View) -> dict[int, Positions]:
+            own = None if kept is None else sample(kept, view.style).squeeze(1)
+            return {s: positions_of(view, s, object_only=only, border=border, kept=own) for s in self.strides}
+
+        positions = [positions_in(view) for view in views]
         joined = {s: join_positions(views, [own[s] for own in positions], s) for s in self.strides}
         images = _channels_last(paint(join(views), None, self._background(views[0].resolution)[1]))
         original = self._content_encoder(images, [joined[s].rows for s in self._content_encoder.strides])

@@ -36,6 +36,9 @@ Network = Literal["style", "content"]
 Weight = float | tuple[float, float]
 """Fixed; or that of the first and the last iteration, exponential between."""
 
+_CONTENT_OF_KEPT, _STYLE_OF_KEPT = 20.0, 0.0
+"""What content and style count, times what they count elsewhere, where the original's drawing is kept."""
+
 
 @dataclass(frozen=True, eq=False)
 class StyleFeatures:
@@ -143,18 +146,22 @@ def _nnfm_distance(rendering: Rendering, layer: int, rows: Tensor, stride: int) 
         rows,
         rendering.style.keys[layer],
         smooth=rendering.encoder.smooth,
-        weights=rendering.batch.positions[stride].weights,
+        weights=rendering.batch.positions[stride].weighted(_STYLE_OF_KEPT),
         search_keys=rendering.style.search_keys[layer],
         total=rendering.totals[stride],
     )
 
 
 def _content(rendering: Rendering) -> Tensor:
-    """Mean over the maps of the squared difference to the original's features."""
+    """Mean over the maps of the squared difference to the original's features.
+
+    The mean is by the weights that positions have where nothing is kept, so that drawing that is kept changes
+    nothing elsewhere.
+    """
     batch, totals = rendering.batch, rendering.totals
     each = zip(rendering.rows, batch.original, rendering.encoder.strides, strict=True)
     found = [
-        content_loss(rows, original, batch.positions[stride].weights, total=totals[stride])
+        content_loss(rows, original, batch.positions[stride].weighted(_CONTENT_OF_KEPT), total=totals[stride])
         for rows, original, stride in each
     ]
     return torch.stack(found).mean()

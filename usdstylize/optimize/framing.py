@@ -12,7 +12,7 @@ from usdstylize.config.method import Method
 from usdstylize.imaging import uv_raster
 from usdstylize.model.objects import ObjectData, StageObject
 
-__all__ = ["Framing", "frame", "iterations_of"]
+__all__ = ["Framing", "frame", "iterations_of", "sheet_widths"]
 
 _DISTANCE = 6.0
 """Radii from which a whole object is seen. From so far, a pixel spans nearly the same on all that faces the
@@ -164,23 +164,25 @@ def _areas(assembly: render.Assembly) -> tuple[NDArray[np.float64], NDArray[np.f
     return area, np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
 
 
+def sheet_widths(assembly: render.Assembly) -> list[float]:
+    """Of every sheet, what a unit of its UVs spans on the surface in the mean, in radii."""
+    area, in_texture = _areas(assembly)
+    each = [assembly.sheet_of_triangle == sheet for sheet in range(len(assembly.sheets))]
+    return [math.sqrt(area[own].sum() / max(float(in_texture[own].sum()), _LEAST_AREA)) for own in each]
+
+
 def _texture_sizes(assembly: render.Assembly, pixel: float, method: Method) -> tuple[tuple[int, ...], float]:
     """Texels on a side of each sheet's T_S, about one for a pixel, and what the largest then spans, in radii.
 
     Objects that are seen by themselves have one size for all their sheets.
     """
-    area, in_texture = _areas(assembly)
+    widths = sheet_widths(assembly)
     most = min(method.texture_limit, assembly.most_texels or method.texture_limit)
-    sizes, texels = [], []
-    for sheet in range(len(assembly.sheets)):
-        own = assembly.sheet_of_triangle == sheet
-        width = math.sqrt(area[own].sum() / max(float(in_texture[own].sum()), _LEAST_AREA))
-        size = 2 ** math.ceil(math.log2(max(width / pixel, 1.0) / _COARSER))
-        sizes.append(min(max(size, _LEAST_SIZE), most) or method.texture_resolution)
-        texels.append(width)
+    wanted = [2 ** math.ceil(math.log2(max(width / pixel, 1.0) / _COARSER)) for width in widths]
+    sizes = [min(max(size, _LEAST_SIZE), most) or method.texture_resolution for size in wanted]
     if method.views == "object":
         sizes = [max(sizes)] * len(sizes)
-    return tuple(sizes), max(width / size for width, size in zip(texels, sizes, strict=True))
+    return tuple(sizes), max(width / size for width, size in zip(widths, sizes, strict=True))
 
 
 def _unique_area(assembly: render.Assembly) -> float:

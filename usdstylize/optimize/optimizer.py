@@ -23,6 +23,7 @@ from usdstylize.model.objects import (
     StyleSet,
     StyleTexture,
 )
+from usdstylize.optimize.detail import kept_drawing
 from usdstylize.optimize.devices import computing, memory_errors
 from usdstylize.optimize.field import Field
 from usdstylize.optimize.framing import frame
@@ -201,6 +202,7 @@ class Optimizer:
         assembly = render.assemble(objects, data)
         framing = frame(self.method, assembly, self._process_group.share.count, len(cameras))
         method, mesh, size = framing.method, assembly.mesh, framing.method.texture_resolution
+        subject = render.Subject(assembly, (size, size), device)
         covered = [
             uv_raster.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
             for number, sheet in enumerate(assembly.sheets)
@@ -209,7 +211,7 @@ class Optimizer:
             objects[0],
             framing,
             assembly,
-            render.Subject(assembly, (size, size), device),
+            subject,
             render.choose_visibility(
                 method.visibility,
                 mesh.points,
@@ -220,6 +222,7 @@ class Optimizer:
             np.stack(covered),
             Field(assembly, size, device) if method.field else None,
             cameras,
+            kept_drawing(assembly, subject, framing.pixel, method.keep_detail),
         )
 
     def _allotted(self, scene: Scene) -> Allotment:
@@ -227,7 +230,7 @@ class Optimizer:
 
         def measure() -> tuple[int, int]:
             some = scene.views(list(islice(scene.draw(scene.random()), 1)))
-            target = self._objective.targets(some, scene.method.border)[0]
+            target = self._objective.targets(some, scene.method.border, scene.kept)[0]
             nothing = torch.zeros(*scene.covered.shape, 3, device=self._device)
             table = scene.subject.style_table(nothing)
             return bytes_for_view(self._objective, target, table), tensor_bytes(target)

@@ -77,7 +77,11 @@ class StaticBatch:
         )
         # The rest repeats the first position, or keeps those of an earlier batch, with weight 0.
         self._positions = {
-            stride: Positions(_zeros(own.rows, count), _zeros(own.weights, count))
+            stride: Positions(
+                _zeros(own.rows, count),
+                _zeros(own.weights, count),
+                None if own.kept is None else _zeros(own.kept, count),
+            )
             for stride, own, count in ((s, own, size.positions[s]) for s, own in like.positions.items())
         }
         self._original = [
@@ -109,6 +113,9 @@ class StaticBatch:
             ]
             _put(positions.rows, rows)
             _put(positions.weights, [target.positions[stride].weights for target in targets], left=0)
+            if positions.kept is not None:
+                kept = [target.positions[stride].kept for target in targets]
+                _put(positions.kept, [own for own in kept if own is not None], left=0)
         for layer, original in enumerate(self._original):
             _put(original, [target.original[layer] for target in targets])
         for stride, total in (totals or {}).items():

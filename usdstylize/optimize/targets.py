@@ -58,5 +58,5 @@ class Targets:
         return [
             replace(target, original=[rows.half() for rows in target.original]) if self._in_half else target
             for part in parts
-            for target in self._objective.targets(part, border)
+            for target in self._objective.targets(part, border, self._scene.kept)
         ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from usdstylize import render
 from usdstylize.config.method import Method
@@ -24,7 +25,7 @@ class Scene:
 
     first: gives the group its path, its name and its random numbers. covered: (S, R, R) bool, per
     sheet the texels that the UVs cover. field: makes T_S of its parameters; None where texels are optimised.
-    cameras: the stage's own.
+    cameras: the stage's own. kept: as `Objective.targets` takes it.
     """
 
     first: StageObject
@@ -35,6 +36,7 @@ class Scene:
     covered: NDArray[np.bool_]
     field: Field | None = None
     cameras: Sequence[StageCamera] = ()
+    kept: Tensor | None = None
 
     @property
     def method(self) -> Method:

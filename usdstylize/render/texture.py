@@ -47,7 +47,7 @@ def level_rows(size: tuple[int, int], level: int) -> slice:
 
 
 def mip_table(texture: Tensor, tent: tuple[Wrap, Wrap] | None = None) -> Tensor:
-    """(H, W, 3) float texture, row 0 the top, to the (N, 3) table of all its levels.
+    """(H, W, C) float texture, row 0 the top, to the (N, C) table of all its levels; with ``tent`` C is 3.
 
     Each level is the box-filtered half of the one before, as in a viewer. With ``tent``, the
     texture's own wrap in s and t, it is the tent-filtered half (1 3 3 1): a gradient that
@@ -57,15 +57,15 @@ def mip_table(texture: Tensor, tent: tuple[Wrap, Wrap] | None = None) -> Tensor:
     if tent is not None:
         return _TentTable.apply(texture, tent)  # type: ignore[no-any-return, no-untyped-call]
     level = texture.permute(2, 0, 1)[None]
-    rows = [texture.reshape(-1, 3)]
+    rows = [texture.flatten(0, 1)]
     for size in level_sizes(*texture.shape[:2])[1:]:
         level = _box_half(level, size)
-        rows.append(level[0].permute(1, 2, 0).reshape(-1, 3))
+        rows.append(level[0].permute(1, 2, 0).flatten(0, 1))
     return torch.cat(rows)
 
 
 def _box_half(level: Tensor, size: tuple[int, int]) -> Tensor:
-    """(1, 3, H, W) to (1, 3, *size)."""
+    """(1, C, H, W) to (1, C, *size)."""
     even = level.shape[2] == 2 * size[0] and level.shape[3] == 2 * size[1]
     return F.avg_pool2d(level, 2) if even else F.adaptive_avg_pool2d(level, size)
 

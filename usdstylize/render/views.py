@@ -50,9 +50,12 @@ class View:
 
     def mask(self) -> Tensor:
         """(R, R) float, 1 where the object is and counts."""
+        return self.picture(1 if self.counted is None else self.counted.to(self.base.dtype))
+
+    def picture(self, values: Tensor | float) -> Tensor:
+        """(R, R) float, ``values`` (P,) where the object is, else 0."""
         flat = self.base.new_zeros(self.resolution**2)
-        shown = 1 if self.counted is None else self.counted.to(flat.dtype)
-        flat[self.pixels - self.slot * self.resolution**2] = shown
+        flat[self.pixels - self.slot * self.resolution**2] = values
         return flat.view(self.resolution, self.resolution)
 
 
