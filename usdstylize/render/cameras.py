@@ -29,7 +29,7 @@ class Camera:
     axes: (3, 3) float32, rows are the camera's right, up and backward unit vectors.
     tangent: tangent of half the field of view.
     pixel: what a pixel spans, in radii, where it counts; 0: all of them count.
-    without: the number of an object that it does not see; None: it sees all of them.
+    sees: the numbers of the objects that it sees; None: all of them.
     """
 
     eye: Float32
@@ -37,7 +37,7 @@ class Camera:
     tangent: float
     light: Float32
     pixel: float = 0.0
-    without: int | None = None
+    sees: frozenset[int] | None = None
 
 
 def look_at(eye: NDArray[np.floating], light: NDArray[np.floating], field_of_view: float) -> Camera:

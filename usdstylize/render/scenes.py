@@ -23,6 +23,7 @@ from usdstylize.render.windows import (
 __all__ = ["LEAST_SHARE", "draw_scene"]
 
 Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
 
 LEAST_SHARE = 0.25
 """Squares of a window that each object counts as at least: a small one has sides, too."""
@@ -50,20 +51,20 @@ def draw_scene(
     a batch look from the stage's cameras, in turns, each at a part of what is seen from there, by a lens
     with which a pixel spans as much as elsewhere.
     """
-    free = _Free(assembly)
+    free = _Free(assembly, method.window)
     eyes = _Eyes(assembly, stage_cameras, Surface(assembly.mesh), free.all)
     coverings = _coverings(assembly, method, random)
     tangent = float(np.tan(np.radians(method.field_of_view) / 2))
     distance = method.window / (2 * tangent)
     pixel = method.window / method.resolution
     while True:
-        targets, facing = next(coverings)
+        targets, facing, triangle = next(coverings)
         backward = jittered(facing, random)
-        before = free(targets, backward, distance, _HIDDEN * method.window)
-        for target, back, (space, without) in zip(targets, backward, before, strict=True):
+        before = free(targets, backward, triangle, distance, _HIDDEN * method.window, random)
+        for target, back, (space, sees) in zip(targets, backward, before, strict=True):
             far = min(distance, CLEAR * space)
             wide = min(WIDEST, method.window / (2 * far)) if far < distance else tangent
-            yield replace(window_at(target, back, far, wide, method, random), pixel=pixel, without=without)
+            yield replace(window_at(target, back, far, wide, method, random), pixel=pixel, sees=sees)
         for target, back, far in eyes.draw(method.camera_windows, random):
             wide = min(WIDEST, method.window / (2 * far))
             yield replace(window_at(target, back, far, wide, method, random), pixel=pixel)
@@ -73,11 +74,8 @@ def _coverings(assembly: Assembly, method: Method, random: np.random.Generator) 
     """What the windows of each batch look at: large objects whole in each, small ones in turns."""
     parts = assembly.object_of_triangle
     assert parts is not None
-    corners = assembly.mesh.points[assembly.mesh.triangles].astype(np.float64)
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    areas = np.bincount(parts, np.linalg.norm(across, axis=1) / 2)
+    areas, small = _object_areas(assembly), _small(assembly, method.window)
     counted = np.maximum(areas, LEAST_SHARE * method.window**2)
-    small = areas < method.window**2
     shares = np.where(small, counted / np.maximum(areas, 1e-30), 0.0)
     count = method.batch - method.camera_windows
     in_turns = round(count * counted[small].sum() / counted.sum())
@@ -88,49 +86,80 @@ def _coverings(assembly: Assembly, method: Method, random: np.random.Generator) 
     while True:
         turns: list[Spread] = []
         if small_ones is not None:
-            points, facing = small_ones.spread(_TURNS * in_turns, _SIDES * method.window, random)
+            points, facing, triangle = small_ones.spread(_TURNS * in_turns, _SIDES * method.window, random)
             order = np.split(random.permutation(_TURNS * in_turns), _TURNS)
-            turns = [(points[own], facing[own]) for own in order]
+            turns = [(points[own], facing[own], triangle[own]) for own in order]
         for turn in range(_TURNS):
             chosen = turns[turn : turn + 1]
             if large_ones is not None:
                 chosen = [*chosen, large_ones.spread(count - in_turns, method.window, random)]
-            points, facing = (np.concatenate(own) for own in zip(*chosen, strict=True))
-            yield points, facing
+            points, facing, triangle = (np.concatenate(own) for own in zip(*chosen, strict=True))
+            yield points, facing, triangle
+
+
+def _small(assembly: Assembly, window: float) -> NDArray[np.bool_]:
+    """By object, whether its surface is smaller than a window."""
+    small: NDArray[np.bool_] = _object_areas(assembly) < window**2
+    return small
+
+
+def _object_areas(assembly: Assembly) -> Float64:
+    """By object, square radii."""
+    parts = assembly.object_of_triangle
+    assert parts is not None
+    corners = assembly.mesh.points[assembly.mesh.triangles].astype(np.float64)
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    areas: Float64 = np.bincount(parts, np.linalg.norm(across, axis=1) / 2).astype(np.float64)
+    return areas
 
 
 class _Free:
-    """How far the surfaces of an assembly can be left, where what covers them closely is taken away."""
+    """How far the surfaces of an assembly can be left, and what must be taken away for it."""
 
-    def __init__(self, assembly: Assembly) -> None:
-        self._mesh, self._parts = assembly.mesh, assembly.object_of_triangle
+    def __init__(self, assembly: Assembly, window: float) -> None:
+        """window: how wide one is, in radii."""
+        parts = assembly.object_of_triangle
+        assert parts is not None
+        self._mesh, self._parts = assembly.mesh, parts
+        self._large = ~_small(assembly, window)
         self.all = FreeDistance(assembly.mesh)
-        self._without: dict[int, FreeDistance] = {}
+        self._some: dict[frozenset[int], FreeDistance] = {}
 
     def __call__(
-        self, points: Float64, directions: Float64, most: float, close: float
-    ) -> list[tuple[float, int | None]]:
-        """For each point, how far it can be left along a unit direction, and without which object.
+        self,
+        points: Float64,
+        directions: Float64,
+        triangles: Int64,
+        most: float,
+        close: float,
+        random: np.random.Generator,
+    ) -> list[tuple[float, frozenset[int] | None]]:
+        """For each point on a triangle, how far it can be left along a unit direction, and what is then seen.
 
-        close: what is nearer than that is taken away, unless it is a part of the same object.
+        What is nearer than ``close`` is taken away, unless it is of the same object. In every second window
+        on a large object all others are: what always stands before it would hide a part of it.
         """
-        assert self._parts is not None
         space = self.all(points, directions, most, _SKIPPED)
         first = self.all.first(points, directions, _SKIPPED * most)
-        found: list[tuple[float, int | None]] = []
-        for point, back, far, triangle in zip(points, directions, space, first, strict=True):
-            without = None
-            if far < close and triangle >= 0:
-                without = int(self._parts[triangle])
-                far = self._free_without(without)(point[None], back[None], most, _SKIPPED)[0]
-            found.append((float(far), without))
+        numbers = frozenset(self._parts.tolist())
+        found: list[tuple[float, frozenset[int] | None]] = []
+        for point, back, own, far, met in zip(points, directions, triangles, space, first, strict=True):
+            number = int(self._parts[own])
+            sees: frozenset[int] | None = None
+            if self._large[number] and random.random() < 0.5:
+                sees = frozenset([number])
+            elif far < close and met >= 0 and self._parts[met] != number:
+                sees = numbers - {int(self._parts[met])}
+            if sees is not None:
+                far = self._free_among(sees)(point[None], back[None], most, _SKIPPED)[0]
+            found.append((float(far), sees))
         return found
 
-    def _free_without(self, number: int) -> FreeDistance:
-        if number not in self._without:
-            left = self._mesh.triangles[self._parts != number]
-            self._without[number] = FreeDistance(replace(self._mesh, triangles=left))
-        return self._without[number]
+    def _free_among(self, numbers: frozenset[int]) -> FreeDistance:
+        if numbers not in self._some:
+            chosen = self._mesh.triangles[np.isin(self._parts, list(numbers))]
+            self._some[numbers] = FreeDistance(replace(self._mesh, triangles=chosen))
+        return self._some[numbers]
 
 
 class _Eyes:
@@ -159,7 +188,7 @@ class _Eyes:
                 left -= 1
                 yield found
         if left:
-            points, normals = self._surface.draw(left, random)
+            points, normals, _ = self._surface.draw(left, random)
             space = self._free(points, normals, 1.0)
             for point, normal, far in zip(points, normals, space, strict=True):
                 yield point, normal, CLEAR * min(float(far), 1.0)
@@ -168,7 +197,7 @@ class _Eyes:
         self, number: int, count: int, random: np.random.Generator
     ) -> Iterator[tuple[Float64, Float64, float]]:
         camera, eye = self._cameras[number], self._eyes[number]
-        points, normals = self._surface.draw(_POINTS, random)
+        points, normals, _ = self._surface.draw(_POINTS, random)
         away = eye - points
         far = np.linalg.norm(away, axis=1)
         place = -away @ camera.axes.T

@@ -17,8 +17,8 @@ __all__ = ["CLEAR", "WIDEST", "FreeDistance", "Spread", "Surface", "draw_coverin
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-Spread = tuple[Float64, Float64]
-"""Points (N, 3), and the mean normal around each (N, 3)."""
+Spread = tuple[Float64, Float64, Int64]
+"""Points (N, 3), the mean normal around each (N, 3), and the triangle on which each is (N,)."""
 
 _POINTS_PER_WINDOW = 48
 _MOST_POINTS = 40_000
@@ -45,7 +45,7 @@ def draw_coverings(mesh: Mesh, method: Method, random: np.random.Generator) -> I
     tangent = float(np.tan(np.radians(method.field_of_view) / 2))
     distance = method.window / (2 * tangent)
     while True:
-        targets, facing = surface.spread(method.batch, method.window, random)
+        targets, facing, _ = surface.spread(method.batch, method.window, random)
         backward = jittered(facing, random)
         away = np.minimum(distance, CLEAR * free(targets, backward, distance))
         for target, back, far in zip(targets, backward, away, strict=True):
@@ -67,9 +67,9 @@ class Surface:
         self._share = areas.cumsum() / areas.sum()
 
     def draw(self, count: int, random: np.random.Generator) -> Spread:
-        """Points (N, 3) and their normals (N, 3)."""
+        """Points, their own normals, and the triangles."""
         triangle = np.searchsorted(self._share, random.random(count)).clip(max=len(self._share) - 1)
-        return _points(self._corners[triangle], random), self._normals[triangle]
+        return _points(self._corners[triangle], random), self._normals[triangle], triangle
 
     def spread(self, count: int, window: float, random: np.random.Generator) -> Spread:
         """``count`` points that are evenly spread.
@@ -77,9 +77,9 @@ class Surface:
         window: how wide what is seen around each is.
         """
         drawn = min(_MOST_POINTS, _POINTS_PER_WINDOW * count)
-        points, normals = self.draw(drawn, random)
+        points, normals, triangle = self.draw(drawn, random)
         chosen, facing = _spread(points, normals, count, window, random)
-        return points[chosen], facing
+        return points[chosen], facing, triangle[chosen]
 
 
 def jittered(facing: Float64, random: np.random.Generator) -> Float64:

@@ -44,7 +44,7 @@ def choose_visibility(
     """The engine of that name, holding a mesh, its hits on ``device``.
 
     points: (V, 3) float32. triangles: (F, 3) int32. `auto` is the z-buffer on CUDA, else Embree.
-    object_of_triangle: (F,), for cameras that do not see one of the objects; None where there are none.
+    object_of_triangle: (F,), for cameras that see only some of the objects; None where there are none.
     """
     if object_of_triangle is not None:
 

@@ -1,4 +1,4 @@
-"""Visibility of several objects, and of those without one of them."""
+"""Visibility of several objects, and of some of them without the others."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ __all__ = ["PartVisibility"]
 
 
 class PartVisibility:
-    """An engine of all objects, and one without each object that some camera does not see."""
+    """An engine of all objects, and one of each choice of them that some camera sees."""
 
     def __init__(
         self,
@@ -24,32 +24,30 @@ class PartVisibility:
         """engine: makes one of some of the triangles (F, 3). object_of_triangle: (F,)."""
         self._engine, self._triangles, self._objects = engine, triangles, object_of_triangle
         self._all = engine(triangles)
-        self._without: dict[int, tuple[Visibility, torch.Tensor]] = {}
+        self._some: dict[frozenset[int], tuple[Visibility, torch.Tensor]] = {}
 
     def trace(self, cameras: Sequence[Camera], resolution: int) -> list[Hits]:
-        found: list[Hits | None] = [None] * len(cameras)
-        for number in dict.fromkeys(camera.without for camera in cameras):
-            places = [index for index, camera in enumerate(cameras) if camera.without == number]
-            for index, hits in zip(
-                places, self._trace(number, [cameras[index] for index in places], resolution), strict=True
-            ):
-                found[index] = hits
-        return [hits for hits in found if hits is not None]
+        found: dict[int, Hits] = {}
+        for seen in dict.fromkeys(camera.sees for camera in cameras):
+            places = [index for index, camera in enumerate(cameras) if camera.sees == seen]
+            hits = self._trace(seen, [cameras[index] for index in places], resolution)
+            found |= dict(zip(places, hits, strict=True))
+        return [found[index] for index in range(len(cameras))]
 
-    def _trace(self, number: int | None, cameras: Sequence[Camera], resolution: int) -> list[Hits]:
-        if number is None:
+    def _trace(self, seen: frozenset[int] | None, cameras: Sequence[Camera], resolution: int) -> list[Hits]:
+        if seen is None:
             return self._all.trace(cameras, resolution)
-        if number not in self._without:
-            some = np.flatnonzero(self._objects != number).astype(np.int32)
-            self._without[number] = self._engine(self._triangles[some]), torch.from_numpy(some)
-        engine, left = self._without[number]
+        if seen not in self._some:
+            chosen = np.flatnonzero(np.isin(self._objects, list(seen))).astype(np.int32)
+            self._some[seen] = self._engine(self._triangles[chosen]), torch.from_numpy(chosen)
+        engine, chosen_triangles = self._some[seen]
         return [
-            Hits(_renumbered(hits.triangle, left), hits.barycentrics)
+            Hits(_renumbered(hits.triangle, chosen_triangles), hits.barycentrics)
             for hits in engine.trace(cameras, resolution)
         ]
 
 
 def _renumbered(triangle: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """Numbers among the triangles that are left as those among all; -1 stays."""
+    """Numbers among the chosen triangles as those among all; -1 stays."""
     everywhere = numbers.to(triangle.device)[triangle.clamp_min(0).long()]
     return torch.where(triangle < 0, triangle, everywhere)
