@@ -37,6 +37,7 @@ from usdstylize.optimize.memory import (
 )
 from usdstylize.optimize.process_group import ALONE, ProcessGroup
 from usdstylize.optimize.run import Run
+from usdstylize.optimize.sheet_texels import SheetTexels
 from usdstylize.optimize.state import State
 from usdstylize.optimize.stopwatch import Stopwatch
 from usdstylize.optimize.threads import Cores, concurrent_objects, side_by_side, threads_per_object
@@ -207,6 +208,11 @@ class Optimizer:
             uv_raster.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
             for number, sheet in enumerate(assembly.sheets)
         ]
+        field: Field | SheetTexels | None = None
+        if method.field:
+            field = Field(assembly, size, device)
+        elif len(set(framing.sizes)) > 1:
+            field = SheetTexels(framing.sizes, subject.wraps, np.stack(covered), device)
         return Scene(
             objects[0],
             framing,
@@ -220,7 +226,7 @@ class Optimizer:
                 assembly.object_of_triangle if method.views == "scene" else None,
             ),
             np.stack(covered),
-            Field(assembly, size, device) if method.field else None,
+            field,
             cameras,
             kept_drawing(assembly, subject, framing.pixel, method.keep_detail),
         )

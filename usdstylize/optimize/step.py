@@ -14,6 +14,7 @@ from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.devices import memory_errors
 from usdstylize.optimize.field import Field
 from usdstylize.optimize.hierarchy import magnified, magnifiers, smoothed
+from usdstylize.optimize.sheet_texels import SheetTexels
 from usdstylize.render import Subject
 
 __all__ = ["Step"]
@@ -41,7 +42,7 @@ class Step:
         smooth: bool = False,
         views_at_once: int = 0,
         reduce: Callable[[Tensor], None] | None = None,
-        field: Field | None = None,
+        field: Field | SheetTexels | None = None,
         parts_at_once: Callable[[], int] = lambda: 1,
     ) -> None:
         """size: width and height that T_S has at first. start: (S, size, size, 3), what it is then, else 0.

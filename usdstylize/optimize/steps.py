@@ -7,6 +7,7 @@ from torch import Tensor
 from usdstylize.kernels.availability import fused
 from usdstylize.losses import Objective, Target, Texels
 from usdstylize.optimize.field import Field
+from usdstylize.optimize.sheet_texels import SheetTexels
 from usdstylize.optimize.step import Step
 from usdstylize.render import Subject
 
@@ -25,7 +26,7 @@ def new_step(
     smooth: bool = False,
     views_at_once: int = 0,
     reduce: Callable[[Tensor], None] | None = None,
-    field: Field | None = None,
+    field: Field | SheetTexels | None = None,
     parts_at_once: Callable[[], int] = lambda: 1,
 ) -> Step:
     """The fastest `Step` of the device. pool: all batches' views by slot; empty where they are not known."""

@@ -13,6 +13,7 @@ from usdstylize.config.method import Method
 from usdstylize.model.objects import StageCamera, StageObject
 from usdstylize.optimize.field import Field
 from usdstylize.optimize.framing import Framing
+from usdstylize.optimize.sheet_texels import SheetTexels
 
 __all__ = ["Scene", "Viewpoint"]
 
@@ -24,7 +25,8 @@ class Scene:
     """A group of objects, ready to be rendered.
 
     first: gives the group its path, its name and its random numbers. covered: (S, R, R) bool, per
-    sheet the texels that the UVs cover. field: makes T_S of its parameters; None where texels are optimised.
+    sheet the texels that the UVs cover. field: makes T_S of its parameters; None where texels are optimised
+    that all have one size.
     cameras: the stage's own. kept: as `Objective.targets` takes it.
     """
 
@@ -34,7 +36,7 @@ class Scene:
     subject: render.Subject
     visibility: render.Visibility
     covered: NDArray[np.bool_]
-    field: Field | None = None
+    field: Field | SheetTexels | None = None
     cameras: Sequence[StageCamera] = ()
     kept: Tensor | None = None
 

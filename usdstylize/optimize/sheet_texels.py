@@ -1,0 +1,51 @@
+"""Style textures of several sizes as one stack of the largest size."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from usdstylize.model.base_colors import Wrap
+from usdstylize.optimize.hierarchy import magnified, magnifiers, smoothed
+
+__all__ = ["SheetTexels"]
+
+
+class SheetTexels:
+    """Makes T_S of all sheets, at one size, of texels of which each sheet has as many as it needs.
+
+    Stands where a `Field` can, and is linear, too. Were they texels of the one size, then small objects
+    would have many more than their cameras see, and grain in them.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        wraps: Sequence[tuple[Wrap, Wrap]],
+        shown: NDArray[np.bool_],
+        device: str,
+    ) -> None:
+        """sizes: texels on a side of each sheet, at most those of ``shown``, (S, size, size)."""
+        self.shown = shown
+        self._device, self._wraps = device, list(wraps)
+        self._shapes = [(1, size, size, 3) for size in sizes]
+        self._counts = [size * size for size in sizes]
+        full = shown.shape[1]
+        self._magnifiers = [
+            magnifiers(torch.empty(shape, device=device), full, [wrap])
+            for shape, wrap in zip(self._shapes, self._wraps, strict=True)
+        ]
+
+    def parameters(self) -> Tensor:
+        """(N, 3) float32, 0: the texels of all sheets, one after the other."""
+        return torch.zeros(sum(self._counts), 3, device=self._device)
+
+    def texture(self, parameters: Tensor) -> Tensor:
+        """(S, size, size, 3): each sheet blurred by a texel of its own, and magnified."""
+        parts = zip(
+            torch.split(parameters, self._counts), self._shapes, self._wraps, self._magnifiers, strict=True
+        )
+        each = [magnified(smoothed(own.view(shape), [wrap]), by) for own, shape, wrap, by in parts]
+        return torch.cat(each)
