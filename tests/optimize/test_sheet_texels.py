@@ -18,9 +18,7 @@ def test_a_sheet_of_fewer_texels_is_magnified_and_one_of_all_is_as_it_is() -> No
     texels = made(CLAMP)
     values = texels.parameters()
     assert values.shape == (16 * 16 + 4 * 4, 3)
-    values[-16:] = (
-        torch.arange(16.0).view(4, 4).T.reshape(-1, 1)
-    )  # a ramp
+    values[-16:] = torch.arange(16.0).view(4, 4).T.reshape(-1, 1)  # a ramp
     values[:256] = 0.25
     texture = texels.texture(values)
     assert torch.allclose(texture[0], torch.tensor(0.25))

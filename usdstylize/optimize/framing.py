@@ -140,7 +140,8 @@ def _windows(
     count = min(max(count, 2), _MOST_WINDOWS)
     from_cameras = math.ceil(cameras * count)
     batch = math.ceil((count + from_cameras) / step) * step
-    pool = method.view_pool / _WINDOW**2 / batch
+    rounds = method.view_pool / _WINDOW**2 / batch
+    rounds = max(_SCENE_POOL, round(2 * rounds)) if together else max(2, round(rounds))
     return replace(
         method,
         resolution=size,
@@ -148,7 +149,7 @@ def _windows(
         batch=batch,
         camera_windows=from_cameras,
         iterations=method.covering_iterations,
-        view_pool=method.view_pool and batch * max(_SCENE_POOL if together else 2, round(pool)),
+        view_pool=method.view_pool and batch * rounds,
     )
 
 

@@ -27,8 +27,9 @@ Int64 = NDArray[np.int64]
 
 LEAST_SHARE = 0.25
 """Squares of a window that each object counts as at least: a small one has sides, too."""
-_TURNS = 4
-"""Batches in which the windows of small objects come to every side of each: in one, they come to some."""
+_TURNS = 8
+"""Batches in which the windows of small objects come to every side of each, where there is no pool of
+batches; in one, they come to some."""
 _SIDES = 2.5
 """Windows on small objects differ so many times as much by the side that they see as by the place."""
 _HIDDEN = 0.25
@@ -76,6 +77,7 @@ def _coverings(assembly: Assembly, method: Method, random: np.random.Generator) 
     assert parts is not None
     areas, small = _object_areas(assembly), _small(assembly, method.window)
     counted = np.maximum(areas, LEAST_SHARE * method.window**2)
+    turns_taken = method.view_pool // method.batch or _TURNS
     shares = np.where(small, counted / np.maximum(areas, 1e-30), 0.0)
     count = method.batch - method.camera_windows
     in_turns = round(count * counted[small].sum() / counted.sum())
@@ -86,10 +88,11 @@ def _coverings(assembly: Assembly, method: Method, random: np.random.Generator) 
     while True:
         turns: list[Spread] = []
         if small_ones is not None:
-            points, facing, triangle = small_ones.spread(_TURNS * in_turns, _SIDES * method.window, random)
-            order = np.split(random.permutation(_TURNS * in_turns), _TURNS)
+            places = turns_taken * in_turns
+            points, facing, triangle = small_ones.spread(places, _SIDES * method.window, random)
+            order = np.split(random.permutation(places), turns_taken)
             turns = [(points[own], facing[own], triangle[own]) for own in order]
-        for turn in range(_TURNS):
+        for turn in range(turns_taken):
             chosen = turns[turn : turn + 1]
             if large_ones is not None:
                 chosen = [*chosen, large_ones.spread(count - in_turns, method.window, random)]
