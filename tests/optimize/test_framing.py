@@ -62,7 +62,7 @@ def test_a_pixel_spans_the_same_on_every_object(assembly: render.Assembly) -> No
     assert np.median(spans) == pytest.approx(PIXEL, rel=0.08)
     assert np.std(spans) / np.mean(spans) < 0.1
     assert framing.pixel == pytest.approx(PIXEL)
-    assert framing.remarks == ()
+    assert framing.remarks_of([0]) == ()
 
 
 def test_the_papers_way_spans_as_much_as_the_object_is_large() -> None:
@@ -124,7 +124,7 @@ def test_what_has_no_room_for_its_pattern_has_a_wider_one_and_a_remark() -> None
     assert framing.method.texture_resolution == WORLD.texture_limit
     assert framing.pixel == pytest.approx(100.0 / 512 / 2)
     assert framing.method.batch <= 192
-    [remark] = framing.remarks
+    [remark] = framing.remarks_of([0])
     assert remark == (
         "Its pattern is 9.8 times as wide as elsewhere, since 512 texels are the most that its style texture "
         "may have."
@@ -137,7 +137,7 @@ def test_an_object_a_thousand_times_as_small_or_large_has_limits_and_a_remark(fa
     assert 32 <= framing.method.texture_resolution <= 512
     assert framing.method.resolution <= 2 * WORLD.resolution
     assert framing.method.batch <= 192
-    assert len(framing.remarks) == 1
+    assert len(framing.remarks_of([0])) == 1
     assert isinstance(framing, Framing)
 
 

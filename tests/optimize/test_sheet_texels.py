@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from usdstylize.imaging.sampling import shrunk
 from usdstylize.optimize.sheet_texels import SheetTexels
 
 CLAMP, REPEAT = ("clamp", "clamp"), ("repeat", "repeat")
@@ -51,3 +52,10 @@ def test_nothing_in_it_is_finer_than_a_sheets_own_texels() -> None:
     frequency = torch.fft.fftfreq(16).abs() * 16
     fine = torch.maximum(frequency[:, None], frequency[None]) > 2
     assert float(energy[fine].sum() / energy.sum()) < 0.05
+
+
+def test_what_is_written_has_a_sheets_own_size() -> None:
+    """By hand: means of 2 × 2 texels; a size that does not divide leaves the picture as it is."""
+    image = np.arange(16, dtype=np.float32).reshape(4, 4, 1)
+    assert shrunk(image, 2)[..., 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    assert shrunk(image, 3) is image

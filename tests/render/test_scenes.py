@@ -109,3 +109,13 @@ def test_a_small_object_gets_windows_of_its_own() -> None:
     assembly = together(plane(6.0, 6.0), plane(0.1, 0.1, z=0.4))
     found = [sheets_in(assembly, view) for view in views(assembly, drawn(assembly, batches=3))]
     assert sum(1 in own for own in found) >= 3
+
+
+def test_only_what_lacks_texels_says_so() -> None:
+    """By hand: 20 m at a centimetre a pixel, two of which a texel may span, in 512 texels."""
+    framing = frame(WORLD, together(plane(20.0, 20.0), plane(0.3, 0.3, z=0.4)))
+    assert framing.sizes == (512, 32)
+    assert framing.pixel == pytest.approx(0.01), "the small one is not made coarser for it"
+    [remark] = framing.remarks_of([0])
+    assert "it would need 2.0 times as many texels on a side as the 512" in remark
+    assert framing.remarks_of([1]) == ()

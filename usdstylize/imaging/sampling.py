@@ -28,9 +28,12 @@ def resample(image: Float32, size: tuple[int, int], wrap: tuple[Wrap, Wrap]) -> 
 
 
 def shrunk(image: Float32, size: int) -> Float32:
-    """(H, H, C) with ``size`` texels on a side, each the mean of those that it replaces; H is a multiple."""
-    factor = image.shape[0] // size
-    if factor == 1:
+    """(H, H, C) with ``size`` texels on a side, each the mean of those that it replaces.
+
+    As it is where H is no multiple.
+    """
+    factor, left = divmod(image.shape[0], size)
+    if factor == 1 or left:
         return image
     means: Float32 = image.reshape(size, factor, size, factor, -1).mean((1, 3), dtype=np.float64)
     return means.astype(np.float32)

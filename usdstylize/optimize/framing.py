@@ -49,11 +49,13 @@ _SMALL_COST = 0.5
 _MOST_VIEWS = 8
 """Times as many views as the preset has: more do not help."""
 _LEAST_AREA = 1e-12
+_NOTABLE = 1.05
+"""Factors that a remark says."""
 
 
 @dataclass(frozen=True)
 class Framing:
-    """One object's method, and remarks on what could not be as asked, one sentence each.
+    """One object's method, or a group's, and what could not be as asked for.
 
     pixel: metres that a pixel spans on the surface. views_at_once: views of a batch that are compared
     together. sizes: texels on a side that each sheet's T_S has in the end, at most those of the method.
@@ -65,7 +67,30 @@ class Framing:
     sizes: tuple[int, ...]
     width: float = 0.0
     """Of the pattern, in radii; 0 where the pattern width is 0."""
-    remarks: tuple[str, ...] = ()
+    wider: float = 1.0
+    """How many times as wide as asked for the pattern is."""
+    lacking: tuple[float, ...] = ()
+    """By sheet, how many times as many texels on a side it would need, where its pattern is as asked for."""
+
+    def remarks_of(self, sheets: Sequence[int]) -> tuple[str, ...]:
+        """What could not be as asked for on these sheets, one sentence each."""
+        most = max(self.sizes[sheet] for sheet in sheets)
+        lacking = max((self.lacking[sheet] for sheet in sheets if self.lacking), default=1.0)
+        if self.wider > _NOTABLE:
+            return (
+                f"Its pattern is {self.wider:.1f} times as wide as elsewhere, since {most} texels are the "
+                "most that its style texture may have.",
+            )
+        if self.wider < 1 / _NOTABLE:
+            return (
+                f"Its pattern is {1 / self.wider:.1f} times as narrow as elsewhere, since it is so small.",
+            )
+        if lacking > _NOTABLE:
+            return (
+                f"Its pattern is blurred: it would need {lacking:.1f} times as many texels on a side as the "
+                f"{most} that its style texture may have.",
+            )
+        return ()
 
 
 def frame(method: Method, assembly: render.Assembly, processes: int = 1, cameras: int = 0) -> Framing:
@@ -82,10 +107,12 @@ def frame(method: Method, assembly: render.Assembly, processes: int = 1, cameras
     together = method.views == "scene" and len(assembly.sheets_of_object) > 1
     wanted = method.pattern_width / method.resolution / assembly.radius
     pixel = wanted if together else min(wanted, 2.0 / _SMALLEST)
-    sizes, texel = _texture_sizes(assembly, pixel, method)
-    if method.texture_limit and not together:
-        pixel = max(pixel, texel / 2)
-    remarks = _remarks(max(pixel, texel / 2) / wanted, max(sizes)) if method.texture_limit else ()
+    sizes, texels = _texture_sizes(assembly, pixel, method)
+    lacking: tuple[float, ...] = ()
+    if method.texture_limit and together:
+        lacking = tuple(texel / 2 / pixel for texel in texels)
+    elif method.texture_limit:
+        pixel = max(pixel, max(texels) / 2)
     given, method = method, replace(method, texture_resolution=max(sizes), smooth=True)
     whole = _rounded(2 * _RIM * (_DISTANCE - _FACING) / pixel + 2 * method.border)
     if together:
@@ -98,7 +125,8 @@ def frame(method: Method, assembly: render.Assembly, processes: int = 1, cameras
         method = _windows(method, pixel, assembly, processes)
     fitting = given.batch * (given.resolution / method.resolution) ** 2
     at_once = max(1, round(fitting)) if method.window else method.batch
-    return Framing(method, pixel * assembly.radius, at_once, sizes, pixel * given.resolution, remarks)
+    width = pixel * given.resolution
+    return Framing(method, pixel * assembly.radius, at_once, sizes, width, pixel / wanted, lacking)
 
 
 def iterations_of(method: Method, objects: Sequence[StageObject], data: Sequence[ObjectData]) -> int:
@@ -172,8 +200,10 @@ def sheet_widths(assembly: render.Assembly) -> list[float]:
     return [math.sqrt(area[own].sum() / max(float(in_texture[own].sum()), _LEAST_AREA)) for own in each]
 
 
-def _texture_sizes(assembly: render.Assembly, pixel: float, method: Method) -> tuple[tuple[int, ...], float]:
-    """Texels on a side of each sheet's T_S, about one for a pixel, and what the largest then spans, in radii.
+def _texture_sizes(
+    assembly: render.Assembly, pixel: float, method: Method
+) -> tuple[tuple[int, ...], list[float]]:
+    """Texels on a side of each sheet's T_S, about one for a pixel, and what one then spans, in radii.
 
     Objects that are seen by themselves have one size for all their sheets.
     """
@@ -183,7 +213,7 @@ def _texture_sizes(assembly: render.Assembly, pixel: float, method: Method) -> t
     sizes = [min(max(size, _LEAST_SIZE), most) or method.texture_resolution for size in wanted]
     if method.views == "object":
         sizes = [max(sizes)] * len(sizes)
-    return tuple(sizes), max(width / size for width, size in zip(widths, sizes, strict=True))
+    return tuple(sizes), [width / size for width, size in zip(widths, sizes, strict=True)]
 
 
 def _unique_area(assembly: render.Assembly) -> float:
@@ -205,14 +235,3 @@ def _added_area(assembly: render.Assembly, least: float) -> float:
         return 0.0
     each = np.bincount(assembly.object_of_triangle, _areas(assembly)[0])
     return float(np.maximum(least - each, 0.0).sum())
-
-
-def _remarks(ratio: float, size: int) -> tuple[str, ...]:
-    if ratio > 1.05:
-        return (
-            f"Its pattern is {ratio:.1f} times as wide as elsewhere, since {size} texels are the most that "
-            "its style texture may have.",
-        )
-    if ratio < 0.95:
-        return (f"Its pattern is {1 / ratio:.1f} times as narrow as elsewhere, since it is so small.",)
-    return ()

@@ -257,7 +257,7 @@ class Run:
                 seconds=sum(clock.seconds.values()),
                 losses=losses,
                 stages=dict(clock.seconds),
-                remarks=(*scene.framing.remarks, *((remark,) if remark else ())),
+                remarks=(*scene.framing.remarks_of(own), *((remark,) if remark else ())),
             )
 
         return tuple(texture(sheets) for sheets in scene.assembly.sheets_of_object)
