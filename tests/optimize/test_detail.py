@@ -1,6 +1,7 @@
 """Letters stay legible in any style, and what has no letters is made as if nothing were kept."""
 
 import dataclasses
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -51,6 +52,26 @@ def test_letters_keep_their_drawing_and_the_page_gets_the_style() -> None:
     strokes = [float(style[away].std()) for style in (kept, lost)]
     assert strokes[0] == pytest.approx(strokes[1], rel=0.05)
     assert strokes[0] > 0.1
+
+
+def test_what_is_kept_takes_the_styles_colours() -> None:
+    """Light letters of a red hue on a dark green page, in a style of greys."""
+    _, drawn = letters(TEXELS)
+    colored = np.where(drawn[..., None], (0.95, 0.55, 0.4), (0.1, 0.35, 0.15)).astype(np.float32)
+    colors = stripes()
+    [image] = colors.images
+    grey = replace(
+        colors,
+        images=(replace(image, pixels=image.pixels.mean(2, keepdims=True).repeat(3, 2)),),
+        palette=colors.palette.mean(1, keepdims=True).repeat(3, 1),
+    )
+    optimizer = optimize.Optimizer(grey, BOOK, "cpu")
+    [made] = optimizer.optimize([describe()], [ObjectData(plane(SIZE, SIZE), (colored,))])
+    shown = np.clip(colored + made.images[0], 0, 1)
+    hues = [float(np.ptp(picture[drawn], axis=1).mean()) for picture in (colored, shown)]
+    assert hues[1] < 0.4 * hues[0]
+    luma = shown @ (0.299, 0.587, 0.114)
+    assert luma[drawn].mean() - luma[~drawn].mean() > 0.2
 
 
 def test_an_object_without_drawing_is_made_as_before_to_the_last_bit() -> None:

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,8 @@ __all__ = ["Objective", "cover_crop", "fit_whole"]
 
 _CONTENT_BACKGROUND = 0.5
 """sRGB-encoded grey behind the object in the content render (the paper leaves it open)."""
+_LUMA = (0.299, 0.587, 0.114)
+"""Of sRGB-encoded values."""
 _STRIDE = 32
 """Stride of the coarsest maps: the sides of a network's picture are multiples of it."""
 _LONGEST = 8
@@ -164,17 +167,24 @@ class Objective:
     def targets(self, views: Sequence[View], border: int = 0, kept: Tensor | None = None) -> list[Target]:
         """What the losses need of each view and T_S does not change.
 
-        kept: (N, 1) float32, 0..1, by the rows of the mip table of T_S, how much is to stay as it was drawn.
+        kept: (N, 1) float32, 0..1, by the rows of the mip table of T_S, how much is to stay as it was drawn:
+        by its light and dark, in the style's colours.
         """
         only = self.method.object_only
 
-        def positions_in(view: View) -> dict[int, Positions]:
-            own = None if kept is None else sample(kept, view.style).squeeze(1)
+        shares = [None if kept is None else sample(kept, view.style) for view in views]
+        drawn = [
+            view if own is None else replace(view, base=_in_palette(view.base, own, self.style.palette))
+            for view, own in zip(views, shares, strict=True)
+        ]
+
+        def positions_in(view: View, share: Tensor | None) -> dict[int, Positions]:
+            own = None if share is None else share.squeeze(1)
             return {s: positions_of(view, s, object_only=only, border=border, kept=own) for s in self.strides}
 
-        positions = [positions_in(view) for view in views]
+        positions = [positions_in(view, own) for view, own in zip(views, shares, strict=True)]
         joined = {s: join_positions(views, [own[s] for own in positions], s) for s in self.strides}
-        images = _channels_last(paint(join(views), None, self._background(views[0].resolution)[1]))
+        images = _channels_last(paint(join(drawn), None, self._background(views[0].resolution)[1]))
         original = self._content_encoder(images, [joined[s].rows for s in self._content_encoder.strides])
         per_view: list[list[Tensor]] = [[] for _ in views]
         for stride, rows in zip(self._content_encoder.strides, original, strict=True):
@@ -270,6 +280,16 @@ class Objective:
             pictures,
             content,
         )
+
+
+def _in_palette(base: Tensor, share: Tensor, palette: Tensor) -> Tensor:
+    """Colours (P, 3), sRGB-encoded, brought by ``share`` (P, 1) to the nearest of a palette (Q, 3).
+
+    Their luma stays: it is what a drawing is read by.
+    """
+    nearest = palette[torch.cdist(base, palette).argmin(1)]
+    luma = ((base - nearest) @ base.new_tensor(_LUMA))[:, None]
+    return torch.lerp(base, (nearest + luma).clamp(0, 1), share)
 
 
 def cover_crop(pixels: NDArray[np.float32], size: int) -> NDArray[np.float32]:
