@@ -119,3 +119,8 @@ def test_only_what_lacks_texels_says_so() -> None:
     [remark] = framing.remarks_of([0])
     assert "it would need 2.0 times as many texels on a side as the 512" in remark
     assert framing.remarks_of([1]) == ()
+
+
+def test_an_object_without_neighbours_is_seen_as_ever() -> None:
+    alone = together(plane(3.0, 3.0))
+    assert frame(WORLD, alone, cameras=1) == frame(dataclasses.replace(WORLD, views="object"), alone)

@@ -6,14 +6,7 @@ from pathlib import Path
 
 from usdstylize.config.method import LossMethod, Method
 from usdstylize.encoders import weights as network_weights
-from usdstylize.model.objects import (
-    Losses,
-    ObjectData,
-    StageCamera,
-    StageObject,
-    StyleSet,
-    StyleTexture,
-)
+from usdstylize.model.objects import Losses, ObjectData, StageCamera, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize import ALONE, Optimizer, ProcessGroup, choose_device
 
 __all__ = ["Job", "JobRunner", "check_weights"]

@@ -12,14 +12,7 @@ from usdstylize.distributed import torchrun
 from usdstylize.distributed.rank_zero import RankZero
 from usdstylize.distributed.workers import Workers
 from usdstylize.errors import OptionsError
-from usdstylize.model.objects import (
-    Losses,
-    ObjectData,
-    StageCamera,
-    StageObject,
-    StyleSet,
-    StyleTexture,
-)
+from usdstylize.model.objects import Losses, ObjectData, StageCamera, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize import Optimizer, alike_gpus
 
 __all__ = ["Optimizes", "Parallelism", "choose_parallelism", "opened"]

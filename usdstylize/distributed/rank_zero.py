@@ -7,14 +7,7 @@ from pathlib import Path
 from usdstylize.config.method import Method
 from usdstylize.distributed.jobs import Job, JobRunner, check_weights
 from usdstylize.distributed.torchrun import TorchProcessGroup
-from usdstylize.model.objects import (
-    Losses,
-    ObjectData,
-    StageCamera,
-    StageObject,
-    StyleSet,
-    StyleTexture,
-)
+from usdstylize.model.objects import Losses, ObjectData, StageCamera, StageObject, StyleSet, StyleTexture
 
 __all__ = ["RankZero"]
 

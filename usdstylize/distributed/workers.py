@@ -17,14 +17,7 @@ from typing import Self
 from usdstylize.config.method import Method
 from usdstylize.distributed.jobs import Job, check_weights
 from usdstylize.errors import WorkerError
-from usdstylize.model.objects import (
-    Losses,
-    ObjectData,
-    StageCamera,
-    StageObject,
-    StyleSet,
-    StyleTexture,
-)
+from usdstylize.model.objects import Losses, ObjectData, StageCamera, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize import gpu_name, side_by_side, threads_per_object
 
 __all__ = ["Workers"]

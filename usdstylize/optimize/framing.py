@@ -105,6 +105,8 @@ def frame(method: Method, assembly: render.Assembly, processes: int = 1, cameras
         sizes = (method.texture_resolution,) * len(assembly.sheets)
         return Framing(replace(method, border=0), pixel, method.batch, sizes)
     together = method.views == "scene" and len(assembly.sheets_of_object) > 1
+    if not together:
+        method = replace(method, views="object")
     wanted = method.pattern_width / method.resolution / assembly.radius
     pixel = wanted if together else min(wanted, 2.0 / _SMALLEST)
     sizes, texels = _texture_sizes(assembly, pixel, method)

@@ -15,14 +15,7 @@ from usdstylize import interrupts, render
 from usdstylize.config.method import Method
 from usdstylize.imaging import uv_raster
 from usdstylize.losses import Objective
-from usdstylize.model.objects import (
-    Losses,
-    ObjectData,
-    StageCamera,
-    StageObject,
-    StyleSet,
-    StyleTexture,
-)
+from usdstylize.model.objects import Losses, ObjectData, StageCamera, StageObject, StyleSet, StyleTexture
 from usdstylize.optimize.detail import kept_drawing
 from usdstylize.optimize.devices import computing, memory_errors
 from usdstylize.optimize.field import Field
