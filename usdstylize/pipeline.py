@@ -258,7 +258,8 @@ def _optimised(
         textures = {obj.path: by_name[name] for obj, name in wanted if name in by_name}
     for obj in loaded:
         if obj.path not in textures:
-            failed.setdefault(obj.path, failed.get(seen[0].path, ""))
+            looked_like = next((other for other in seen if other.name == obj.look), seen[0])
+            failed.setdefault(obj.path, failed.get(looked_like.path, failed.get(seen[0].path, "")))
     return textures
 
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from usdstylize.imaging.sampling import shrunk
-from usdstylize.optimize.sheet_texels import SheetTexels
+from usdstylize.optimize.sheet_texels import SheetTexels, shrunk
 
 CLAMP, REPEAT = ("clamp", "clamp"), ("repeat", "repeat")
 
@@ -55,7 +54,8 @@ def test_nothing_in_it_is_finer_than_a_sheets_own_texels() -> None:
 
 
 def test_what_is_written_has_a_sheets_own_size() -> None:
-    """By hand: means of 2 × 2 texels; a size that does not divide leaves the picture as it is."""
+    """By hand: means of 2 × 2 texels; a size that does not divide is met, too."""
     image = np.arange(16, dtype=np.float32).reshape(4, 4, 1)
     assert shrunk(image, 2)[..., 0].tolist() == [[2.5, 4.5], [10.5, 12.5]]
-    assert shrunk(image, 3) is image
+    assert shrunk(image, 3).shape == (3, 3, 1)
+    assert shrunk(image, 4) is image

@@ -26,7 +26,6 @@ __all__ = [
     "StageOptions",
     "StyleOptions",
     "Unit",
-    "Views",
 ]
 
 PresetName = Literal["auto", "draft", "standard", "paper"]

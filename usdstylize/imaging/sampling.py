@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from usdstylize.model.base_colors import Wrap
 
-__all__ = ["VALUES_AT_ONCE", "resample", "sample", "shrunk"]
+__all__ = ["VALUES_AT_ONCE", "resample", "sample"]
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -25,18 +25,6 @@ def resample(image: Float32, size: tuple[int, int], wrap: tuple[Wrap, Wrap]) -> 
     """
     across = _resample_rows(np.swapaxes(image, 0, 1), size[0], wrap[0])
     return _resample_rows(np.swapaxes(across, 0, 1), size[1], wrap[1])
-
-
-def shrunk(image: Float32, size: int) -> Float32:
-    """(H, H, C) with ``size`` texels on a side, each the mean of those that it replaces.
-
-    As it is where H is no multiple.
-    """
-    factor, left = divmod(image.shape[0], size)
-    if factor == 1 or left:
-        return image
-    means: Float32 = image.reshape(size, factor, size, factor, -1).mean((1, 3), dtype=np.float64)
-    return means.astype(np.float32)
 
 
 def _resample_rows(image: Float32, count: int, wrap: Wrap) -> Float32:

@@ -164,7 +164,7 @@ def _windows(
     together = method.views == "scene"
     area = _unique_area(assembly)
     if together:
-        area += _added_area(assembly, render.LEAST_SHARE * (size * pixel) ** 2)
+        area += render.added_area(assembly, size * pixel)
     count = math.ceil(_OVERLAP * area / counted**2)
     step = math.lcm(max(1, round(method.batch / _WINDOW**2)), processes)
     count = min(max(count, 2), _MOST_WINDOWS)
@@ -229,11 +229,3 @@ def _unique_area(assembly: render.Assembly) -> float:
             repeats = max(1.0, float(in_texture[chosen].sum()) / max(shown, _LEAST_AREA))
             total += float(area[chosen].sum()) / repeats
     return total
-
-
-def _added_area(assembly: render.Assembly, least: float) -> float:
-    """What objects that are seen together lack of the area that each counts as at least."""
-    if assembly.object_of_triangle is None:
-        return 0.0
-    each = np.bincount(assembly.object_of_triangle, _areas(assembly)[0])
-    return float(np.maximum(least - each, 0.0).sum())

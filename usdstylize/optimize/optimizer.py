@@ -190,7 +190,7 @@ class Optimizer:
         self,
         objects: Sequence[StageObject],
         data: Sequence[ObjectData],
-        cameras: Sequence[StageCamera] = (),
+        cameras: Sequence[StageCamera],
     ) -> Scene:
         device = self._device
         assembly = render.assemble(objects, data)

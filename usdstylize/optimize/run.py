@@ -14,7 +14,6 @@ from torch import Tensor
 from usdstylize.config.method import Method
 from usdstylize.errors import MeshError, StateError
 from usdstylize.imaging import gutters
-from usdstylize.imaging.sampling import shrunk
 from usdstylize.losses import Objective, Target, TextureTerm
 from usdstylize.model.objects import Framed, Losses, StyleTexture
 from usdstylize.model.results import plain
@@ -24,6 +23,7 @@ from usdstylize.optimize.memory import Allotment
 from usdstylize.optimize.process_group import ProcessGroup
 from usdstylize.optimize.reports import Reports, losses_of
 from usdstylize.optimize.schedule import Schedule, exponential, weights_at
+from usdstylize.optimize.sheet_texels import shrunk
 from usdstylize.optimize.start import start_field
 from usdstylize.optimize.state import State
 from usdstylize.optimize.steps import new_step

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from usdstylize.model.base_colors import Wrap
 from usdstylize.optimize.hierarchy import magnified, magnifiers, smoothed
 
-__all__ = ["SheetTexels"]
+__all__ = ["SheetTexels", "shrunk"]
 
 
 class SheetTexels:
@@ -49,3 +50,11 @@ class SheetTexels:
         )
         each = [magnified(smoothed(own.view(shape), [wrap]), by) for own, shape, wrap, by in parts]
         return torch.cat(each)
+
+
+def shrunk(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """(H, H, 3) with ``size`` texels on a side, each the mean of those that it replaces; row 0 the top."""
+    if image.shape[0] == size:
+        return image
+    means = F.adaptive_avg_pool2d(torch.from_numpy(image).permute(2, 0, 1), size)
+    return means.permute(1, 2, 0).contiguous().numpy()

@@ -2,7 +2,7 @@
 
 from usdstylize.render.cameras import Camera, draw_cameras, look_at
 from usdstylize.render.flat import Window, draw_windows, flat_view
-from usdstylize.render.scenes import LEAST_SHARE, draw_scene
+from usdstylize.render.scenes import added_area, draw_scene
 from usdstylize.render.shading import decode_srgb, encode_base, encode_srgb, phong, shade
 from usdstylize.render.sheets import Assembly, Sheet, assemble, normalize, one_sheet
 from usdstylize.render.texture import Taps, find_taps, level_rows, level_sizes, mip_table, sample
@@ -20,7 +20,6 @@ from usdstylize.render.visibility import (
 from usdstylize.render.windows import draw_coverings
 
 __all__ = [
-    "LEAST_SHARE",
     "Assembly",
     "Camera",
     "EmbreeVisibility",
@@ -34,6 +33,7 @@ __all__ = [
     "Visibility",
     "Window",
     "ZBufferVisibility",
+    "added_area",
     "assemble",
     "available_cores",
     "check_visibility",

@@ -20,12 +20,12 @@ from usdstylize.render.windows import (
     window_at,
 )
 
-__all__ = ["LEAST_SHARE", "draw_scene"]
+__all__ = ["added_area", "draw_scene"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
-LEAST_SHARE = 0.25
+_LEAST_SHARE = 0.25
 """Squares of a window that each object counts as at least: a small one has sides, too."""
 _TURNS = 8
 """Batches in which the windows of small objects come to every side of each, where there is no pool of
@@ -71,12 +71,17 @@ def draw_scene(
             yield replace(window_at(target, back, far, wide, method, random), pixel=pixel)
 
 
+def added_area(assembly: Assembly, window: float) -> float:
+    """Square radii by which small objects count as more than their area; window: its width in radii."""
+    return float(np.maximum(_LEAST_SHARE * window**2 - _object_areas(assembly), 0.0).sum())
+
+
 def _coverings(assembly: Assembly, method: Method, random: np.random.Generator) -> Iterator[Spread]:
     """What the windows of each batch look at: large objects whole in each, small ones in turns."""
     parts = assembly.object_of_triangle
     assert parts is not None
     areas, small = _object_areas(assembly), _small(assembly, method.window)
-    counted = np.maximum(areas, LEAST_SHARE * method.window**2)
+    counted = np.maximum(areas, _LEAST_SHARE * method.window**2)
     turns_taken = method.view_pool // method.batch or _TURNS
     shares = np.where(small, counted / np.maximum(areas, 1e-30), 0.0)
     count = method.batch - method.camera_windows
