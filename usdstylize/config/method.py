@@ -52,6 +52,9 @@ class LossMethod:
     """Q, the number of k-means colours."""
     keep_detail: float
     """0..1: how much of the original's fine drawing stays, such as letters; see `imaging.drawing`."""
+    variety: float
+    """0..1: the highest price of a match with what is used more than the style has of it; 0: none. In units
+    of how much features of the style differ, see `losses.prices`."""
     object_only: bool
     """Style and content are means over the object's feature positions; over all in the paper (Eq. 2)."""
     content_on_background: bool
@@ -114,6 +117,9 @@ class TextureMethod:
     start_field: float
     """T_S begins as a field of the style's colours, which deviates from T so many times as much as they do
     from their mean, where cameras stand by the pattern width; else at 0."""
+    color_start: float
+    """0..1. Above 0, T_S begins with the style's colours, each of which serves at most 1 / ``color_start`` times
+    as often as the style uses it; see `imaging.transport`. 0: with T's."""
     smooth: bool
     """T_S is blurred by a texel, so that no single one stands out."""
     texture_hierarchy: tuple[int, ...]

@@ -130,6 +130,12 @@ class LookOptions(_Group):
     keep_detail: float | None = None
     """How much letters, eyes and other fine drawing of the original stay as they were, 0 to 1; else 1, and 0
     in the preset paper and with other losses than nearest neighbours."""
+    color_start: float | None = None
+    """Begin with the style's colours, 0 to 1: little takes those near the original's, 1 all of them in the
+    style's own shares; 0 begins with the original's."""
+    variety: float | None = None
+    """Use all of the style's features as often as it does, and not the nearest ones alone, 0 to 1; 0 is plain
+    nearest-neighbour matching."""
     pattern_width: float | None = None
     """Stage units that the shorter side of a style image spans on every surface; else two thirds of the
     height that the stage's cameras see, or the median diameter of its meshes."""
@@ -153,8 +159,10 @@ class LookOptions(_Group):
         super().__post_init__()
         if self.strength is not None and not math.isfinite(self.strength):
             raise OptionsError(f"--strength {self.strength} is no number; give 0 to 1, or somewhat more.")
-        if self.keep_detail is not None and not 0 <= self.keep_detail <= 1:
-            raise OptionsError(f"--keep-detail {self.keep_detail} is out of range; give 0 to 1.")
+        for name in ("keep_detail", "color_start", "variety"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise OptionsError(f"{_flag(name)} {share} is out of range; give 0 to 1.")
         if self.pattern_width is not None:
             if not 0 < self.pattern_width < math.inf:
                 raise OptionsError(

@@ -103,7 +103,7 @@ def _style(
                 read=read,
             )
         else:
-            known[key] = replace(defaults.style, palette=palette)
+            known[key] = replace(defaults.style, palette=palette, palette_is_given=True)
     return known[key]
 
 

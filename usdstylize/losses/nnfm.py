@@ -1,12 +1,13 @@
 """Nearest-neighbour feature matching (paper, Eq. 2): where the style comes from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from usdstylize.kernels.availability import fused
+from usdstylize.losses.prices import Market
 
 __all__ = [
     "SearchKeys",
@@ -103,6 +104,7 @@ def nnfm_loss(
     weights: Tensor | None = None,
     search_keys: SearchKeys | Tensor | None = None,
     total: Tensor | None = None,
+    market: Market | None = None,
 ) -> Tensor:
     """Mean cosine distance of render features to their nearest style feature, a scalar.
 
@@ -110,7 +112,8 @@ def nnfm_loss(
     weights: (M,) float, share of each position that the object covers; None counts all alike.
     search_keys: ``keys`` as they are searched, from `prepare_search`, or only in another dtype;
     None searches in float32. total: the sum of the weights of the whole batch of which these rows
-    are a share, so that the losses of the shares add up; None where they are all.
+    are a share, so that the losses of the shares add up; None where they are all. market: prices of
+    the keys, which are in the search and not in the loss, and which count the matches; None for none.
 
     The neighbour is found without a gradient and gathered; the distance to it is then an
     ordinary differentiable cosine. In float32 the gradient equals that of the full matrix
@@ -119,12 +122,22 @@ def nnfm_loss(
     if not isinstance(search_keys, SearchKeys):
         search_keys = SearchKeys(keys if search_keys is None else search_keys)
     if fused(rows.device) and search_keys.keys.dtype != torch.float32:
-        return _fused_loss(rows, keys, search_keys, smooth, weights, total)
+        return _fused_loss(rows, keys, search_keys, smooth, weights, total, market)
     rows = smooth_features(rows) if smooth else rows
-    distance: Tensor = _NearestDistance.apply(rows, keys, search_keys)  # type: ignore[no-untyped-call]
+    scaled = market is not None and not smooth
+    found = _NearestDistance.apply(rows, keys, _priced(search_keys, market), scaled)  # type: ignore[no-untyped-call]
+    distance: Tensor = found[0]
+    if market is not None:
+        market.count(found[1], weights)
     if weights is None:
         return distance.mean()
     return weighted_mean(distance, weights, total)
+
+
+def _priced(search: SearchKeys, market: Market | None) -> SearchKeys:
+    if market is None:
+        return search
+    return replace(search, bias=market.bias if search.bias is None else search.bias + market.bias)
 
 
 def weighted_mean(values: Tensor, weights: Tensor, total: Tensor | None) -> Tensor:
@@ -140,6 +153,7 @@ def _fused_loss(
     smooth: bool,
     weights: Tensor | None,
     total: Tensor | None,
+    market: Market | None,
 ) -> Tensor:
     from usdstylize.kernels import rows as row_kernels  # needs Triton
     from usdstylize.kernels import search as search_kernels
@@ -148,39 +162,48 @@ def _fused_loss(
         if search.centre is not None:
             queries = row_kernels.smoothed_offsets(rows, search.centre, search.keys.dtype)
         else:
-            queries = (smooth_features(rows) if smooth else rows).to(search.keys.dtype)
-        index = search_kernels.nearest(queries, search.keys, search.bias)
+            # Prices are in units of a cosine; those of smoothed rows know their length, which hardly differs.
+            scaled = rows if market is None or smooth else F.normalize(rows.float(), dim=1)
+            queries = (smooth_features(rows) if smooth else scaled).to(search.keys.dtype)
+        index = search_kernels.nearest(queries, search.keys, _priced(search, market).bias)
+        if market is not None:
+            market.count(index, weights)
     return row_kernels.nearest_mean(rows, keys, index, smooth=smooth, weights=weights, total=total)
 
 
 class _NearestDistance(torch.autograd.Function):
-    """Cosine distance (M,) float32 of rows (M, C) to the nearest of the unit keys (N, C).
+    """Cosine distance (M,) float32 of rows (M, C) to the nearest of the unit keys (N, C); and which that is.
+
+    scaled: rows are searched for as unit vectors, as a bias that is no length asks for.
 
     One function, since PyTorch's own graph of it walks over (M, C) a dozen times instead of
     four, and that is most of a draft iteration's matching.
     """
 
     @staticmethod
-    def forward(ctx, rows: Tensor, keys: Tensor, search: SearchKeys) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(ctx, rows: Tensor, keys: Tensor, search: SearchKeys, scaled: bool):  # type: ignore[no-untyped-def]
         size = _chunk_size(rows, keys)
         indices, products, lengths = [], [], []
         for chunk in torch.split(rows, size):
             exact = chunk.float()
+            length = torch.linalg.vector_norm(exact, dim=1)
             query = chunk if search.centre is None else exact - search.centre
+            if scaled:
+                query = exact / length.clamp_min(_EPSILON)[:, None]
             product, index = nearest_keys(query.to(search.keys.dtype), search.keys, search.bias)
-            if search.keys.dtype != torch.float32:
+            if search.keys.dtype != torch.float32 or search.bias is not None:
                 product = torch.linalg.vecdot(exact, keys.index_select(0, index))
             indices.append(index)
             products.append(product)
-            lengths.append(torch.linalg.vector_norm(exact, dim=1))
+            lengths.append(length)
         index, product, length = torch.cat(indices), torch.cat(products), torch.cat(lengths)
         length = length.clamp_min(_EPSILON)
         ctx.save_for_backward(rows, keys, index, product, length)
-        distance: Tensor = 1 - product / length
-        return distance
+        ctx.mark_non_differentiable(index)
+        return 1 - product / length, index
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
+    def backward(ctx, gradient: Tensor, _: Tensor):  # type: ignore[no-untyped-def]
         rows, keys, index, product, length = ctx.saved_tensors
         along_key = (-gradient / length)[:, None]
         along_row = (gradient * (product / length / length))[:, None]
@@ -191,4 +214,4 @@ class _NearestDistance(torch.autograd.Function):
             chunk = (rows[part].float() / length[part, None]).mul_(along_row[part])
             chunk += keys.index_select(0, index[part]).mul_(along_key[part])
             result[part] = chunk
-        return result, None, None
+        return result, None, None, None

@@ -28,7 +28,8 @@ from usdstylize.losses.batch import (
 )
 from usdstylize.losses.gram import gram_matrix
 from usdstylize.losses.keys import representatives
-from usdstylize.losses.nnfm import prepare_search, style_keys
+from usdstylize.losses.nnfm import prepare_search, smooth_features, style_keys
+from usdstylize.losses.prices import CLUSTERS, Clusters, Prices, cluster
 from usdstylize.losses.streams import forked
 from usdstylize.losses.terms import (
     Network,
@@ -109,25 +110,39 @@ class Objective:
         if method.style_loss == "gram":
             self.style = StyleFeatures(palette, grams=self._style_grams(images))
             return
-        keys = self._style_keys(images, method.seed)
+        keys, clusters = self._style_keys(images, method.seed)
         smooth = self._style_encoder.smooth
         # Smoothed features differ in their last digits only. Few digits of their offsets keep the
         # difference, but only a fused kernel is faster with those than with float32.
         matching = torch.float32 if smooth and not fused(device) else self._dtype
         search_keys = [prepare_search(own, smooth=smooth, dtype=matching) for own in keys]
-        self.style = StyleFeatures(palette, keys, search_keys)
+        self.style = StyleFeatures(palette, keys, search_keys, clusters=clusters)
+
+    def prices(self) -> Prices | None:
+        """New ones, for one object, where the method has any; see `losses.prices`."""
+        return Prices(self.style.clusters, self.method.variety) if self.style.clusters else None
 
     @torch.no_grad()
-    def _style_keys(self, images: Sequence[Tensor], seed: int) -> list[Tensor]:
-        """Per layer (N, C) float32 unit vectors: the features of all style images, concatenated."""
-        limit = -(-self.method.style_keys // len(images))
-        per_image = []
+    def _style_keys(self, images: Sequence[Tensor], seed: int) -> tuple[list[Tensor], list[Clusters]]:
+        """Per layer (N, C) float32 unit vectors, the features of all style images; and their clusters, if used."""
+        encoder, limit = self._style_encoder, -(-self.method.style_keys // len(images))
+        every: list[list[Tensor]] = []
+        chosen: list[list[Tensor]] = []
         for image in images:
-            layers = self._style_encoder(_channels_last(image[None]))
-            if limit:
-                layers = [representatives(rows, limit, seed) for rows in layers]
-            per_image.append([style_keys(rows, smooth=self._style_encoder.smooth) for rows in layers])
-        return [torch.cat(layer) for layer in zip(*per_image, strict=True)]
+            layers = encoder(_channels_last(image[None]))
+            some = [representatives(rows, limit, seed) for rows in layers] if limit else layers
+            every.append(layers)
+            chosen.append([style_keys(rows, smooth=encoder.smooth) for rows in some])
+        keys = [torch.cat(layer) for layer in zip(*chosen, strict=True)]
+        if not self.method.variety:
+            return keys, []
+        clusters = []
+        for rows, own in zip(zip(*every, strict=True), zip(*chosen, strict=True), strict=True):
+            lengths = [smooth_features(image).norm(dim=1).mean() if encoder.smooth else 1.0 for image in rows]
+            unit = [style_keys(image, smooth=encoder.smooth) for image in rows]
+            counts = [float(len(image)) for image in rows]
+            clusters.append(cluster(unit, own, counts, CLUSTERS, float(sum(lengths)) / len(lengths), seed))
+        return keys, clusters
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -203,16 +218,17 @@ class Objective:
             totals,
         )
 
-    def view_losses(self, batch: Batch, table: Tensor) -> dict[str, Tensor]:
+    def view_losses(self, batch: Batch, table: Tensor, prices: Prices | None = None) -> dict[str, Tensor]:
         """Every `ViewTerm` by name, unweighted scalars; those of parts of a batch add up to the whole's.
 
-        table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values.
+        table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values. prices: of matches,
+        which they count.
         """
         totals = totals_of(batch)
         painted = paint(batch.views, table, self._background(batch.views.resolution)[0])
         found: dict[str, Tensor] = {}
         for network in self._passes:
-            found |= self._pass(network, painted, batch, totals)
+            found |= self._pass(network, painted, batch, totals, prices)
         return found
 
     def texture_losses(self, table: Tensor, texels: Texels) -> dict[str, Tensor]:
@@ -221,7 +237,11 @@ class Objective:
         return {term.name: term.value(samples) for term in self.terms if isinstance(term, TextureTerm)}
 
     def backward(
-        self, batch: Batch, table: Tensor, weights: Mapping[str, float | Tensor]
+        self,
+        batch: Batch,
+        table: Tensor,
+        weights: Mapping[str, float | Tensor],
+        prices: Prices | None = None,
     ) -> dict[str, Tensor]:
         """`view_losses`, detached; the gradient of their weighted sum is added to that of ``table``, a leaf.
 
@@ -234,7 +254,7 @@ class Objective:
 
         def add_pass(network: Network) -> None:
             pictures = painted.detach().requires_grad_()
-            values = self._pass(network, pictures, batch, totals)
+            values = self._pass(network, pictures, batch, totals, prices)
             weighted_sum(values, weights).backward()  # type: ignore[no-untyped-call]
             assert pictures.grad is not None
             gradients.append(pictures.grad)
@@ -255,7 +275,12 @@ class Objective:
         return found
 
     def _pass(
-        self, network: Network, painted: Tensor, batch: Batch, totals: Mapping[int, Tensor]
+        self,
+        network: Network,
+        painted: Tensor,
+        batch: Batch,
+        totals: Mapping[int, Tensor],
+        prices: Prices | None,
     ) -> dict[str, Tensor]:
         """The terms that read that network; painted: (B, 3, R, R), the renders before the style's image."""
         style = network == "style"
@@ -263,7 +288,8 @@ class Objective:
         pictures = painted if style else self._for_content(painted, batch.views)
         positions = [batch.positions[stride].rows for stride in encoder.strides]
         rows = encoder(_channels_last(pictures), positions)
-        rendering = Rendering(self.method, self.style, encoder, batch, totals, pictures, rows)
+        markets = prices.markets if prices else ()
+        rendering = Rendering(self.method, self.style, encoder, batch, totals, pictures, rows, markets)
         return {term.name: term.value(rendering) for term in self._passes[network]}
 
     def _for_content(self, pictures: Tensor, views: Views) -> Tensor:

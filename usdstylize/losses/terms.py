@@ -19,6 +19,7 @@ from usdstylize.losses.content import content_loss
 from usdstylize.losses.gram import gram_loss
 from usdstylize.losses.nnfm import SearchKeys, nnfm_loss
 from usdstylize.losses.palette import palette_loss
+from usdstylize.losses.prices import Clusters, Market
 
 __all__ = [
     "TERMS",
@@ -46,12 +47,14 @@ class StyleFeatures:
 
     palette: (Q, 3) float32, sRGB-encoded. keys: per map (N, C) float32 unit vectors, and search_keys
     as `nnfm_loss` searches among them; or grams: per map (C, C) float32, where Gram matrices are compared.
+    clusters: per map, where matches have a price.
     """
 
     palette: Tensor
     keys: Sequence[Tensor] = ()
     search_keys: Sequence[SearchKeys] = ()
     grams: Sequence[Tensor] = ()
+    clusters: Sequence[Clusters] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +62,8 @@ class Rendering:
     """A batch of views rendered with T + T_S, and their features by one network, the ``encoder``.
 
     pictures: (B, 3, R, R) float32, sRGB-encoded, on the network's background. rows: per map (M, C), the
-    features at the batch's positions. totals: by stride, see `Batch`.
+    features at the batch's positions. totals: by stride, see `Batch`. markets: per map, where matches have a
+    price, else none.
     """
 
     method: Method
@@ -69,6 +73,7 @@ class Rendering:
     totals: Mapping[int, Tensor]
     pictures: Tensor
     rows: Sequence[Tensor]
+    markets: Sequence[Market] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +154,7 @@ def _nnfm_distance(rendering: Rendering, layer: int, rows: Tensor, stride: int) 
         weights=rendering.batch.positions[stride].weighted(_STYLE_OF_KEPT),
         search_keys=rendering.style.search_keys[layer],
         total=rendering.totals[stride],
+        market=rendering.markets[layer] if rendering.markets else None,
     )
 
 

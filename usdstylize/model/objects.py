@@ -303,11 +303,18 @@ class StyleSet:
     """A valid USD identifier, made from the folder's name; the variant's name."""
     images: tuple[StyleImage, ...]
     palette: Float32
+    palette_is_given: bool = False
+    """By the user, instead of being the primary image's."""
 
     @property
     def primary(self) -> StyleImage:
         """The background of NNFM renders, and the source of the palette."""
         return self.images[0]
+
+    @property
+    def colors(self) -> Float32:
+        """(N, 3) sRGB-encoded 0..1: every pixel of the image that the palette comes from; else the palette."""
+        return self.palette if self.palette_is_given else self.primary.pixels.reshape(-1, 3)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from usdstylize.optimize.process_group import ProcessGroup
 from usdstylize.optimize.reports import Reports, losses_of
 from usdstylize.optimize.schedule import Schedule, exponential, weights_at
 from usdstylize.optimize.sheet_texels import shrunk
-from usdstylize.optimize.start import start_field
+from usdstylize.optimize.start import start_colors, start_field
 from usdstylize.optimize.state import State
 from usdstylize.optimize.steps import new_step
 from usdstylize.optimize.stopwatch import Stopwatch
@@ -41,6 +41,8 @@ _REPORT_EVERY = 5
 """Iterations between two reports."""
 _AGREE_EVERY = 20
 """Iterations after which each process asks whether another has failed."""
+_WHOLE_OBJECT = 2.0
+"""Radii that a pattern spans about, where each object is seen as a whole."""
 _MEAN_OF = 10
 """Last iterations whose mean losses are the result's."""
 
@@ -112,11 +114,18 @@ class Run:
 
     def _start(self) -> Tensor | None:
         """Where T_S begins; None for 0."""
-        width, method = self._scene.framing.width, self._method
-        if not width or not method.start_field:
+        scene, method, style = self._scene, self._method, self._objective.style_set
+        share = method.start_field
+        if not (scene.framing.width and share) and not method.color_start:
             return None
-        size, share = size_at(method, 1), method.start_field
-        return start_field(self._scene.assembly, self._objective.style_set, width, share, size, method.seed)
+        size = size_at(method, 1)
+        width = scene.framing.width or _WHOLE_OBJECT
+        start = start_field(scene.assembly, style, width, share, size, method.seed)
+        if not method.color_start:
+            return start
+        bases, covered = scene.texels_at(size)
+        colored = start_colors(scene.assembly, bases, start, covered, style, method.color_start, method.seed)
+        return colored if scene.kept is None else colored * (1 - scene.kept_at(size))
 
     def iterate(
         self,

@@ -1,22 +1,26 @@
-"""Where T_S begins: a faint field of the style's colours, so that strokes can form anywhere."""
+"""Where T_S begins: a faint field of the style's colours, so that strokes can form anywhere, or all of them."""
 
 import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from usdstylize import render
-from usdstylize.imaging import gutters, uv_raster
+from usdstylize.imaging import gutters, transport, uv_raster
 from usdstylize.model.objects import StyleSet
+from usdstylize.optimize.framing import sheet_widths
 
-__all__ = ["start_field"]
+__all__ = ["start_colors", "start_field"]
 
 _WAVES = 192
 _SHORTEST, _LONGEST = 1 / 16, 1.0
 """Wavelengths, in pattern widths."""
 _TEXELS_AT_ONCE = 1 << 16
+_LEAST_COLORS = 20_000
+"""Texels, over all sheets, from which the colours are drawn that are matched with the style's."""
 
 
 def start_field(
@@ -48,6 +52,43 @@ def start_field(
         image[covered] = _waves_at(places[covered], waves, phases, colors)
         fields.append(gutters.dilate(image, covered, sheet.wrap))
     return torch.from_numpy(np.stack(fields))
+
+
+def start_colors(
+    assembly: render.Assembly,
+    bases: Tensor,
+    start: Tensor,
+    covered: NDArray[np.bool_],
+    style: StyleSet,
+    share: float,
+    seed: int,
+) -> Tensor:
+    """(S, H, W, 3) float32: signed offsets that give T the colours of the style.
+
+    The colours of T + ``start`` over the whole surface are carried onto those of the style, by
+    `imaging.transport.color_lut` with that ``share``; ``start`` makes many of one. bases: T, sRGB-encoded, and
+    start: signed offsets, (S, H, W, 3) float32 each. covered: (S, H, W) bool.
+    """
+    random = np.random.default_rng([seed, 1])
+    colors = (bases + start).clamp(0, 1)
+    areas = np.square(sheet_widths(assembly)) * covered.mean((1, 2))
+    counts = np.ceil(_LEAST_COLORS * areas / areas.sum()).astype(int)
+    drawn = [
+        own[torch.from_numpy(shown)].numpy()[random.integers(shown.sum(), size=count)]
+        for own, shown, count in zip(colors, covered, counts, strict=True)
+        if shown.any()
+    ]
+    lut = torch.from_numpy(transport.color_lut(np.concatenate(drawn), style.colors, share, random))
+    lut = lut.permute(3, 2, 1, 0)[None]
+    moved = colors + start
+    for own, picture in zip(moved, colors, strict=True):
+        for rows, part in zip(
+            own.split(256), picture.split(256), strict=True
+        ):  # a picture's grid is as large as it
+            grid = (2 * part - 1)[None, None]
+            move = F.grid_sample(lut, grid, padding_mode="border", align_corners=True)
+            rows.copy_(part + move[0, :, 0].permute(1, 2, 0))
+    return moved - bases
 
 
 def _waves_at(

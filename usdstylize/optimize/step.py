@@ -90,6 +90,7 @@ class Step:
         in_parts = reduce is not None or views_at_once > 0
         rows = sheets * subject.rows_per_sheet
         self._summed = torch.zeros(rows, 3, dtype=torch.int64, device=device) if in_parts else None
+        self._prices = objective.prices()
 
     def _begin(self, values: Tensor) -> None:
         self._style = values.requires_grad_()
@@ -107,13 +108,17 @@ class Step:
             self._begin(magnified(old, magnifiers(old, size, self._subject.wraps)).clone())
 
     def state_dict(self) -> dict[str, Any]:
-        """The texels of T_S at its current size or the field's parameters, and Adam's state; on the CPU."""
-        return {"values": self._style.detach().to("cpu", copy=True), "adam": self._adam.state_dict()}
+        """The texels of T_S at its current size or the field's parameters, Adam's state, prices; on the CPU."""
+        prices = {} if self._prices is None else {"prices": self._prices.state_dict()}
+        values = self._style.detach().to("cpu", copy=True)
+        return {"values": values, "adam": self._adam.state_dict(), **prices}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from the `state_dict` of a step that was made with the same arguments."""
         self._begin(state["values"].to(self._subject.device, copy=True))
         self._adam.load_state_dict(state["adam"])
+        if self._prices is not None:
+            self._prices.load_state_dict(state["prices"])
 
     @property
     def texture(self) -> Tensor:
@@ -142,6 +147,8 @@ class Step:
                 self._in_views.fill_(torch.nan)
             self._reduce(self._summed)
             self._reduce(self._in_views)
+            if self._prices is not None:
+                self._reduce(self._prices.uses)
         self.guarded(lambda: self._execute(self._apply))
         return self._losses.clone()
 
@@ -178,7 +185,7 @@ class Step:
         table = self._subject.style_table(self.texture)
         found = [self._objective.texture_losses(table, self._texels)]
         for part in self._parts(targets):
-            found.append(self._objective.view_losses(self._objective.join(part, totals), table))
+            found.append(self._objective.view_losses(self._objective.join(part, totals), table, self._prices))
         return torch.stack([weighted_sum(values, weights) for values in found]).tolist()
 
     def _parts(self, targets: Sequence[Target]) -> list[Sequence[Target]]:
@@ -245,6 +252,8 @@ class Step:
         self._table = self._subject.style_table(self.texture)
         self._leaf = self._table.detach().requires_grad_()
         self._in_views.zero_()
+        if self._prices is not None:
+            self._prices.uses.zero_()
         if self._summed is not None:
             self._summed.zero_()
 
@@ -255,7 +264,7 @@ class Step:
 
     def _backward(self, batch: Batch, leaf: Tensor) -> Tensor:
         """The terms in views, unweighted; their weighted gradient in ``leaf``, the mip table."""
-        found = self._objective.backward(batch, leaf, self._weights)
+        found = self._objective.backward(batch, leaf, self._weights, self._prices)
         return torch.stack([found[name] for name in self._names_in_views])
 
     def _add_leaf(self) -> None:
@@ -281,6 +290,8 @@ class Step:
         # As `self._table.backward(gradient)`, which would import SymPy: two seconds.
         torch.vdot(self._table.flatten(), self._leaf.grad.flatten()).backward()  # type: ignore[no-untyped-call]
         self._adam.step(self._rate)
+        if self._prices is not None:
+            self._prices.settle()
         found = dict(zip(self._names_in_views, self._in_views.unbind(), strict=True))
         found |= {name: value.detach() for name, value in in_texture.items()}
         values = {name: found[name] for name in self._names}

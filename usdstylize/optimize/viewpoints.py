@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -44,6 +46,20 @@ class Scene:
     def method(self) -> Method:
         """The run's, framed for these objects."""
         return self.framing.method
+
+    def texels_at(self, size: int) -> tuple[Tensor, NDArray[np.bool_]]:
+        """T at the size² texels of each sheet, (S, size, size, 3) float32, sRGB-encoded; and which UVs cover."""
+        sheets = range(len(self.covered))
+        bases = torch.stack([self.subject.base_at(sheet, (size, size)).cpu() for sheet in sheets])
+        shown = F.adaptive_max_pool2d(torch.from_numpy(self.covered)[:, None].float(), size)[:, 0] > 0
+        return bases, shown.numpy()
+
+    def kept_at(self, size: int) -> Tensor:
+        """(S, size, size, 1) float32, 0..1: how much each texel is to stay as it was drawn."""
+        full, _ = self.subject.style_size
+        assert self.kept is not None
+        finest = self.kept.view(len(self.covered), -1, 1)[:, : full * full].cpu()
+        return F.adaptive_avg_pool2d(finest.view(-1, 1, full, full), size).permute(0, 2, 3, 1)
 
     def random(self, *purpose: int) -> np.random.Generator:
         """The name is part of the seed: neither order nor mask changes an object's result."""

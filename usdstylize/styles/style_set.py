@@ -67,7 +67,7 @@ def from_files(
     """
     images = tuple(_read_image(path, read) for path in files)
     colors = _cluster_palette(images[0].pixels, clusters, seed) if palette is None else palette
-    return StyleSet(name=name, images=images, palette=colors)
+    return StyleSet(name=name, images=images, palette=colors, palette_is_given=palette is not None)
 
 
 def hex_colors(palette: Float32) -> tuple[str, ...]:
