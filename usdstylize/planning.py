@@ -68,6 +68,7 @@ def plan_run(stage: Path, style_set: Path, options: Options) -> Job:
         style_set,
         primary=options.primary_image,
         palette=options.palette,
+        weights=options.style_weights,
         clusters=method.palette_clusters,
         seed=method.seed,
     )
@@ -117,6 +118,7 @@ def _describe(
         parallelism=parallelism,
         settings={
             **plain(vars(method)),
+            **({"style_weights": list(style.weights)} if style.weights else {}),
             "by": options.by,
             "share_materials": options.share_materials,
             "unique": options.unique,

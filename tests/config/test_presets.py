@@ -38,6 +38,10 @@ SUPPLEMENT = {
     "palette_everywhere": True,
     # Eq. 1: content has one weight for all of an object
     "keep_detail": 0.0,
+    # Eq. 2: the minimum over the style's features alone; "the style texture is initialized" to nothing
+    "variety": 0.0,
+    "style_colors": 1.0,
+    "color_start": 0.0,
     # Eq. 2: over all M features; all of the style's are compared
     "object_only": False,
     "style_keys": 0,

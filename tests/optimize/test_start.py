@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from balls import stripes
 from surfaces import assembled, box, plane
 
 from usdstylize import render
 from usdstylize.model.objects import StyleSet
-from usdstylize.optimize.start import start_field
+from usdstylize.optimize.start import start_colors, start_field
 
 
 def field(assembly: render.Assembly, style: StyleSet, width: float, size: int, seed: int = 0) -> np.ndarray:
@@ -80,3 +81,20 @@ def test_each_sheet_has_its_own_and_gutters_continue_it() -> None:
     images = field(twice, stripes(), 0.5, 64)
     assert images.shape == (2, 64, 64, 3)
     assert (np.abs(images).sum(-1) > 0).mean() > 0.99
+
+
+@pytest.mark.parametrize(("share", "first"), [(1.0, 0.5), (0.5, 1.0)])
+def test_colours_of_one_grey_become_those_of_the_style(share: float, first: float) -> None:
+    """A surface of the first stripe's own colour gets both in equal shares, or stays where half is enough."""
+    style = stripes()
+    assembly = assembled(plane(6.0, 6.0))
+    start = start_field(assembly, style, 1.0, 0.1, 128, 0)
+    one, other = np.unique(style.primary.pixels.reshape(-1, 3), axis=0)
+    bases = torch.from_numpy(one).expand(1, 128, 128, 3).contiguous()
+    covered = np.ones((1, 128, 128), bool)
+    found = start_colors(assembly, bases, start, covered, style, share, 0)
+    colors = (bases + found).numpy().reshape(-1, 3)
+    nearer = np.abs(colors - one).sum(1) < np.abs(colors - other).sum(1)
+    assert nearer.mean() == pytest.approx(first, abs=0.06)
+    again = start_colors(assembly, bases, start, covered, style, share, 0)
+    assert torch.equal(found, again)

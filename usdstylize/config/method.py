@@ -48,6 +48,9 @@ class LossMethod:
     palette_everywhere: bool
     """The palette loss reads every texel of T + T_S, as in Eq. 3; else those that UVs cover, at the
     mip level that the cameras see."""
+    style_colors: float
+    """0..1. 1: the result has the style's colours. 0: the original's, of which T_S changes light and dark
+    alone; the losses then compare nothing else."""
     palette_clusters: int
     """Q, the number of k-means colours."""
     keep_detail: float
@@ -118,8 +121,8 @@ class TextureMethod:
     """T_S begins as a field of the style's colours, which deviates from T so many times as much as they do
     from their mean, where cameras stand by the pattern width; else at 0."""
     color_start: float
-    """0..1. Above 0, T_S begins with the style's colours, each of which serves at most 1 / ``color_start`` times
-    as often as the style uses it; see `imaging.transport`. 0: with T's."""
+    """0..1. Above 0, T_S begins with the style's colours, each of which serves at most 1 / ``color_start``
+    times as often as the style uses it; see `imaging.transport`. 0: with T's."""
     smooth: bool
     """T_S is blurred by a texel, so that no single one stands out."""
     texture_hierarchy: tuple[int, ...]

@@ -93,6 +93,9 @@ class StyleOptions(_Group):
 
     primary_image: str | None = None
     """File name of the style image that gives palette and background; else the first by name."""
+    style_weight: tuple[str, ...] = ()
+    """How much style images count, such as sun.png=2,moon.png=0.5; those not named count 1, and 0 leaves one
+    out. With it all images give the palette."""
     palette: str | None = None
     """Colours such as "#112233,#aabbcc", or a text file of them; else k-means of the primary image."""
     encoder: str | None = None
@@ -113,12 +116,29 @@ class StyleOptions(_Group):
             weight = getattr(self, name)
             if weight is not None and not 0 <= weight < math.inf:
                 raise OptionsError(f"{_flag(name)} {weight} is out of range; give 0 or more.")
+        _check_several("style_weight", self.style_weight)
+        _ = self.style_weights
         if self.encoder is not None:
             find(self.encoder)
         if self.method is not None and self.encoder is not None:
             raise OptionsError(
                 f"--method {self.method} names a network already; leave --encoder {self.encoder} out."
             )
+
+    @property
+    def style_weights(self) -> dict[str, float]:
+        """``style_weight`` by file name. Raises OptionsError where one is no number of 0 or more."""
+        found = {}
+        for text in self.style_weight:
+            name, _, number = text.rpartition("=")
+            try:
+                weight = float(number)
+            except ValueError:
+                weight = math.nan
+            if not name or not 0 <= weight < math.inf:
+                raise OptionsError(f'--style-weight "{text}" is no weight; write IMAGE=NUMBER, 0 or more.')
+            found[name] = weight
+        return found
 
 
 @dataclass(frozen=True)
@@ -130,6 +150,9 @@ class LookOptions(_Group):
     keep_detail: float | None = None
     """How much letters, eyes and other fine drawing of the original stay as they were, 0 to 1; else 1, and 0
     in the preset paper and with other losses than nearest neighbours."""
+    style_colors: float | None = None
+    """How much of the style's colours to take, 0 to 1; 0 keeps those of the original and brings strokes of
+    light and dark alone. Else 1."""
     color_start: float | None = None
     """Begin with the style's colours, 0 to 1: little takes those near the original's, 1 all of them in the
     style's own shares; 0 begins with the original's."""
@@ -159,7 +182,7 @@ class LookOptions(_Group):
         super().__post_init__()
         if self.strength is not None and not math.isfinite(self.strength):
             raise OptionsError(f"--strength {self.strength} is no number; give 0 to 1, or somewhat more.")
-        for name in ("keep_detail", "color_start", "variety"):
+        for name in ("keep_detail", "style_colors", "color_start", "variety"):
             share = getattr(self, name)
             if share is not None and not 0 <= share <= 1:
                 raise OptionsError(f"{_flag(name)} {share} is out of range; give 0 to 1.")

@@ -51,6 +51,7 @@ _STANDARD = Method(
     palette_clusters=8,
     keep_detail=1.0,
     variety=0.0,
+    style_colors=1.0,
     object_only=True,
     style_keys=0,
     precision="auto",

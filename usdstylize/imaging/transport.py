@@ -1,13 +1,16 @@
 """Colours of one picture carried onto those of another: optimal transport, and the map that it gives."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["color_lut"]
 
 _SAMPLES = 500
-"""Colours that are matched one by one: the exact solver takes a third of a second for them, and the map between
-them is smooth."""
+"""Colours that are matched one by one: the exact solver takes a third of a second for them, and the map
+between them is smooth."""
 _SIDE = 33
 """Points of the map along each channel, as in a colour grade's LUT."""
 _SHARPNESS = 60.0
@@ -15,23 +18,28 @@ _SHARPNESS = 60.0
 
 
 def color_lut(
-    colors: NDArray[np.float32], style: NDArray[np.float32], share: float, random: np.random.Generator
+    colors: NDArray[np.float32],
+    style: Sequence[tuple[NDArray[np.float32], float]],
+    share: float,
+    random: np.random.Generator,
 ) -> NDArray[np.float32]:
     """(33, 33, 33, 3) float32: what to add to a colour, by its red, green and blue in 32nds.
 
-    colors: (N, 3) and style: (M, 3) float32, sRGB-encoded 0..1, at least one each. Samples of ``colors`` are
-    matched with samples of ``style`` at the least sum of squared distances, no two with the same one. share:
-    0..1 (not 0), how many there are of the former for one of the latter: at 1 every colour of the style is
-    used as often as the style uses it; at less, up to 1 / share times as often, so that colours stay nearer to
-    where they were.
+    colors: (N, 3) float32, sRGB-encoded 0..1, at least one; style: several of such, and how much each counts.
+    Samples of ``colors`` are
+    matched with samples of ``style`` at the least sum of squared distances, no two with the same one.
+
+    share: above 0 and at most 1, how many there are of the former for one of the latter. At 1 every colour of
+    the style is used as often as the style uses it; at less, up to 1 / share times as often, so that colours
+    stay nearer to where they were.
     """
     from scipy.optimize import linear_sum_assignment  # SciPy takes a quarter of a second to import
     from scipy.spatial.distance import cdist
 
-    count = round(_SAMPLES / share)
-    mine, theirs = (
-        own[random.choice(len(own), number, replace=len(own) < number)].astype(np.float64)
-        for own, number in ((colors, _SAMPLES), (style, count))
+    mine = _drawn(colors, _SAMPLES, random)
+    whole = sum(weight for _, weight in style) * share
+    theirs = np.concatenate(
+        [_drawn(own, math.ceil(_SAMPLES * weight / whole), random) for own, weight in style]
     )
     _, chosen = linear_sum_assignment(cdist(mine, theirs, "sqeuclidean"))
     moves = theirs[chosen] - mine
@@ -41,3 +49,7 @@ def color_lut(
     weights = np.exp(-_SHARPNESS * (distance - distance.min(1, keepdims=True)))
     lut = (weights @ moves) / weights.sum(1, keepdims=True)
     return np.asarray(lut, np.float32).reshape(_SIDE, _SIDE, _SIDE, 3)
+
+
+def _drawn(colors: NDArray[np.float32], count: int, random: np.random.Generator) -> NDArray[np.float64]:
+    return colors[random.choice(len(colors), count, replace=len(colors) < count)].astype(np.float64)

@@ -1,6 +1,7 @@
 """The losses as plain functions, and the list of terms that an optimisation adds up (paper, Eq. 1)."""
 
 from usdstylize.losses.batch import Batch, Positions, Target, Texels
+from usdstylize.losses.colors import muted
 from usdstylize.losses.content import content_loss
 from usdstylize.losses.gram import gram_loss, gram_matrix
 from usdstylize.losses.nnfm import (
@@ -28,6 +29,7 @@ __all__ = [
     "content_loss",
     "gram_loss",
     "gram_matrix",
+    "muted",
     "nearest_keys",
     "nnfm_loss",
     "palette_loss",

@@ -26,10 +26,11 @@ from usdstylize.losses.batch import (
     positions_of,
     totals_of,
 )
+from usdstylize.losses.colors import LUMA, muted
 from usdstylize.losses.gram import gram_matrix
 from usdstylize.losses.keys import representatives
 from usdstylize.losses.nnfm import prepare_search, smooth_features, style_keys
-from usdstylize.losses.prices import CLUSTERS, Clusters, Prices, cluster
+from usdstylize.losses.prices import Clusters, Prices, cluster
 from usdstylize.losses.streams import forked
 from usdstylize.losses.terms import (
     Network,
@@ -48,10 +49,10 @@ __all__ = ["Objective", "cover_crop", "fit_whole"]
 
 _CONTENT_BACKGROUND = 0.5
 """sRGB-encoded grey behind the object in the content render (the paper leaves it open)."""
-_LUMA = (0.299, 0.587, 0.114)
-"""Of sRGB-encoded values."""
 _STRIDE = 32
 """Stride of the coarsest maps: the sides of a network's picture are multiples of it."""
+_OF_IMAGES = 0.5
+"""The highest price where images have weights, and there is no variety within them."""
 _LONGEST = 8
 """Times as long as high: a longer style image is scaled down to the pixels of such a one."""
 
@@ -102,7 +103,7 @@ class Objective:
 
         def pictures(fit: Callable[[NDArray[np.float32], int], NDArray[np.float32]]) -> list[Tensor]:
             fitted = (torch.from_numpy(fit(image.pixels, method.resolution)) for image in style.images)
-            return [pixels.permute(2, 0, 1).to(device) for pixels in fitted]
+            return [muted(pixels, method.style_colors).permute(2, 0, 1).to(device) for pixels in fitted]
 
         self._behind = pictures(cover_crop)[0]
         self._backgrounds: dict[int, tuple[Tensor, Tensor]] = {}
@@ -120,11 +121,11 @@ class Objective:
 
     def prices(self) -> Prices | None:
         """New ones, for one object, where the method has any; see `losses.prices`."""
-        return Prices(self.style.clusters, self.method.variety) if self.style.clusters else None
+        return Prices(self.style.clusters, self.method.variety or _OF_IMAGES) if self.style.clusters else None
 
     @torch.no_grad()
     def _style_keys(self, images: Sequence[Tensor], seed: int) -> tuple[list[Tensor], list[Clusters]]:
-        """Per layer (N, C) float32 unit vectors, the features of all style images; and their clusters, if used."""
+        """Per layer (N, C) float32 unit vectors, the features of all style images; and their clusters."""
         encoder, limit = self._style_encoder, -(-self.method.style_keys // len(images))
         every: list[list[Tensor]] = []
         chosen: list[list[Tensor]] = []
@@ -134,14 +135,16 @@ class Objective:
             every.append(layers)
             chosen.append([style_keys(rows, smooth=encoder.smooth) for rows in some])
         keys = [torch.cat(layer) for layer in zip(*chosen, strict=True)]
-        if not self.method.variety:
+        variety, weights = self.method.variety, self.style_set.weights
+        if not variety and not weights:
             return keys, []
         clusters = []
         for rows, own in zip(zip(*every, strict=True), zip(*chosen, strict=True), strict=True):
             lengths = [smooth_features(image).norm(dim=1).mean() if encoder.smooth else 1.0 for image in rows]
             unit = [style_keys(image, smooth=encoder.smooth) for image in rows]
-            counts = [float(len(image)) for image in rows]
-            clusters.append(cluster(unit, own, counts, CLUSTERS, float(sum(lengths)) / len(lengths), seed))
+            counts = weights or [float(len(image)) for image in rows]
+            length = float(sum(lengths)) / len(lengths)
+            clusters.append(cluster(unit, own, counts, length, seed, alone=not variety))
         return keys, clusters
 
     @property
@@ -189,7 +192,11 @@ class Objective:
 
         shares = [None if kept is None else sample(kept, view.style) for view in views]
         drawn = [
-            view if own is None else replace(view, base=_in_palette(view.base, own, self.style.palette))
+            view
+            if own is None
+            else replace(
+                view, base=_in_palette(view.base, own * self.method.style_colors, self.style.palette)
+            )
             for view, own in zip(views, shares, strict=True)
         ]
 
@@ -199,7 +206,8 @@ class Objective:
 
         positions = [positions_in(view, own) for view, own in zip(views, shares, strict=True)]
         joined = {s: join_positions(views, [own[s] for own in positions], s) for s in self.strides}
-        images = _channels_last(paint(join(drawn), None, self._background(views[0].resolution)[1]))
+        painted = paint(join(drawn), None, self._background(views[0].resolution)[1])
+        images = _channels_last(muted(painted, self.method.style_colors, dim=1))
         original = self._content_encoder(images, [joined[s].rows for s in self._content_encoder.strides])
         per_view: list[list[Tensor]] = [[] for _ in views]
         for stride, rows in zip(self._content_encoder.strides, original, strict=True):
@@ -221,8 +229,8 @@ class Objective:
     def view_losses(self, batch: Batch, table: Tensor, prices: Prices | None = None) -> dict[str, Tensor]:
         """Every `ViewTerm` by name, unweighted scalars; those of parts of a batch add up to the whole's.
 
-        table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values. prices: of matches,
-        which they count.
+        table: (N, 3) float32, the mip table of T_S, signed offsets to sRGB-encoded values. prices: of
+        matches, which they count.
         """
         totals = totals_of(batch)
         painted = paint(batch.views, table, self._background(batch.views.resolution)[0])
@@ -286,6 +294,7 @@ class Objective:
         style = network == "style"
         encoder = self._style_encoder if style else self._content_encoder
         pictures = painted if style else self._for_content(painted, batch.views)
+        pictures = muted(pictures, self.method.style_colors, dim=1)
         positions = [batch.positions[stride].rows for stride in encoder.strides]
         rows = encoder(_channels_last(pictures), positions)
         markets = prices.markets if prices else ()
@@ -314,7 +323,7 @@ def _in_palette(base: Tensor, share: Tensor, palette: Tensor) -> Tensor:
     Their luma stays: it is what a drawing is read by.
     """
     nearest = palette[torch.cdist(base, palette).argmin(1)]
-    luma = ((base - nearest) @ base.new_tensor(_LUMA))[:, None]
+    luma = ((base - nearest) @ base.new_tensor(LUMA))[:, None]
     return torch.lerp(base, (nearest + luma).clamp(0, 1), share)
 
 

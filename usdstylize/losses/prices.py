@@ -1,9 +1,9 @@
-"""Variety: matching with limited capacity, so that all of a style's features are used and not the easiest alone.
+"""Variety: matching with limited capacity, so that a style's features are all used, not the easiest alone.
 
-NNFM (paper, Eq. 2) lets every feature of a render take the nearest of the style, so that a few of those serve
-all. Here the style's features are clustered, and a match with a cluster that serves more than its share of the
-style costs a price, which is a discount where it serves less. Prices are found by dual ascent, as those of
-optimal transport are, a step in every iteration.
+NNFM (paper, Eq. 2) lets every feature of a render take the nearest of the style, so that a few of those
+serve all. Here the style's features are clustered. A match with a cluster that serves more than its share of
+the style costs a price, and one with a cluster that serves less gets a discount. The prices follow by dual
+ascent, as those of optimal transport do, a step in every iteration; the loss of a match stays the cosine.
 """
 
 import threading
@@ -15,9 +15,9 @@ from torch import Tensor
 
 from usdstylize.losses.keys import representatives
 
-__all__ = ["CLUSTERS", "Clusters", "Market", "Prices", "cluster"]
+__all__ = ["Clusters", "Market", "Prices", "cluster"]
 
-CLUSTERS = 64
+_CLUSTERS = 64
 """Of the features of all style images together."""
 _REMEMBERED = 0.8
 """Share of the uses before in a running mean of them."""
@@ -34,8 +34,8 @@ _WORST = -3.0
 class Clusters:
     """The style's features of one map, in clusters.
 
-    owner: (N,) int64, the cluster of every key. shares: (K,) float32, how much of the style each is; their sum
-    is 1. unit: what a price of 1 adds to a product of a row and a key, as the search computes it.
+    owner: (N,) int64, the cluster of every key. shares: (K,) float32, how much of the style each is, 1 in
+    sum. unit: how much the products of a row with the keys differ from cluster to cluster.
     """
 
     owner: Tensor
@@ -47,25 +47,28 @@ def cluster(
     images: Sequence[Tensor],
     keys: Sequence[Tensor],
     weights: Sequence[float],
-    count: int,
     length: float,
     seed: int,
+    *,
+    alone: bool = False,
 ) -> Clusters:
-    """Clusters of the features of several images, none with features of two.
+    """Clusters of the features of several images, none of them with features of two.
 
-    images: of each image all features (M, C), unit vectors; keys: (N, C), those that are searched. weights: how
-    much of the style each image is. count: of clusters at most, over all. length: mean length of the rows that
-    are compared, 1 where they are scaled to unit length.
+    images: of each image all features (M, C), unit vectors; keys: of each (N, C), those that are searched.
+    weights: how much of the style each image is. length: mean length of the rows that are searched for. alone:
+    each image is one cluster.
     """
     owners, shares, spread = [], [], []
     first = 0
     for rows, own, weight in zip(images, keys, weights, strict=True):
-        centres = representatives(rows, max(1, count // len(images)), seed)
+        centres = representatives(rows, max(1, _CLUSTERS // len(images)), seed)
         cosines = rows @ centres.T
+        spread.append(cosines.std())
+        if alone:
+            cosines, centres = cosines[:, :1], centres[:1]
         used = torch.bincount(cosines.max(1).indices, minlength=len(centres))
         owners.append((own @ centres.T).max(1).indices + first)
         shares.append(used / len(rows) * (weight / sum(weights)))
-        spread.append(cosines.std())
         first += len(centres)
     return Clusters(torch.cat(owners), torch.cat(shares), float(torch.stack(spread).mean()) * length)
 
@@ -90,9 +93,11 @@ class Market:
         Sums are exact, so that neither the order nor the number of threads and processes changes them.
         """
         owner = self._clusters.owner.index_select(0, index)
-        amounts = torch.ones_like(owner) if weights is None else (weights.double() * _FIXED_POINT).round()
+        amounts = torch.ones_like(owner, dtype=torch.float64)
+        if weights is not None:
+            amounts = (weights.double() * _FIXED_POINT).round() / _FIXED_POINT
         with self._lock:
-            self._uses.index_add_(0, owner, amounts.double() / _FIXED_POINT)
+            self._uses.index_add_(0, owner, amounts)
 
     def settle(self) -> None:
         """Change the prices by what has been used."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from usdstylize.config.method import Method
 from usdstylize.encoders import Encoder
 from usdstylize.losses.batch import Batch, Texels
+from usdstylize.losses.colors import muted
 from usdstylize.losses.content import content_loss
 from usdstylize.losses.gram import gram_loss
 from usdstylize.losses.nnfm import SearchKeys, nnfm_loss
@@ -174,8 +175,9 @@ def _content(rendering: Rendering) -> Tensor:
 
 
 def _palette(samples: TextureSamples) -> Tensor:
-    colors = samples.base + samples.offsets
-    return palette_loss(colors, samples.style.palette, squared=samples.method.palette_squared)
+    share = samples.method.style_colors
+    colors = muted(samples.base + samples.offsets, share)
+    return palette_loss(colors, muted(samples.style.palette, share), squared=samples.method.palette_squared)
 
 
 TERMS: tuple[Term, ...] = (

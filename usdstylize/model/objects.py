@@ -304,7 +304,10 @@ class StyleSet:
     images: tuple[StyleImage, ...]
     palette: Float32
     palette_is_given: bool = False
-    """By the user, instead of being the primary image's."""
+    """By the user, instead of being that of the images."""
+    weights: tuple[float, ...] = ()
+    """How much each image counts, positive; empty where all count by their size and the primary one alone
+    gives the palette."""
 
     @property
     def primary(self) -> StyleImage:
@@ -312,9 +315,15 @@ class StyleSet:
         return self.images[0]
 
     @property
-    def colors(self) -> Float32:
-        """(N, 3) sRGB-encoded 0..1: every pixel of the image that the palette comes from; else the palette."""
-        return self.palette if self.palette_is_given else self.primary.pixels.reshape(-1, 3)
+    def colors(self) -> tuple[tuple[Float32, float], ...]:
+        """What gives the palette: pixels (N, 3), sRGB-encoded 0..1, and how much they count; of each image that
+        does, or a given palette itself."""
+        if self.palette_is_given:
+            return ((self.palette, 1.0),)
+        counts = self.weights or (1.0,)
+        return tuple(
+            (image.pixels.reshape(-1, 3), own) for image, own in zip(self.images, counts, strict=False)
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where T_S begins: a faint field of the style's colours, so that strokes can form anywhere, or all of them."""
+"""Where T_S begins: as a faint field, so that strokes can form anywhere, or with the colours of the style."""
 
 import math
 
@@ -66,29 +66,26 @@ def start_colors(
     """(S, H, W, 3) float32: signed offsets that give T the colours of the style.
 
     The colours of T + ``start`` over the whole surface are carried onto those of the style, by
-    `imaging.transport.color_lut` with that ``share``; ``start`` makes many of one. bases: T, sRGB-encoded, and
-    start: signed offsets, (S, H, W, 3) float32 each. covered: (S, H, W) bool.
+    `imaging.transport.color_lut` with that ``share``; ``start`` makes many of one. bases: T, sRGB-encoded,
+    and start: signed offsets, (S, H, W, 3) float32 each. covered: (S, H, W) bool.
     """
     random = np.random.default_rng([seed, 1])
-    colors = (bases + start).clamp(0, 1)
     areas = np.square(sheet_widths(assembly)) * covered.mean((1, 2))
     counts = np.ceil(_LEAST_COLORS * areas / areas.sum()).astype(int)
-    drawn = [
-        own[torch.from_numpy(shown)].numpy()[random.integers(shown.sum(), size=count)]
-        for own, shown, count in zip(colors, covered, counts, strict=True)
-        if shown.any()
-    ]
+    drawn = []
+    for base, own, shown, count in zip(bases, start, covered, counts, strict=True):
+        if shown.any():
+            places = torch.from_numpy(random.choice(np.flatnonzero(shown), count))
+            drawn.append((base + own).view(-1, 3)[places].clamp(0, 1).numpy())
     lut = torch.from_numpy(transport.color_lut(np.concatenate(drawn), style.colors, share, random))
-    lut = lut.permute(3, 2, 1, 0)[None]
-    moved = colors + start
-    for own, picture in zip(moved, colors, strict=True):
-        for rows, part in zip(
-            own.split(256), picture.split(256), strict=True
-        ):  # a picture's grid is as large as it
-            grid = (2 * part - 1)[None, None]
-            move = F.grid_sample(lut, grid, padding_mode="border", align_corners=True)
-            rows.copy_(part + move[0, :, 0].permute(1, 2, 0))
-    return moved - bases
+    lut = lut.permute(3, 2, 1, 0)[None]  # channels, then blue, green, red, as `grid_sample` has its axes
+    colored = torch.empty_like(start)
+    parts = (torch.split(values.view(-1, 3), _TEXELS_AT_ONCE) for values in (bases, start, colored))
+    for base, own, result in zip(*parts, strict=True):
+        color = (base + own).clamp(0, 1)
+        moves = F.grid_sample(lut, (2 * color - 1)[None, None, None], align_corners=True)
+        result.copy_(color + moves[0, :, 0, 0].T - base)
+    return colored
 
 
 def _waves_at(

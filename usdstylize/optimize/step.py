@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from usdstylize.losses import Batch, Objective, Target, Texels, ViewTerm, weighted_sum
+from usdstylize.losses import Batch, Objective, Target, Texels, ViewTerm, muted, weighted_sum
 from usdstylize.optimize.adam import Adam
 from usdstylize.optimize.devices import memory_errors
 from usdstylize.optimize.field import Field
@@ -108,7 +108,7 @@ class Step:
             self._begin(magnified(old, magnifiers(old, size, self._subject.wraps)).clone())
 
     def state_dict(self) -> dict[str, Any]:
-        """The texels of T_S at its current size or the field's parameters, Adam's state, prices; on the CPU."""
+        """The texels of T_S at its current size or the field's parameters, and more; on the CPU."""
         prices = {} if self._prices is None else {"prices": self._prices.state_dict()}
         values = self._style.detach().to("cpu", copy=True)
         return {"values": values, "adam": self._adam.state_dict(), **prices}
@@ -124,10 +124,12 @@ class Step:
     def texture(self) -> Tensor:
         """(S, H, W, 3) float32, signed offsets to sRGB-encoded values, one per sheet, at full size."""
         if self._field is not None:
-            values = self._field.texture(self._style)
-            return values if self._offset is None else values + self._offset
-        full = magnified(self._style, self._magnifiers)
-        return smoothed(full, self._subject.wraps) if self._smooth else full
+            full = self._field.texture(self._style)
+            full = full if self._offset is None else full + self._offset
+        else:
+            full = magnified(self._style, self._magnifiers)
+            full = smoothed(full, self._subject.wraps) if self._smooth else full
+        return muted(full, self._objective.method.style_colors)
 
     def __call__(self, targets: Sequence[Target], rate: float, weights: Mapping[str, float]) -> Tensor:
         """One iteration with Adam's learning rate and each term's weight.

@@ -48,7 +48,7 @@ class Scene:
         return self.framing.method
 
     def texels_at(self, size: int) -> tuple[Tensor, NDArray[np.bool_]]:
-        """T at the size² texels of each sheet, (S, size, size, 3) float32, sRGB-encoded; and which UVs cover."""
+        """T of each sheet (S, size, size, 3) float32, sRGB-encoded; and which texels the UVs cover."""
         sheets = range(len(self.covered))
         bases = torch.stack([self.subject.base_at(sheet, (size, size)).cpu() for sheet in sheets])
         shown = F.adaptive_max_pool2d(torch.from_numpy(self.covered)[:, None].float(), size)[:, 0] > 0

@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -29,24 +29,37 @@ three seeds; with 4 starts some lose a rare colour."""
 _COLOR = re.compile(r"[^\s,()]+\([^)]*\)|[^\s,]+")  # rgb(1, 2, 3) is one colour
 
 
-def load(folder: Path, *, primary: str | None, palette: str | None, clusters: int, seed: int) -> StyleSet:
+def load(
+    folder: Path,
+    *,
+    primary: str | None,
+    palette: str | None,
+    clusters: int,
+    seed: int,
+    weights: Mapping[str, float] | None = None,
+) -> StyleSet:
     """Read a style set from ``folder``, or from a single image file.
 
     The images come sorted by name, the primary one first: the one that ``primary`` names (a
     file name, or a path), or the first. Alpha is composited over white, an embedded colour
     profile converted to sRGB, the EXIF orientation applied, 16 bits reduced to 8. The palette
     is ``palette`` (colours, or a text file of them) or ``clusters`` k-means colours of the
-    primary image, rounded to 8 bits so that the colours a log shows are those that were used.
+    primary image, rounded to 8 bits so that the colours a log shows are those that were used. weights: how
+    much an image counts, by its file name or path; the others count 1, and those with 0 are left out. With
+    weights all images give the palette.
 
     Raises StyleSetError (no folder, no image, an unreadable or too small one, an unknown
-    primary image, an unusable name) and PaletteError.
+    primary image, weights of unknown images or none but 0, an unusable name) and PaletteError.
     """
     files = _image_files(folder)
     name = _style_name(folder)
+    counts = _weights_of(files, weights, folder) if weights else {}
+    files = [path for path in files if counts.get(path, 1.0)]
     first = _find_primary(files, primary, folder)
     given = None if palette is None else _parse_palette(palette)
     ordered = [first, *(path for path in files if path != first)]
-    return from_files(name, ordered, palette=given, clusters=clusters, seed=seed)
+    own = tuple(counts[path] for path in ordered) if counts else ()
+    return from_files(name, ordered, palette=given, clusters=clusters, seed=seed, weights=own)
 
 
 def from_files(
@@ -56,18 +69,22 @@ def from_files(
     palette: Float32 | None,
     clusters: int,
     seed: int,
+    weights: tuple[float, ...] = (),
     read: Callable[[Path], bytes] = Path.read_bytes,
 ) -> StyleSet:
     """The style set of these images, the primary one first.
 
-    palette: (Q, 3) float32, sRGB-encoded; k-means of the primary image when None.
+    palette: (Q, 3) float32, sRGB-encoded; k-means of the primary image when None, or of all images by their
+    weights where they have any. weights: positive, one for each file, or none.
     read: the bytes of a file, which may lie in a package.
 
     Raises StyleSetError, and whatever ``read`` raises except OSError.
     """
     images = tuple(_read_image(path, read) for path in files)
-    colors = _cluster_palette(images[0].pixels, clusters, seed) if palette is None else palette
-    return StyleSet(name=name, images=images, palette=colors, palette_is_given=palette is not None)
+    counts = weights or (1.0,)
+    colors = _cluster_palette(images[: len(counts)], counts, clusters, seed) if palette is None else palette
+    given = palette is not None
+    return StyleSet(name=name, images=images, palette=colors, palette_is_given=given, weights=weights)
 
 
 def hex_colors(palette: Float32) -> tuple[str, ...]:
@@ -122,6 +139,23 @@ def _find_primary(files: list[Path], primary: str | None, folder: Path) -> Path:
             return path
     names = ", ".join(path.name for path in files)
     raise StyleSetError(f"{folder} holds no image named {primary}; --primary-image takes one of: {names}.")
+
+
+def _weights_of(files: list[Path], weights: Mapping[str, float], folder: Path) -> dict[Path, float]:
+    counts = dict.fromkeys(files, 1.0)
+    names = ", ".join(path.name for path in files)
+    for name, weight in weights.items():
+        found = [path for path in files if name == path.name or Path(name).absolute() == path.absolute()]
+        if not found:
+            raise StyleSetError(
+                f"{folder} holds no image named {name}; --style-weight takes some of: {names}."
+            )
+        counts[found[0]] = weight
+    if not any(counts.values()):
+        raise StyleSetError(
+            f"{folder}: --style-weight leaves no image; give one of them more than 0: {names}."
+        )
+    return counts
 
 
 def _read_image(path: Path, read: Callable[[Path], bytes]) -> StyleImage:
@@ -222,12 +256,18 @@ def _parse_palette(text: str) -> Float32:
     return np.asarray(colors, dtype=np.float32) / np.float32(255.0)
 
 
-def _cluster_palette(pixels: Float32, clusters: int, seed: int) -> Float32:
-    """k-means colours of an image, most frequent first; all of its colours where it has fewer."""
-    levels = Image.fromarray(np.rint(pixels * 255.0).astype(np.uint8))
-    small = levels.resize((_PALETTE_SIDE, _PALETTE_SIDE), Image.Resampling.BOX)
-    samples = np.asarray(small).reshape(-1, 3)
-    colors, counts = np.unique(samples, axis=0, return_counts=True)
+def _cluster_palette(
+    images: Sequence[StyleImage], weights: Sequence[float], clusters: int, seed: int
+) -> Float32:
+    """k-means colours of images, most frequent first; all of their colours where they have fewer."""
+    samples, shares = [], []
+    for image, weight in zip(images, weights, strict=True):
+        levels = Image.fromarray(np.rint(image.pixels * 255.0).astype(np.uint8))
+        small = levels.resize((_PALETTE_SIDE, _PALETTE_SIDE), Image.Resampling.BOX)
+        samples.append(np.asarray(small).reshape(-1, 3))
+        shares.append(np.full(len(samples[-1]), weight))
+    colors, owners = np.unique(np.concatenate(samples), axis=0, return_inverse=True)
+    counts = np.bincount(owners.ravel(), np.concatenate(shares))
     if len(colors) > clusters:
         from sklearn.cluster import KMeans  # takes about as long to import as torch
         from threadpoolctl import threadpool_limits

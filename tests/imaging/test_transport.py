@@ -1,0 +1,62 @@
+"""Colours of one picture carried onto those of another."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import map_coordinates
+from scipy.stats import wasserstein_distance
+
+from usdstylize.imaging.transport import color_lut
+
+GREY, DARK, LIGHT = (np.full(3, level, np.float32) for level in (0.5, 0.25, 0.75))
+BLACK, WHITE = np.zeros(3, np.float32), np.ones(3, np.float32)
+
+
+def moved(colors: np.ndarray, style: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+    """The colours after the map, which SciPy reads linearly between its points."""
+    lut = color_lut(colors, style, share, np.random.default_rng(seed))
+    places = np.clip(colors, 0, 1).T * (len(lut) - 1)
+    return colors + np.stack([map_coordinates(lut[..., c], places, order=1) for c in range(3)], axis=1)
+
+
+def some(*shares: tuple[float, np.ndarray], count: int = 4000) -> np.ndarray:
+    return np.concatenate([np.tile(color, (round(share * count), 1)) for share, color in shares])
+
+
+def test_light_and_dark_go_to_the_styles_light_and_dark() -> None:
+    """By hand: of two greys in equal shares, the darker becomes black and the lighter white."""
+    found = moved(some((0.5, DARK), (0.5, LIGHT)), some((0.5, BLACK), (0.5, WHITE)), 1.0)
+    # 250 of 500 samples in the mean, give or take 11
+    assert np.abs(found[:2000] - BLACK).max() < 0.15
+    assert np.abs(found[2000:] - WHITE).max() < 0.15
+
+
+@pytest.mark.parametrize(("share", "black"), [(1.0, 0.25), (0.5, 0.5), (0.25, 1.0)])
+def test_a_colour_serves_up_to_so_many_times_its_share(share: float, black: float) -> None:
+    """By hand: a quarter of the style is black. All of a dark surface wants it; ``black`` of it gets it."""
+    found = moved(some((1.0, DARK)), some((0.25, BLACK), (0.75, WHITE)), share)
+    np.testing.assert_allclose(found.mean(0), (1 - black) * WHITE, atol=0.07)
+
+
+def test_all_of_the_style_is_used_as_the_style_uses_it() -> None:
+    random = np.random.default_rng(1)
+    colors = random.normal(0.6, 0.08, (6000, 3)).astype(np.float32).clip(0, 1)
+    style = (random.random((6000, 3)) ** [1.0, 2.0, 0.5]).astype(np.float32)
+    for channel in range(3):
+        before = wasserstein_distance(colors[:, channel], style[:, channel])
+        after = wasserstein_distance(moved(colors, style, 1.0)[:, channel], style[:, channel])
+        assert after < 0.25 * before
+    near, far = (np.abs(moved(colors, style, share) - colors).mean() for share in (0.2, 1.0))
+    assert near < 0.6 * far
+
+
+def test_the_same_seed_gives_the_same_map() -> None:
+    random = np.random.default_rng(2)
+    colors, style = random.random((2, 3000, 3)).astype(np.float32)
+    assert np.array_equal(moved(colors, style, 0.4), moved(colors, style, 0.4))
+    assert not np.array_equal(moved(colors, style, 0.4), moved(colors, style, 0.4, seed=1))
+
+
+def test_fewer_colours_than_samples_are_enough() -> None:
+    found = moved(GREY[None], np.stack([BLACK, WHITE]), 0.5)
+    assert found.shape == (1, 3)
+    assert np.isfinite(found).all()
