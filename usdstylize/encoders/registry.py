@@ -244,8 +244,8 @@ _VGG16 = EncoderSpec(
 
 _SQUEEZENET = EncoderSpec(
     name="squeezenet",
-    summary="SqueezeNet 1.1, 5 MB",
-    maps="fire3, fire4, fire5",
+    summary="SqueezeNet 1.1: dabs and short strokes, 5 MB",
+    maps="fire2, fire3",  # with fire4 and fire5, at stride 8, dabs get fringes of false colours
     licence="BSD 2-clause (DeepScale's release)",
     files=(  # torchvision's IMAGENET1K_V1, and the original Caffe release in fp16, torchvision's names
         WeightFile(
@@ -259,7 +259,10 @@ _SQUEEZENET = EncoderSpec(
     folders=lambda: (_torch_hub_cache(),),
     url=_squeezenet_url,
     factory="usdstylize.encoders.squeezenet:SqueezeNet.from_file",
-    reach=32,
+    reach=12,
+    # Its features are smaller than VGG16's, so that a content loss of the same weight would be 1/60.
+    balance=Balance(600.0, 18.0, content_on_background=True),
+    paper_balance=Balance(200.0, 60.0),
 )
 
 
