@@ -59,10 +59,12 @@ def plan_run(stage: Path, style_set: Path, options: Options) -> Job:
     if not contents.objects:
         raise StageError(_nothing_to_do(contents))
 
-    from usdstylize import distributed, optimize, render  # torch takes seconds; `inspect` does without
+    # PyTorch takes seconds to import; `inspect` does without.
+    from usdstylize import distributed, encoders, optimize, render
 
     device = optimize.choose_device(options.device)
     method = resolve(options, cuda=device.startswith("cuda"), stage=contents.pattern_width)
+    weights_hash = encoders.check_encoder(method.encoder, options.weights)
     render.check_visibility(method.visibility, device)
     style = styles.load(
         style_set,
@@ -86,7 +88,8 @@ def plan_run(stage: Path, style_set: Path, options: Options) -> Job:
         package=options.package,
     )
     parallelism = distributed.choose_parallelism(options, method, device, len(contents.groups))
-    plan = _describe(contents, output, defaults, settings_of, options, device, str(parallelism))
+    machine = device, str(parallelism)
+    plan = _describe(contents, output, defaults, settings_of, options, *machine, weights_hash)
     fingerprints = compatibility.fingerprints(plan, contents)
     finished, dropped = write.finished_objects(output, fingerprints)
     plan = replace(plan, finished=tuple(sorted(finished)), dropped=dropped)
@@ -102,6 +105,7 @@ def _describe(
     options: Options,
     device: str,
     parallelism: str,
+    weights_hash: str | None,
 ) -> Plan:
     """What will be done, with every setting resolved. Raises OutputError where styles would be mixed."""
     style, method = defaults.style, defaults.method
@@ -119,6 +123,7 @@ def _describe(
         settings={
             **plain(vars(method)),
             **({"style_weights": list(style.weights)} if style.weights else {}),
+            **({"weights_sha256": weights_hash} if weights_hash else {}),
             "by": options.by,
             "share_materials": options.share_materials,
             "unique": options.unique,

@@ -185,7 +185,7 @@ def test_weights_lists_every_network_and_fails_only_for_a_wrong_file(
     outcome = command(capfd, "weights", "--json")
     assert outcome.code == 0
     states = {status["name"]: status["state"] for status in json.loads(outcome.out)}
-    assert states == {"draft": "ok", "clip-rn50": "missing", "vgg16": "missing"}
+    assert states == {"draft": "ok", "clip-rn50": "missing", "vgg16": "missing", "squeezenet": "missing"}
     (tmp_path / "RN50.pt").write_text("not it")
     outcome = command(capfd, "weights", "--weights", tmp_path)
     assert outcome.code == 1

@@ -9,15 +9,17 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
-from real_weights import VGG_WEIGHTS, needs_vgg
+from real_weights import SQUEEZENET_WEIGHTS, VGG_WEIGHTS, needs_squeezenet, needs_vgg
 from safetensors.torch import load_file, save_file
-from torchvision.models import vgg16
+from torchvision.models import squeezenet1_1, vgg16
 
 from usdstylize.encoders import weights
 from usdstylize.encoders.clip import ClipResNet50
 from usdstylize.encoders.draft import DraftEncoder
 from usdstylize.encoders.embedding import ClipEmbedding
 from usdstylize.encoders.loading import load_encoder
+from usdstylize.encoders.squeezenet import SqueezeNet
+from usdstylize.encoders.timm_network import TimmNetwork
 from usdstylize.encoders.vgg16 import Vgg16
 
 
@@ -142,7 +144,9 @@ def test_clips_gradient_to_the_image_equals_open_clips_in_float64(random_clip, b
     compare_gradients(model, caught, images)
 
 
-def compare_gradients(model: torch.nn.Module, expected: list[torch.Tensor], images: torch.Tensor) -> None:
+def compare_gradients(
+    model: torch.nn.Module, expected: list[torch.Tensor], images: torch.Tensor, *, padded: bool = True
+) -> None:
     """Rows and image gradient of ``model`` against the maps of a graph that begins at ``images``.
 
     All in float64: a ReLU that float32 turns over is no error, and shows in a gradient.
@@ -152,13 +156,13 @@ def compare_gradients(model: torch.nn.Module, expected: list[torch.Tensor], imag
     generator = torch.Generator().manual_seed(1)
     given = [torch.randn(rows.shape, generator=generator).double() for rows in reference]
     (theirs,) = torch.autograd.grad(reference, images, given)
-    # Padding, as a batch of fixed size has it: a position that is there already, and no gradient.
-    wanted = [torch.cat([where, where[:1]]) for where in wanted]
-    given = [torch.cat([g, torch.zeros_like(g[:1])]) for g in given]
+    if padded:  # as a batch of fixed size is: by a position that is there already, and no gradient
+        wanted = [torch.cat([where, where[:1]]) for where in wanted]
+        given = [torch.cat([g, torch.zeros_like(g[:1])]) for g in given]
     mine = images.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
     features = model.double()(mine, wanted)
     for found, rows in zip(features, reference, strict=True):
-        torch.testing.assert_close(found[:-1], rows, rtol=1e-7, atol=1e-7 * rows.abs().max().item())
+        torch.testing.assert_close(found[: len(rows)], rows, rtol=1e-7, atol=1e-7 * rows.abs().max().item())
     torch.autograd.backward(features, given)
     assert mine.grad is not None
     torch.testing.assert_close(mine.grad, theirs, rtol=1e-6, atol=1e-6 * theirs.abs().max().item())
@@ -228,6 +232,48 @@ def test_real_vgg16_gets_the_preprocessing_it_was_trained_with():
         torch.testing.assert_close(mine.double(), theirs, rtol=1e-3, atol=1e-3)
 
 
+def squeezenet_maps(network: torch.nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
+    """torchvision's, whose first convolution has no padding: standardised images get it here."""
+    caught: list[torch.Tensor] = []
+    handles = [
+        network.features[index].register_forward_hook(lambda m, i, out: caught.append(out))
+        for index in (3, 4)
+    ]
+    network.features(F.pad(images, (1, 1, 1, 1)))
+    for handle in handles:
+        handle.remove()
+    return caught
+
+
+def test_squeezenets_features_and_gradient_equal_torchvisions_in_float64(tmp_path):
+    torch.manual_seed(0)
+    network = squeezenet1_1(weights=None).eval()
+    torch.save(network.state_dict(), tmp_path / "squeezenet.pth")
+    images = pictures(64).double().requires_grad_()
+    mean = torch.tensor([0.485, 0.456, 0.406]).double().view(1, 3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).double().view(1, 3, 1, 1)
+    expected = squeezenet_maps(network.double(), (images - mean) / deviation)
+    model = SqueezeNet.from_file(tmp_path / "squeezenet.pth").requires_grad_(False)
+    assert [m.shape[2] for m in expected] == [64 // stride for stride in model.strides]
+    compare_gradients(model, expected, images, padded=False)
+
+
+@needs_squeezenet
+def test_real_squeezenet_gets_the_preprocessing_it_was_trained_with():
+    """The original release: BGR, 0..255, mean subtracted."""
+    network = squeezenet1_1(weights=None).eval()
+    network.load_state_dict({name: value.float() for name, value in load_file(SQUEEZENET_WEIGHTS).items()})
+    images = pictures(64)
+    mean = torch.tensor([104.0, 117.0, 123.0]).view(1, 3, 1, 1)
+    with torch.no_grad():
+        expected = squeezenet_maps(network, images[:, [2, 1, 0]] * 255 - mean)
+        ours = load_encoder(
+            "squeezenet", device="cpu", dtype=torch.float32, folder=SQUEEZENET_WEIGHTS.parent
+        )(images)
+    for mine, theirs in zip(ours, rows_of(expected), strict=True):
+        torch.testing.assert_close(mine, theirs / 57.6, rtol=1e-3, atol=1e-3)
+
+
 @needs_vgg
 def test_the_draft_encoder_imitates_vgg16():
     """On our own gouache, which its training has not seen."""
@@ -243,7 +289,16 @@ def test_the_draft_encoder_imitates_vgg16():
     assert min(cosines) > 0.85, cosines
 
 
-@pytest.mark.parametrize("build", [DraftEncoder, lambda: Vgg16(caffe=True), ClipResNet50])
+@pytest.mark.parametrize(
+    "build",
+    [
+        DraftEncoder,
+        lambda: Vgg16(caffe=True),
+        ClipResNet50,
+        lambda: SqueezeNet(caffe=True),
+        lambda: TimmNetwork("test_convnext"),
+    ],
+)
 def test_asking_for_some_positions_gives_those_rows_and_their_gradient(build):
     torch.manual_seed(0)
     model = build().eval().requires_grad_(False)

@@ -31,7 +31,7 @@ from usdstylize.encoders import (
 )
 from usdstylize.errors import OptionsError, WeightsError
 
-KNOWN = "draft, clip-rn50, vgg16"
+KNOWN = "draft, clip-rn50, vgg16, squeezenet, timm:NAME"
 
 
 class Toy(nn.Module):
@@ -204,6 +204,7 @@ def test_help_lists_every_encoder_and_what_nobody_has_seen(command: Command) -> 
     assert "draft (small, comes with the package)" in text
     assert "clip-rn50 (the paper's network; nobody has judged it by eye)" in text
     assert "vgg16 (strokes and lines)" in text
+    assert "timm:NAME (any convolutional network of timm)" in text
 
 
 def test_the_page_about_encoders_is_right() -> None:

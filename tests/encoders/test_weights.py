@@ -127,6 +127,7 @@ def test_the_report_has_ok_missing_and_refused_and_which_preset_needs_what(tmp_p
         "draft": "ok",
         "clip-rn50": "refused",
         "vgg16": "missing",
+        "squeezenet": "missing",
     }
     assert report["draft"].presets == ("draft",)
     assert report["vgg16"].presets == report["clip-rn50"].presets == ("standard", "paper")
@@ -138,9 +139,10 @@ def test_the_libraries_urls_agree_with_the_hashes_we_expect() -> None:
     # OpenAI puts the hash into the URL, torchvision its first digits into the file name.
     address = {name: spec.url() for name, spec in ENCODERS.items() if spec.url is not None}
     assert address["clip-rn50"].split("/")[-2:] == [RN50, "RN50.pt"]
-    name = address["vgg16"].rsplit("/", 1)[-1]
-    file = ENCODERS["vgg16"].files[0]
-    assert name == file.name == f"vgg16-{file.sha256[:8]}.pth"
+    for encoder, stem in (("vgg16", "vgg16"), ("squeezenet", "squeezenet1_1")):
+        name = address[encoder].rsplit("/", 1)[-1]
+        file = ENCODERS[encoder].files[0]
+        assert name == file.name == f"{stem}-{file.sha256[:8]}.pth"
 
 
 # Fetching, from a server on this machine

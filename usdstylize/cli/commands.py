@@ -99,7 +99,8 @@ class StageArguments(StageOptions):
 
 def _encoders() -> str:
     """Every encoder, as `--help` lists them."""
-    return ", ".join(f"{name} ({spec.summary})" for name, spec in ENCODERS.items())
+    listed = ", ".join(f"{name} ({spec.summary})" for name, spec in ENCODERS.items())
+    return f"{listed}, timm:NAME (any convolutional network of timm)"
 
 
 @_section("Style", 3)

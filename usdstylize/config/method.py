@@ -29,7 +29,7 @@ class LossMethod:
     """Which networks and losses compare an object with the style, and what each term weighs."""
 
     encoder: str
-    """Network whose features carry the style, by its name in `encoders.ENCODERS`."""
+    """Network whose features carry the style, by its name in `encoders.ENCODERS`, or timm:NAME."""
     style_loss: StyleLoss
     """How its features are compared with the style's: by nearest neighbours (the method), or by one of the
     paper's baselines, Gram matrices or CLIP's embedding of the whole picture."""

@@ -99,7 +99,7 @@ class StyleOptions(_Group):
     palette: str | None = None
     """Colours such as "#112233,#aabbcc", or a text file of them; else k-means of the primary image."""
     encoder: str | None = None
-    """Network that carries the style, by its name in `encoders.ENCODERS`."""
+    """Network that carries the style, by its name in `encoders.ENCODERS`, or timm:NAME."""
     nnfm_weight: float | None = None
     """λ of the style loss; more brings the style nearer at the cost of the rest."""
     content_weight: float | None = None
@@ -318,7 +318,8 @@ class FarmOptions(_Group):
     memory_limit: float | None = None
     """GiB that each process may take on its GPU (on the CPU: for its optimisation); else what is free."""
     weights: Path | None = None
-    """Folder searched first for network weights (also: USDSTYLIZE_WEIGHTS)."""
+    """Folder searched first for network weights (also: USDSTYLIZE_WEIGHTS); or the weight file of
+    --encoder timm:NAME."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

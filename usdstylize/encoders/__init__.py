@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from usdstylize.encoders.registry import ENCODERS, Balance, EncoderSpec, WeightFile, find, register
 
 if TYPE_CHECKING:
-    from usdstylize.encoders.loading import Encoder, load_embedding, load_encoder, precision
+    from usdstylize.encoders.loading import Encoder, check_encoder, load_embedding, load_encoder, precision
 
 __all__ = [
     "ENCODERS",
@@ -14,6 +14,7 @@ __all__ = [
     "Encoder",
     "EncoderSpec",
     "WeightFile",
+    "check_encoder",
     "find",
     "load_embedding",
     "load_encoder",

@@ -13,7 +13,7 @@ from usdstylize.encoders import weights
 from usdstylize.encoders.registry import ENCODERS, find
 from usdstylize.errors import OptionsError
 
-__all__ = ["Encoder", "load_embedding", "load_encoder", "precision"]
+__all__ = ["Encoder", "check_encoder", "load_embedding", "load_encoder", "precision"]
 
 
 class Encoder(Protocol):
@@ -53,13 +53,26 @@ def load_encoder(
     folder: where the weights are searched first. bn_relu: maps behind batch norm and ReLU; it
     changes nothing in a network without batch norms.
 
-    Raises OptionsError where there is no such encoder, and WeightsError where its weights are
-    missing or not the ones expected.
+    Raises OptionsError where there is no such encoder or the network cannot serve as one, and
+    WeightsError where its weights are missing or not the ones expected.
     """
     spec = find(name)
     settings = {"bn_relu": bn_relu} if spec.takes_bn_relu else {}
-    model = resolve_name(spec.factory)(weights.locate(name, folder), **settings)
+    model = resolve_name(spec.factory)(weights.locate(name, folder), **spec.arguments, **settings)
     return _frozen(model, device, dtype)
+
+
+def check_encoder(name: str, folder: Path | None = None) -> str | None:
+    """The sha256 of the weights, where no entry of `ENCODERS` has it: for a run to record; else None.
+
+    Such a network is loaded, to find out before all else whether it and the file can serve.
+
+    Raises OptionsError and WeightsError as `load_encoder`.
+    """
+    if not find(name).takes_any_weights:
+        return None
+    load_encoder(name, device="cpu", dtype=torch.float32, folder=folder)
+    return weights.sha256_of(weights.locate(name, folder))
 
 
 def load_embedding(

@@ -1,14 +1,17 @@
 """Every encoder, an entry each: the weights, the network, its partner for the content, its loss weights.
 
 A new encoder is one more entry, and a module with its network: `--encoder`, `--help`, `usdstylize
-weights`, the presets and docs/encoders.md follow. No torch here: a network's module is imported when the
-network is loaded.
+weights`, the presets and docs/encoders.md follow. ``timm:NAME`` is a network of timm, which needs no
+entry. No torch here: a network's module is imported when the network is loaded.
 """
 
+import difflib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from usdstylize.errors import OptionsError
 
@@ -17,10 +20,11 @@ __all__ = ["ENCODERS", "Balance", "EncoderSpec", "WeightFile", "find", "register
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A file that holds an encoder's weights. ``sha256`` is hexadecimal, of its bytes."""
+    """A file that holds an encoder's weights."""
 
     name: str
-    sha256: str
+    sha256: str | None = None
+    """Hexadecimal, of its bytes. None where any weights of the network serve: then a run records theirs."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class EncoderSpec:
     factory: str
     """``module:function``, which makes the network, an `Encoder` and `torch.nn.Module`, from the path of one
     of ``files``, whose bytes have been checked."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """More of them, which ``factory`` gets by name."""
     url: Callable[[], str] | None = None
     """The address of the first of ``files``. None where it cannot be downloaded."""
     in_package: bool = False
@@ -86,22 +92,47 @@ class EncoderSpec:
     style_weights: Mapping[str, float] = field(default_factory=lambda: {"gram": 200.0})
     """λ of the style loss, by the losses other than NNFM that this encoder can serve."""
 
+    @property
+    def takes_any_weights(self) -> bool:
+        """No file is known in advance; any file with the network's weights serves."""
+        return all(file.sha256 is None for file in self.files)
+
+
+_TIMM = "timm:"
+_JUDGE = re.compile(rf"({_TIMM})?(bvlc_)?(googlenet|inception_?v1)(?![a-z0-9])", re.IGNORECASE)
+
 
 def find(name: str) -> EncoderSpec:
-    """The encoder of that name. Raises OptionsError, which lists the known names, where there is none."""
+    """The encoder of that name; of ``timm:NAME``, too, whatever NAME is: see `EncoderSpec.folders`.
+
+    Raises OptionsError, which lists the known names, where there is none, and for the network that
+    judges results.
+    """
+    _refuse_judge(name)
+    if name.startswith(_TIMM):
+        return _timm(name.removeprefix(_TIMM))
     if name not in ENCODERS:
-        raise OptionsError(f"There is no encoder {name}; choose from {', '.join(ENCODERS)}.")
+        raise OptionsError(f"There is no encoder {name}; choose from {', '.join(ENCODERS)}, timm:NAME.")
     return ENCODERS[name]
 
 
 def register(spec: EncoderSpec) -> None:
-    """Add an encoder to `ENCODERS`, for this process. Raises OptionsError where its name is taken.
+    """Add an encoder to `ENCODERS`, for this process.
 
-    `--help` lists what is registered before `usdstylize.cli` is imported.
+    Raises OptionsError where its name is taken or the judge's. `--help` lists what is registered before
+    `usdstylize.cli` is imported.
     """
+    _refuse_judge(spec.name)
     if spec.name in ENCODERS:
         raise OptionsError(f"There is an encoder {spec.name} already; give the new one another name.")
     ENCODERS[spec.name] = spec
+
+
+def _refuse_judge(name: str) -> None:
+    if _JUDGE.match(name):
+        raise OptionsError(
+            f"{name} is GoogLeNet, which judges results and so must not make them; choose another encoder."
+        )
 
 
 # Where other programs keep the weights that they download
@@ -146,6 +177,12 @@ def _vgg16_url() -> str:
     from torchvision.models import VGG16_Weights
 
     return str(VGG16_Weights.IMAGENET1K_V1.url)
+
+
+def _squeezenet_url() -> str:
+    from torchvision.models import SqueezeNet1_1_Weights
+
+    return str(SqueezeNet1_1_Weights.IMAGENET1K_V1.url)
 
 
 _DRAFT = EncoderSpec(
@@ -205,5 +242,64 @@ _VGG16 = EncoderSpec(
     factory="usdstylize.encoders.vgg16:Vgg16.from_file",
 )
 
-ENCODERS: dict[str, EncoderSpec] = {spec.name: spec for spec in (_DRAFT, _CLIP_RN50, _VGG16)}
+_SQUEEZENET = EncoderSpec(
+    name="squeezenet",
+    summary="SqueezeNet 1.1: dabs and short strokes, 5 MB",
+    maps="fire2, fire3",  # with fire4 and fire5, at stride 8, dabs get fringes of false colours
+    licence="BSD 2-clause (DeepScale's release)",
+    files=(  # torchvision's IMAGENET1K_V1, and the original Caffe release in fp16, torchvision's names
+        WeightFile(
+            "squeezenet1_1-b8a52dc0.pth", "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b"
+        ),
+        WeightFile(
+            "squeezenet1_1_fp16.safetensors",
+            "48754d383ed5a196f369d896e21506a10c8d12959a912e595bb354ac9846b69a",
+        ),
+    ),
+    folders=lambda: (_torch_hub_cache(),),
+    url=_squeezenet_url,
+    factory="usdstylize.encoders.squeezenet:SqueezeNet.from_file",
+    reach=12,
+    # Its features are smaller than VGG16's, so that a content loss of the same weight would be 1/60.
+    balance=Balance(600.0, 18.0, content_on_background=True),
+    paper_balance=Balance(200.0, 60.0),
+)
+
+
+def _timm(network: str) -> EncoderSpec:
+    return EncoderSpec(
+        name=f"{_TIMM}{network}",
+        summary="a network of timm",
+        maps="the deepest at each of the strides 4, 8 and 16",
+        licence="as the author of the file gives it",
+        files=tuple(map(WeightFile, (f"{network}.safetensors", f"{network}.pth", "model.safetensors"))),
+        folders=lambda: _timm_snapshots(network),
+        factory="usdstylize.encoders.timm_network:TimmNetwork.from_file",
+        arguments={"name": network},
+        reach=56,  # half of the receptive field at stride 16 is more in nearly all of them; as CLIP's
+    )
+
+
+def _timm_snapshots(network: str) -> tuple[Path, ...]:
+    """Where the Hugging Face cache has timm's own weights.
+
+    Raises OptionsError where timm has no such network, or is not installed.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise OptionsError(
+            f"--encoder {_TIMM}{network} needs the package timm, which open_clip_torch installs; install it."
+        ) from error
+    known = [*timm.list_models(), *timm.list_pretrained()]
+    if network not in known:
+        near = ", ".join(f"{_TIMM}{name}" for name in difflib.get_close_matches(network, known))
+        advice = f"did you mean {near}?" if near else "timm.list_models() in Python lists those that it has."
+        raise OptionsError(f"timm has no network {network}; {advice}")
+    settings = timm.get_pretrained_cfg(network)
+    repository = settings.hf_hub_id if settings else None
+    return _hugging_face_snapshots(repository) if repository else ()
+
+
+ENCODERS: dict[str, EncoderSpec] = {spec.name: spec for spec in (_DRAFT, _CLIP_RN50, _VGG16, _SQUEEZENET)}
 """By name, in the order of `--help`; `register` adds to it."""

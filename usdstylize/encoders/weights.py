@@ -17,7 +17,7 @@ from usdstylize.config.presets import PRESETS
 from usdstylize.encoders.registry import ENCODERS, EncoderSpec, WeightFile, find
 from usdstylize.errors import WeightsError
 
-__all__ = ["WeightStatus", "fetch", "locate", "report"]
+__all__ = ["WeightStatus", "fetch", "locate", "report", "sha256_of"]
 
 ENVIRONMENT_VARIABLE = "USDSTYLIZE_WEIGHTS"
 
@@ -44,13 +44,17 @@ class WeightStatus:
 def locate(name: str, folder: Path | None) -> Path:
     """The weight file of an encoder: the first in `searched_folders`, its bytes checked.
 
+    folder: the file itself, too, where the encoder takes any weights of its network.
+
     Raises OptionsError where there is no such encoder. Raises WeightsError where there is no such
     file, where a file of that name holds other bytes, and where ``folder`` does not exist.
     """
     spec = find(name)
+    searched = searched_folders(spec, folder)
+    if folder is not None and spec.takes_any_weights and folder.is_file():
+        return folder
     if folder is not None and not folder.is_dir():
         raise WeightsError(f"{folder} is not a folder; --weights takes the folder of the weight files.")
-    searched = searched_folders(spec, folder)
     found = _find(spec, searched)
     if found is not None:
         path, file = found
@@ -60,6 +64,11 @@ def locate(name: str, folder: Path | None) -> Path:
     places = ", ".join(map(str, searched))
     if spec.in_package:
         raise WeightsError(f"The package lacks its own {names} in {places}; install usdstylize again.")
+    if spec.takes_any_weights:
+        raise WeightsError(
+            f"The weights of {name} are missing: no {names} in {places}; name their file or its folder with "
+            "`--weights`."
+        )
     fetching = "" if spec.url is None else "fetch them with `usdstylize weights --fetch`, "
     raise WeightsError(
         f"The weights of {name} are missing: no {names} in {places}; {fetching}name their folder with "
@@ -151,14 +160,18 @@ def _status(spec: EncoderSpec, folder: Path | None) -> WeightStatus:
     return WeightStatus(name, presets, "ok", path, None, searched)
 
 
-def _check(path: Path, file: WeightFile, *, source: str | None = None) -> None:
-    """Raises WeightsError unless ``path`` holds the very bytes that ``file`` describes."""
+def sha256_of(path: Path) -> str:
+    """Hexadecimal, of the file's bytes. Raises WeightsError where it cannot be read."""
     try:
         with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}); check the file.") from error
-    if found != file.sha256:
+
+
+def _check(path: Path, file: WeightFile, *, source: str | None = None) -> None:
+    """Raises WeightsError unless ``path`` holds the very bytes that ``file`` describes."""
+    if file.sha256 is not None and (found := sha256_of(path)) != file.sha256:
         raise WeightsError(
             f"{source or path} is not the {file.name} expected: its sha256 is {found}, not {file.sha256}; "
             + ("nothing was kept." if source else "remove it and fetch it again.")

@@ -55,8 +55,8 @@ def cluster(
     """Clusters of the features of several images, none of them with features of two.
 
     images: of each image all features (M, C), unit vectors; keys: of each (N, C), those that are searched.
-    weights: how much of the style each image is. length: mean length of the rows that are searched for. alone:
-    each image is one cluster.
+    weights: how much of the style each image is. length: mean length of the rows that are searched for.
+    alone: each image is one cluster.
     """
     owners, shares, spread = [], [], []
     first = 0

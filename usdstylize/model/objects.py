@@ -316,8 +316,8 @@ class StyleSet:
 
     @property
     def colors(self) -> tuple[tuple[Float32, float], ...]:
-        """What gives the palette: pixels (N, 3), sRGB-encoded 0..1, and how much they count; of each image that
-        does, or a given palette itself."""
+        """What gives the palette: pixels (N, 3), sRGB-encoded 0..1, of an image, and how much they count; for
+        each image that does, or a given palette itself."""
         if self.palette_is_given:
             return ((self.palette, 1.0),)
         counts = self.weights or (1.0,)
