@@ -257,6 +257,12 @@ def _shares(result: MeasuredResult) -> str:
     return f"{100 * max(values):.2f} %, {100 * float(np.mean(values)):.2f} %" if values else "–"
 
 
+def _borders(result: MeasuredResult) -> str:
+    color, direction = _median(result, "borders.color"), _median(result, "borders.direction")
+    count = len(result.values("borders.color"))
+    return f"{_number(color)}, {_number(direction)} ({count})" if count else "–"
+
+
 def _specks(result: MeasuredResult) -> str:
     isolated = sum(item.specks.isolated for item in result.objects)
     every = sum(item.specks.count for item in result.objects)
@@ -282,6 +288,7 @@ _ROWS: tuple[tuple[str, Callable[[MeasuredResult], str]], ...] = (
     ("autocorrelation length, median (range)", _lengths("length")),
     ("depth of the objects, m", lambda result: _range(result.values("depth"))),
     ("energy above the seen band, most, mean", _shares),
+    ("window borders, colour, direction (surfaces)", _borders),
     ("isolated specks, most per million texels; all outliers", _specks),
     ("regions, correlation", _regions),
     ("texels of T_S, largest", _texels),

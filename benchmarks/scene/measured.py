@@ -9,6 +9,7 @@ import numpy as np
 from pxr import Usd, UsdGeom
 
 from benchmarks.results import StylizedObject, read_objects, style_layout
+from benchmarks.scene.borders import Borders, window_borders
 from benchmarks.scene.circle_style import STYLE
 from benchmarks.scene.detail import Specks, band_share, count_specks
 from benchmarks.scene.pattern import DiscPattern, autocorrelation_length, disc_pattern, variation
@@ -26,6 +27,10 @@ __all__ = [
     "settings_of",
     "surface_of",
 ]
+
+
+_STYLE_IMAGES = 2.0
+"""As wide as so many is a window."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class MeasuredObject:
     """None, too, where the style set is not that of the circles."""
     length: float | None
     """At which the autocorrelation of T_S falls to 1/e."""
+    borders: Borders | None
+    """None, too, where no flat part is as large as a window, or its T is not of one colour."""
     above_band: float | None
     specks: Specks
     regions: Mapping[str, float]
@@ -87,6 +94,8 @@ def measure_result(
     """
     settings = settings_of(root_layer, style)
     camera = _camera(root_layer)
+    width = settings.get("pattern_width")
+    window = _STYLE_IMAGES * width if width else None
     for item in read_objects(root_layer, style, mask):
         surface = surface_of(item)
         scale = item.object.settings.pattern_scale or 1.0
@@ -100,6 +109,7 @@ def measure_result(
             seen=seen,
             discs=disc_pattern(surface) if style == STYLE else None,
             length=autocorrelation_length(surface),
+            borders=window_borders(surface, window and window * scale),
             above_band=band_share(surface, seen),
             specks=count_specks(item),
             regions={
