@@ -17,7 +17,7 @@ from benchmarks.scene.circle_style import draw_circles
 from benchmarks.scene.detail import band_share, count_specks, specks_of
 from benchmarks.scene.distances import aim_points, nearer_cameras
 from benchmarks.scene.measured import measure_result, seen_pixel
-from benchmarks.scene.pattern import autocorrelation_length, disc_pattern, variation
+from benchmarks.scene.pattern import autocorrelation_length, disc_pattern, length_within, variation
 from benchmarks.scene.regions import REGIONS, Region, region_correlation
 from benchmarks.scene.street import CAMERA, write_street
 from benchmarks.scene.surface import Surface
@@ -142,6 +142,22 @@ def test_autocorrelation_of_blurred_noise(sigma: float, width: float) -> None:
     recolored = style + grey(0.8 * (0.55 - sails))
     found = autocorrelation_length(Surface(plane(width, width), grey(sails), recolored))
     assert found == pytest.approx(2 * sigma * width / 512, rel=0.15)
+
+
+def test_patches_of_one_width_measure_strokes_and_not_patches_of_color() -> None:
+    random = np.random.default_rng(5)
+    fine, broad = (
+        noise / noise.std()
+        for noise in (
+            ndimage.gaussian_filter(random.normal(size=(1024, 1024)), s, mode="wrap") for s in (2, 64)
+        )
+    )
+    surface = Surface(plane(1.0, 1.0), GREY, grey(0.1 * fine + 0.1 * broad))
+    whole = autocorrelation_length(surface)
+    assert whole is not None
+    assert whole > 20 / 1024
+    assert length_within(surface, 64 / 1024) == pytest.approx(4 / 1024, rel=0.2)
+    assert length_within(surface, 8 / 1024) is None, "8 texels"
 
 
 def test_a_flat_style_has_no_autocorrelation() -> None:
