@@ -20,7 +20,7 @@ from usdstylize.config.options import Options, StageOptions
 from usdstylize.errors import InputError, ObjectError, OutputError, ProcessGroupError
 from usdstylize.model.objects import Losses, ObjectData, StageContents, StageObject, StyleTexture
 from usdstylize.model.results import ObjectResult, Observer, RunResult, Silent
-from usdstylize.planning import Job, plan_run, read_stage
+from usdstylize.planning import Job, kept_names, plan_run, read_stage
 from usdstylize.usd import read, verify, write
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _stylize_all(
     """
     ended: dict[str, ObjectResult] = {}
     before = set(job.output.existing) if options.resume else set()
-    kept = writer.finished | before
+    finished = writer.finished
 
     def end(results: list[ObjectResult]) -> None:
         for result in results:
@@ -124,9 +124,7 @@ def _stylize_all(
     try:
         missing = []
         for group in job.contents.groups:
-            whole = all(obj.name in kept for obj in group if not obj.copy_of)
-            # Another run may have made a copy without its original, and given it files of its own.
-            names = kept if whole else {obj.name for obj in group if obj.copy_of} & before
+            names = kept_names(group, finished, before)
             end([ObjectResult(obj.path, obj.name, "kept") for obj in group if obj.name in names])
             if rest := tuple(obj for obj in group if obj.name not in names):
                 missing.append(rest)
@@ -253,7 +251,10 @@ def _optimised(
         for obj in seen:
             if not by_name[obj.name].coverage:
                 del by_name[obj.name]
-                failed[obj.path] = f"{obj.path}: no camera sees any of its texels; check its normals and UVs."
+                turns = ", or give more --iterations" if settings.method.views == "scene" else ""
+                failed[obj.path] = (
+                    f"{obj.path}: no camera sees any of its texels; check its normals and UVs{turns}."
+                )
         wanted = ((obj, obj.look if obj.stands_in else obj.name) for obj in loaded)
         textures = {obj.path: by_name[name] for obj, name in wanted if name in by_name}
     for obj in loaded:

@@ -1,6 +1,6 @@
 """All that is decided before anything is computed or written: objects, style, settings, output, device."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from usdstylize.config.options import LookOptions, Options, StageOptions
 from usdstylize.config.overrides import RunSettings, own_settings, prepare
 from usdstylize.config.presets import preset_name, resolve
 from usdstylize.errors import StageError
-from usdstylize.model.objects import Skipped, StageContents
+from usdstylize.model.objects import Skipped, StageContents, StageObject
 from usdstylize.model.results import Plan, plain
 from usdstylize.usd import read, write
 from usdstylize.usd.io import assets
@@ -19,7 +19,7 @@ from usdstylize.usd.io import assets
 if TYPE_CHECKING:
     from usdstylize import distributed
 
-__all__ = ["Job", "plan_run", "read_stage"]
+__all__ = ["Job", "kept_names", "plan_run", "read_stage"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +92,25 @@ def plan_run(stage: Path, style_set: Path, options: Options) -> Job:
     plan = _describe(contents, output, defaults, settings_of, options, *machine, weights_hash)
     fingerprints = compatibility.fingerprints(plan, contents)
     finished, dropped = write.finished_objects(output, fingerprints)
+    before = frozenset(output.existing) if options.resume else frozenset[str]()
+    kept = frozenset[str]().union(*(kept_names(group, finished.keys(), before) for group in contents.groups))
+    finished = {name: each for name, each in finished.items() if name in kept}
     plan = replace(plan, finished=tuple(sorted(finished)), dropped=dropped)
     interrupts.check()
     return Job(contents, defaults, settings_of, output, device, parallelism, plan, fingerprints, finished)
+
+
+def kept_names(group: Sequence[StageObject], finished: Set[str], before: Set[str]) -> frozenset[str]:
+    """Names of a group's objects that need not be made.
+
+    Objects of a group are optimised together: either a killed run has finished all, or an earlier one has
+    made all, or the group is made anew. finished, before: names of what the one and the other have done.
+    """
+    originals = {obj.name for obj in group if not obj.copy_of}
+    if originals <= finished or originals <= before:
+        return frozenset(obj.name for obj in group) & (finished | before)
+    # Another run may have made a copy without its original, and given it files of its own.
+    return frozenset(obj.name for obj in group if obj.copy_of) & before
 
 
 def _describe(

@@ -123,7 +123,7 @@ def sheet(out: Path, /, *results: Path, camera: str = CAMERA, width: int = 640) 
 
 
 @app.command
-def compare(*results: Path, pixel: float | None = None, mask: str = "/") -> int:
+def compare(*results: Path, pixel: float | None = None, patch: float | None = None, mask: str = "/") -> int:
     """Measure several results and print one Markdown table.
 
     Parameters
@@ -133,6 +133,9 @@ def compare(*results: Path, pixel: float | None = None, mask: str = "/") -> int:
     pixel
         Length on the surface, metres, that a pixel of the encoder covers; as each run's settings say where
         not given.
+    patch
+        Width, metres, of the patches that are equally wide on all objects; 1/16 of each run's pattern width
+        where not given.
     mask
         Only objects at or under this prim path.
     """
@@ -143,7 +146,7 @@ def compare(*results: Path, pixel: float | None = None, mask: str = "/") -> int:
         for result in results:
             for style in style_names(result):
                 console.print(f"measuring {result}, {style}")
-                measured = tuple(measure_result(result, style, pixel=pixel, mask=mask))
+                measured = tuple(measure_result(result, style, pixel=pixel, patch=patch, mask=mask))
                 seconds = float(read_run(style_layout(result, style)).get("seconds", float("nan")))
                 name = f"{result.parent.name}/{result.name.partition('.')[0]}"
                 found.append(MeasuredResult(name, style, measured, seconds, metres_per_unit(result)))
@@ -257,6 +260,12 @@ def _shares(result: MeasuredResult) -> str:
     return f"{100 * max(values):.2f} %, {100 * float(np.mean(values)):.2f} %" if values else "–"
 
 
+def _borders(result: MeasuredResult) -> str:
+    color, direction = _median(result, "borders.color"), _median(result, "borders.direction")
+    count = len(result.values("borders.color"))
+    return f"{_number(color)}, {_number(direction)} ({count})" if count else "–"
+
+
 def _specks(result: MeasuredResult) -> str:
     isolated = sum(item.specks.isolated for item in result.objects)
     every = sum(item.specks.count for item in result.objects)
@@ -280,8 +289,11 @@ _ROWS: tuple[tuple[str, Callable[[MeasuredResult], str]], ...] = (
     ("disc stretch, median", lambda result: _number(_median(result, "discs.stretch"))),
     ("autocorrelation length, CV (objects)", _variation("length")),
     ("autocorrelation length, median (range)", _lengths("length")),
+    ("the same within equally wide patches, CV (objects)", _variation("stroke_length")),
+    ("the same within equally wide patches, median (range)", _lengths("stroke_length")),
     ("depth of the objects, m", lambda result: _range(result.values("depth"))),
     ("energy above the seen band, most, mean", _shares),
+    ("window borders, colour, direction (surfaces)", _borders),
     ("isolated specks, most per million texels; all outliers", _specks),
     ("regions, correlation", _regions),
     ("texels of T_S, largest", _texels),

@@ -9,9 +9,16 @@ import numpy as np
 from pxr import Usd, UsdGeom
 
 from benchmarks.results import StylizedObject, read_objects, style_layout
+from benchmarks.scene.borders import Borders, window_borders
 from benchmarks.scene.circle_style import STYLE
 from benchmarks.scene.detail import Specks, band_share, count_specks
-from benchmarks.scene.pattern import DiscPattern, autocorrelation_length, disc_pattern, variation
+from benchmarks.scene.pattern import (
+    DiscPattern,
+    autocorrelation_length,
+    disc_pattern,
+    length_within,
+    variation,
+)
 from benchmarks.scene.regions import REGIONS, region_correlation
 from benchmarks.scene.surface import Surface
 from usdstylize.usd.io.opening import open_stage
@@ -26,6 +33,12 @@ __all__ = [
     "settings_of",
     "surface_of",
 ]
+
+
+_STYLE_IMAGES = 2.0
+"""As wide as so many is a window."""
+_PATCH = 1 / 16
+"""Of the pattern width: about as wide as the smallest objects, and several strokes."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,10 @@ class MeasuredObject:
     """None, too, where the style set is not that of the circles."""
     length: float | None
     """At which the autocorrelation of T_S falls to 1/e."""
+    stroke_length: float | None
+    """The same within patches that are equally wide on all objects."""
+    borders: Borders | None
+    """None, too, where no flat part is as large as a window, or its T is not of one colour."""
     above_band: float | None
     specks: Specks
     regions: Mapping[str, float]
@@ -79,14 +96,18 @@ class MeasuredResult:
 
 
 def measure_result(
-    root_layer: Path, style: str, *, pixel: float | None = None, mask: str = "/"
+    root_layer: Path, style: str, *, pixel: float | None = None, patch: float | None = None, mask: str = "/"
 ) -> Iterator[MeasuredObject]:
     """Every object at or under ``mask``, measured one after the other.
 
-    pixel: what a pixel of the encoder covers, metres; else as the run's settings say. Raises OutputError.
+    pixel: what a pixel of the encoder covers, metres; else as the run's settings say. patch: width of those
+    that are equally wide on all objects, metres; else a share of the run's pattern width. Raises OutputError.
     """
     settings = settings_of(root_layer, style)
     camera = _camera(root_layer)
+    width = settings.get("pattern_width")
+    window = _STYLE_IMAGES * width if width else None
+    patch = patch or (_PATCH * width if width else None)
     for item in read_objects(root_layer, style, mask):
         surface = surface_of(item)
         scale = item.object.settings.pattern_scale or 1.0
@@ -100,6 +121,8 @@ def measure_result(
             seen=seen,
             discs=disc_pattern(surface) if style == STYLE else None,
             length=autocorrelation_length(surface),
+            stroke_length=length_within(surface, patch * scale) if patch else None,
+            borders=window_borders(surface, window and window * scale),
             above_band=band_share(surface, seen),
             specks=count_specks(item),
             regions={

@@ -20,6 +20,7 @@ __all__ = [
     "disc_pattern",
     "find_discs",
     "length_of_patches",
+    "length_within",
     "variation",
 ]
 
@@ -47,6 +48,8 @@ _COLORS = 4
 _LONGEST = 1 / 8
 """Of a patch's side: a longer autocorrelation is cut short by subtracting the patch's mean."""
 _COARSER_AT_MOST = 8
+_LEAST_SIDE, _MOST_PIXELS = 12, 256
+"""Of a patch's side."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,20 @@ def autocorrelation_length(surface: Surface, *, pixels: int = 256, seed: int = 0
         if length <= _LONGEST * pixels * pixel:
             break
     return length
+
+
+def length_within(surface: Surface, width: float, *, seed: int = 0) -> float | None:
+    """The same within patches ``width`` metres wide, whose means are taken away.
+
+    A wall has patches of colour, as wide as the pattern, that a small object has no place for. None where no
+    patch is seen well enough, or a texel is too large for it.
+    """
+    pixels = min(round(width / surface.texel), _MOST_PIXELS)
+    if pixels < _LEAST_SIDE:
+        return None
+    patches = list(surface.patches(_PATCHES, pixels, width / pixels, least_cosine=0.8, seed=seed))
+    found = length_of_patches([_strokes(patch) for patch in patches], [p.valid for p in patches])
+    return found and found * width / pixels
 
 
 def _strokes(patch: Patch) -> NDArray[np.floating]:

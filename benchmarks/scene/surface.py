@@ -126,9 +126,38 @@ class Surface:
         for triangle in np.minimum(np.searchsorted(cumulative, places), len(cumulative) - 1):
             weights = random.dirichlet((1, 1, 1))
             turn = random.uniform(0, 2 * np.pi)
-            patch = self._patch(int(triangle), weights, turn, pixels, pixel, least_cosine, filtered)
+            middle, normal = weights @ self._corners[triangle], self._normals[triangle]
+            axes = _plane(normal, turn)
+            patch = self._patch(middle, normal, axes, pixels, pixel, least_cosine, filtered)
             if patch is not None:
                 yield patch
+
+    def flat_patch(self, window: float | None, samples: int, most: float, least_share: float) -> Patch | None:
+        """The largest part in one plane, whole or of ``most`` windows a side, upright as a camera sees it.
+
+        window: its width, metres, on which ``samples`` pixels lie; None takes half of the root of the part's
+        area. None where the part is smaller than a window, or than ``least_share`` of all, or its middle is
+        none of it.
+        """
+        offsets = np.einsum("fx,fx->f", self._normals, self._corners.mean(1)) / self.radius
+        keys = np.round(np.concatenate([self._normals, offsets[:, None]], axis=1), 3)
+        part = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+        areas = np.bincount(part, self.areas)
+        best = int(areas.argmax())
+        chosen = part == best
+        window = window or float(np.sqrt(areas[best])) / 2
+        if areas[best] < max(window**2, least_share * areas.sum()):
+            return None
+        normal = self._normals[chosen][0]
+        up = np.array([0.0, 1.0, 0.0]) if abs(normal[1]) < 0.8 else np.array([0.0, 0.0, -1.0])
+        right = np.cross(up, normal) / np.linalg.norm(np.cross(up, normal))
+        axes = right, np.cross(normal, right)
+        places = self._corners[chosen].reshape(-1, 3) @ np.stack([*axes, normal], axis=1)
+        low, high = places.min(0), places.max(0)
+        pixel = window / samples
+        side = min(float((high - low)[:2].max()), most * window)
+        middle = (low + high) / 2 @ np.stack([*axes, normal])
+        return self._patch(middle, normal, axes, int(side / pixel), pixel, 0.999, True)
 
     def colors(self, uvs: Float64, footprint: Float64, *, filtered: bool = True) -> tuple[Float32, Float32]:
         """T and T_S (P, 3) at UVs (P, 2); footprint: (P, 2, 2), as `render.find_taps` has it."""
@@ -143,17 +172,16 @@ class Surface:
 
     def _patch(
         self,
-        triangle: int,
-        weights: Float64,
-        turn: float,
+        middle: Float64,
+        normal: Float64,
+        axes: tuple[Float64, Float64],
         pixels: int,
         pixel: float,
         least_cosine: float,
         filtered: bool,
     ) -> Patch | None:
-        """None where the object's own folds hide the point."""
-        middle, normal = weights @ self._corners[triangle], self._normals[triangle]
-        right, up = _plane(normal, turn)
+        """axes: right and up. None where the object's own folds hide the point."""
+        right, up = axes
         at = (np.arange(pixels) - (pixels - 1) / 2) * pixel
         plane = middle + at[None, :, None] * right - at[:, None, None] * up
         for lift in _LIFTS:

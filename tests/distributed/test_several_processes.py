@@ -18,7 +18,16 @@ import interruptible
 import pytest
 import torch
 from balls import METHOD, ball, describe, stripes
-from conftest import HANG_SECONDS, build_style_folder, build_tiny_stage, process, read_until, started
+from conftest import (
+    HANG_SECONDS,
+    build_style_folder,
+    build_tiny_stage,
+    define_quad,
+    process,
+    read_until,
+    started,
+)
+from pxr import Sdf, Usd, UsdShade
 from torch.distributed import TCPStore
 
 from usdstylize import Options
@@ -37,6 +46,9 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 
 ONE_VIEW = 0.001
 """A limit of memory, in GiB, that lets one view through at a time."""
+
+SCENE = ["--preset", "draft", "--device", "cpu", "--texture-resolution", "32", "--iterations", "2"]
+SCENE += ["--batch", "2", "--memory-limit", str(ONE_VIEW)]
 
 SHARED = dataclasses.replace(METHOD, batch=8, view_pool=8, iterations=46, plateau=True, texture_resolution=32)
 
@@ -221,3 +233,51 @@ def test_how_a_run_is_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ({"gpus": 0}, {"batch": 0}, {"memory_limit": 0.0}, {"memory_limit": math.inf}):
         with pytest.raises(OptionsError):
             Options(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a stage of two groups, a style, and the result of one process in `alone`."""
+    folder = tmp_path_factory.mktemp("neighbours")
+    stage = build_tiny_stage(folder / "shot")
+    opened = Usd.Stage.Open(str(stage))
+    paint = UsdShade.Material(opened.GetPrimAtPath("/World/Looks/Paint"))
+    for number in range(3):
+        prim = define_quad(opened, f"/World/More{number}", paint, x=4.0 + 2.0 * number).GetPrim()
+        if number:
+            prim.AddAppliedSchema("StylizeAPI")
+            prim.CreateAttribute("stylize:seed", Sdf.ValueTypeNames.Int).Set(7)
+    opened.Save()
+    build_style_folder(folder / "ink")
+    run = run_together(folder, "alone")
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+def run_together(
+    folder: Path, output: str, *options: str, before: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """`--views scene` on that stage. before: what starts the command, in place of Python."""
+    command = process(folder / "shot/tiny.usda", "--views", "scene", "-o", folder / output)
+    return subprocess.run(
+        [*(before or command[:1]), *command[1:], *SCENE, "--style-set", str(folder / "ink"), *options],
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+    )
+
+
+def test_torchrun_makes_the_same_textures_of_a_group(neighbours: Path) -> None:
+    run = run_together(neighbours, "together", before=tuple(TORCHRUN))
+    assert run.returncode == 0, run.stderr
+    assert "2 processes, all on each object" in run.stderr
+    assert written(neighbours / "together") == written(neighbours / "alone")
+
+
+def test_workers_with_a_group_each_make_the_same_textures(neighbours: Path) -> None:
+    run = run_together(neighbours, "workers", "--gpus", "2")
+    assert run.returncode == 0, run.stderr
+    assert "2 processes, an object each" in run.stderr
+    assert written(neighbours / "workers") == written(neighbours / "alone")
+    names = {Path(name).parent.name for name in written(neighbours / "alone") if name.endswith(".TS.exr")}
+    assert names == {"World__Left", "World__Right", *(f"World__More{number}" for number in range(3))}

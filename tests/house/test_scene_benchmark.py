@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pxr import Gf, Usd, UsdGeom
-from scipy import ndimage
+from scipy import ndimage, signal
 
 from benchmarks.results import StylizedObject, style_names
 from benchmarks.scene import __main__ as scene
+from benchmarks.scene.borders import window_borders
 from benchmarks.scene.circle_style import draw_circles
 from benchmarks.scene.detail import band_share, count_specks, specks_of
 from benchmarks.scene.distances import aim_points, nearer_cameras
 from benchmarks.scene.measured import measure_result, seen_pixel
-from benchmarks.scene.pattern import autocorrelation_length, disc_pattern, variation
+from benchmarks.scene.pattern import autocorrelation_length, disc_pattern, length_within, variation
 from benchmarks.scene.regions import REGIONS, Region, region_correlation
 from benchmarks.scene.street import CAMERA, write_street
 from benchmarks.scene.surface import Surface
@@ -143,6 +144,22 @@ def test_autocorrelation_of_blurred_noise(sigma: float, width: float) -> None:
     assert found == pytest.approx(2 * sigma * width / 512, rel=0.15)
 
 
+def test_patches_of_one_width_measure_strokes_and_not_patches_of_color() -> None:
+    random = np.random.default_rng(5)
+    fine, broad = (
+        noise / noise.std()
+        for noise in (
+            ndimage.gaussian_filter(random.normal(size=(1024, 1024)), s, mode="wrap") for s in (2, 64)
+        )
+    )
+    surface = Surface(plane(1.0, 1.0), GREY, grey(0.1 * fine + 0.1 * broad))
+    whole = autocorrelation_length(surface)
+    assert whole is not None
+    assert whole > 20 / 1024
+    assert length_within(surface, 64 / 1024) == pytest.approx(4 / 1024, rel=0.2)
+    assert length_within(surface, 8 / 1024) is None, "8 texels"
+
+
 def test_a_flat_style_has_no_autocorrelation() -> None:
     assert autocorrelation_length(Surface(plane(1, 1), GREY, np.zeros((64, 64, 3), np.float32))) is None
 
@@ -151,6 +168,71 @@ def test_variation_of_known_values() -> None:
     assert variation([1.0, 3.0]) == pytest.approx(0.5)
     assert variation([2.0, 2.0, 2.0]) == 0
     assert variation([1.0]) is None
+
+
+# Window borders
+
+
+SIDE, WINDOW = 1024, 512
+
+
+def strokes(direction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise (n, n) in strokes of some 20 pixels that lie along ``direction`` (n, n), radians."""
+    noise = np.random.default_rng(4).normal(size=direction.shape)
+    down, across = np.mgrid[-20:21, -20:21]
+    total, weights = np.zeros_like(noise), np.zeros_like(noise)
+    for angle in np.pi * np.arange(12) / 12:
+        along, aside = (
+            across * np.cos(angle) + down * np.sin(angle),
+            down * np.cos(angle) - across * np.sin(angle),
+        )
+        weight = np.maximum(0, np.cos(2 * (direction - angle))) ** 8
+        total += weight * signal.fftconvolve(noise, np.exp(-(along**2) / 128 - aside**2 / 8), "same")
+        weights += weight
+    return np.asarray(total / weights / (total / weights).std())
+
+
+def windows(tilt: float) -> NDArray[np.int64]:
+    """By pixel (n, n), which of 16 windows lies uppermost, their edges along ``tilt``, degrees."""
+    random, found = np.random.default_rng(8), np.zeros((SIDE, SIDE), np.int64)
+    down, across = np.indices((SIDE, SIDE))
+    cos, sin = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
+    for number, (y, x) in enumerate(random.uniform(0, SIDE, (16, 2)), 1):
+        along = (across - x) * cos + (down - y) * sin
+        aside = (down - y) * cos - (across - x) * sin
+        found[np.maximum(np.abs(along), np.abs(aside)) < WINDOW / 2] = number
+    return found
+
+
+@pytest.mark.slow
+def test_windows_on_a_wall_are_measured_by_their_straight_edges() -> None:
+    random = np.random.default_rng(6)
+    first, second = ndimage.gaussian_filter(random.normal(size=(2, SIDE, SIDE)), (0, 40, 40), mode="wrap")
+    tints, turns = random.normal(size=(17, 3)), random.uniform(-np.pi / 2, np.pi / 2, 17)
+
+    def measured(tint: float, turn: float, tilt: float = 0.0, leaning: float = 0.0) -> tuple[float, float]:
+        """tint, turn: what windows change. leaning: of all strokes, towards the horizontal."""
+        of_window = windows(tilt)
+        direction = np.arctan2(second, first + leaning * first.std()) / 2 + turn * turns[of_window]
+        image = 0.06 * strokes(direction)[..., None] + tint * tints[of_window]
+        found = window_borders(Surface(plane(1.0, 1.0), GREY, image.astype(np.float32)), WINDOW / SIDE)
+        assert found is not None
+        return found.color, found.direction
+
+    none = measured(0.0, 0.0)
+    assert none == pytest.approx((1, 1), abs=0.1)
+    assert measured(0.0, 0.0, leaning=1.5) == pytest.approx((1, 1), abs=0.15), "long strokes are no borders"
+    weak, strong = (measured(tint, 0.0)[0] for tint in (0.015, 0.03))
+    assert none[0] + 0.05 < weak < strong - 0.2
+    assert measured(0.0, 1.0)[1] > none[1] + 0.1
+    assert max(measured(0.03, 1.0, tilt=30)) < 1, "edges in other directions are none of a frame's"
+
+
+def test_borders_are_looked_for_where_the_original_is_one_colour_and_flat() -> None:
+    style = circles(64, 0.1) - np.float32(0.5)
+    assert window_borders(Surface(plane(1.0, 1.0), GREY, style), 1.2) is None, "smaller than a window"
+    assert window_borders(Surface(sphere(1.0), GREY, style), 0.1) is None
+    assert window_borders(Surface(plane(1.0, 1.0), circles(64, 0.1), style), 0.5) is None
 
 
 # Detail

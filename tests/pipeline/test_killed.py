@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import build_style_folder, build_tiny_stage, define_quad
 from killed import Moment, run_in_process
-from pxr import Usd, UsdShade
+from pxr import Sdf, Usd, UsdShade
 
 from usdstylize import Options, OutputError, stylize
 
@@ -136,3 +136,74 @@ def test_resume_makes_anew_what_does_not_match_its_recorded_hash(undisturbed: Pa
     assert statuses == ["done", "kept", "kept", "kept", "done", "kept"]
     assert written(folder) == written(undisturbed / "shot/out")
     shutil.rmtree(folder)
+
+
+# Groups
+
+
+TOGETHER = replace(OPTIONS, views="scene")
+GROUPS = [{"World__Left", "World__Right", "World__More0"}, {"World__More1", "World__More2"}]
+
+
+@pytest.fixture(scope="module")
+def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with five objects in two groups, for `--views scene`."""
+    folder = tmp_path_factory.mktemp("neighbours")
+    stage = build_tiny_stage(folder / "shot")
+    build_style_folder(folder / "ink")
+    opened = Usd.Stage.Open(str(stage))
+    paint = UsdShade.Material(opened.GetPrimAtPath("/World/Looks/Paint"))
+    for number in range(3):
+        prim = define_quad(opened, f"/World/More{number}", paint, x=4.0 + 2.0 * number).GetPrim()
+        if number:
+            prim.AddAppliedSchema("StylizeAPI")
+            prim.CreateAttribute("stylize:seed", Sdf.ValueTypeNames.Int).Set(7)
+    opened.Save()
+    options = replace(TOGETHER, output=folder / "shot/out")
+    assert run_in_process(stage, folder / "ink", options) == ["done"] * 5
+    return folder
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [Moment(*TEXTURE, 2), Moment(*FINISH, 3), Moment(*FINISH, 5), Moment(*RENAME, 7)],
+    ids=str,
+)
+def test_a_killed_group_is_kept_whole_or_made_anew(neighbours: Path, moment: Moment) -> None:
+    stage, style, folder = neighbours / "shot/tiny.usda", neighbours / "ink", neighbours / f"shot/{moment}"
+    undisturbed, options = written(neighbours / "shot/out"), replace(TOGETHER, output=folder)
+    assert run_in_process(stage, style, options, moment) is None
+    visible = {name: data for name, data in written(folder).items() if "/." not in name}
+    assert {name for name in visible if name.endswith(".stylized.usda")} <= {
+        name.replace(".style.", ".stylized.") for name in visible if name.endswith(".style.usda")
+    }
+    textures = {name: data for name, data in visible.items() if name.endswith((".exr", ".png"))}
+    assert textures.items() <= undisturbed.items(), "none is half-written"
+    done = {path.parent.name for path in folder.rglob("*.object.json") if path.parent.name[0] != "."}
+    is_committed = (folder / "tiny.style.usda").exists()
+    kept = sum(len(group) for group in GROUPS if group <= done or is_committed)
+    again = replace(options, resume=is_committed)
+    plan = stylize(stage, style, again, dry_run=True).plan
+    assert is_committed or len(plan.finished) == kept, "what the plan announces"
+    statuses = run_in_process(stage, style, again)
+    assert statuses is not None
+    assert statuses.count("kept") == kept
+    assert statuses.count("done") == 5 - kept
+    assert written(folder) == undisturbed
+
+
+def test_half_a_group_of_a_killed_run_does_not_join_half_of_an_earlier_one(neighbours: Path) -> None:
+    """Right was made alone, then Left with its neighbours; their textures are not of one optimisation."""
+    stage, style, folder = neighbours / "shot/tiny.usda", neighbours / "ink", neighbours / "shot/halves"
+    alone = replace(TOGETHER, output=folder, mask=("/World/More0", "/World/Right"))
+    assert run_in_process(stage, style, alone) == ["done"] * 2
+    three = replace(TOGETHER, output=folder, resume=True, mask=("/World/Left", *alone.mask))
+    assert run_in_process(stage, style, three, Moment(*FINISH, 2)) is None
+    assert run_in_process(stage, style, three) == ["done"] * 3
+    assert run_in_process(stage, style, replace(three, output=neighbours / "shot/whole")) == ["done"] * 3
+    found, whole = (
+        {name: data for name, data in written(at).items() if name.endswith(".TS.exr")}
+        for at in (folder, neighbours / "shot/whole")
+    )
+    assert len(found) == 3
+    assert found == whole
