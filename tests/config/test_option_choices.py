@@ -22,6 +22,7 @@ BY_DEFAULT = {
     "preset": "auto",
     "mask": (),
     "per_instance": (),
+    "style_weight": (),
     "purposes": ("default", "render"),
     "by": "object",
     "views": "object",

@@ -57,6 +57,10 @@ RANGES: dict[str, tuple[list[Any], list[Any]]] = {
         [("proxy",), ("default", "render", "proxy")],
         [(), ("guide",), ("default", "guides")],
     ),
+    "style_weight": (
+        [("a.png=0",), ("a.png=0.5", "b=c.png=2")],
+        [("a.png",), ("=1",), ("a.png=-1",), ("a.png=nan",), ("a.png=inf",), ("a.png=much",)],
+    ),
     "block_contexts": ([("ri",), ("all",), ("mdl", "x:y")], [("",), ("a b",), ("ri", "1st")]),
 }
 TAKEN = [(name, value) for name, (taken, _) in RANGES.items() for value in taken]

@@ -13,7 +13,7 @@ BLACK, WHITE = np.zeros(3, np.float32), np.ones(3, np.float32)
 
 def moved(colors: np.ndarray, style: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     """The colours after the map, which SciPy reads linearly between its points."""
-    lut = color_lut(colors, style, share, np.random.default_rng(seed))
+    lut = color_lut(colors, [(style, 1.0)], share, np.random.default_rng(seed))
     places = np.clip(colors, 0, 1).T * (len(lut) - 1)
     return colors + np.stack([map_coordinates(lut[..., c], places, order=1) for c in range(3)], axis=1)
 
@@ -60,3 +60,11 @@ def test_fewer_colours_than_samples_are_enough() -> None:
     found = moved(GREY[None], np.stack([BLACK, WHITE]), 0.5)
     assert found.shape == (1, 3)
     assert np.isfinite(found).all()
+
+
+def test_images_count_by_their_weights() -> None:
+    """By hand: a white image that counts three times as much as a black one."""
+    lut = color_lut(
+        some((1.0, GREY)), [(BLACK[None], 1.0), (WHITE[None], 3.0)], 1.0, np.random.default_rng(0)
+    )
+    np.testing.assert_allclose(GREY + lut[16, 16, 16], 0.75, atol=0.01)

@@ -51,6 +51,35 @@ def test_images_come_sorted_by_name_and_everything_else_is_ignored(tmp_path: Pat
     assert all(image.pixels.dtype == np.float32 for image in style.images)
 
 
+def test_weights_say_how_much_images_count(tmp_path: Path) -> None:
+    for name, color in (("a.png", "red"), ("b.png", "lime"), ("c.png", "blue")):
+        save(tmp_path / name, color)
+    style = load(tmp_path, weights={"c.png": 3.0, str(tmp_path / "b.png"): 0.0})
+    assert [(image.path.name, own) for image, own in zip(style.images, style.weights, strict=True)] == [
+        ("a.png", 1.0),
+        ("c.png", 3.0),
+    ]
+    assert styles.hex_colors(style.palette) == ("#0000ff", "#ff0000")
+    assert [(float(pixels[0].argmax()), own) for pixels, own in style.colors] == [(0.0, 1.0), (2.0, 3.0)]
+    assert load(tmp_path).weights == ()
+
+
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        ({"sun.png": 2.0}, "holds no image named sun.png; --style-weight takes some of: a.png, b.png."),
+        ({"a.png": 0.0, "b.png": 0.0}, "--style-weight leaves no image; give one of them more than 0"),
+    ],
+)
+def test_weights_that_fit_no_image_are_refused(
+    tmp_path: Path, weights: dict[str, float], sentence: str
+) -> None:
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name)
+    with pytest.raises(StyleSetError, match=re.escape(sentence)):
+        load(tmp_path, weights=weights)
+
+
 @pytest.mark.parametrize("spelled", ["c.png", "{folder}/c.png"])
 def test_the_primary_image_moves_to_the_front_and_yields_the_palette(tmp_path: Path, spelled: str) -> None:
     for name, color in (("a.png", "red"), ("b.png", "lime"), ("c.png", "blue")):

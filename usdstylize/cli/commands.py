@@ -111,6 +111,7 @@ class StyleArguments(StyleOptions):
     encoder: Annotated[
         str | None, Parameter(help=f"Network that carries the style: {_encoders()}.", metavar="CHOICE")
     ] = StyleOptions.encoder
+    style_weight: Words = StyleOptions.style_weight
 
 
 @_section("Look", 4)

@@ -136,7 +136,7 @@ class StyleOptions(_Group):
             except ValueError:
                 weight = math.nan
             if not name or not 0 <= weight < math.inf:
-                raise OptionsError(f'--style-weight "{text}" is no weight; write IMAGE=NUMBER, 0 or more.')
+                raise OptionsError(f'--style-weight "{text}" is no weight; give IMAGE=NUMBER, 0 or more.')
             found[name] = weight
         return found
 

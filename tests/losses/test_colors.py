@@ -1,0 +1,30 @@
+"""Strokes with the original's colours."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from balls import METHOD, ball, describe, stripes
+
+from usdstylize import optimize
+from usdstylize.losses import muted
+
+
+def test_by_hand() -> None:
+    red = torch.tensor([[1.0, 0.0, 0.0]])
+    torch.testing.assert_close(muted(red, 0.0), torch.full((1, 3), 0.299))
+    torch.testing.assert_close(muted(red, 0.5), torch.tensor([[0.6495, 0.1495, 0.1495]]))
+    assert muted(red, 1.0) is red
+    pictures = torch.rand(2, 3, 4, 5)
+    across = muted(pictures.permute(0, 2, 3, 1), 0.25)
+    torch.testing.assert_close(muted(pictures, 0.25, dim=1).permute(0, 2, 3, 1), across)
+
+
+@pytest.mark.parametrize("color_start", [0.0, 0.5])
+def test_strokes_of_light_and_dark_alone(color_start: float) -> None:
+    """Every texel of T_S moves red, green and blue alike: T's chroma stays, and there are strokes."""
+    method = dataclasses.replace(METHOD, style_colors=0.0, color_start=color_start)
+    found = optimize.Optimizer(stripes(), method, "cpu").optimize([describe()], [ball()])[0].images[0]
+    assert np.ptp(found, axis=-1).max() < 1e-5
+    assert found.std() > 0.02
