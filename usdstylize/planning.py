@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from usdstylize import interrupts, styles
 from usdstylize.config import compatibility
+from usdstylize.config.method import Method
 from usdstylize.config.options import LookOptions, Options, StageOptions
 from usdstylize.config.overrides import RunSettings, own_settings, prepare
 from usdstylize.config.presets import preset_name, resolve
+from usdstylize.encoders.registry import find
 from usdstylize.errors import StageError
 from usdstylize.model.objects import Skipped, StageContents, StageObject
 from usdstylize.model.results import Plan, plain
@@ -65,6 +67,7 @@ def plan_run(stage: Path, style_set: Path, options: Options) -> Job:
     device = optimize.choose_device(options.device)
     method = resolve(options, cuda=device.startswith("cuda"), stage=contents.pattern_width)
     weights_hash = encoders.check_encoder(method.encoder, options.weights)
+    method = _balanced(method, options, device)
     render.check_visibility(method.visibility, device)
     style = styles.load(
         style_set,
@@ -111,6 +114,24 @@ def kept_names(group: Sequence[StageObject], finished: Set[str], before: Set[str
         return frozenset(obj.name for obj in group) & (finished | before)
     # Another run may have made a copy without its original, and given it files of its own.
     return frozenset(obj.name for obj in group if obj.copy_of) & before
+
+
+def _balanced(method: Method, options: Options, device: str) -> Method:
+    """With the λs of style and content as they are measured on networks for which that is to be done.
+
+    What the user gives stays. Raises WeightsError where the networks have no weights.
+    """
+    literal = preset_name(options, cuda=device.startswith("cuda")) == "paper" or method.style_loss != "nnfm"
+    if literal or not find(method.encoder).measured:
+        return method
+    from usdstylize import losses
+
+    nnfm, content = losses.measure(method.encoder, method.content_encoder, options.weights)
+    return replace(
+        method,
+        nnfm_weight=nnfm if options.nnfm_weight is None else options.nnfm_weight,
+        content_weight=content if options.content_weight is None else options.content_weight,
+    )
 
 
 def _describe(

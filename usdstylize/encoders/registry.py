@@ -87,6 +87,9 @@ class EncoderSpec:
     picture that `paper` takes, hence the smaller content weight."""
     paper_balance: Balance = Balance(200.0, 1.0)
     """The same for the preset `paper`."""
+    measured: bool = False
+    """The λs of ``balance`` stand for others, which are measured on the network itself when a run is planned
+    (`losses.balance`). `paper` keeps its own."""
     # The paper "had to tune the loss balance" of NNFM's rivals and gives no numbers; docs/paper.md says
     # what was tried with VGG16. A relative error needs about the same λ in any network.
     style_weights: Mapping[str, float] = field(default_factory=lambda: {"gram": 200.0})
@@ -221,6 +224,7 @@ _CLIP_RN50 = EncoderSpec(
     embedding="usdstylize.encoders.embedding:ClipEmbedding.from_file",
     content_encoder="vgg16",
     balance=Balance(1e4, 18.0),
+    measured=True,
     paper_balance=Balance(1e4, 22.0),
     style_weights={"gram": 200.0, "embedding": 200.0},
 )
@@ -261,7 +265,8 @@ _SQUEEZENET = EncoderSpec(
     factory="usdstylize.encoders.squeezenet:SqueezeNet.from_file",
     reach=12,
     # Its features are smaller than VGG16's, so that a content loss of the same weight would be 1/60.
-    balance=Balance(600.0, 18.0, content_on_background=True),
+    balance=Balance(619.0, 20.7, content_on_background=True),
+    measured=True,
     paper_balance=Balance(200.0, 60.0),
 )
 
@@ -269,6 +274,7 @@ _SQUEEZENET = EncoderSpec(
 def _timm(network: str) -> EncoderSpec:
     return EncoderSpec(
         name=f"{_TIMM}{network}",
+        measured=True,
         summary="a network of timm",
         maps="the deepest at each of the strides 4, 8 and 16",
         licence="as the author of the file gives it",

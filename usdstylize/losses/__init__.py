@@ -1,5 +1,6 @@
 """The losses as plain functions, and the list of terms that an optimisation adds up (paper, Eq. 1)."""
 
+from usdstylize.losses.balance import measure, measured_weights
 from usdstylize.losses.batch import Batch, Positions, Target, Texels
 from usdstylize.losses.colors import muted
 from usdstylize.losses.content import content_loss
@@ -29,6 +30,8 @@ __all__ = [
     "content_loss",
     "gram_loss",
     "gram_matrix",
+    "measure",
+    "measured_weights",
     "muted",
     "nearest_keys",
     "nnfm_loss",
