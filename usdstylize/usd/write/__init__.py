@@ -6,6 +6,7 @@ from usdstylize.usd.write.instancing import classes_by_instance, heroes_of
 from usdstylize.usd.write.layout import ResultLayout, StyleLayout
 from usdstylize.usd.write.live import STYLE_IMAGE
 from usdstylize.usd.write.material import DIAL_RANGE, ORIGINAL, VARIANT_SET
+from usdstylize.usd.write.mixable import Mixable
 from usdstylize.usd.write.mtlx import STYLIZED_GRAPH
 from usdstylize.usd.write.output_plan import (
     OutputPlan,
@@ -35,6 +36,7 @@ __all__ = [
     "VARIANT_SET",
     "Facts",
     "Finished",
+    "Mixable",
     "Mixed",
     "OutputPlan",
     "Part",

@@ -1,6 +1,7 @@
 """What a style's variant adds to an object's T: its own T_S, or in a mix those of several styles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,17 @@ class Facts:
             self._written[style] = read_run(files).get("written", {})
         if name not in self._written[style]:
             raise OutputError(f"{files.run} is missing or says nothing of {name}; run again with --force.")
-        return dict(self._written[style][name])
+        with self._understood(style):
+            return dict(self._written[style][name])
 
     def parts(self, style: str, name: str) -> tuple[Part, ...]:
         """What the style's variant, which may be a mix, adds to the object's T. Raises OutputError."""
         own = self.of(style, name)
-        if mixed := own.get("mix"):
-            return self.mixed(name, {style: float(part["strength"]) for style, part in mixed.items()})
-        return (Part(self._layout.style(style), own.get("copy_of") or name, float(own["strength"])),)
+        with self._understood(style):
+            strengths = {each: float(part["strength"]) for each, part in own.get("mix", {}).items()}
+            if strengths:
+                return self.mixed(name, strengths)
+            return (Part(self._layout.style(style), own.get("copy_of") or name, float(own["strength"])),)
 
     def mixed(self, name: str, strengths: Mapping[str, float]) -> tuple[Part, ...]:
         """The parts of a mix of these styles on an object that holds them all. Raises OutputError."""
@@ -99,8 +103,29 @@ class Facts:
         hashes = self.of(part.style.name, part.owner).get("hashes", {})
         return {file: hashes[file] for file in part.style.style_textures(part.owner, hashes)}
 
+    def resolution(self, parts: Sequence[Part]) -> int:
+        """Texels on the longest side of the parts' T_S."""
+        sides: list[int] = []
+        for part in parts:
+            facts = self.of(part.style.name, part.owner)
+            with self._understood(part.style.name):
+                sides += map(int, facts["style_size"])
+        return max(sides)
+
     def stale(self, style: str, name: str) -> list[str]:
         """The styles of a mix whose T_S is not the one that the object was mixed from; none but for a mix."""
-        mixed = self.of(style, name).get("mix") or {}
+        mixed = self.of(style, name).get("mix", {})
         parts = self.parts(style, name) if mixed else ()
-        return [p.mixed for p in parts if self.textures(p) != mixed[p.mixed]["textures"]]
+        with self._understood(style):
+            return [p.mixed for p in parts if self.textures(p) != mixed[p.mixed]["textures"]]
+
+    @contextmanager
+    def _understood(self, style: str) -> Iterator[None]:
+        """Raises OutputError where facts are not as they were written."""
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            files = self._layout.style(style)
+            raise OutputError(
+                f"{files.run} is not what usdstylize wrote; restore it or remove {files.folder}."
+            ) from problem

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize.config.options import Network
+from usdstylize.errors import TextureError
 from usdstylize.imaging.encoding import srgb_to_linear
 from usdstylize.model.base_colors import PLAIN, DisplayColor, GraphColor, TextureFile, Transfer
 from usdstylize.model.objects import ObjectData, StageObject, StyleTexture
@@ -147,7 +148,14 @@ def _stored(
         if texture is not None:
             yield [(as_half(texture.images[number]).astype(np.float32), part.strength) for part in parts]
         else:
-            yield [(read_image(str(part.file(tile))), part.strength) for part in parts]
+            yield [(_read_style(part.file(tile)), part.strength) for part in parts]
+
+
+def _read_style(file: Path) -> NDArray[np.float32]:
+    image = read_image(str(file))
+    if not np.isfinite(image).all():
+        raise TextureError(f"{file} holds NaN or infinite values; stylise its object anew with --force.")
+    return image
 
 
 def possible_network(obj: StageObject, asked: Network) -> Network:
