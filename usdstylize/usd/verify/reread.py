@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from usdstylize.config.options import StageOptions
-from usdstylize.errors import MaterialError
+from usdstylize.errors import MaterialError, OutputError
 from usdstylize.model.objects import StageContents, StageObject
 from usdstylize.usd import read
 from usdstylize.usd.write import StyleLayout
 
-__all__ = ["Source", "object_at"]
+__all__ = ["Reading", "Source", "object_at", "reading_of"]
 
 _ALL_PURPOSES = ("default", "render", "proxy")
 
 
 @dataclass(frozen=True)
-class _Reading:
+class Reading:
     """The options that an object was read with; the same for most objects of a result."""
 
     frame: float | None
@@ -45,11 +45,16 @@ class Source:
     def __init__(self, path: Path, owners: Sequence[str], heroes: Sequence[str]) -> None:
         """path: the stage's. owners: the objects, all on the stage. heroes: instances that are none here."""
         self._path, self._owners, self._heroes = path, owners, heroes
-        self._contents: dict[_Reading, StageContents] = {}
+        self._contents: dict[Reading, StageContents] = {}
 
     def contents(self, facts: Mapping[str, Any], style: StyleLayout) -> StageContents:
-        """The stage as the object with these facts was read. Raises StageError."""
-        asked = _reading_of(facts, style)
+        """The stage as the object with these facts was read. Raises StageError or OutputError."""
+        try:
+            asked = reading_of(facts, style)
+        except (AttributeError, KeyError, TypeError) as problem:
+            raise OutputError(
+                f"{style.run} is not what usdstylize wrote; restore it or remove {style.folder}."
+            ) from problem
         if asked not in self._contents:
             self._contents[asked] = asked.discover(self._path, self._owners, self._heroes)
         return self._contents[asked]
@@ -66,10 +71,10 @@ def object_at(contents: StageContents, path: str) -> StageObject:
     raise MaterialError(f"{path} is not on the source stage any more; run again.")
 
 
-def _reading_of(facts: Mapping[str, Any], style: StyleLayout) -> _Reading:
+def reading_of(facts: Mapping[str, Any], style: StyleLayout) -> Reading:
     """How the object with these facts was read."""
     ocio = facts.get("ocio") or (facts["base"].get("color_space") or {}).get("ocio")
-    return _Reading(
+    return Reading(
         frame=facts.get("frame") if facts.get("posed", True) else None,
         refine=facts.get("refine", 0),
         ocio=Path(os.path.normpath(style.folder / ocio)) if ocio else None,

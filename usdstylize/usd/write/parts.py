@@ -101,7 +101,8 @@ class Facts:
     def textures(self, part: Part) -> dict[str, str]:
         """Hexadecimal sha256 of each file of the part's T_S, by name, as it was written."""
         hashes = self.of(part.style.name, part.owner).get("hashes", {})
-        return {file: hashes[file] for file in part.style.style_textures(part.owner, hashes)}
+        with self._understood(part.style.name):
+            return {file: hashes[file] for file in part.style.style_textures(part.owner, hashes)}
 
     def resolution(self, parts: Sequence[Part]) -> int:
         """Texels on the longest side of the parts' T_S."""
