@@ -5,6 +5,7 @@ Nothing is optimised: the T_S of the styles are read as they lie there, and only
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,10 +54,11 @@ def mix(
         if not package and found.layout.package.exists():
             remarks.append(f"{found.layout.package} was packed before this mix; --package packs it anew.")
         made = MixResult(found.root_layer, dict(strengths), objects, failed, tuple(remarks))
-        if not package or not objects:
-            return made
-        problems = write.write_package(found.root_layer, found.layout.package)
-        return replace(made, package=found.layout.package, problems=tuple(map(str, problems)))
+        if package and objects:
+            problems = write.write_package(found.root_layer, found.layout.package)
+            made = replace(made, package=found.layout.package, problems=tuple(map(str, problems)))
+        interrupts.consume()  # An interrupt that comes while the layers are replaced is too late.
+        return made
 
 
 def refresh(root_layer: Path) -> tuple[str, ...]:
@@ -146,37 +148,41 @@ def _write(
             else:
                 jobs.setdefault(id(contents), (contents, []))[1].append((obj, mixed))
     done: set[str] = set()
-    for contents, items in jobs.values():
-        done |= _write_read(found, contents, items, failed, select=select)
+    with ExitStack() as stack:
+        writers = []
+        for read_contents, items in jobs.values():
+            contents = replace(read_contents, objects=tuple(obj for obj, _ in items))
+            output = write.plan(contents, write.MIX, output=found.root_layer, force=True, resume=False)
+            writer = write.Writer(output, contents, strength=1.0, network="both")
+            writers.append(stack.enter_context(writer))
+            _write_objects(found, writer, items, failed, select=select)
+        interrupts.check()
+        with interrupts.postponed():
+            for writer in writers:
+                if writer.finished:
+                    writer.commit({"seed": 0})
+                    done |= writer.finished
     return tuple(path for name, path in owners.items() if name in done), tuple(failed)
 
 
-def _write_read(
+def _write_objects(
     found: write.Mixable,
-    contents: StageContents,
+    writer: write.Writer,
     items: Sequence[tuple[StageObject, write.Mixed]],
     failed: list[Skipped],
     *,
     select: bool,
-) -> frozenset[str]:
-    """Mix objects that were read in one way; returns the names of those that are. Reasons into ``failed``."""
-    contents = replace(contents, objects=tuple(obj for obj, _ in items))
-    output = write.plan(contents, write.MIX, output=found.root_layer, force=True, resume=False)
+) -> None:
+    """Write the mixes of objects that were read in one way; reasons into ``failed``."""
     originals: dict[object, str] = {}
-    with write.Writer(output, contents, strength=1.0, network="both") as writer:
-        for obj, mixed in items:
-            interrupts.check()
-            try:
-                data = read.load(contents, obj, at_least=found.facts.resolution(mixed.parts))
-                writer.write_mix(obj, data, mixed, copy_of=originals.get(mixed.key, ""), select=select)
-                originals.setdefault(mixed.key, obj.name)
-            except ObjectError as error:
-                failed.append(Skipped(obj.path, str(error), broken=True))
+    for obj, mixed in items:
         interrupts.check()
-        if writer.finished:
-            with interrupts.postponed():
-                writer.commit({"seed": 0})
-        return writer.finished
+        try:
+            data = read.load(writer.contents, obj, at_least=found.facts.resolution(mixed.parts))
+            writer.write_mix(obj, data, mixed, copy_of=originals.get(mixed.key, ""), select=select)
+            originals.setdefault(mixed.key, obj.name)
+        except ObjectError as error:
+            failed.append(Skipped(obj.path, str(error), broken=True))
 
 
 def _objects(number: int) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -267,6 +268,37 @@ def test_copies_read_one_bake(tmp_path: Path) -> None:
     usdstylize.mix(result, {"ink": 0.1, "gouache": 0.9}, [first.path])
     hold(result)
     assert len(list((tmp_path / "shot/lamps.style/mix").glob("*/*"))) == 2
+
+
+def test_objects_that_were_read_in_different_ways(tiny_stage: Path) -> None:
+    for seed, style in enumerate(("ink", "gouache")):
+        for refine, path in enumerate(("/World/Left", "/World/Right")):
+            contents = read.discover(tiny_stage, StageOptions(mask=(path,), refine=refine))
+            plan = write.plan(contents, style, output=None, force=False, resume=False)
+            with write.Writer(plan, contents, strength=1.0, network="both") as writer:
+                (obj,) = contents.objects
+                writer.write_object(obj, read.load(contents, obj), texture(offsets(seed)))
+                result = writer.commit({})
+    assert usdstylize.mix(result, {"ink": 0.7, "gouache": 0.3}).objects == ("/World/Left", "/World/Right")
+    hold(result)
+    written = json.loads((result.parent / "tiny.style/mix/run.json").read_text())["written"]
+    assert {name: facts["refine"] for name, facts in written.items()} == {"World__Left": 0, "World__Right": 1}
+
+
+def test_an_interrupt_while_mixing_leaves_nothing(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = read.load, 0
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            signal.raise_signal(signal.SIGINT)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(read, "load", load)
+    with unchanged(result.parent), pytest.raises(KeyboardInterrupt):
+        usdstylize.mix(result, {"ink": 0.7, "gouache": 0.3})
+    assert [path.name for path in sorted((result.parent / "tiny.style").iterdir())] == ["gouache", "ink"]
 
 
 def test_a_mix_of_a_style_that_was_made_anew_is_stale_and_can_follow(result: Path, tiny_stage: Path) -> None:
