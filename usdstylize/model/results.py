@@ -124,7 +124,7 @@ class MixResult:
     strengths: dict[str, float]
     """By style: where its dial stands, and what the bakes are made with."""
     objects: tuple[str, ...]
-    """Prim paths of the objects that now show the mix."""
+    """Prim paths of the objects that show the mix now; what shares the material of one changes with it."""
     failed: tuple[Skipped, ...] = ()
     """Those that could not be mixed and are as they were."""
     remarks: tuple[str, ...] = ()
