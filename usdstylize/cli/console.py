@@ -136,7 +136,7 @@ def show_mix(mixed: MixResult) -> None:
     if mixed.package is not None:
         print(f"  as one file  {_short(mixed.package)}")
     dials = ", ".join(f"inputs:strength_{style}" for style in mixed.strengths)
-    print(f"  dial it      {dials} on each material under StylizedLooks; mix again to bake that")
+    print(f"  dial it      {dials} of the live networks under StylizedLooks; mix again to bake that")
 
 
 def show_verification(report: "VerifyReport") -> None:
