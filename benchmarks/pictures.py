@@ -134,9 +134,12 @@ def picture(path: Path, height: int) -> Image.Image:
 
 
 def style_images(result: Path, style: str) -> list[Image.Image]:
-    """The images that the run named in run.json."""
+    """The images that the run named in run.json; for a mix the first one of each style."""
     files = style_layout(result, style)
     run = read_run(files)
+    if style == write.MIX:
+        mixed = sorted({name for facts in run["written"].values() for name in facts["mix"]})
+        return [image for name in mixed for image in style_images(result, name)[:1]]
     return [Image.open(files.folder / name).convert("RGB") for name in run["plan"]["style_images"]]
 
 

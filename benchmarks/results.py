@@ -12,9 +12,10 @@ from usdstylize.errors import OutputError
 from usdstylize.model.objects import ObjectData, StageObject, StyleSet
 from usdstylize.usd import read
 from usdstylize.usd.io import images
-from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
+from usdstylize.usd.verify.reread import Reading, reading_of
 from usdstylize.usd.write.instancing import heroes_of
 from usdstylize.usd.write.layout import ResultLayout, StyleLayout
+from usdstylize.usd.write.parts import MIX, Facts
 from usdstylize.usd.write.provenance import read_layer, read_provenance, read_run
 from usdstylize.usd.write.selection import find_style_layer
 
@@ -60,13 +61,13 @@ def read_result(root_layer: Path, style: StyleSet, mask: str = "/") -> Iterator[
 
 
 def style_names(root_layer: Path) -> tuple[str, ...]:
-    """The styles of a result, by name. Raises OutputError where it is no result."""
+    """The styles of a result, by name, without a mix of them. Raises OutputError where it is no result."""
     style_layer = find_style_layer(root_layer)
     layer = read_layer(style_layer)
     provenance = read_provenance(layer, style_layer.parent) if layer else None
     if provenance is None:
         raise OutputError(f"{root_layer} is not a result of usdstylize; give the .stylized.usda of a run.")
-    return tuple(sorted(provenance.styles))
+    return tuple(sorted(provenance.styles.keys() - {MIX}))
 
 
 def read_objects(root_layer: Path, style_name: str, mask: str = "/") -> Iterator[StylizedObject]:
@@ -82,10 +83,11 @@ def read_objects(root_layer: Path, style_name: str, mask: str = "/") -> Iterator
             f"{root_layer} is not a result of usdstylize in the style {style_name}; give the .stylized.usda "
             "that a run has written."
         )
-    files = ResultLayout.of_style_layer(style_layer).style(style_name)
+    layout = ResultLayout.of_style_layer(style_layer)
+    files, written = layout.style(style_name), Facts(layout)
     readings: dict[Reading, dict[str, float]] = {}
     for name in provenance.styles[style_name].objects:
-        facts = facts_of(files, name)
+        facts = written.of(style_name, name)
         readings.setdefault(reading_of(facts, files), {})[name] = facts["strength"]
     for reading, strengths in readings.items():
         contents = reading.discover(provenance.source, () if mask == "/" else (mask,), heroes_of(layer))

@@ -161,7 +161,7 @@ def judge_all(
             for both, original, (_, floor) in zip(found, original_distances, wanted, strict=True)
         ]
         texels = (subject.base_at(0, subject.style_size) + texture).clamp(0, 1).cpu().numpy()
-        shown = combine(data.bases[0], style_texture, 1.0, wrap, data.transfer)
+        shown = combine(data.bases[0], [(style_texture, 1.0)], wrap, data.transfer)
         scores[name] = Scores(
             quality=qualities[0],
             half_quality=qualities[1],

@@ -95,7 +95,7 @@ def rows(folder: Path, side: int, triangles: int) -> list[Row]:
     )
     base, _ = read_base_color(texture, texture.resolved_path)
     style = np.random.default_rng(1).uniform(-0.2, 0.2, (1024, 1024, 3)).astype(np.float32)
-    total = combine(base, style, 1.0, _REPEAT, texture.transfer)
+    total = combine(base, [(style, 1.0)], _REPEAT, texture.transfer)
     uvs = charts(triangles)
     valid = uv_raster.covered_texels(uvs, _REPEAT, side)
     plain = np.ascontiguousarray(image[..., :3])
@@ -107,12 +107,12 @@ def rows(folder: Path, side: int, triangles: int) -> list[Row]:
         return pixels
 
     def bake_png() -> None:
-        write_baked(folder / "ours.png", combine(base, style, 1.0, _REPEAT, texture.transfer))
+        write_baked(folder / "ours.png", combine(base, [(style, 1.0)], _REPEAT, texture.transfer))
 
     def bake_exr() -> None:
         write_half(
             folder / "ours.exr",
-            srgb_to_linear(combine(base, style, 1.0, _REPEAT, texture.transfer)),
+            srgb_to_linear(combine(base, [(style, 1.0)], _REPEAT, texture.transfer)),
             color=True,
         )
 

@@ -31,9 +31,10 @@ from usdstylize.errors import (
     WeightsError,
     WorkerError,
 )
-from usdstylize.model.results import ObjectResult, Observer, Plan, RunResult
+from usdstylize.model.results import MixResult, ObjectResult, Observer, Plan, RunResult
 
 if TYPE_CHECKING:
+    from usdstylize.mixing import mix
     from usdstylize.model.checks import VerifyReport
     from usdstylize.model.objects import Skipped, StageContents, StageObject
     from usdstylize.pipeline import inspect, stylize
@@ -45,6 +46,7 @@ __all__ = [
     "InputError",
     "MaterialError",
     "MeshError",
+    "MixResult",
     "ObjectError",
     "ObjectResult",
     "Observer",
@@ -69,6 +71,7 @@ __all__ = [
     "__version__",
     "hide_in_session",
     "inspect",
+    "mix",
     "select",
     "show_in_session",
     "stylize",
@@ -86,6 +89,7 @@ _LAZY = {
     "__version__": "version",
     "hide_in_session": "usd.write",
     "inspect": "pipeline",
+    "mix": "mixing",
     "select": "usd.write",
     "show_in_session": "usd.write",
     "stylize": "pipeline",

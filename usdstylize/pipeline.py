@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from usdstylize import interrupts
+from usdstylize import interrupts, mixing
 from usdstylize.config import compatibility
 from usdstylize.config.options import Options, StageOptions
 from usdstylize.errors import InputError, ObjectError, OutputError, ProcessGroupError
@@ -319,17 +319,24 @@ def _committed(made: RunResult, job: Job, writer: write.Writer) -> RunResult:
 
 
 def _verified(made: RunResult, output: write.OutputPlan, options: Options) -> RunResult:
-    """The result once more read from disk: what is wrong with it, and its package where asked for."""
-    if made.root_layer is None:
+    """The result once more read from disk: what is wrong with it, and its package where asked for.
+
+    Mixes of what was made anew are written anew before.
+    """
+    root_layer = made.root_layer
+    if root_layer is None:
         return made
     problems: list[str] = []
     package: Path | None = None
     interrupted = made.interrupted
     try:
         interrupts.check()
-        problems += map(str, verify.verify(made.root_layer).failed)
+        remixed = mixing.refresh(root_layer)
+        made = replace(made, remarks=(*made.remarks, *remixed))
         interrupts.check()
-        package = _packed(made.root_layer, output, problems)
+        problems += map(str, verify.verify(root_layer).failed)
+        interrupts.check()
+        package = _packed(root_layer, output, problems)
         interrupts.check()
     except KeyboardInterrupt:  # the result is written and stays
         interrupts.consume()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import MODES, Command, add_third, break_uvs, failing, is_refused
+from command_line import MODES, SMALL, Command, add_third, break_uvs, failing, is_refused
 from conftest import define_material, define_quad, unchanged
 from PIL import Image
 from pxr import Usd, UsdGeom
@@ -296,7 +296,7 @@ def test_what_concerns_every_object_where_this_run_has_done_none(
 # The other verbs
 
 
-@pytest.mark.parametrize("verb", [[], ["inspect"], ["verify"], ["select"], ["weights"]])
+@pytest.mark.parametrize("verb", [[], ["inspect"], ["verify"], ["select"], ["mix"], ["weights"]])
 def test_help(command: Command, verb: list[str]) -> None:
     assert command.run(*verb, "--help") == 0
     assert command.out.startswith("Usage: usdstylize")
@@ -360,6 +360,43 @@ def test_select(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[st
         assert command.err == ""
     assert command.run("select", command.root_layer, "--style", "oil", *mode) == 2
     is_refused(command, mode, "StageError", "holds no style oil; choose from ink_stripes, original.")
+
+
+@MODES
+def test_mix(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str]) -> None:
+    without_optimising(monkeypatch)
+    assert command.stylize("--quiet") == 0
+    oil = command.style.rename(command.style.with_name("oil"))
+    assert command.run(command.stage, "--style-set", oil, *SMALL, "--mask", "/World/Left", "--quiet") == 0
+    assert command.run("mix", command.root_layer, "oil=0.5", "ink_stripes=1.25", *mode) == 0
+    text = "1 of 2 objects held only some of these styles: mixed of those."
+    assert command.err == ("" if mode == ["--quiet"] else f"Note: {text}\n")
+    if mode == ["--json"]:
+        mixed = json.loads(command.out)
+        assert mixed["root_layer"] == str(command.root_layer)
+        assert mixed["strengths"] == {"oil": 0.5, "ink_stripes": 1.25}
+        assert (mixed["objects"], mixed["remarks"]) == (["/World/Left", "/World/Right"], [text])
+    else:
+        expected = f"{command.root_layer}: a mix of oil 0.5, ink_stripes 1.25 is now selected on 2 objects.\n"
+        assert command.out.startswith("" if mode else expected)
+        assert bool(command.out) == (not mode)
+    assert command.run("select", command.root_layer, "--style", "mix", *mode) == 0
+    assert command.run("verify", command.root_layer, *mode) == 0
+    refused = [
+        (["oil=1", "ink=1"], "StageError", "holds no style ink to mix; choose from ink_stripes, oil."),
+        ([], "OptionsError", "A mix needs styles with their strengths, such as ink_stripes=0.5 oil=0.5;"),
+        (["oil=1", "oil=0"], "OptionsError", "The mix names oil twice; give each style one strength."),
+        (["oil=nan"], "OptionsError", "The strength nan of oil is out of range; give 0 to 2."),
+        *(([w], "OptionsError", f'"{w}" is no style with its strength') for w in ("oil", "oil=much", "=1")),
+    ]
+    for words, kind, sentence in refused:
+        with unchanged(command.stage.parent):
+            assert command.run("mix", command.root_layer, *words, *mode) == 2
+        is_refused(command, mode, kind, sentence)
+    (command.stage.parent / "tiny.style/oil/World__Left/World__Left.oil.TS.exr").unlink()
+    assert command.run("mix", command.root_layer, "oil=1", "ink_stripes=1", *mode) == 1
+    assert command.run("mix", command.root_layer, "oil=1", *mode) == 2
+    assert "World__Left.oil.TS.exr" in command.err
 
 
 @MODES

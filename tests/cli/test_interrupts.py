@@ -9,6 +9,7 @@ from conftest import unchanged
 from PIL import Image
 from still import without_optimising
 
+from usdstylize import mixing
 from usdstylize.encoders import weights
 from usdstylize.errors import MeshError
 from usdstylize.usd import verify, write
@@ -67,14 +68,14 @@ def test_an_interrupt_before_anything_is_done(
 
 
 @MODES
-@pytest.mark.parametrize("verb", ["stylize", "inspect", "verify", "select", "weights"])
+@pytest.mark.parametrize("verb", ["stylize", "inspect", "verify", "select", "mix", "weights"])
 def test_an_interrupt_while_reading(
     command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str], verb: str
 ) -> None:
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    for module, name in ((verify, "verify"), (write, "select"), (weights, "report")):
+    for module, name in ((verify, "verify"), (write, "select"), (mixing, "mix"), (weights, "report")):
         monkeypatch.setattr(module, name, interrupted)
     monkeypatch.setattr("usdstylize.usd.read.discover", interrupted)
     arguments = {

@@ -256,7 +256,7 @@ def test_a_result_is_read_as_its_bake_shows_it(tiny_stage: Path, style_folder: P
     assert set(found) == {"/World/Left", "/World/Right"}
     for item in found.values():
         assert np.abs(item.style_texture).max() > 1e-3
-        shown = combine(item.data.bases[0], item.style_texture, 1.0, item.object.wrap, item.data.transfer)
+        shown = combine(item.data.bases[0], [(item.style_texture, 1.0)], item.object.wrap, item.data.transfer)
         bake = (
             tiny_stage.parent
             / "tiny.style"

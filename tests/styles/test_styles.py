@@ -364,7 +364,7 @@ def test_an_unknown_primary_image_lists_those_there_are(style_folder: Path) -> N
         load(style_folder, primary="c.png")
 
 
-@pytest.mark.parametrize("name", ["original", "Original", "水墨"])
+@pytest.mark.parametrize("name", ["original", "Original", "mix", "水墨"])
 def test_a_folder_that_cannot_name_a_style_is_refused(tmp_path: Path, name: str) -> None:
     save(tmp_path / name / "a.png")
     with pytest.raises(StyleSetError, match="rename it"):

@@ -14,6 +14,7 @@ from skeletons import figure
 from stylize_api import QUICK, edit
 from udim_stages import build_udim_stage
 
+import usdstylize
 from usdstylize import stylize
 
 from .nvidia import findings, own_findings
@@ -31,6 +32,12 @@ def two_styles(folder: Path) -> Path:
     stage = build_tiny_stage(folder / "shot")
     write_result(stage)
     return write_result(stage, "gouache", seed=1)
+
+
+def mix(folder: Path) -> Path:
+    result = two_styles(folder)
+    assert usdstylize.mix(result, {"ink": 0.7, "gouache": 0.3}).objects
+    return result
 
 
 def one_network(folder: Path) -> Path:
@@ -191,6 +198,7 @@ def metadata(folder: Path) -> Path:
 KINDS = (
     plain,
     two_styles,
+    mix,
     one_network,
     subsets,
     display_color,

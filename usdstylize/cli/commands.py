@@ -29,7 +29,7 @@ from usdstylize.config.options import (
     StyleOptions,
 )
 from usdstylize.encoders import ENCODERS, weights
-from usdstylize.errors import UsdStylizeError
+from usdstylize.errors import OptionsError, UsdStylizeError
 from usdstylize.version import __version__
 
 __all__ = ["run"]
@@ -359,6 +359,66 @@ def select(result: Path, /, *, style: str, mask: Words = (), flags: Flags = Flag
     elif not flags.quiet:
         print(f"{result}: {style} is now selected on {console.count(changed, 'object')}.")
     return ALL_DONE
+
+
+@app.command
+def mix(
+    result: Path,
+    /,
+    *strengths: str,
+    mask: Words = (),
+    package: bool = False,
+    flags: Flags = Flags(),
+) -> int:
+    """Mix styles that a stylised stage holds, by weight: ink=0.7 gouache=0.3; nothing is optimised.
+
+    Writes the variant ``mix``, with a dial for each style, and shows it. The exit code is 1 where some
+    objects could not be mixed.
+
+    Parameters
+    ----------
+    result
+        The ``.stylized.usda`` that a run wrote; it gets one more variant.
+    strengths
+        A style of the result and how much of it, 0 to 2, as often as you like.
+    mask
+        Only what lies at or under these prim paths.
+    package
+        Also write the result as one ``.usdz``.
+    """
+    from usdstylize.mixing import mix as write_mix
+
+    mixed = write_mix(result, _strengths(strengths), mask, package=package)
+    if flags.json:
+        console.show_json(mixed)
+    elif not flags.quiet and mixed.objects:
+        console.show_mix(mixed)
+    for item in mixed.failed:
+        console.note(f"usdstylize: {item.path}: {item.reason}")
+    for remark in () if flags.quiet else mixed.remarks:
+        console.note(f"Note: {remark}")
+    for problem in mixed.problems:
+        console.note(f"usdstylize: the package is not right: {problem}")
+    if not mixed.objects:
+        return NOTHING_DONE
+    return SOME_FAILED if mixed.failed or mixed.problems else ALL_DONE
+
+
+def _strengths(words: Sequence[str]) -> dict[str, float]:
+    """``ink=0.7`` and the like, by style. Raises OptionsError."""
+    found: dict[str, float] = {}
+    for word in words:
+        style, sign, text = word.partition("=")
+        try:
+            strength = float(text)
+        except ValueError:
+            sign = ""
+        if not (style and sign):
+            raise OptionsError(f'"{word}" is no style with its strength; write it as ink=0.7.')
+        if style in found:
+            raise OptionsError(f"The mix names {style} twice; give each style one strength.")
+        found[style] = strength
+    return found
 
 
 @app.command(name="weights")

@@ -14,7 +14,7 @@ from rich.table import Table
 from usdstylize.encoders import weights
 from usdstylize.model.base_colors import BaseColor, ConstantColor, GraphColor, TextureFile
 from usdstylize.model.objects import ObjectSettings, Skipped, StageContents, StageObject
-from usdstylize.model.results import Plan, RunResult, in_words, plain
+from usdstylize.model.results import MixResult, Plan, RunResult, in_words, plain
 
 if TYPE_CHECKING:
     from usdstylize.model.checks import VerifyReport
@@ -25,6 +25,7 @@ __all__ = [
     "seconds",
     "show_contents",
     "show_json",
+    "show_mix",
     "show_plan",
     "show_run",
     "show_verification",
@@ -125,6 +126,17 @@ def show_run(result: RunResult) -> None:
         print("  dial it      inputs:strength on each material under StylizedLooks, 0 (the source) to 1")
     if result.session_layer is None:
         print(f"  undo it      usdstylize select {path} --style original, or remove its style layer")
+
+
+def show_mix(mixed: MixResult) -> None:
+    """What was mixed, and the commands for it."""
+    path = shlex.quote(_short(mixed.root_layer))
+    strengths = ", ".join(f"{style} {strength:g}" for style, strength in mixed.strengths.items())
+    print(f"{path}: a mix of {strengths} is now selected on {count(len(mixed.objects), 'object')}.")
+    if mixed.package is not None:
+        print(f"  as one file  {_short(mixed.package)}")
+    dials = ", ".join(f"inputs:strength_{style}" for style in mixed.strengths)
+    print(f"  dial it      {dials} of the live networks under StylizedLooks; mix again to bake that")
 
 
 def show_verification(report: "VerifyReport") -> None:

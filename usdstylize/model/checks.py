@@ -11,7 +11,8 @@ class Check:
     """One thing that `verify` has checked."""
 
     name: str
-    """What is checked: source, composition, validation, path, instances, binding, variants, live, bake."""
+    """What is checked: source, composition, validation, path, instances, binding, variants, live,
+    bake, mix."""
     subject: str
     """The file or prim."""
     ok: bool

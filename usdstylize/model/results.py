@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from usdstylize.model.objects import Framed, Losses, Skipped, StageObject
 
-__all__ = ["ObjectResult", "Observer", "Plan", "RunResult", "Silent", "in_words", "plain"]
+__all__ = ["MixResult", "ObjectResult", "Observer", "Plan", "RunResult", "Silent", "in_words", "plain"]
 
 Status = Literal["done", "kept", "failed"]
 
@@ -98,8 +98,8 @@ class RunResult:
     problems: tuple[str, ...] = ()
     """What `verify` found wrong with the written result, one sentence each; empty is good."""
     remarks: tuple[str, ...] = ()
-    """Remarks that the plan did not have yet: the run left more objects as an earlier run made them.
-    ``plan.remarks`` has these, too."""
+    """Remarks that the plan did not have yet: the run left more objects as an earlier run made them, or
+    mixes of this style were written anew. ``plan.remarks`` has the former, too."""
 
     @property
     def failed(self) -> tuple[ObjectResult, ...]:
@@ -114,6 +114,25 @@ class RunResult:
         """
         result: dict[str, Any] = plain(self, folder)
         return result
+
+
+@dataclass(frozen=True)
+class MixResult:
+    """The outcome of `mix`."""
+
+    root_layer: Path
+    strengths: dict[str, float]
+    """By style: where its dial stands, and what the bakes are made with."""
+    objects: tuple[str, ...]
+    """Prim paths of the objects that show the mix now; what shares the material of one changes with it."""
+    failed: tuple[Skipped, ...] = ()
+    """Those that could not be mixed and are as they were."""
+    remarks: tuple[str, ...] = ()
+    """What a TD should know, one sentence each."""
+    package: Path | None = None
+    """The result as one .usdz, where that was asked for."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the package, one sentence each; empty is good."""
 
 
 _MACHINE_KEYS = frozenset({"resolved_path"})

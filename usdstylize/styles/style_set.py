@@ -22,6 +22,8 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".
 SMALLEST_SIDE = 64
 """Pixels; below it a feature map of the encoders has no neighbourhood left to match."""
 MOST_COLORS = 64
+_TAKEN_NAMES = {"original": "the source", "mix": "a mix of several styles"}
+"""Variants that are no styles, in lower case, and what each shows."""
 _PALETTE_SIDE = 128
 _STARTS = 10
 """Starts of k-means: with so many its inertia is within 0.3 % of the best of 32 starts, on six styles and
@@ -124,10 +126,9 @@ def _style_name(folder: Path) -> str:
     name = re.sub(r"\W+", "_", ascii_text).strip("_")
     if not name:
         raise StyleSetError(f"{folder} gives the style no name; rename it with Latin letters or digits.")
-    if name.lower() == "original":
-        raise StyleSetError(
-            f'{folder}: a style cannot be named "original", the source has that name; rename it.'
-        )
+    if name.lower() in _TAKEN_NAMES:
+        taken = _TAKEN_NAMES[name.lower()]
+        raise StyleSetError(f'{folder}: a style cannot be named "{name}", {taken} has that name; rename it.')
     return f"_{name}" if name[0].isdigit() else name
 
 

@@ -37,7 +37,7 @@ def test_resample_continues_beyond_the_edge_as_the_texture_wraps(wrap: str, expe
 def test_combine_clamps_the_sum_at_the_larger_resolution_of_each_axis() -> None:
     base = row(0.25, 0.75)
     style = np.array([0.5, -0.5, 0.1, 0.0], np.float32).reshape(4, 1, 1).repeat(3, axis=2)
-    total = combine(base, style, 2.0, ("clamp", "clamp"))
+    total = combine(base, [(style, 2.0)], ("clamp", "clamp"))
     assert total.shape == (4, 2, 3)
     assert np.allclose(total[..., 0], np.array([[1, 1], [0, 0], [0.45, 0.95], [0.25, 0.75]]))
 

@@ -357,7 +357,7 @@ def test_a_live_network_without_a_file_to_read_is_refused_by_name(tiny_stage: Pa
     source, layer = discover(tiny_stage).objects[0], Sdf.Layer.CreateAnonymous()
     graph = Graph(layer, Sdf.Path("/Network"))
     with pytest.raises(MaterialError, match=r"/World/Left has no file of its base colour"):
-        write_base_color(graph, source, None, PLAIN, "./TS.exr", Sdf.Path("/Network.inputs:strength"))
+        write_base_color(graph, source, None, PLAIN, [])
 
 
 @pytest.mark.parametrize(

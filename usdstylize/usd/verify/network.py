@@ -12,7 +12,7 @@ from usdstylize.usd.shading.evaluate import ADDRESS_MODES
 from usdstylize.usd.shading.inputs import input_value
 from usdstylize.usd.shading.materialx import constant_primvars, evaluate_graph
 from usdstylize.usd.shading.surfaces import LIVE_SURFACE, SURFACES, find_surface
-from usdstylize.usd.write import DIFFUSE_SHARE, STYLIZED_GRAPH
+from usdstylize.usd.write import DIFFUSE_SHARE, STYLE_IMAGE, STYLIZED_GRAPH
 
 __all__ = ["live_color"]
 
@@ -52,7 +52,7 @@ def live_color(
             raise MaterialError(
                 f"{node.GetPath()} has lost the colorSpace of its file; run again with --force."
             )
-        if file and node.GetName() in ("Base", "Style"):
+        if file and (node.GetName() == "Base" or node.GetName().partition("_")[0] == STYLE_IMAGE):
             _check_wrap(UsdShade.Shader(node), source, time)
         graph = UsdShade.NodeGraph(node) if node.GetName().startswith(STYLIZED_GRAPH) else None
         taken = graph.GetInput("base") if graph else None

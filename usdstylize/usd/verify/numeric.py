@@ -1,4 +1,4 @@
-"""Numeric checks: live network and bake, as viewers compute them, against clamp(T + strength · T_S)."""
+"""Numeric checks: live network and bake, as viewers compute them, against clamp(T + Σ strength · T_S)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +17,18 @@ from usdstylize.usd.io import images
 from usdstylize.usd.verify.bake import misplaced
 from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
 from usdstylize.usd.verify.network import live_color
-from usdstylize.usd.verify.reread import Reading, facts_of, reading_of
+from usdstylize.usd.verify.reread import Source, object_at
 from usdstylize.usd.verify.shared import without_class
-from usdstylize.usd.write import VARIANT_SET, Provenance, ResultLayout, StyleLayout, bake_wrap, combine
+from usdstylize.usd.write import (
+    MIX,
+    VARIANT_SET,
+    Facts,
+    Part,
+    Provenance,
+    ResultLayout,
+    bake_wrap,
+    combine,
+)
 
 __all__ = ["BAKE_TOLERANCE", "LIVE_TOLERANCE", "check_colors"]
 
@@ -43,7 +52,7 @@ def check_colors(
     checks: list[Check] = []
     owners = tuple(owner for owner, _ in materials if is_on_stage(stage, owner))
     layout = ResultLayout.of_style_layer(style_path)
-    read: dict[Reading, StageContents] = {}
+    facts, source = Facts(layout), Source(provenance.source, owners, heroes)
     for owner, spec in materials:
         interrupts.check()
         for style, record in provenance.styles.items():
@@ -51,20 +60,18 @@ def check_colors(
                 continue
             subject = f"{owner} ({style})"
             with errors_as_check(checks, "live", subject), np.errstate(all="ignore"):
-                files = layout.style(style)
-                facts = facts_of(files, spec.name)
-                asked = reading_of(facts, files)
-                if asked not in read:
-                    read[asked] = asked.discover(provenance.source, owners, heroes)
-                contents = read[asked]
-                obj = _source_object(contents, owner)
+                own = facts.of(style, spec.name)
+                contents = source.contents(own, layout.style(style))
+                obj = object_at(contents, owner)
                 for place in without_class(stage, contents, obj):
                     detail = f"It does not share the style of {owner} in {style}; run again with --force."
                     checks.append(Check("instances", place, False, detail))
-                owner_of_files = facts.get("copy_of") or obj.name
-                strength = float(facts["strength"])
-                checks += _compare(stage, contents, obj, spec.path, files, owner_of_files, strength, subject)
-                checks += _lost(checks, subject, facts)
+                parts = facts.parts(style, obj.name)
+                checks += _compare(stage, contents, obj, spec.path, style, parts, subject)
+                checks += _lost(checks, subject, own)
+                for name in facts.stale(style, obj.name):
+                    detail = f"The style {name} was made anew since; run `usdstylize mix` again."
+                    checks.append(Check(MIX, subject, False, detail))
     return checks
 
 
@@ -78,34 +85,22 @@ def _lost(checks: Sequence[Check], subject: str, facts: Mapping[str, Any]) -> li
     ]
 
 
-def _source_object(contents: StageContents, path: str) -> StageObject:
-    for found in contents.objects:
-        if found.path == path:
-            return found
-    for skipped in contents.skipped:
-        if skipped.path == path:
-            raise MaterialError(skipped.reason)
-    raise MaterialError(f"{path} is not on the source stage any more; run again.")
-
-
 def _compare(
     stage: Usd.Stage,
     contents: StageContents,
     obj: StageObject,
     material: Sdf.Path,
-    style: StyleLayout,
-    owner: str,
-    strength: float,
+    style: str,
+    parts: Sequence[Part],
     subject: str,
 ) -> Iterator[Check]:
-    """owner: name of the object whose texture files it reads, its own but for a copy."""
+    """style: the variant's name. parts: what it adds to T."""
     references = []
-    names = [style.style_texture(owner, str(tile)) for tile in obj.tiles or ("",)]
-    offsets = [images.read_image(str(style.object(owner) / name)) for name in names]
-    data = reading.load(contents, obj, at_least=max(offsets[0].shape[:2]))
-    for base, offset in zip(data.bases, offsets, strict=True):
-        total = combine(base, offset, strength, bake_wrap(obj), data.transfer)
-        references.append(srgb_to_linear(total))
+    tiles = [[images.read_image(str(part.file(str(tile)))) for part in parts] for tile in obj.tiles or ("",)]
+    data = reading.load(contents, obj, at_least=max(max(image.shape[:2]) for image in tiles[0]))
+    for base, offsets in zip(data.bases, tiles, strict=True):
+        styles = [(offset, part.strength) for offset, part in zip(offsets, parts, strict=True)]
+        references.append(srgb_to_linear(combine(base, styles, bake_wrap(obj), data.transfer)))
     size = (references[0].shape[1], references[0].shape[0])
 
     def difference(*viewed: Any) -> float:
@@ -115,12 +110,13 @@ def _compare(
     session = stage.GetSessionLayer()
     try:
         with Usd.EditContext(stage, session):
-            stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET).SetVariantSelection(style.name)
+            stage.GetPrimAtPath(material).GetVariantSet(VARIANT_SET).SetVariantSelection(style)
             selected = UsdShade.Material.Get(stage, material)
-            dial = selected.GetInput("strength")
-            if dial:
-                # An artist may have turned the dial since: the bake cannot follow, the check must.
-                dial.Set(strength)
+            for part in parts:
+                dial = selected.GetInput(part.dial)
+                if dial:
+                    # An artist may have turned the dial since: the bake cannot follow, the check must.
+                    dial.Set(part.strength)
         live = selected.GetSurfaceOutput("mtlx")
         if live and live.HasConnectedSource():
             time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from usdstylize.config.options import StageOptions
-from usdstylize.errors import OutputError
-from usdstylize.model.objects import StageContents
+from usdstylize.errors import MaterialError, OutputError
+from usdstylize.model.objects import StageContents, StageObject
 from usdstylize.usd import read
-from usdstylize.usd.write import StyleLayout, read_run
+from usdstylize.usd.write import StyleLayout
 
-__all__ = ["Reading", "facts_of", "reading_of"]
+__all__ = ["Reading", "Source", "object_at", "reading_of"]
 
 _ALL_PURPOSES = ("default", "render", "proxy")
 
@@ -39,12 +39,36 @@ class Reading:
         return read.discover(source, options, earlier_heroes=heroes)
 
 
-def facts_of(style: StyleLayout, name: str) -> dict[str, Any]:
-    """An object's facts in the run.json of a style. Raises OutputError where it has none."""
-    written = read_run(style).get("written", {})
-    if name not in written:
-        raise OutputError(f"{style.run} is missing or says nothing of {name}; run again with --force.")
-    return dict(written[name])
+class Source:
+    """The source of a result, read again: once for each way in which some object was read."""
+
+    def __init__(self, path: Path, owners: Sequence[str], heroes: Sequence[str]) -> None:
+        """path: the stage's. owners: the objects, all on the stage. heroes: instances that are none here."""
+        self._path, self._owners, self._heroes = path, owners, heroes
+        self._contents: dict[Reading, StageContents] = {}
+
+    def contents(self, facts: Mapping[str, Any], style: StyleLayout) -> StageContents:
+        """The stage as the object with these facts was read. Raises StageError or OutputError."""
+        try:
+            asked = reading_of(facts, style)
+        except (AttributeError, KeyError, TypeError) as problem:
+            raise OutputError(
+                f"{style.run} is not what usdstylize wrote; restore it or remove {style.folder}."
+            ) from problem
+        if asked not in self._contents:
+            self._contents[asked] = asked.discover(self._path, self._owners, self._heroes)
+        return self._contents[asked]
+
+
+def object_at(contents: StageContents, path: str) -> StageObject:
+    """The object at a prim path. Raises MaterialError where there is none any more, with the reason."""
+    for found in contents.objects:
+        if found.path == path:
+            return found
+    for skipped in contents.skipped:
+        if skipped.path == path:
+            raise MaterialError(skipped.reason)
+    raise MaterialError(f"{path} is not on the source stage any more; run again.")
 
 
 def reading_of(facts: Mapping[str, Any], style: StyleLayout) -> Reading:

@@ -15,12 +15,12 @@ from usdstylize.usd.io import assets
 from usdstylize.usd.io.opening import open_stage, quiet
 from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
 from usdstylize.usd.verify.numeric import check_colors
-from usdstylize.usd.verify.reread import facts_of
 from usdstylize.usd.verify.shared import SharedChecks
 from usdstylize.usd.write import (
     BINDING_PURPOSES,
     ORIGINAL,
     VARIANT_SET,
+    Facts,
     Provenance,
     ResultLayout,
     find_style_layer,
@@ -211,12 +211,12 @@ def _lost(
 ) -> Iterator[Check]:
     """Stylised objects that no material names any more, so that no other check would notice them."""
     worn = {spec.name: users(spec) for _, spec in materials}
-    layout = ResultLayout.of_style_layer(style_path)
+    written = Facts(ResultLayout.of_style_layer(style_path))
     for style, record in provenance.styles.items():
         for name in sorted(set(record.objects) - set(worn)):
             found: list[Check] = []
             with errors_as_check(found, "binding", name):
-                facts = facts_of(layout.style(style), name)
+                facts = written.of(style, name)
                 if facts["path"] not in worn.get(facts.get("look", name), ()):
                     detail = f"No material of the style {style} is its own any more; run again with --force."
                     found.append(Check("binding", facts["path"], False, detail))

@@ -3,6 +3,7 @@
 Everything here is NumPy and OpenImageIO; images are float32 (H, W, 3), row 0 is the top.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,21 @@ a hundredth, and a PNG takes a quarter of the time."""
 
 def combine(
     base: Float32,
-    style: Float32,
-    strength: float,
+    styles: Sequence[tuple[Float32, float]],
     wrap: tuple[Wrap, Wrap],
     transfer: Transfer = PLAIN,
 ) -> Float32:
-    """clamp(T + strength · T_S, 0, 1), sRGB-encoded, at the larger resolution of each axis.
+    """clamp(T + Σ strength · T_S, 0, 1), sRGB-encoded, at the largest resolution of each axis.
 
     base: (H, W, 3), what ``transfer`` makes T of, as in `ObjectData`: it is filtered before, as viewers
-    do. style: (H', W', 3), T_S, signed.
+    do. styles: each T_S, signed, (H', W', 3), of whatever size, and its strength; one at least.
     """
-    size = (max(base.shape[1], style.shape[1]), max(base.shape[0], style.shape[0]))
-    total = resample(style, size, wrap) * np.float32(strength)
+    images = [base, *(style for style, _ in styles)]
+    size = (max(image.shape[1] for image in images), max(image.shape[0] for image in images))
+    (first, strength), *others = styles
+    total = resample(first, size, wrap) * np.float32(strength)
+    for style, strength in others:
+        total += resample(style, size, wrap) * np.float32(strength)
     total += encode_base(resample(base, size, wrap), transfer)
     return np.clip(total, 0.0, 1.0, out=total)
 

@@ -10,7 +10,7 @@ from pxr import Sdf, UsdShade
 
 from usdstylize.usd.shading.contexts import surface_contexts
 
-__all__ = ["ALL", "settle_contexts"]
+__all__ = ["ALL", "blocked_contexts", "settle_contexts"]
 
 ALL = "all"
 """Stands for every context."""
@@ -55,3 +55,14 @@ def settle_contexts(
             f"renders unstylised in {renderer}; --block-contexts {context} switches that surface off."
         )
     return remarks
+
+
+def blocked_contexts(variant: Sdf.PrimSpec) -> set[str]:
+    """The contexts whose surfaces are blocked in a variant of ours."""
+    return {
+        name.removeprefix("outputs:").removesuffix(":surface")
+        for name, attribute in variant.attributes.items()
+        if name.endswith(":surface")
+        and attribute.connectionPathList.isExplicit
+        and not attribute.connectionPathList.explicitItems
+    }

@@ -6,12 +6,14 @@
     stage.style/ink/World__Mug/World__Mug.ink.T.exr     T, where viewers read the source's file otherwise
     stage.style/ink/World__Mug/World__Mug.ink.baked.png clamp(T + TS), 8-bit sRGB (.exr where T is float)
     stage.style/ink/run.json                            settings, seeds, hashes, versions, timings
+    stage.style/mix/World__Mug/World__Mug.mix.baked.png clamp(T + Σ s · TS) of several styles
     stage.style/.ink.unfinished-1f0c2a9b/               the same, of a run that has not ended
 
 A file's name holds object and style: Blender unpacks a package by base names alone.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +124,11 @@ class StyleLayout:
     def style_texture(self, name: str, tile: str = "") -> str:
         """Name of the file of T_S. tile: "", the number of a UDIM tile, or ``<UDIM>``."""
         return self._file(name, "TS", tile, ".exr")
+
+    def style_textures(self, name: str, files: Iterable[str]) -> list[str]:
+        """Those of ``files`` that are an object's T_S, of whatever tiles."""
+        start = self.style_texture(name).removesuffix(".exr")
+        return sorted(file for file in files if file.startswith(f"{start}."))
 
     def base_texture(self, name: str) -> str:
         """Name of the copy of T's own values."""

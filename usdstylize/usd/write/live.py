@@ -1,4 +1,6 @@
-"""The live network: ToLinear(clamp(T + strength · T_S, 0, 1)) in MaterialX nodes."""
+"""The live network: ToLinear(clamp(T + Σ strength · T_S, 0, 1)) in MaterialX nodes."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from pxr import Gf, Sdf
@@ -8,8 +10,14 @@ from usdstylize.imaging.encoding import LUMINANCE, linear_to_srgb
 from usdstylize.model.base_colors import ConstantColor, Transfer
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.write.graph import Graph
+from usdstylize.usd.write.textures import Offset
 
-__all__ = ["write_base_color", "write_stylized_color"]
+__all__ = ["STYLE_IMAGE", "write_base_color", "write_stylized_color"]
+
+Styles = Sequence[tuple[Offset, Sdf.Path]]
+
+STYLE_IMAGE = "Style"
+"""Name of the image node of T_S; in a mix ``_`` and the style's name follow."""
 
 _KNEE = 0.0031308
 
@@ -19,41 +27,36 @@ def write_base_color(
     source: StageObject,
     base_file: str | None,
     transfer: Transfer,
-    style_file: str,
-    strength: Sdf.Path,
+    styles: Styles,
 ) -> Sdf.Path:
     """Write the nodes of the stylised base colour; returns its output, linear Rec.709.
 
     base_file: as the layer must name it; None for a constant. transfer: what makes T of its values.
-    style_file: TS.exr as the layer must name it.
-    strength: the float input that scales T_S.
+    styles: each T_S, with the float input that scales it, reachable inside ``graph``.
     Raises MaterialError where there is neither a constant nor a file.
     """
     coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
     base = _encoded_base(graph, source, base_file, transfer, coordinates)
-    return _stylized(graph, source, base, style_file, strength)
+    return _stylized(graph, source, base, styles)
 
 
-def write_stylized_color(
-    graph: Graph, source: StageObject, base: Sdf.Path, style_file: str, strength: Sdf.Path
-) -> Sdf.Path:
+def write_stylized_color(graph: Graph, source: StageObject, base: Sdf.Path, styles: Styles) -> Sdf.Path:
     """As `write_base_color`, of any base colour that the source's own graph gives.
 
     base: the output that gives it, linear Rec.709, reachable inside ``graph``.
     """
-    return _stylized(graph, source, _encode(graph, base), style_file, strength)
+    return _stylized(graph, source, _encode(graph, base), styles)
 
 
-def _stylized(
-    graph: Graph, source: StageObject, base: Sdf.Path | Gf.Vec3f, style_file: str, strength: Sdf.Path
-) -> Sdf.Path:
+def _stylized(graph: Graph, source: StageObject, base: Sdf.Path | Gf.Vec3f, styles: Styles) -> Sdf.Path:
     coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
-    style = graph.image("Style", "color3", style_file, coordinates, source.wrap)
-    offset = graph.binary("Offset", "multiply", "color3", style, strength, by_float=True)
-    if isinstance(base, Gf.Vec3f):
-        total = graph.binary("Sum", "add", "color3", offset, base)
-    else:
-        total = graph.binary("Sum", "add", "color3", base, offset)
+    total = base
+    for style, strength in styles:
+        image = graph.image(f"{STYLE_IMAGE}{style.suffix}", "color3", style.file, coordinates, source.wrap)
+        name = f"Offset{style.suffix}"
+        offset = graph.binary(name, "multiply", "color3", image, strength, by_float=True)
+        both = (offset, total) if isinstance(total, Gf.Vec3f) else (total, offset)
+        total = graph.binary(f"Sum{style.suffix}", "add", "color3", *both)
     limits = {"in": ("color3", total), "low": ("color3", Gf.Vec3f(0)), "high": ("color3", Gf.Vec3f(1))}
     clamped = graph.node("Clamp", "ND_clamp_color3", limits, "color3")
     return _decode(graph, "ToLinear", clamped)

@@ -25,6 +25,7 @@ from usdstylize.usd.write.surface import write_surface
 from usdstylize.usd.write.textures import Textures
 
 __all__ = [
+    "DIAL_RANGE",
     "ORIGINAL",
     "SCOPE",
     "VARIANT_SET",
@@ -36,6 +37,8 @@ __all__ = [
 VARIANT_SET = "style"
 ORIGINAL = "original"
 SCOPE = "StylizedLooks"
+DIAL_RANGE = (0.0, 2.0)
+"""What a DCC offers for a dial."""
 
 _PLAIN = "StylizedPlain"
 _Types = Sdf.ValueTypeNames
@@ -82,15 +85,16 @@ def write_material(
     block_contexts: Sequence[str],
     time: Usd.TimeCode,
     folder: Path,
+    select: bool = True,
 ) -> list[str]:
     """Write or extend the object's Material in the style layer; returns remarks for the artist.
 
     stage: composed without the style layer's materials being needed, that is the source's.
     block_contexts: render contexts whose own surfaces are switched off, "all" for every one.
-    folder: the style layer's, for paths of the other textures.
+    folder: the style layer's, for paths of the other textures. select: whether the material shows the style.
     """
     path = material_path(source)
-    variant = _variant(layer, path, source, style_name)
+    variant = _variant(layer, path, source, style_name, select=select)
     material = UsdShade.Material.Get(stage, source.material_path) if source.material_path else None
     inputs = _alpha_of_copy(read_surface_inputs(material, source, time), source, textures, folder)
     remarks = list(inputs.remarks)
@@ -99,11 +103,15 @@ def write_material(
     if textures.baked is not None:
         remarks += write_preview(layer, variant, source, inputs, textures, folder)
     if network != "preview":
-        dial = add_input(variant, "strength", _Types.Float, textures.strength)
-        dial.documentation = "How much of the style shows in the live MaterialX network; the bake is fixed."
-        dial.customData = {"range": {"min": 0.0, "max": 2.0}}
+        for offset in textures.offsets:
+            dial = add_input(variant, offset.dial, _Types.Float, offset.strength)
+            which = f"style {offset.mixed}" if offset.mixed else "style"
+            dial.documentation = (
+                f"How much of the {which} shows in the live MaterialX network; the bake is fixed."
+            )
+            dial.customData = {"range": dict(zip(("min", "max"), DIAL_RANGE, strict=True))}
         if inputs.spec is not None and inputs.spec.live == "source":
-            write_mtlx(layer, variant, source, inputs.spec, stage, textures.style, time)
+            write_mtlx(layer, variant, source, inputs.spec, stage, textures.offsets, time)
         else:
             remarks += _write_live(layer, variant, path, source, material, inputs.inputs, textures, folder)
     if material:
@@ -111,8 +119,10 @@ def write_material(
     return remarks
 
 
-def _variant(layer: Sdf.Layer, path: Sdf.Path, source: StageObject, style_name: str) -> Sdf.PrimSpec:
-    """The style's own variant, empty, in the object's Material, which then shows it."""
+def _variant(
+    layer: Sdf.Layer, path: Sdf.Path, source: StageObject, style_name: str, *, select: bool
+) -> Sdf.PrimSpec:
+    """The style's own variant, empty, in the object's Material, which then shows it where it is to."""
     prim_spec(layer, path.GetParentPath(), "Scope", Sdf.SpecifierDef)
     spec = prim_spec(layer, path, "Material", Sdf.SpecifierDef)
     noted = spec.customData.get("usdstylize")
@@ -120,7 +130,8 @@ def _variant(layer: Sdf.Layer, path: Sdf.Path, source: StageObject, style_name: 
     if source.material_path is not None:
         spec.referenceList.prependedItems = [Sdf.Reference("", Sdf.Path(source.material_path))]
     spec.variantSetNameList.prependedItems = [VARIANT_SET]
-    spec.variantSelections[VARIANT_SET] = style_name
+    if select:
+        spec.variantSelections[VARIANT_SET] = style_name
     original = path.AppendVariantSelection(VARIANT_SET, ORIGINAL)
     if layer.GetPrimAtPath(original) is None:
         variant = prim_spec(layer, original)
@@ -175,9 +186,12 @@ def _write_live(
     """A network and a surface of our own, of a source that is no MaterialX; returns remarks."""
     taken = {child.GetName() for child in material.GetPrim().GetAllChildren()} if material else set()
     graph = Graph(layer, variant.path.AppendChild(free_name("StylizedNetwork", taken)))
-    inner = add_input(graph.spec, "strength", _Types.Float, path.AppendProperty("inputs:strength"))
-    inside = inner.path.StripAllVariantSelections()
-    color = write_base_color(graph, source, textures.base, textures.transfer, textures.style, inside)
+    styles = []
+    for offset in textures.offsets:
+        outside = path.AppendProperty(f"inputs:{offset.dial}")
+        inside = add_input(graph.spec, offset.dial, _Types.Float, outside).path
+        styles.append((offset, inside.StripAllVariantSelections()))
+    color = write_base_color(graph, source, textures.base, textures.transfer, styles)
     place = variant.path.AppendChild(free_name("StylizedSurface", taken))
     shader, remarks = write_surface(graph, place, path, inputs, color, folder)
     add_output(variant, "mtlx:surface", _Types.Token, shader.output())

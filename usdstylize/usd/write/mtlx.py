@@ -3,6 +3,7 @@
 The surface stays the source's own, by reference: every other input of it stays live.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from usdstylize.usd.write.external_surfaces import copy_inputs, relocated
 from usdstylize.usd.write.graph import TYPES, Graph
 from usdstylize.usd.write.live import write_stylized_color
 from usdstylize.usd.write.specs import add_input, add_output, add_shader, below, free_name, prim_spec
+from usdstylize.usd.write.textures import Offset
 
 __all__ = ["STYLIZED_GRAPH", "write_mtlx"]
 
@@ -32,13 +34,13 @@ def write_mtlx(
     source: StageObject,
     spec: SurfaceSpec,
     stage: Usd.Stage,
-    style_file: str,
+    offsets: Sequence[Offset],
     time: Usd.TimeCode,
 ) -> None:
     """Write the live network of an object whose surface is a MaterialX one, into its style variant.
 
-    variant: of our Material, which references the source's and has ``inputs:strength``.
-    spec: of the source's surface. stage: the source's. style_file: TS.exr as the layer must name it.
+    variant: of our Material, which references the source's and has the dials of ``offsets``.
+    spec: of the source's surface. stage: the source's. offsets: what is added to T.
     """
     material = UsdShade.Material.Get(stage, source.material_path)
     surface = UsdShade.Shader.Get(stage, source.surface_path)
@@ -55,9 +57,12 @@ def write_mtlx(
     container = target.GetParentPath()
     siblings = surface.GetPrim().GetParent() if inside else material.GetPrim()
     graph = Graph(layer, container.AppendChild(free_name(STYLIZED_GRAPH, _children(siblings))))
-    strength = add_input(graph.spec, "strength", TYPES["float"], _dial(layer, variant.path, container))
+    styles = []
+    for offset in offsets:
+        outside = _dial(layer, variant.path, container, offset)
+        styles.append((offset, _scene(add_input(graph.spec, offset.dial, TYPES["float"], outside))))
     base = add_input(graph.spec, "base", kind, _base(spec, surface, own, ours, time))
-    color = write_stylized_color(graph, source, _scene(base), style_file, _scene(strength))
+    color = write_stylized_color(graph, source, _scene(base), styles)
     color = add_output(graph.spec, "base", TYPES["color3"], color)
     if inside:
         add_input(prim_spec(layer, target), name, kind, color)
@@ -90,12 +95,13 @@ def _base(
     return type(value)(*(float(component) for component in linear))
 
 
-def _dial(layer: Sdf.Layer, variant: Sdf.Path, container: Sdf.Path) -> Sdf.Path:
+def _dial(layer: Sdf.Layer, variant: Sdf.Path, container: Sdf.Path, offset: Offset) -> Sdf.Path:
     """The strength as it can be reached inside ``container``, through every NodeGraph on the way."""
-    dial = variant.StripAllVariantSelections().AppendProperty("inputs:strength")
+    dial = variant.StripAllVariantSelections().AppendProperty(f"inputs:{offset.dial}")
+    name = f"{_DIAL}{offset.suffix}"
     for graph in container.GetPrefixes():
         if len(graph.GetPrefixes()) > len(variant.GetPrefixes()):
-            dial = _scene(add_input(prim_spec(layer, graph), _DIAL, TYPES["float"], dial))
+            dial = _scene(add_input(prim_spec(layer, graph), name, TYPES["float"], dial))
     return dial
 
 

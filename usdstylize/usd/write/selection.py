@@ -16,7 +16,7 @@ from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET
 from usdstylize.usd.write.provenance import read_layer, read_provenance
 from usdstylize.usd.write.sharing import materials, owner, users
 
-__all__ = ["find_style_layer", "select", "stylized_materials"]
+__all__ = ["find_style_layer", "masked_materials", "select", "stylized_materials"]
 
 
 def select(root_layer: str | Path, style: str, mask: Sequence[str] = ()) -> int:
@@ -43,22 +43,8 @@ def _select(root_layer: Path, path: Path, style: str, mask: Sequence[str]) -> in
     styles = sorted({v.name for _, spec in ours for v in spec.variantSets[VARIANT_SET].variants})
     if style != ORIGINAL and style not in styles:
         raise StageError(f"{root_layer} holds no style {style}; choose from {', '.join(styles)}.")
-    places = classes_by_instance(layer)
-    masks = []
-    for path_in_mask in mask:
-        valid = Sdf.Path.IsValidPathString(path_in_mask) and Sdf.Path(path_in_mask).IsAbsolutePath()
-        masks.append(within(places, Sdf.Path(path_in_mask)) if valid else lambda _path: False)
-        if not any(_has_user(spec, masks[-1]) for _, spec in ours):
-            owners = ", ".join(sorted(path for _, spec in ours for path in users(spec)))
-            raise StageError(
-                f"--mask names {path_in_mask}, where {root_layer} holds no object; it holds {owners}."
-            )
-    chosen = [
-        spec
-        for _, spec in ours
-        if style in spec.variantSets[VARIANT_SET].variants
-        and (not mask or any(_has_user(spec, contains) for contains in masks))
-    ]
+    masked = masked_materials(layer, root_layer, mask)
+    chosen = [spec for _, spec in masked if style in spec.variantSets[VARIANT_SET].variants]
     if not chosen:
         raise StageError(
             f"No object at {', '.join(mask)} holds the style {style}; stylise them with it first."
@@ -95,6 +81,31 @@ def find_style_layer(root_layer: Path) -> Path:
     raise OutputError(
         f"{root_layer} is not a result of usdstylize; give the .stylized.usda that a run has written."
     )
+
+
+def masked_materials(
+    layer: Sdf.Layer, root_layer: Path, mask: Sequence[str]
+) -> list[tuple[str, Sdf.PrimSpec]]:
+    """As `stylized_materials`, of those that an object at or under ``mask`` wears; all without a mask.
+
+    Raises StageError where a path of the mask names no object.
+    """
+    ours = stylized_materials(layer)
+    places = classes_by_instance(layer)
+    masks = []
+    for path_in_mask in mask:
+        valid = Sdf.Path.IsValidPathString(path_in_mask) and Sdf.Path(path_in_mask).IsAbsolutePath()
+        masks.append(within(places, Sdf.Path(path_in_mask)) if valid else lambda _path: False)
+        if not any(_has_user(spec, masks[-1]) for _, spec in ours):
+            owners = ", ".join(sorted(path for _, spec in ours for path in users(spec)))
+            raise StageError(
+                f"--mask names {path_in_mask}, where {root_layer} holds no object; it holds {owners}."
+            )
+    return [
+        (path, spec)
+        for path, spec in ours
+        if not mask or any(_has_user(spec, contains) for contains in masks)
+    ]
 
 
 def _has_user(material: Sdf.PrimSpec, contains: Callable[[Sdf.Path], bool]) -> bool:

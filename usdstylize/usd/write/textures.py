@@ -1,6 +1,7 @@
 """The texture files of one object: T_S, the bake, and T where no client reads the source's as we do."""
 
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,29 +9,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize.config.options import Network
+from usdstylize.errors import TextureError
 from usdstylize.imaging.encoding import srgb_to_linear
 from usdstylize.model.base_colors import PLAIN, DisplayColor, GraphColor, TextureFile, Transfer
 from usdstylize.model.objects import ObjectData, StageObject, StyleTexture
-from usdstylize.usd.io.images import read_alpha
+from usdstylize.usd.io.images import read_alpha, read_image
 from usdstylize.usd.io.paths import anchored
 from usdstylize.usd.write.bake import as_half, bake_wrap, combine, write_baked, write_half
 from usdstylize.usd.write.layout import StyleLayout
+from usdstylize.usd.write.parts import Part
 
-__all__ = ["Textures", "named_textures", "possible_network", "write_textures"]
+__all__ = ["Offset", "Textures", "named_textures", "possible_network", "write_textures"]
+
+
+@dataclass(frozen=True)
+class Offset:
+    """A T_S that is added to T, and the dial that scales it."""
+
+    file: str
+    """As the style layer must name it."""
+    dial: str
+    """The material's input, without ``inputs:``."""
+    strength: float
+    """What the bake is made with, and where the dial stands at first."""
+    mixed: str = ""
+    """The style's name, where the variant is a mix of several."""
+
+    @property
+    def suffix(self) -> str:
+        """What names of nodes end in, so that those of several styles differ."""
+        return f"_{self.mixed}" if self.mixed else ""
 
 
 @dataclass(frozen=True)
 class Textures:
     """Files of one object as the style layer must name them (relative, anchored)."""
 
-    style: str
+    offsets: tuple[Offset, ...]
     base: str | None
     """What ``transfer`` makes T of, once it is filtered; None for a constant."""
     baked: str | None
     """None where no preview is written."""
     baked_is_linear: bool
-    strength: float
-    """What the bake is made with, and where the dial stands at first."""
     transfer: Transfer = PLAIN
     """How the values that viewers read from ``base`` become T."""
     base_is_copy: bool = False
@@ -40,7 +60,8 @@ class Textures:
     def written(self) -> list[str]:
         """The files that are ours, as the style layer names them."""
         own = self.base if self.base_is_copy else None
-        return [path for path in (self.style, own, self.baked) if path]
+        styles = [offset.file for offset in self.offsets if not offset.mixed]
+        return [path for path in (*styles, own, self.baked) if path]
 
 
 def write_textures(
@@ -49,9 +70,9 @@ def write_textures(
     layer_folder: Path,
     obj: StageObject,
     data: ObjectData,
-    texture: StyleTexture,
+    texture: StyleTexture | None,
+    parts: Sequence[Part],
     *,
-    strength: float,
     network: Network,
 ) -> Textures:
     """Write T_S, and the copy of T and the bake where they are needed; one of each per UDIM tile.
@@ -59,22 +80,23 @@ def write_textures(
     folder: is made for them; nothing of it remains after an error. final: where the files will lie in the
     end.
     layer_folder: the style layer's, which the names are relative to.
+    texture: None for a mix, whose parts have their files already. parts: what is added to T.
+    Raises TextureError where a file of those is lost or broken.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     name = obj.name
-    made = named_textures(final, layer_folder, obj, data, name, strength=strength, network=network)
+    made = named_textures(final, layer_folder, obj, data, name, parts, network=network)
     tiles = [str(tile) for tile in obj.tiles] or [""]
     try:
-        for tile, image in zip(tiles, texture.images, strict=True):
+        for tile, image in zip(tiles, texture.images, strict=True) if texture else ():
             write_half(folder / final.style_texture(name, tile), image, color=False)
         if made.base_is_copy:
             write_half(folder / final.base_texture(name), _with_alpha(obj, data.bases[0]), color=False)
         if made.baked is not None:
-            for tile, image, original in zip(tiles, texture.images, data.bases, strict=True):
-                # The file holds half floats, so the bake is made from what a viewer will read.
-                stored = as_half(image).astype(np.float32)
-                encoded = combine(original, stored, strength, bake_wrap(obj), data.transfer)
+            stored = _stored(tiles, texture, parts)
+            for tile, styles, original in zip(tiles, stored, data.bases, strict=True):
+                encoded = combine(original, styles, bake_wrap(obj), data.transfer)
                 file = folder / final.baked_texture(name, tile, linear=made.baked_is_linear)
                 if made.baked_is_linear:
                     write_half(file, srgb_to_linear(encoded), color=True)
@@ -92,8 +114,8 @@ def named_textures(
     obj: StageObject,
     data: ObjectData,
     owner: str,
+    parts: Sequence[Part],
     *,
-    strength: float,
     network: Network,
 ) -> Textures:
     """The files that `write_textures` writes for the object named ``owner``; ``obj`` is that, or its copy."""
@@ -108,8 +130,32 @@ def named_textures(
     baked = None
     if network != "mtlx":
         baked = anchored(place / final.baked_texture(owner, all_tiles, linear=is_linear), layer_folder)
-    style = anchored(place / final.style_texture(owner, all_tiles), layer_folder)
-    return Textures(style, base, baked, is_linear, strength, data.transfer, base_is_copy=own)
+    offsets = tuple(
+        Offset(anchored(part.file(all_tiles), layer_folder), part.dial, part.strength, part.mixed)
+        for part in parts
+    )
+    return Textures(offsets, base, baked, is_linear, data.transfer, base_is_copy=own)
+
+
+def _stored(
+    tiles: Sequence[str], texture: StyleTexture | None, parts: Sequence[Part]
+) -> Iterator[list[tuple[NDArray[np.float32], float]]]:
+    """For each tile, what a viewer will read of each part's T_S, and its strength.
+
+    The files hold half floats, and the bake is made from those.
+    """
+    for number, tile in enumerate(tiles):
+        if texture is not None:
+            yield [(as_half(texture.images[number]).astype(np.float32), part.strength) for part in parts]
+        else:
+            yield [(_read_style(part.file(tile)), part.strength) for part in parts]
+
+
+def _read_style(file: Path) -> NDArray[np.float32]:
+    image = read_image(str(file))
+    if not np.isfinite(image).all():
+        raise TextureError(f"{file} holds NaN or infinite values; stylise its object anew with --force.")
+    return image
 
 
 def possible_network(obj: StageObject, asked: Network) -> Network:

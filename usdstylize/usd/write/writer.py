@@ -27,6 +27,7 @@ from usdstylize.usd.write.instancing import inherit_classes, layer_path, shown_p
 from usdstylize.usd.write.layers import new_root_layer, new_style_layer, save, temporary_name
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET, check_material, material_path, write_material
 from usdstylize.usd.write.output_plan import OutputPlan
+from usdstylize.usd.write.parts import Mixed, Part
 from usdstylize.usd.write.provenance import (
     Provenance,
     read_layer,
@@ -117,7 +118,8 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._unfinished.close(keep=bool(self._finished) and not self._committed)
+        can_be_continued = any(each.fingerprint for each in self._finished.values())
+        self._unfinished.close(keep=can_be_continued and not self._committed)
 
     @property
     def finished(self) -> frozenset[str]:
@@ -144,6 +146,29 @@ class Writer:
         made["network"] = possible_network(obj, self.network)
         self._write(obj, data, texture, made)
 
+    def write_mix(
+        self, obj: StageObject, data: ObjectData, mixed: Mixed, *, copy_of: str = "", select: bool = True
+    ) -> None:
+        """Write the object's variant that adds several styles, all of which it holds; nothing else changes.
+
+        copy_of: name of another object of this run that is mixed from the same files; it reads that one's
+        bake. select: whether the object shows the mix.
+
+        Raises MaterialError, TextureError or OutputError as `write_object`.
+        """
+        made = {
+            "copy_of": copy_of,
+            "frame": self.contents.frame,
+            "posed": self.contents.posed,
+            "refine": self.contents.refine,
+            "network": possible_network(obj, mixed.network),
+            "mix": {
+                part.mixed: {"strength": part.strength, "textures": textures}
+                for part, textures in zip(mixed.parts, mixed.textures, strict=True)
+            },
+        }
+        self._write(obj, data, None, made, mixed, select=select)
+
     def write_copy(self, obj: StageObject, data: ObjectData) -> None:
         """Write the opinions of a copy, whose material reads the texture files of its original.
 
@@ -162,11 +187,19 @@ class Writer:
         self._write(obj, data, None, {**made, "copy_of": owner, "seconds": 0.0, "stages": {}})
 
     def _write(
-        self, obj: StageObject, data: ObjectData, texture: StyleTexture | None, made: dict[str, Any]
+        self,
+        obj: StageObject,
+        data: ObjectData,
+        texture: StyleTexture | None,
+        made: dict[str, Any],
+        mixed: Mixed | None = None,
+        *,
+        select: bool = True,
     ) -> None:
         """Put an object's textures, opinions and record into its folder.
 
-        texture: None for a copy. made: facts of how the style texture was made.
+        texture: None for a copy and for a mix. made: facts of how the style texture was made.
+        mixed: None but for a mix.
         """
         layout = self._unfinished.layout
         with quiet(), write_errors(self.plan.textures_folder):
@@ -174,9 +207,18 @@ class Writer:
             check_sharing(self._worn, obj)
             partial = layout.partial(obj.name)
             try:
-                textures = self._write_textures(partial, stage, obj, data, texture, made)
+                parts = mixed.parts if mixed else ()
+                textures = self._write_textures(partial, stage, obj, data, texture, parts, made)
                 opinions = Sdf.Layer.CreateAnonymous(".usda")
-                remarks = self._write_opinions(opinions, stage, obj, textures, data.new_uvs, made["network"])
+                if mixed and textures:
+                    blocked = tuple(sorted(mixed.blocked))
+                    remarks = self._write_material(
+                        opinions, stage, obj, textures, made["network"], blocked, select=select
+                    )
+                else:
+                    remarks = self._write_opinions(
+                        opinions, stage, obj, textures, data.new_uvs, made["network"]
+                    )
                 facts = made | _describe(obj, data, textures, remarks)
                 facts |= plain(
                     {
@@ -201,24 +243,22 @@ class Writer:
         obj: StageObject,
         data: ObjectData,
         texture: StyleTexture | None,
+        parts: Sequence[Part],
         made: dict[str, Any],
     ) -> Textures | None:
         """The object's own, or those of a copy's original; None for an object that wears another's look."""
         final, layer_folder = self.plan.style, self.plan.layout.folder
-        strength, network = made["strength"], made["network"]
+        owner, network = made["copy_of"] or obj.name, made["network"]
+        parts = parts or [Part(final, owner, made["strength"])]
         if not obj.wears_another_look:
             check_material(stage, obj)
-            if texture is not None:
-                return write_textures(
-                    folder, final, layer_folder, obj, data, texture, strength=strength, network=network
-                )
+            if not made["copy_of"]:
+                return write_textures(folder, final, layer_folder, obj, data, texture, parts, network=network)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         if obj.wears_another_look:
             return None
-        return named_textures(
-            final, layer_folder, obj, data, made["copy_of"], strength=strength, network=network
-        )
+        return named_textures(final, layer_folder, obj, data, owner, parts, network=network)
 
     def _open_source(self, obj: StageObject) -> Usd.Stage:
         """The source stage with what matters to this object's look alone."""
@@ -259,20 +299,34 @@ class Writer:
                 )
             self._write_binding(layer, binding, obj)
             return []
+        remarks = self._write_material(layer, stage, obj, textures, network, self.block_contexts)
+        self._write_binding(layer, binding, obj)
+        return remarks
+
+    def _write_material(
+        self,
+        layer: Sdf.Layer,
+        stage: Usd.Stage,
+        obj: StageObject,
+        textures: Textures,
+        network: Network,
+        block_contexts: Sequence[str],
+        *,
+        select: bool = True,
+    ) -> list[str]:
         with Sdf.ChangeBlock():
-            remarks = write_material(
+            return write_material(
                 layer,
                 stage,
                 obj,
                 self.plan.style_name,
                 textures,
                 network=network,
-                block_contexts=self.block_contexts,
+                block_contexts=block_contexts,
                 time=read_time(stage, self.contents.frame),
                 folder=self.plan.layout.folder,
+                select=select,
             )
-            self._write_binding(layer, binding, obj)
-        return remarks
 
     def _has_another_style(self, obj: StageObject) -> bool:
         spec = self._earlier.GetPrimAtPath(material_path(self._look(obj)))
@@ -308,7 +362,7 @@ class Writer:
         provenance = Provenance(__version__, self.contents.path, before.styles).with_run(
             plan.style_name,
             objects=tuple(self._finished),
-            seed=_seed(run, [finished.facts["seed"] for finished in self._finished.values()]),
+            seed=_seed(run, [finished.facts.get("seed", 0) for finished in self._finished.values()]),
             strength=self.strength,
             sources=self.contents.sources,
         )
