@@ -261,7 +261,7 @@ class Measuring:
             for parts in (pixels, *halves)
         )
         self._palette, self._palette_halves = whole, overlap(*half)
-        self._lines: dict[int, tuple[tuple[Array, Array], float]] = {}
+        self._lines: dict[int, tuple[Array, float]] = {}
         self._originals: dict[Any, float] = {}
 
     def of(self, subject: PaperSubject, texture: Float32, pixel: float, resolution: int) -> dict[str, float]:
@@ -282,32 +282,27 @@ class Measuring:
         key = (subject.name, shown, style[0].tobytes())
         if key not in self._originals:
             plain, _ = judged_pictures(subject.data, None, device, lit=False, wrap=wrap)
-            self._originals[key] = _alike(_lines(plain, mask, shown), style)
-        raw = _alike(_lines(unlit, mask, shown), style)
+            self._originals[key] = overlap(_lines(plain, mask, shown), style)
+        raw = overlap(_lines(unlit, mask, shown), style)
         found |= {"lines": quality(-raw, -self._originals[key], -halves), "lines_overlap": raw}
         return found
 
-    def _lines_of_style(self, side: int) -> tuple[tuple[Array, Array], float]:
+    def _lines_of_style(self, side: int) -> tuple[Array, float]:
         if side not in self._lines:
             images = [cover_crop(image.pixels, side) for image in self._style.images]
             parts = [[i[:, : side // 2] for i in images], [i[:, side // 2 :] for i in images]]
-            halves = _alike(*(line_histogram(part) for part in parts))
+            halves = overlap(*(line_histogram(part) for part in parts))
             self._lines[side] = line_histogram(images), halves
         return self._lines[side]
 
 
-def _lines(images: Tensor, masks: Tensor, side: int) -> tuple[Array, Array]:
+def _lines(images: Tensor, masks: Tensor, side: int) -> Array:
     images, masks = images[_LINE_VIEWS], masks[_LINE_VIEWS].float()
     if side != images.shape[2]:
         images = F.interpolate(images, (side, side), mode="area")
         masks = F.interpolate(masks, (side, side), mode="area")
     inside = (masks[:, 0] > _INSIDE).cpu().numpy()
     return line_histogram(list(images.permute(0, 2, 3, 1).cpu().numpy()), list(inside))
-
-
-def _alike(one: tuple[Array, Array], other: tuple[Array, Array]) -> float:
-    """The mean intersection of both histograms."""
-    return sum(overlap(a, b) for a, b in zip(one, other, strict=True)) / 2
 
 
 def _inner_rows(images: Tensor, masks: Tensor, network: FeatureNetwork) -> Tensor:
