@@ -72,7 +72,7 @@ def palette_histogram(colors: NDArray[np.floating], palette: NDArray[np.floating
         distance = np.linalg.norm(lab(part)[:, None] - targets[None], axis=-1)
         nearest = np.where(distance.min(1) <= _OF_PALETTE, distance.argmin(1), len(palette))
         counts += np.bincount(nearest, minlength=len(counts))
-    return counts / max(1, counts.sum())
+    return np.asarray(counts / max(1, counts.sum()))
 
 
 def line_histogram(images: Sequence[Float32], masks: Sequence[Array] | None = None) -> Array:
@@ -91,7 +91,7 @@ def line_histogram(images: Sequence[Float32], masks: Sequence[Array] | None = No
         inner = mask if masks is None else ndimage.binary_erosion(mask, iterations=_INNER)
         luma = _continued(luma, mask)
         counts += np.bincount((4 * _line_kinds(luma) + _edge_kinds(luma))[inner], minlength=60)
-    return (counts / max(1, counts.sum())).reshape(15, 4)
+    return np.asarray(counts / max(1, counts.sum())).reshape(15, 4)
 
 
 def _continued(luma: Array, mask: Array) -> Array:
