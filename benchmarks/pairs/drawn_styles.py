@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from benchmarks.pairs.motifs import SIZE, Motif, Ramp, landscape, noise, ramp, still_life
+from benchmarks.pairs.motifs import SIZE, Ramp, landscape, noise, ramp, still_life
 
 __all__ = ["STYLES", "draw", "write"]
 
