@@ -3,6 +3,7 @@
 import json
 import math
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -23,11 +24,20 @@ from benchmarks.scores import judge, judged_pictures, quality, style_rows
 from usdstylize import optimize, render
 from usdstylize.config.method import Method
 from usdstylize.config.presets import PRESETS, resolve
-from usdstylize.errors import ObjectError, OptionsError, WeightsError
+from usdstylize.errors import OptionsError, UsdStylizeError
 from usdstylize.losses.objective import cover_crop
-from usdstylize.model.objects import StyleSet
+from usdstylize.model.objects import Losses, StyleSet
 
-__all__ = ["Made", "Measuring", "Settings", "Variant", "made_by", "parse_variant", "run_pairs"]
+__all__ = [
+    "Made",
+    "Measuring",
+    "Settings",
+    "Variant",
+    "made_by",
+    "parse_values",
+    "parse_variant",
+    "run_pairs",
+]
 
 Float32 = NDArray[np.float32]
 Array = NDArray[Any]
@@ -39,6 +49,10 @@ _VIEW_WIDTH = 2 * math.tan(math.radians(45.0) / 2) * 2.5
 _JUDGE_SIDE = 512
 _LINE_VIEWS = slice(0, 24, 4)
 _INSIDE = 0.99
+_EVERY = 4
+"""Pixels of which one's colour counts."""
+_WARM = 10
+"""Iterations that are not timed: they record graphs, and wait for what is set up."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +125,13 @@ def _parsed(text: str, like: Any) -> Any:
         return text == "true"
     if isinstance(like, tuple):
         parts = [part for part in text.split("/") if part]
-        numbers = tuple(int(part) if key_is_int(like) else float(part) for part in parts)
+        numbers = tuple(int(part) if _integers(like) else float(part) for part in parts)
         return numbers * 2 if like and len(numbers) == 1 else numbers
     return type(like)(text)
 
 
-def key_is_int(like: tuple[Any, ...]) -> bool:
-    """Whether a tuple's numbers are integers; an empty one is `texture_hierarchy`'s."""
+def _integers(like: tuple[Any, ...]) -> bool:
+    """An empty one is `texture_hierarchy`'s."""
     return all(isinstance(part, int) for part in like)
 
 
@@ -147,7 +161,7 @@ def run_pairs(
                 if key in done or time.monotonic() > settings.run.until:
                     continue
                 if id(style) not in kept:
-                    kept = {id(style): Measuring(style, settings.run)}
+                    kept[id(style)] = Measuring(style, settings.run)
                 line = _cell(subject, style, variant, seed, settings, kept[id(style)], make or made_by)
                 with path.open("a") as file:
                     file.write(json.dumps(line) + "\n")
@@ -182,31 +196,44 @@ def _cell(
     measuring: "Measuring",
     make: Callable[[PaperSubject, StyleSet, Method, Run], Made],
 ) -> dict[str, Any]:
-    run = settings.run
     method = method_of(subject, variant, seed, settings)
     line: dict[str, Any] = {
         "subject": subject.name, "style": style.name, "variant": variant.name, "seed": seed,
         "encoder": method.encoder, "set": dict(variant.method),
     }  # fmt: skip
-    started = time.perf_counter()
     try:
-        if variant.name.startswith("="):
-            texture = baselines(subject.data, style, subject.object.wrap)[variant.name[1:]]
-            made = Made(np.ascontiguousarray(texture, np.float32))
-        else:
-            made = make(subject, style, method, run)
-    except (ObjectError, WeightsError, MemoryError) as error:
-        return line | {"missing": str(error)}
-    line |= {"seconds": round(time.perf_counter() - started, 2), "iterations": made.iterations}
-    line |= {"ms": made.ms, "coverage": made.coverage}
+        return line | _numbers(subject, style, variant, method, settings, measuring, make)
+    except Exception as error:  # the other cells go on
+        if not isinstance(error, UsdStylizeError):
+            traceback.print_exc()
+        return line | {"missing": str(error) or type(error).__name__}
+
+
+def _numbers(
+    subject: PaperSubject,
+    style: StyleSet,
+    variant: Variant,
+    method: Method,
+    settings: Settings,
+    measuring: "Measuring",
+    make: Callable[[PaperSubject, StyleSet, Method, Run], Made],
+) -> dict[str, Any]:
+    run, started = settings.run, time.perf_counter()
+    if variant.name.startswith("="):
+        texture = baselines(subject.data, style, subject.object.wrap)[variant.name[1:]]
+        made = Made(np.ascontiguousarray(texture, np.float32))
+    else:
+        made = make(subject, style, method, run)
+    found: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 2), "ms": made.ms}
+    found |= {"iterations": made.iterations, "coverage": made.coverage}
     if run.judge is not None:
         scores = judge(subject.data, made.texture, style, run.judge, wrap=subject.object.wrap)
-        line |= asdict(scores) | {"failed": [name for name, good in scores.gates.items() if not good]}
-    line |= measuring.of(subject, made.texture, _pixel(subject, method), method.resolution)
-    name = "_".join((subject.name, style.name, variant.name, str(seed))).replace("=", "").replace(" ", "_")
-    line["picture"] = f"pictures/{name}.jpg"
-    Image.fromarray(_pictures(subject, made.texture, run)).save(settings.out / line["picture"], quality=88)
-    return line
+        found |= asdict(scores) | {"failed": [name for name, good in scores.gates.items() if not good]}
+    found |= measuring.of(subject, made.texture, _pixel(subject, method), method.resolution)
+    name = "_".join((subject.name, style.name, variant.name, str(method.seed)))
+    found["picture"] = f"pictures/{name.replace('=', '').replace(' ', '_')}.jpg"
+    Image.fromarray(_pictures(subject, made.texture, run)).save(settings.out / found["picture"], quality=88)
+    return found
 
 
 def method_of(subject: PaperSubject, variant: Variant, seed: int, settings: Settings) -> Method:
@@ -227,12 +254,19 @@ def radius(subject: PaperSubject) -> float:
 
 def made_by(subject: PaperSubject, style: StyleSet, method: Method, run: Run) -> Made:
     """The product's optimisation."""
+    times: list[tuple[int, float]] = []
+
+    def reported(number: int, losses: Losses) -> None:
+        if number >= _WARM:
+            times.append((number, time.perf_counter()))
+
     optimizer = optimize.Optimizer(style, method, run.device, weights=run.options.weights)
-    found = optimizer.optimize([subject.object], [subject.data])[0]
-    # On a GPU the first laps only queue; all that is no setup is counted, so that nothing is missed.
-    seconds = sum(found.stages.get(name, 0.0) for name in ("iterations", "finish"))
-    ms = 1e3 * seconds / max(1, found.iterations)
-    return Made(found.images[0], found.iterations, round(ms, 2), found.coverage)
+    found = optimizer.optimize([subject.object], [subject.data], on_iteration=reported)[0]
+    ms = None
+    if len(times) > 1:
+        (first, began), (last, ended) = times[0], times[-1]
+        ms = round(1e3 * (ended - began) / (last - first), 3)
+    return Made(found.images[0], found.iterations, ms, found.coverage)
 
 
 def _pixel(subject: PaperSubject, method: Method) -> float:
@@ -261,7 +295,7 @@ class Measuring:
             for parts in (pixels, *halves)
         )
         self._palette, self._palette_halves = whole, overlap(*half)
-        self._lines: dict[int, tuple[tuple[Array, Array], float]] = {}
+        self._lines: dict[int, tuple[Array, float]] = {}
         self._originals: dict[Any, float] = {}
 
     def of(self, subject: PaperSubject, texture: Float32, pixel: float, resolution: int) -> dict[str, float]:
@@ -272,7 +306,7 @@ class Measuring:
             lit, mask = judged_pictures(subject.data, texture, device, lit=True, wrap=wrap)
             found["variety"] = self._clusters.used(_inner_rows(lit, mask, self._run.judge))
         unlit, mask = judged_pictures(subject.data, texture, device, lit=False, wrap=wrap)
-        colors = unlit.permute(0, 2, 3, 1)[mask[:, 0] > 0].cpu().numpy()
+        colors = unlit.permute(0, 2, 3, 1)[mask[:, 0] > 0][::_EVERY].cpu().numpy()
         found["palette"] = overlap(palette_histogram(colors, self._style.palette), self._palette)
         found["palette_halves"] = self._palette_halves
         # Both at the coarser of the two pixels, so that nothing is enlarged.
@@ -282,32 +316,27 @@ class Measuring:
         key = (subject.name, shown, style[0].tobytes())
         if key not in self._originals:
             plain, _ = judged_pictures(subject.data, None, device, lit=False, wrap=wrap)
-            self._originals[key] = _alike(_lines(plain, mask, shown), style)
-        raw = _alike(_lines(unlit, mask, shown), style)
+            self._originals[key] = overlap(_lines(plain, mask, shown), style)
+        raw = overlap(_lines(unlit, mask, shown), style)
         found |= {"lines": quality(-raw, -self._originals[key], -halves), "lines_overlap": raw}
         return found
 
-    def _lines_of_style(self, side: int) -> tuple[tuple[Array, Array], float]:
+    def _lines_of_style(self, side: int) -> tuple[Array, float]:
         if side not in self._lines:
             images = [cover_crop(image.pixels, side) for image in self._style.images]
             parts = [[i[:, : side // 2] for i in images], [i[:, side // 2 :] for i in images]]
-            halves = _alike(*(line_histogram(part) for part in parts))
+            halves = overlap(*(line_histogram(part) for part in parts))
             self._lines[side] = line_histogram(images), halves
         return self._lines[side]
 
 
-def _lines(images: Tensor, masks: Tensor, side: int) -> tuple[Array, Array]:
+def _lines(images: Tensor, masks: Tensor, side: int) -> Array:
     images, masks = images[_LINE_VIEWS], masks[_LINE_VIEWS].float()
     if side != images.shape[2]:
         images = F.interpolate(images, (side, side), mode="area")
         masks = F.interpolate(masks, (side, side), mode="area")
     inside = (masks[:, 0] > _INSIDE).cpu().numpy()
     return line_histogram(list(images.permute(0, 2, 3, 1).cpu().numpy()), list(inside))
-
-
-def _alike(one: tuple[Array, Array], other: tuple[Array, Array]) -> float:
-    """The mean intersection of both histograms."""
-    return sum(overlap(a, b) for a, b in zip(one, other, strict=True)) / 2
 
 
 def _inner_rows(images: Tensor, masks: Tensor, network: FeatureNetwork) -> Tensor:

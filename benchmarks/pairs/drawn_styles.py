@@ -4,6 +4,7 @@ Woodcut, watercolour, pixel art, blueprint, mosaic and pastel; the same bytes fr
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from benchmarks.pairs.motifs import SIZE, Motif, Ramp, landscape, noise, ramp, still_life
+from benchmarks.pairs.motifs import SIZE, Ramp, landscape, noise, ramp, still_life
 
 __all__ = ["STYLES", "draw", "write"]
 
@@ -43,7 +44,7 @@ def _image(values: Array) -> Image.Image:
 
 
 def _rgb(code: str) -> Array:
-    return ramp((code, code, code), np.zeros(1))[0]
+    return np.asarray(ramp((code, code, code), np.zeros(1))[0])
 
 
 def _smooth(low: float, high: float, x: Array) -> Array:
@@ -105,8 +106,13 @@ def watercolour(seed: int) -> Image.Image:
     dy, dx = (4.0 * noise(random, 20) + 1.2 * noise(random, 5) for _ in range(2))
     y, x = np.mgrid[0:SIZE, 0:SIZE]
     rows, columns = (np.clip(np.rint(a + d).astype(int), 0, SIZE - 1) for a, d in ((y, dy), (x, dx)))
-    motif = Motif(motif.label[rows, columns], *(f[rows, columns] for f in (motif.across, motif.along)),
-                  ndimage.gaussian_filter(motif.light, 7)[rows, columns], motif.ramps)  # fmt: skip
+    motif = replace(
+        motif,
+        label=motif.label[rows, columns],
+        across=motif.across[rows, columns],
+        along=motif.along[rows, columns],
+        light=ndimage.gaussian_filter(motif.light, 7)[rows, columns],
+    )
     edges = motif.edges()
     bleed = ndimage.gaussian_filter(motif.colors(), (7, 7, 0))
     # Glazes absorb: pigment by pigment, density is a sum of logarithms.
@@ -313,8 +319,8 @@ def blueprint(seed: int) -> Image.Image:
         line(away, 1.3, 165)
     petals = np.linspace(0, 2 * np.pi, 361)
     for part in range(3):
-        r = 130 + 62 * np.cos(6 * petals + part * 2 * np.pi / 3)
-        line(np.stack([700 + r * np.cos(petals), 785 + r * np.sin(petals)], 1), 2.8, 245)
+        away = 130 + 62 * np.cos(6 * petals + part * 2 * np.pi / 3)
+        line(np.stack([700 + away * np.cos(petals), 785 + away * np.sin(petals)], 1), 2.8, 245)
     line(np.array([[470, 785], [930, 785]]), 1.4, 200, (26, 6, 5, 6))
     line(np.array([[905, 930], [1000, 930], [1000, 1000], [905, 1000], [905, 930]]), 2.8, 240)
     for row in (948, 966, 983):

@@ -25,12 +25,12 @@ _OF_PALETTE = 15.0
 """ΔE76 to the nearest palette colour beyond which a colour is none of the palette's."""
 _EDGE, _PATCH = 1.0, 3.0
 """Sigmas in pixels: of the gradient, and of the neighbourhood whose gradients are compared."""
-_STRENGTHS = (0.02, 0.05, 0.11)
-"""Gradients, luma per pixel, between faint, weak, middling and strong."""
-_COHERENCES = (0.25, 0.5, 0.75)
-_AROUND, _CONTRAST = 8.0, 0.06
-"""A line is darker or lighter by so much luma than the mean within about so many pixels."""
-_WIDTHS = (1.5, 2.5, 3.5, 5.0, 7.0, 10.0)
+_FAINT = 0.02
+"""Luma per pixel; a gradient below it is no edge."""
+_COHERENCES = (0.5, 0.75)
+_WIDEST, _CONTRAST = 21, 0.1
+"""A line is narrower than so many pixels, and darker or lighter by so much luma than what lies beside it."""
+_WIDTHS = (2.0, 4.0, 6.0, 8.0, 10.0, 14.0)
 _LUMA = (0.299, 0.587, 0.114)
 _INNER = 6
 """Pixels from the object's outline that do not count, since they feel it."""
@@ -72,18 +72,17 @@ def palette_histogram(colors: NDArray[np.floating], palette: NDArray[np.floating
         distance = np.linalg.norm(lab(part)[:, None] - targets[None], axis=-1)
         nearest = np.where(distance.min(1) <= _OF_PALETTE, distance.argmin(1), len(palette))
         counts += np.bincount(nearest, minlength=len(counts))
-    return counts / max(1, counts.sum())
+    return np.asarray(counts / max(1, counts.sum()))
 
 
-def line_histogram(images: Sequence[Float32], masks: Sequence[Array] | None = None) -> tuple[Array, Array]:
-    """How directed the edges are, and how wide the strokes, of pictures (H, W, 3), sRGB-encoded.
+def line_histogram(images: Sequence[Float32], masks: Sequence[Array] | None = None) -> Array:
+    """How wide the lines are, and how directed the edges, of pictures (H, W, 3), sRGB-encoded.
 
-    masks: (H, W) bool, where the object is; None: everywhere. The first, (13,) shares of pixels: hardly
-    any edge, and three strengths of edge by four coherences of the structure tensor, which is 0 where edges
-    run in all directions and 1 where in one. The second, (15,) shares: no line, and dark and light lines
-    by seven widths. Each sums up to 1.
+    masks: (H, W) bool, where the object is; None: everywhere. (15, 4) shares of pixels, 1 together. First
+    index: no line, dark lines of seven widths, light lines of seven. Second: no edge near, and edges by the
+    coherence of the structure tensor, which is 0 where they run in all directions and 1 where in one.
     """
-    edges, widths = np.zeros(13), np.zeros(15)
+    counts = np.zeros(60)
     for number, image in enumerate(images):
         luma = np.asarray(image, np.float64) @ _LUMA
         mask = np.ones(luma.shape, bool) if masks is None else np.asarray(masks[number], bool)
@@ -91,9 +90,8 @@ def line_histogram(images: Sequence[Float32], masks: Sequence[Array] | None = No
             continue
         inner = mask if masks is None else ndimage.binary_erosion(mask, iterations=_INNER)
         luma = _continued(luma, mask)
-        edges += np.bincount(_edge_kinds(luma)[inner], minlength=13)
-        widths += np.bincount(_line_kinds(luma)[inner], minlength=15)
-    return edges / max(1, edges.sum()), widths / max(1, widths.sum())
+        counts += np.bincount((4 * _line_kinds(luma) + _edge_kinds(luma))[inner], minlength=60)
+    return np.asarray(counts / max(1, counts.sum())).reshape(15, 4)
 
 
 def _continued(luma: Array, mask: Array) -> Array:
@@ -109,14 +107,13 @@ def _edge_kinds(luma: Array) -> Array:
     xx, yy, xy = (ndimage.gaussian_filter(both, _PATCH) for both in (dx * dx, dy * dy, dx * dy))
     energy = xx + yy
     coherence = np.hypot(xx - yy, 2 * xy) / np.maximum(energy, 1e-12)
-    strength = np.digitize(np.sqrt(energy), _STRENGTHS)
-    return np.where(strength == 0, 0, 1 + 4 * (strength - 1) + np.digitize(coherence, _COHERENCES))
+    return np.where(np.sqrt(energy) < _FAINT, 0, 1 + np.digitize(coherence, _COHERENCES))
 
 
 def _line_kinds(luma: Array) -> Array:
-    away = luma - ndimage.gaussian_filter(luma, _AROUND)
     kinds = np.zeros(luma.shape, int)
-    for first, line in ((1, away < -_CONTRAST), (8, away > _CONTRAST)):
+    for first, hat in ((1, ndimage.black_tophat), (8, ndimage.white_tophat)):
+        line = hat(luma, _WIDEST) > _CONTRAST
         if line.any():
             kinds[line] = first + np.digitize(_widths(line), _WIDTHS)[line]
     return kinds
@@ -127,7 +124,8 @@ def _widths(line: Array) -> Array:
     distance = ndimage.distance_transform_edt(line)
     # A pixel belongs to the widest disc that reaches it.
     reach = distance.copy()
-    for radius in (1, 2, 3, 5):
+    for radius in (1, 2, 3, 5, 8):
         near = ndimage.maximum_filter(distance, 2 * radius + 1)
         reach = np.where(near >= radius, np.maximum(reach, near), reach)
-    return np.asarray(2 * reach - 1)
+    # One pixel wide: 1.5, since the middle of a line of even width lies between two.
+    return np.asarray(2 * reach - 0.5)

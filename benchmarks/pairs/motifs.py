@@ -48,7 +48,7 @@ class Motif:
     def angle(self) -> Array:
         """Direction of the lines, radians, y down; smooth within a form."""
         y, x = np.gradient(ndimage.gaussian_filter(self.across, 2.0))
-        return np.arctan2(y, x) + np.pi / 2
+        return np.asarray(np.arctan2(y, x) + np.pi / 2)
 
     def edges(self) -> Array:
         """Distance of each pixel to the nearest border between two forms."""

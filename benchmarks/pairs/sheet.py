@@ -189,7 +189,8 @@ def _framed(cell: Mapping[str, Any], side: int, font: Any) -> Image.Image:
     page = Image.new("RGB", (side, side), "white")
     path = Path(cell["picture"])
     if path.is_file():
-        picture = Image.open(path).convert("RGB")
+        with Image.open(path) as file:
+            picture = file.convert("RGB")
         page.paste(picture.crop((0, 0, picture.height, picture.height)).resize((side, side)), (0, 0))
     pen = ImageDraw.Draw(page)
     color = (150, 150, 150) if "passed" not in cell else _PASSED if cell["passed"] else _FAILED
