@@ -37,6 +37,7 @@ _STANDARD = Method(
     texture_limit=4096,
     start_field=0.25,
     color_start=0.3,
+    keep_light=None,
     smooth=False,
     visibility="auto",
     texture_hierarchy=(),
