@@ -155,7 +155,9 @@ def test_a_cell_that_is_there_is_not_made_again_and_a_failed_one_is(tmp_path: Pa
             raise MeshError("/plane: it fails.")
         return Made(np.zeros((64, 64, 3), np.float32), 5, 1.5)
 
-    settings = Settings(run(), tmp_path, (3, 4), (Variant("plain"), Variant("more", {"variety": 0.5})))
+    settings = Settings(
+        run(), tmp_path, (3, 4), (Variant("plain", {"variety": 0.0}), Variant("more", {"variety": 0.5}))
+    )
     assert run_pairs([subject()], [style(stripes(128, 16, 4))], settings, make) == 4
     assert calls == [(3, 0.0), (3, 0.5), (4, 0.0), (4, 0.5)]
     assert run_pairs([subject()], [style(stripes(128, 16, 4))], replace(settings, seeds=(3,)), make) == 1

@@ -9,7 +9,7 @@ from pxr import Usd
 from still import without_optimising
 
 import usdstylize
-from usdstylize import Options
+from usdstylize import Options, StageError
 from usdstylize.usd import write
 
 
@@ -28,9 +28,16 @@ def in_session(result: Path, function: Any) -> list[str]:
     return [Path(layer).name for layer in stage.GetSessionLayer().subLayerPaths]
 
 
+def refused_mix(result: Path) -> str:
+    with pytest.raises(StageError) as error:
+        usdstylize.mix(str(result), {"ink_stripes": 0.5})
+    return str(error.value).partition(", and a mix needs two")[0]
+
+
 CALLS: dict[str, tuple[Any, Any]] = {
     "inspect": (lambda result: len(usdstylize.inspect(str(result)).objects), 2),
     "select": (lambda result: usdstylize.select(str(result), "original"), 2),
+    "mix": (refused_mix, "tiny.stylized.usda holds the style ink_stripes alone"),
     "verify": (lambda result: usdstylize.verify(str(result)).failed, ()),
     "show_in_session": (lambda result: in_session(result, usdstylize.show_in_session), ["tiny.style.usda"]),
     "hide_in_session": (lambda result: in_session(result, usdstylize.hide_in_session), []),

@@ -5,14 +5,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from usdstylize.imaging import gutters
-from usdstylize.model.base_colors import Wrap
+from usdstylize.model.base_colors import LUMA, Wrap
 
 __all__ = ["fine_drawing"]
 
 Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = np.array(LUMA, np.float32)
 _WIDEST = 11
 """Pixels: wider strokes are areas, which need no help."""
 _LONGEST = 96

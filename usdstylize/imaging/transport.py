@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from usdstylize.model.base_colors import LUMA
+
 __all__ = ["color_lut"]
 
 _SAMPLES = 500
@@ -13,7 +15,6 @@ _SAMPLES = 500
 between them is smooth."""
 _SIDE = 33
 """Points of the map along each channel, as in a colour grade's LUT."""
-_LUMA = (0.299, 0.587, 0.114)
 _SHARPNESS = 60.0
 """Per unit of distance: how fast a sample's influence on the map falls."""
 
@@ -60,7 +61,7 @@ def color_lut(
 
 def _dimmed(colors: NDArray[np.float64], share: float) -> NDArray[np.float64]:
     """Colours or differences of such without ``share`` of their luma."""
-    return colors - share * (colors @ _LUMA)[:, None]
+    return colors - share * (colors @ LUMA)[:, None]
 
 
 def _drawn(colors: NDArray[np.float32], count: int, random: np.random.Generator) -> NDArray[np.float64]:

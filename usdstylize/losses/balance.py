@@ -27,7 +27,7 @@ _NNFM, _CONTENT = 9.816e-3, 2.138e-3
 
 def measure(encoder: str, content_encoder: str, weights: Path | None) -> tuple[float, float]:
     """`measured_weights` of networks by name. weights: see `load_encoder`, whose errors this raises."""
-    names = {encoder, content_encoder}
+    names = dict.fromkeys((encoder, content_encoder))
     loaded = {name: load_encoder(name, device="cpu", dtype=torch.float32, folder=weights) for name in names}
     return measured_weights(loaded[encoder], loaded[content_encoder])
 

@@ -3,10 +3,9 @@
 import torch
 from torch import Tensor
 
-__all__ = ["LUMA", "muted"]
+from usdstylize.model.base_colors import LUMA
 
-LUMA = (0.299, 0.587, 0.114)
-"""Of sRGB-encoded values."""
+__all__ = ["muted"]
 
 
 def muted(colors: Tensor, share: float, *, dim: int = -1) -> Tensor:

@@ -26,7 +26,7 @@ from usdstylize.losses.batch import (
     positions_of,
     totals_of,
 )
-from usdstylize.losses.colors import LUMA, muted
+from usdstylize.losses.colors import muted
 from usdstylize.losses.gram import gram_matrix
 from usdstylize.losses.keys import representatives
 from usdstylize.losses.nnfm import prepare_search, smooth_features, style_keys
@@ -42,6 +42,7 @@ from usdstylize.losses.terms import (
     ViewTerm,
     weighted_sum,
 )
+from usdstylize.model.base_colors import LUMA
 from usdstylize.model.objects import StyleSet
 from usdstylize.render import View, Views, join, paint, sample
 

@@ -9,6 +9,7 @@ from typing import Literal
 from usdstylize.model.affine_uvs import UVTransform
 
 __all__ = [
+    "LUMA",
     "PLAIN",
     "BaseColor",
     "BitDepth",
@@ -20,6 +21,9 @@ __all__ = [
     "Transfer",
     "Wrap",
 ]
+
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of sRGB-encoded red, green and blue in their luma (Rec.601)."""
 
 Wrap = Literal["repeat", "mirror", "clamp", "black"]
 """How a texture continues beyond 0..1, in UsdUVTexture's words (``useMetadata`` resolved)."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from usdstylize import render
 from usdstylize.imaging import gutters, transport, uv_raster
+from usdstylize.model.base_colors import LUMA
 from usdstylize.model.objects import StyleSet
 from usdstylize.optimize.framing import sheet_widths
 
@@ -19,7 +20,6 @@ _WAVES = 192
 _SHORTEST, _LONGEST = 1 / 16, 1.0
 """Wavelengths, in pattern widths."""
 _TEXELS_AT_ONCE = 1 << 16
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _EVEN, _TWO_TONED = 1 / math.sqrt(12), 0.37
 """Deviation of luma where every level is as frequent, and where a style has two: ink 0.47, a woodcut 0.38,
 paintings at most 0.21."""
@@ -103,7 +103,7 @@ def _two_toned(style: StyleSet) -> float:
     There a tone is drawn by strokes. A surface that begins with the style's colours would begin as areas of
     black and white, of which no hatching comes. Paintings have 0.
     """
-    levels = np.concatenate([pixels @ _LUMA for pixels, _ in style.colors])
+    levels = np.concatenate([pixels @ LUMA for pixels, _ in style.colors])
     return float(np.clip((levels.std() / _EVEN - 1) / (_TWO_TONED / _EVEN - 1), 0, 1))
 
 
