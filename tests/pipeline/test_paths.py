@@ -31,7 +31,7 @@ def in_session(result: Path, function: Any) -> list[str]:
 def refused_mix(result: Path) -> str:
     with pytest.raises(StageError) as error:
         usdstylize.mix(str(result), {"ink_stripes": 0.5})
-    return str(error.value).partition(", and a mix needs two")[0]
+    return str(error.value).partition(", and a mix needs two")[0].rpartition("/")[2]
 
 
 CALLS: dict[str, tuple[Any, Any]] = {
