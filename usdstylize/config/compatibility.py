@@ -76,7 +76,8 @@ def _decisive(obj: StageObject, plan: Plan) -> dict[str, Any]:
     """What of an object decides its result: no notes, of its settings what the plan makes of them."""
     facts = {name: value for name, value in vars(obj).items() if name not in ("notes", "settings")}
     own = _comparable(plan.own_settings.get(obj.path))
-    return {**plain(facts, plan.root_layer.parent), "own_settings": own}
+    mask = {"mask_image": obj.settings.mask_image, "mask_primvar": obj.settings.mask_primvar}
+    return {**plain(facts | mask, plan.root_layer.parent), "own_settings": own}
 
 
 def refuse_another_folder(
