@@ -108,6 +108,9 @@ def _differences(plan: Plan, before: Mapping[str, Any], folder: Path) -> Iterato
         settings = {**settings, "ocio": os.path.normpath(folder / settings["ocio"])}
     for name, value in plan.settings.items():
         if name in settings and name not in _OF_NO_EFFECT and settings[name] != plain(value):
+            if name == "mask_sha256":
+                yield "what is painted in the mask"
+                continue
             yield f"{name.replace('_', ' ')} {in_words(settings[name])} (now {in_words(value)})"
     if before.get("device", plan.device) != plan.device:
         yield f"device {before['device']} (now {plan.device})"
