@@ -56,7 +56,7 @@ def read_exr(path: Path) -> NDArray[np.float32]:
 
 
 def style_of(root: Path, name: str) -> NDArray[np.float32]:
-    return read_exr(root.parent / f"tiny.style/ink_stripes/{name}/TS.exr")
+    return read_exr(root.parent / f"tiny.style/ink_stripes/{name}/{name}.ink_stripes.TS.exr")
 
 
 def left_out(root: Path, options: StageOptions) -> dict[str, tuple[str, bool]]:
@@ -78,7 +78,7 @@ def test_a_mask_of_the_stage_protects_its_object_and_no_other(tiny_stage: Path, 
     folder = result.root_layer.parent
     with Image.open(folder / "textures/color.png") as original:
         base = np.asarray(original.convert("RGB"))
-    with Image.open(folder / "tiny.style/ink_stripes/World__Left/baked.png") as image:
+    with Image.open(folder / "tiny.style/ink_stripes/World__Left/World__Left.ink_stripes.baked.png") as image:
         baked = np.asarray(image)
     assert (baked[16:] == base[16:]).all()
     assert (baked[:16] != base[:16]).any()
@@ -107,7 +107,7 @@ def test_a_primvar_is_a_mask(tiny_stage: Path, style_folder: Path) -> None:
     assert result.root_layer
     style = np.abs(style_of(result.root_layer, "World__Left")).mean(axis=(1, 2))
     assert style[:8].mean() > 2 * style[-8:].mean()
-    add_primvar(tiny_stage, "keep", 0.25, _Types.Float, "constant")
+    add_primvar(tiny_stage, "keep", [0.25], where="constant")
     contents = inspect(tiny_stage, options)
     (mask,) = read.load(contents, contents.objects[0]).masks
     assert (mask == 0.25).all()
@@ -121,7 +121,10 @@ def test_each_tile_has_its_mask(tmp_path: Path, style_folder: Path) -> None:
     result = stylize(root, style_folder, options)
     assert result.root_layer
     folder = root.parent / "tiny.style/ink_stripes/World__Body"
-    strongest = {tile: np.abs(read_exr(folder / f"TS.{tile}.exr")).max() for tile in (1001, 1002, 1012)}
+    strongest = {
+        tile: np.abs(read_exr(folder / f"World__Body.ink_stripes.TS.{tile}.exr")).max()
+        for tile in (1001, 1002, 1012)
+    }
     assert strongest[1001] == strongest[1012] == 0 < strongest[1002]
     single = replace(options, mask_image=paint(root.parent / "one.png", np.ones((4, 4))))
     (reason, broken) = left_out(root, single)["/World/Body"]
