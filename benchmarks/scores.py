@@ -30,6 +30,7 @@ __all__ = [
     "judge",
     "judge_all",
     "judge_cameras",
+    "judged_pictures",
     "match_distance",
     "quality",
     "style_rows",
@@ -176,6 +177,33 @@ def judge_all(
     return scores
 
 
+def judged_pictures(
+    data: ObjectData,
+    style_texture: Float32 | None,
+    device: str,
+    *,
+    lit: bool,
+    wrap: tuple[Wrap, Wrap] = ("repeat", "repeat"),
+    cameras: Sequence[render.Camera] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What `judge` compares: renders (V, 3, 512, 512), sRGB-encoded, on grey, and where the object is.
+
+    style_texture: as for `judge`; None renders the original. lit: else the surface's own colours. The second
+    is (V, 1, 512, 512), 0 or 1. Views that do not show the object are left out.
+    """
+    mesh = render.normalize(data.mesh)
+    visibility = render.choose_visibility("auto", mesh.points, mesh.triangles, device)
+    texture = np.zeros((1, 1, 3), np.float32) if style_texture is None else style_texture
+    sheet = render.one_sheet(mesh, data.bases[0], wrap, data.transfer)
+    subject = render.Subject(sheet, (texture.shape[0], texture.shape[1]), device)
+    cameras = judge_cameras() if cameras is None else cameras
+    hits = visibility.trace(cameras, _METHOD.resolution)
+    views = [view for view in subject.views(cameras, hits, _METHOD) if len(view.pixels)]
+    table = render.mip_table(torch.from_numpy(np.ascontiguousarray(texture, np.float32)).to(device))
+    images, masks = zip(*_images(views if lit else _unlit(views), table), strict=True)
+    return torch.cat(images), torch.cat(masks)
+
+
 def judge_cameras(count: int = _VIEWS) -> list[render.Camera]:
     """The fixed views: eyes over the whole sphere, lights over the upper hemisphere.
 
@@ -258,17 +286,20 @@ def _render_rows(
 
 def _unlit_luma(views: Sequence[render.View], style_table: Tensor | None) -> Float32:
     """Luma of the unlit surface, pooled 8 × 8, where the object fills the whole cell; (M,)."""
-    unlit = [
-        replace(view, diffuse=torch.ones_like(view.diffuse), specular=torch.zeros_like(view.specular))
-        for view in views
-    ]
     found = []
-    for images, mask in _images(unlit, style_table):
+    for images, mask in _images(_unlit(views), style_table):
         weights = torch.tensor(_LUMA, device=images.device).view(1, 3, 1, 1)
         luma = F.avg_pool2d((images * weights).sum(1, keepdim=True), _POOL)
         found.append(luma[F.avg_pool2d(mask, _POOL) > _INSIDE])
     pooled: Float32 = torch.cat(found).cpu().numpy()
     return pooled
+
+
+def _unlit(views: Sequence[render.View]) -> list[render.View]:
+    return [
+        replace(view, diffuse=torch.ones_like(view.diffuse), specular=torch.zeros_like(view.specular))
+        for view in views
+    ]
 
 
 def _images(views: Sequence[render.View], style_table: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:

@@ -81,6 +81,8 @@ def prepare(settings: Settings) -> tuple[Run, list[PaperSubject], list[StyleSet]
         texture_resolution=settings.texture_resolution,
         seed=settings.seed,
         weights=settings.weights,
+        color_start=0.0,  # the paper has neither
+        variety=0.0,
         device="cuda" if device.startswith("cuda") else "cpu",
     )
     quick = {"resolution": settings.resolution, "batch": settings.batch}

@@ -11,9 +11,11 @@ GREY, DARK, LIGHT = (np.full(3, level, np.float32) for level in (0.5, 0.25, 0.75
 BLACK, WHITE = np.zeros(3, np.float32), np.ones(3, np.float32)
 
 
-def moved(colors: np.ndarray, style: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+def moved(
+    colors: np.ndarray, style: np.ndarray, share: float, seed: int = 0, light: float = 0.0
+) -> np.ndarray:
     """The colours after the map, which SciPy reads linearly between its points."""
-    lut = color_lut(colors, [(style, 1.0)], share, np.random.default_rng(seed))
+    lut = color_lut(colors, [(style, 1.0)], share, np.random.default_rng(seed), kept_light=light)
     places = np.clip(colors, 0, 1).T * (len(lut) - 1)
     return colors + np.stack([map_coordinates(lut[..., c], places, order=1) for c in range(3)], axis=1)
 
@@ -68,3 +70,12 @@ def test_images_count_by_their_weights() -> None:
         some((1.0, GREY)), [(BLACK[None], 1.0), (WHITE[None], 3.0)], 1.0, np.random.default_rng(0)
     )
     np.testing.assert_allclose(GREY + lut[16, 16, 16], 0.75, atol=0.01)
+
+
+def test_light_that_is_kept_stays() -> None:
+    random = np.random.default_rng(3)
+    colors, style = random.uniform(0.2, 0.8, (2, 3000, 3)).astype(np.float32)
+    luma = np.array([0.299, 0.587, 0.114])
+    found = moved(colors, style * [1.0, 0.2, 0.2], 1.0, light=1.0)
+    np.testing.assert_allclose(found @ luma, colors @ luma, atol=1e-5)
+    assert (found[:, 0] - found[:, 1]).mean() > (colors[:, 0] - colors[:, 1]).mean() + 0.15

@@ -1,6 +1,7 @@
 """The faint field that T_S begins with."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from balls import stripes
 from surfaces import assembled, box, plane
 
 from usdstylize import render
-from usdstylize.model.objects import StyleSet
+from usdstylize.model.objects import StyleImage, StyleSet
 from usdstylize.optimize.start import start_colors, start_field
 
 
@@ -98,3 +99,21 @@ def test_colours_of_one_grey_become_those_of_the_style(share: float, first: floa
     assert nearer.mean() == pytest.approx(first, abs=0.06)
     again = start_colors(assembly, bases, start, covered, style, share, 0)
     assert torch.equal(found, again)
+
+
+def test_ink_on_paper_keeps_the_light_and_a_painting_does_not() -> None:
+    """A grey surface of a style of black and white stays grey; one of as many greys becomes all of them."""
+    assembly = assembled(plane(6.0, 6.0))
+    bases = torch.full((1, 64, 64, 3), 0.5)
+    covered = np.ones((1, 64, 64), bool)
+    levels = {"ink": np.repeat([0.0, 1.0], 2048), "painting": np.linspace(0.2, 0.8, 4096)}
+    spread = {}
+    for name, values in levels.items():
+        pixels = np.repeat(values.reshape(64, 64, 1), 3, axis=2).astype(np.float32)
+        style = StyleSet(
+            name, (StyleImage(Path(name), pixels, ""),), np.unique(values)[:2, None].repeat(3, 1)
+        )
+        start = start_field(assembly, style, 1.0, 0.05, 64, 0)
+        spread[name] = start_colors(assembly, bases, start, covered, style, 1.0, 0).std() / start.std()
+    assert spread["ink"] == pytest.approx(1.0, abs=0.01)
+    assert spread["painting"] > 5

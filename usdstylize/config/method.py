@@ -123,6 +123,9 @@ class TextureMethod:
     color_start: float
     """0..1. Above 0, T_S begins with the style's colours, each of which serves at most 1 / ``color_start``
     times as often as the style uses it; see `imaging.transport`. 0: with T's."""
+    keep_light: float | None
+    """0..1: how much of its luma a colour keeps at that start; None: all in styles of two tones, such as ink
+    on paper, else nothing."""
     smooth: bool
     """T_S is blurred by a texel, so that no single one stands out."""
     texture_hierarchy: tuple[int, ...]

@@ -162,6 +162,9 @@ class LookOptions(_Group):
     color_start: float | None = None
     """Begin with the style's colours, 0 to 1: little takes those near the original's, 1 all of them in the
     style's own shares; 0 begins with the original's."""
+    keep_light: float | None = None
+    """How much light and dark of the original those colours keep, 0 to 1; else all where the style has only
+    two tones, such as ink on paper, and nothing in other styles."""
     variety: float | None = None
     """Use all of the style's features as often as it does, and not the nearest ones alone, 0 to 1; 0 is plain
     nearest-neighbour matching."""
@@ -188,7 +191,7 @@ class LookOptions(_Group):
         super().__post_init__()
         if self.strength is not None and not math.isfinite(self.strength):
             raise OptionsError(f"--strength {self.strength} is no number; give 0 to 1, or somewhat more.")
-        for name in ("keep_detail", "style_colors", "color_start", "variety"):
+        for name in ("keep_detail", "style_colors", "color_start", "keep_light", "variety"):
             share = getattr(self, name)
             if share is not None and not 0 <= share <= 1:
                 raise OptionsError(f"{_flag(name)} {share} is out of range; give 0 to 1.")

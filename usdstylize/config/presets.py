@@ -36,7 +36,8 @@ _STANDARD = Method(
     texture_resolution=1024,
     texture_limit=4096,
     start_field=0.25,
-    color_start=0.0,
+    color_start=0.3,
+    keep_light=None,
     smooth=False,
     visibility="auto",
     texture_hierarchy=(),
@@ -50,7 +51,7 @@ _STANDARD = Method(
     palette_everywhere=False,
     palette_clusters=8,
     keep_detail=1.0,
-    variety=0.0,
+    variety=0.5,
     style_colors=1.0,
     object_only=True,
     style_keys=0,
@@ -101,6 +102,8 @@ PRESETS: dict[PresetName, Method] = {
         palette_squared=False,
         palette_everywhere=True,
         keep_detail=0.0,
+        variety=0.0,
+        color_start=0.0,
         object_only=False,
         camera_distance=(2.0, 4.0),
         ambient=0.0,
@@ -133,7 +136,9 @@ def resolve(options: Options, *, cuda: bool, stage: PatternWidth = _NOWHERE) -> 
         method = replace(method, **_encoder_fields(encoder, literal=name == "paper"))
     if style_loss != "nnfm":
         weight = find(encoder).style_weights[style_loss]
-        method = replace(method, style_loss=style_loss, nnfm_weight=weight, keep_detail=0.0)
+        method = replace(
+            method, style_loss=style_loss, nnfm_weight=weight, keep_detail=0.0, variety=0.0, color_start=0.0
+        )
     own: dict[str, Any] = {
         f.name: getattr(options, f.name)
         for f in fields(Method)

@@ -125,7 +125,16 @@ class Run:
         if not method.color_start:
             return start
         bases, covered = scene.texels_at(size)
-        colored = start_colors(scene.assembly, bases, start, covered, style, method.color_start, method.seed)
+        colored = start_colors(
+            scene.assembly,
+            bases,
+            start,
+            covered,
+            style,
+            method.color_start,
+            method.seed,
+            kept_light=method.keep_light,
+        )
         return colored if scene.kept is None else colored * (1 - scene.kept_at(size))
 
     def iterate(

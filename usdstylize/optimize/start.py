@@ -19,6 +19,10 @@ _WAVES = 192
 _SHORTEST, _LONGEST = 1 / 16, 1.0
 """Wavelengths, in pattern widths."""
 _TEXELS_AT_ONCE = 1 << 16
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_EVEN, _TWO_TONED = 1 / math.sqrt(12), 0.37
+"""Deviation of luma where every level is as frequent, and where a style has two: ink 0.47, a woodcut 0.38,
+paintings at most 0.21."""
 _LEAST_COLORS = 20_000
 """Texels, over all sheets, from which the colours are drawn that are matched with the style's."""
 
@@ -62,12 +66,15 @@ def start_colors(
     style: StyleSet,
     share: float,
     seed: int,
+    *,
+    kept_light: float | None = None,
 ) -> Tensor:
     """(S, H, W, 3) float32: signed offsets that give T the colours of the style.
 
     The colours of T + ``start`` over the whole surface are carried onto those of the style, by
     `imaging.transport.color_lut` with that ``share``; ``start`` makes many of one. bases: T, sRGB-encoded,
-    and start: signed offsets, (S, H, W, 3) float32 each. covered: (S, H, W) bool.
+    and start: signed offsets, (S, H, W, 3) float32 each. covered: (S, H, W) bool. kept_light: 0..1, how much
+    of its luma a colour keeps; None: as suits the style.
     """
     random = np.random.default_rng([seed, 1])
     areas = np.square(sheet_widths(assembly)) * covered.mean((1, 2))
@@ -77,7 +84,9 @@ def start_colors(
         if shown.any():
             places = torch.from_numpy(random.choice(np.flatnonzero(shown), count))
             drawn.append((base + own).view(-1, 3)[places].clamp(0, 1).numpy())
-    lut = torch.from_numpy(transport.color_lut(np.concatenate(drawn), style.colors, share, random))
+    light = _two_toned(style) if kept_light is None else kept_light
+    found = transport.color_lut(np.concatenate(drawn), style.colors, share, random, kept_light=light)
+    lut = torch.from_numpy(found)
     lut = lut.permute(3, 2, 1, 0)[None]  # channels, then blue, green, red, as `grid_sample` has its axes
     colored = torch.empty_like(start)
     parts = (torch.split(values.view(-1, 3), _TEXELS_AT_ONCE) for values in (bases, start, colored))
@@ -86,6 +95,16 @@ def start_colors(
         moves = F.grid_sample(lut, (2 * color - 1)[None, None, None], align_corners=True)
         result.copy_(color + moves[0, :, 0, 0].T - base)
     return colored
+
+
+def _two_toned(style: StyleSet) -> float:
+    """0..1: how much of the style is light and dark with little between, as ink on paper is.
+
+    There a tone is drawn by strokes. A surface that begins with the style's colours would begin as areas of
+    black and white, of which no hatching comes. Paintings have 0.
+    """
+    levels = np.concatenate([pixels @ _LUMA for pixels, _ in style.colors])
+    return float(np.clip((levels.std() / _EVEN - 1) / (_TWO_TONED / _EVEN - 1), 0, 1))
 
 
 def _waves_at(

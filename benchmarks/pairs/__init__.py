@@ -1,0 +1,1 @@
+"""Subject × style × variant: whether every style arrives on every object."""
