@@ -50,10 +50,13 @@ class Scene:
         return self.framing.method
 
     def texels_at(self, size: int) -> tuple[Tensor, NDArray[np.bool_]]:
-        """T of each sheet (S, size, size, 3) float32, sRGB-encoded; and which texels the UVs cover."""
+        """T of each sheet (S, size, size, 3) float32, sRGB-encoded; and which texels are to be stylised."""
         sheets = range(len(self.covered))
         bases = torch.stack([self.subject.base_at(sheet, (size, size)).cpu() for sheet in sheets])
-        shown = F.adaptive_max_pool2d(torch.from_numpy(self.covered)[:, None].float(), size)[:, 0] > 0
+        covered = torch.from_numpy(self.covered)
+        masked = covered if self.masks is None else covered & (self.masks[..., 0] > 0)
+        chosen = masked if masked.any() else covered
+        shown = F.adaptive_max_pool2d(chosen[:, None].float(), size)[:, 0] > 0
         return bases, shown.numpy()
 
     def kept_at(self, size: int) -> Tensor:
