@@ -15,7 +15,14 @@ from usdstylize.model.objects import Losses, Mesh, ObjectData, StageObject, Styl
 __all__ = ["METHOD", "PALETTE", "ball", "describe", "run", "stripes"]
 
 METHOD = dataclasses.replace(
-    PRESETS["draft"], resolution=64, batch=2, iterations=12, texture_resolution=64, view_pool=8
+    PRESETS["draft"],
+    resolution=64,
+    batch=2,
+    iterations=12,
+    texture_resolution=64,
+    view_pool=8,
+    color_start=0.0,
+    variety=0.0,
 )
 PALETTE = np.array([[0.9, 0.8, 0.2], [0.1, 0.2, 0.5]], np.float32)
 

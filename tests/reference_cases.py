@@ -233,7 +233,9 @@ def _loader(seed: int) -> Callable[..., Encoder]:
 
 def method_of(case: Case, **changes: object) -> Method:
     """The preset's own, at a size for tests."""
-    method = resolve(Options(preset=case.preset, encoder=case.encoder), cuda=False)  # type: ignore[arg-type]
+    method = resolve(
+        Options(preset=case.preset, encoder=case.encoder, color_start=0.0, variety=0.0), cuda=False
+    )  # type: ignore[arg-type]
     small = {"resolution": RESOLUTION, "batch": 2, "texture_resolution": SIZE, "precision": case.precision}
     return dataclasses.replace(method, **{**small, **changes})  # type: ignore[arg-type]
 

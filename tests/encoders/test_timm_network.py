@@ -271,7 +271,8 @@ def test_a_run_records_its_weights_and_verifies_and_a_resume_with_others_says_so
 
     assert command.stylize(*encoder, "--weights", files[1].parent, "--resume", "--json") == 0, command.err
     (remark,) = json.loads(command.out)["plan"]["remarks"]
-    assert f"with other settings (weights sha256 {first} (now {second})); --force" in remark
+    assert "with other settings (nnfm weight " in remark
+    assert f", weights sha256 {first} (now {second})); --force" in remark
 
 
 def test_a_plan_shows_the_hash_and_other_encoders_have_none(command: Command, tmp_path: Path) -> None:

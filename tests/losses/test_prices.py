@@ -106,7 +106,7 @@ def test_the_order_of_parts_changes_no_bit() -> None:
         prices.settle()
         found.append(prices.state_dict())
     for other in found[1:]:
-        assert torch.equal(other[0]["prices"], found[0][0]["prices"])
+        assert torch.equal(other["0"]["prices"], found[0]["0"]["prices"])
 
 
 def test_a_saved_state_goes_on_with_the_same_bits() -> None:

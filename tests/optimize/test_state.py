@@ -46,6 +46,7 @@ def optimize(
         {"view_pool": 0, "plateau": True, "iterations": 24},
         {"texture_hierarchy": (8, 16, 32)},
         {"field": True},
+        {"variety": 1.0, "color_start": 0.5},
         {"direct_texture": True},
         {"direct_texture": True, "view_pool": 0},
     ],

@@ -137,11 +137,11 @@ class Prices:
         for market in self.markets:
             market.settle()
 
-    def state_dict(self) -> list[dict[str, Tensor]]:
-        """Copies on the CPU."""
-        return [market.state_dict() for market in self.markets]
+    def state_dict(self) -> dict[str, dict[str, Tensor]]:
+        """By the number of the map; copies on the CPU."""
+        return {str(number): market.state_dict() for number, market in enumerate(self.markets)}
 
-    def load_state_dict(self, state: Sequence[Mapping[str, Tensor]]) -> None:
+    def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Continue from the `state_dict` of the same style's."""
-        for market, own in zip(self.markets, state, strict=True):
-            market.load_state_dict(own)
+        for number, market in enumerate(self.markets):
+            market.load_state_dict(state[str(number)])
