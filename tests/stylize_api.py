@@ -18,6 +18,7 @@ TYPES = {
     "patternScale": _Types.Float,
     "textureResolution": _Types.Int,
     "seed": _Types.Int,
+    "mask": _Types.Asset,
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from usdstylize import interrupts, styles
 from usdstylize.config import compatibility
@@ -147,6 +147,10 @@ def _describe(
     """What will be done, with every setting resolved. Raises OutputError where styles would be mixed."""
     style, method = defaults.style, defaults.method
     own = {path: own_settings(own, defaults) for path, own in settings_of.items()}
+    if options.mask_image is None and options.mask_primvar is None:
+        for obj in contents.objects:
+            if obj.settings.mask_image is not None:
+                own[obj.path] |= _mask_image(obj.settings.mask_image, contents)
     plan = Plan(
         stage=contents.path,
         root_layer=output.root_layer,
@@ -170,6 +174,7 @@ def _describe(
             "network": options.network,
             "block_contexts": list(options.block_contexts),
             "ocio": contents.ocio or None,
+            **_mask_of_run(contents, options),
         },
         pattern_width_reason=_pattern_width_reason(method.pattern_width, contents, options),
         own_settings={path: differing for path, differing in own.items() if differing},
@@ -179,6 +184,19 @@ def _describe(
     before = output.earlier_run, output.staying, output.textures_folder
     compatibility.refuse_another_folder(plan, *before)
     return replace(plan, remarks=compatibility.remarks(plan, *before))
+
+
+def _mask_of_run(contents: StageContents, options: StageOptions) -> dict[str, Any]:
+    image = None if options.mask_image is None else contents.objects[0].settings.mask_image
+    found = {"mask_image": None} if image is None else _mask_image(image, contents)
+    return {**found, "mask_primvar": options.mask_primvar}
+
+
+def _mask_image(image: Path, contents: StageContents) -> dict[str, Any]:
+    """The name of a mask, and hexadecimal sha256 of its files, by which a repaint is noticed."""
+    before, _, after = str(image).partition("<UDIM>")
+    files = [s.sha256 for s in contents.sources if s.path.startswith(before) and s.path.endswith(after)]
+    return {"mask_image": image.name, "mask_sha256": files}
 
 
 def _pattern_width_reason(metres: float, contents: StageContents, options: LookOptions) -> str:

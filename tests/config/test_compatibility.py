@@ -56,6 +56,8 @@ OTHERWISE: dict[str, tuple[Any, str]] = {
     "palette_everywhere": (True, "True"),
     "palette_clusters": (3, "3"),
     "keep_detail": (0.5, "0.5"),
+    "mask_image": ("face.png", "face.png"),
+    "mask_primvar": ("keep", "keep"),
     "color_start": (0.5, "0.5"),
     "variety": (0.75, "0.75"),
     "keep_light": (0.5, "0.5"),

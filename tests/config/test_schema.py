@@ -40,8 +40,8 @@ context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().Get
 print(prim.HasAPI("StylizeAPI"), fallbacks, [e.GetMessage() for e in context.Validate(stage)])
 """
 ANSWER = (
-    "True {'stylize:enabled': True, 'stylize:palette': None, 'stylize:patternScale': 1.0, "
-    "'stylize:patternWidth': None, 'stylize:seed': 0, "
+    "True {'stylize:enabled': True, 'stylize:mask': None, 'stylize:palette': None, "
+    "'stylize:patternScale': 1.0, 'stylize:patternWidth': None, 'stylize:seed': 0, "
     "'stylize:strength': 1.0, 'stylize:styleImages': None, 'stylize:textureResolution': None} []\n"
 )
 

@@ -76,7 +76,8 @@ def _decisive(obj: StageObject, plan: Plan) -> dict[str, Any]:
     """What of an object decides its result: no notes, of its settings what the plan makes of them."""
     facts = {name: value for name, value in vars(obj).items() if name not in ("notes", "settings")}
     own = _comparable(plan.own_settings.get(obj.path))
-    return {**plain(facts, plan.root_layer.parent), "own_settings": own}
+    mask = {"mask_image": obj.settings.mask_image, "mask_primvar": obj.settings.mask_primvar}
+    return {**plain(facts | mask, plan.root_layer.parent), "own_settings": own}
 
 
 def refuse_another_folder(
@@ -107,6 +108,9 @@ def _differences(plan: Plan, before: Mapping[str, Any], folder: Path) -> Iterato
         settings = {**settings, "ocio": os.path.normpath(folder / settings["ocio"])}
     for name, value in plan.settings.items():
         if name in settings and name not in _OF_NO_EFFECT and settings[name] != plain(value):
+            if name == "mask_sha256":
+                yield "what is painted in the mask"
+                continue
             yield f"{name.replace('_', ' ')} {in_words(settings[name])} (now {in_words(value)})"
     if before.get("device", plan.device) != plan.device:
         yield f"device {before['device']} (now {plan.device})"

@@ -41,7 +41,7 @@ class _Group:
 
     def __post_init__(self) -> None:
         """Turn paths that are text into `Path`. Each group calls the next one's before its own checks."""
-        for name in ("output", "ocio", "weights"):
+        for name in ("output", "ocio", "weights", "mask_image"):
             if isinstance(text := getattr(self, name, None), str):
                 object.__setattr__(self, name, Path(text))
 
@@ -70,6 +70,10 @@ class StageOptions(_Group):
     material) are stylised once."""
     per_instance: tuple[str, ...] = ()
     """Instances, by prim path, that get textures of their own; all others share theirs."""
+    mask_image: Path | None = None
+    """Image in the objects' UVs that says where they are stylised: white is style, black stays as it is."""
+    mask_primvar: str | None = None
+    """The same by a float primvar of each mesh, 0 to 1."""
     ocio: Path | None = None
     """OCIO configuration for textures in colour spaces that USD does not know; else $OCIO."""
 
@@ -85,6 +89,8 @@ class StageOptions(_Group):
         if self.frame is not None and not math.isfinite(self.frame):
             raise OptionsError(f"--frame {self.frame} is no time code; give a number.")
         _check_range("refine", self.refine, 0, 3)
+        if self.mask_image is not None and self.mask_primvar is not None:
+            raise OptionsError("--mask-image and --mask-primvar contradict each other; give one of them.")
 
 
 @dataclass(frozen=True)

@@ -186,8 +186,8 @@ class Objective:
     def targets(self, views: Sequence[View], border: int = 0, kept: Tensor | None = None) -> list[Target]:
         """What the losses need of each view and T_S does not change.
 
-        kept: (N, 1) float32, 0..1, by the rows of the mip table of T_S, how much is to stay as it was drawn:
-        by its light and dark, in the style's colours.
+        kept: (N, 1 or 2) float32, 0..1, by the rows of the mip table of T_S, how much is to stay as it was
+        drawn; and, in the last column, how much of it by its light and dark alone, in the style's colours.
         """
         only = self.method.object_only
 
@@ -196,13 +196,14 @@ class Objective:
             view
             if own is None
             else replace(
-                view, base=_in_palette(view.base, own * self.method.style_colors, self.style.palette)
+                view,
+                base=_in_palette(view.base, own[:, -1:] * self.method.style_colors, self.style.palette),
             )
             for view, own in zip(views, shares, strict=True)
         ]
 
         def positions_in(view: View, share: Tensor | None) -> dict[int, Positions]:
-            own = None if share is None else share.squeeze(1)
+            own = None if share is None else share[:, 0].contiguous()
             return {s: positions_of(view, s, object_only=only, border=border, kept=own) for s in self.strides}
 
         positions = [positions_in(view, own) for view, own in zip(views, shares, strict=True)]

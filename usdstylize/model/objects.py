@@ -70,7 +70,8 @@ class Mesh:
 class ObjectSettings:
     """An object's own settings on the stage (StylizeAPI; those of the nearest ancestor win).
 
-    None and empty mean: the run's. Options that the user gives override all of them.
+    None and empty mean: the run's. Options that the user gives override all of them; those of masks
+    are here already.
     """
 
     style_images: tuple[Path, ...] = ()
@@ -84,6 +85,10 @@ class ObjectSettings:
     """Multiplies the pattern width, or the camera distance: 2 makes patterns twice as large."""
     texture_resolution: int | None = None
     seed: int | None = None
+    mask_image: Path | None = None
+    """Where the object is stylised: an image in its UVs, resolved; ``<UDIM>`` in it stands for a tile."""
+    mask_primvar: str = ""
+    """The same by a float primvar, without ``primvars:``; one of the two at most."""
 
 
 @dataclass(frozen=True)
@@ -171,11 +176,14 @@ class ObjectData:
         the top: code values, or linear Rec.709. One per UDIM tile, in the order of
         ``TextureFile.tiles``; else a single one. 1 × 1 for a constant.
     transfer: turns filtered values of ``bases`` into T, sRGB-encoded.
+    masks: where the object is stylised, each (H, W) float32, 0 (not at all) to 1, row 0 is the top, NaN
+        where no triangle gives a value; one for each of ``bases``, or empty: everywhere.
     """
 
     mesh: Mesh
     bases: tuple[Float32, ...]
     transfer: Transfer = PLAIN
+    masks: tuple[Float32, ...] = ()
     new_uvs: NewUVs | None = None
     """Where ``StageObject.unwrapped``: the UVs that the style layer must author."""
     repaired: tuple[str, ...] = ()

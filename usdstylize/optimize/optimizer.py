@@ -16,7 +16,7 @@ from usdstylize.config.method import Method
 from usdstylize.imaging import uv_raster
 from usdstylize.losses import Objective
 from usdstylize.model.objects import Losses, ObjectData, StageCamera, StageObject, StyleSet, StyleTexture
-from usdstylize.optimize.detail import kept_drawing
+from usdstylize.optimize.detail import kept_drawing, painted_masks
 from usdstylize.optimize.devices import computing, memory_errors
 from usdstylize.optimize.field import Field
 from usdstylize.optimize.framing import frame
@@ -201,6 +201,7 @@ class Optimizer:
             uv_raster.covered_texels(assembly.uvs_of(number), sheet.wrap, size)
             for number, sheet in enumerate(assembly.sheets)
         ]
+        masks = painted_masks(assembly, np.stack(covered))
         field: Field | SheetTexels | None = None
         if method.field:
             field = Field(assembly, size, device)
@@ -221,7 +222,8 @@ class Optimizer:
             np.stack(covered),
             field,
             cameras,
-            kept_drawing(assembly, subject, framing.pixel, method.keep_detail),
+            kept_drawing(assembly, subject, framing.pixel, method.keep_detail, masks),
+            masks,
         )
 
     def _allotted(self, scene: Scene) -> Allotment:

@@ -96,6 +96,7 @@ class Run:
                 views_at_once=0 if allotment.views_at_once == method.batch else allotment.views_at_once,
                 reduce=process_group.reduce,
                 field=scene.field,
+                masks=scene.masks,
                 parts_at_once=cores.parts_at_once,
             )
             self._validation = self._validation_targets() if method.plateau else []
@@ -255,8 +256,14 @@ class Run:
             raise MeshError(f"{path}: no camera sees any of its texels; check its normals and UVs.")
         sheets = scene.assembly.sheets
         full = self._step.texture.detach().cpu().numpy()
-        each = zip(full, valid, sheets, scene.framing.sizes, strict=True)
-        images = [shrunk(gutters.dilate(own, seen, sheet.wrap), size) for own, seen, sheet, size in each]
+        filled = [
+            gutters.dilate(own, seen, sheet.wrap)
+            for own, seen, sheet in zip(full, valid, sheets, strict=True)
+        ]
+        if scene.masks is not None:
+            for own, mask, unseen in zip(filled, scene.masks.numpy(), covered & ~valid, strict=True):
+                own[unseen] *= mask[unseen]  # it may be black where a neighbour's, taken over here, is not
+        images = [shrunk(own, size) for own, size in zip(filled, scene.framing.sizes, strict=True)]
         clock.lap("finish")
         windows = self._method.batch if self._method.window else 0
         views = len(self._batches.pool) * self._share

@@ -43,6 +43,7 @@ class Step:
         views_at_once: int = 0,
         reduce: Callable[[Tensor], None] | None = None,
         field: Field | SheetTexels | None = None,
+        masks: Tensor | None = None,
         parts_at_once: Callable[[], int] = lambda: 1,
     ) -> None:
         """size: width and height that T_S has at first. start: (S, size, size, 3), what it is then, else 0.
@@ -55,6 +56,8 @@ class Step:
         share a batch, in place; None where this one takes all of it.
 
         field: what makes T_S of the values that are optimised; None where these are its texels.
+
+        masks: (S, H, W, 1) float32, 0..1, at full size, what T_S is multiplied by; None for 1.
 
         parts_at_once: asked in every iteration how many parts threads of their own may compute at the
         same time; more than 1 on a CPU only.
@@ -73,6 +76,7 @@ class Step:
         self.failure: Exception | None = None
         device = subject.device
         self._smooth, self._field = smooth, field
+        self._masks = None if masks is None else masks.to(device)
         self._offset = None if field is None or start is None else start.to(device)
         if field is not None:
             self._begin(field.parameters())
@@ -129,7 +133,8 @@ class Step:
         else:
             full = magnified(self._style, self._magnifiers)
             full = smoothed(full, self._subject.wraps) if self._smooth else full
-        return muted(full, self._objective.method.style_colors)
+        full = muted(full, self._objective.method.style_colors)
+        return full if self._masks is None else full * self._masks
 
     def __call__(self, targets: Sequence[Target], rate: float, weights: Mapping[str, float]) -> Tensor:
         """One iteration with Adam's learning rate and each term's weight.

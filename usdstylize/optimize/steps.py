@@ -27,6 +27,7 @@ def new_step(
     views_at_once: int = 0,
     reduce: Callable[[Tensor], None] | None = None,
     field: Field | SheetTexels | None = None,
+    masks: Tensor | None = None,
     parts_at_once: Callable[[], int] = lambda: 1,
 ) -> Step:
     """The fastest `Step` of the device. pool: all batches' views by slot; empty where they are not known."""
@@ -46,6 +47,7 @@ def new_step(
         views_at_once=views_at_once,
         reduce=reduce,
         field=field,
+        masks=masks,
         parts_at_once=parts_at_once,
     )
     step.expect(pool)

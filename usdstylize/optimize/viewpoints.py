@@ -29,7 +29,8 @@ class Scene:
     first: gives the group its path, its name and its random numbers. covered: (S, R, R) bool, per
     sheet the texels that the UVs cover. field: makes T_S of its parameters; None where texels are optimised
     that all have one size.
-    cameras: the stage's own. kept: as `Objective.targets` takes it.
+    cameras: the stage's own. kept: as `Objective.targets` takes it. masks: (S, R, R, 1) float32, 0..1, where
+    T_S shows; None where it does everywhere.
     """
 
     first: StageObject
@@ -41,6 +42,7 @@ class Scene:
     field: Field | SheetTexels | None = None
     cameras: Sequence[StageCamera] = ()
     kept: Tensor | None = None
+    masks: Tensor | None = None
 
     @property
     def method(self) -> Method:
@@ -48,17 +50,20 @@ class Scene:
         return self.framing.method
 
     def texels_at(self, size: int) -> tuple[Tensor, NDArray[np.bool_]]:
-        """T of each sheet (S, size, size, 3) float32, sRGB-encoded; and which texels the UVs cover."""
+        """T of each sheet (S, size, size, 3) float32, sRGB-encoded; and which texels are to be stylised."""
         sheets = range(len(self.covered))
         bases = torch.stack([self.subject.base_at(sheet, (size, size)).cpu() for sheet in sheets])
-        shown = F.adaptive_max_pool2d(torch.from_numpy(self.covered)[:, None].float(), size)[:, 0] > 0
+        covered = torch.from_numpy(self.covered)
+        masked = covered if self.masks is None else covered & (self.masks[..., 0] > 0)
+        chosen = masked if masked.any() else covered
+        shown = F.adaptive_max_pool2d(chosen[:, None].float(), size)[:, 0] > 0
         return bases, shown.numpy()
 
     def kept_at(self, size: int) -> Tensor:
-        """(S, size, size, 1) float32, 0..1: how much each texel is to stay as it was drawn."""
+        """(S, size, size, 1) float32, 0..1: how much of each texel stays as it was drawn, in new colours."""
         full, _ = self.subject.style_size
         assert self.kept is not None
-        finest = self.kept.view(len(self.covered), -1, 1)[:, : full * full].cpu()
+        finest = self.kept[:, -1].view(len(self.covered), -1, 1)[:, : full * full].cpu()
         return F.adaptive_avg_pool2d(finest.view(-1, 1, full, full), size).permute(0, 2, 3, 1)
 
     def random(self, *purpose: int) -> np.random.Generator:

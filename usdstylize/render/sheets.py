@@ -1,7 +1,7 @@
 """Objects that are rendered together: one mesh, and a sheet for each texture to optimise."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,13 @@ class Sheet:
     """One texture: that of a look, or one UDIM tile of it.
 
     base: (H, W, 3) float32, row 0 the top, what ``transfer`` makes T of once it is filtered. wrap: in s
-    and in t.
+    and in t. mask: as one of ``ObjectData.masks``; None where all of it is stylised.
     """
 
     base: Float32
     wrap: tuple[Wrap, Wrap]
     transfer: Transfer = PLAIN
+    mask: Float32 | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,8 @@ def assemble(objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Asse
             of_look[look] = tuple(range(len(sheets), len(sheets) + len(item.bases)))
             wrap: tuple[Wrap, Wrap] = ("clamp", "clamp") if tiles else obj.wrap
             sheets += [Sheet(base, wrap, item.transfer) for base in item.bases]
+        for own, mask in zip(of_look[look], item.masks, strict=bool(item.masks)):
+            sheets[own] = replace(sheets[own], mask=_joined(sheets[own].mask, mask))
         mesh, number = item.mesh, np.full(len(item.mesh.triangles), of_look[look][0], np.int64)
         if tiles:
             mesh, tile = _on_tiles(mesh, tiles, obj.path)
@@ -114,6 +117,13 @@ def assemble(objects: Sequence[StageObject], data: Sequence[ObjectData]) -> Asse
 def one_sheet(mesh: Mesh, base: Float32, wrap: tuple[Wrap, Wrap], transfer: Transfer = PLAIN) -> Assembly:
     """A single mesh, normalised already, with a single texture."""
     return Assembly(mesh, (Sheet(base, wrap, transfer),), np.zeros(len(mesh.triangles), np.int64), ((0,),))
+
+
+def _joined(first: Float32 | None, second: Float32) -> Float32:
+    """Masks of two objects of one look: that of the first where it has values."""
+    if first is None:
+        return second
+    return np.where(np.isnan(first), second, first) if first.shape == second.shape else first
 
 
 def _on_tiles(mesh: Mesh, tiles: Sequence[int], path: str) -> tuple[Mesh, Int64]:

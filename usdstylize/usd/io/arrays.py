@@ -19,6 +19,8 @@ def read_floats(attribute: Usd.Attribute, time: Usd.TimeCode, components: int) -
     values = _read(attribute, time)
     if values.size == 0:
         return np.zeros((0, components))
+    if components == 1 and values.ndim < 2:
+        values = values.reshape(-1, 1)
     if values.ndim != 2 or values.shape[1] != components or values.dtype.kind not in "fiu":
         raise _type_error(attribute, time, f"values of {components} numbers")
     return values.astype(np.float64)

@@ -53,6 +53,12 @@ class Shape:
     digest: bytes
     linear: Float64
 
+    def masked(self, values: Float64) -> "Shape":
+        """With a mask by values (C, 1) at the face corners."""
+        digest = hashlib.blake2b(self.digest, digest_size=16)
+        digest.update(np.ascontiguousarray(values).data)
+        return replace(self, digest=digest.digest())
+
 
 def shape_of(
     mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, uvs: ObjectUVs, time: Usd.TimeCode, refine: int

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pxr import Sdf, Tf, Usd
 
 from usdstylize.config.options import StageOptions
@@ -25,6 +27,7 @@ from usdstylize.usd.read.geometry import build_mesh, read_geometry
 from usdstylize.usd.read.grouping import group_objects
 from usdstylize.usd.read.heroes import make_heroes
 from usdstylize.usd.read.looks import trace_look
+from usdstylize.usd.read.masks import read_mask_values, shows_nothing, with_options
 from usdstylize.usd.read.names import object_name
 from usdstylize.usd.read.neighbours import join_neighbours
 from usdstylize.usd.read.pattern import pattern_width
@@ -77,7 +80,7 @@ def discover(
         shapes: dict[str, Shape] = {}
         population = survey(stage, paths, options.purposes, time)
         for found in population.candidates:
-            for result in _examine(found, time, settings, shapes, options.refine):
+            for result in _examine(found, time, settings, shapes, options):
                 if isinstance(result, str):
                     kept[result] = kept.get(result, 0) + 1
                 elif isinstance(result, Skipped):
@@ -117,7 +120,11 @@ def _stage_errors(path: Path) -> Iterator[None]:
 
 
 def _examine(
-    found: Candidate, time: Usd.TimeCode, settings: StageSettings, shapes: dict[str, Shape], refine: int
+    found: Candidate,
+    time: Usd.TimeCode,
+    settings: StageSettings,
+    shapes: dict[str, Shape],
+    options: StageOptions,
 ) -> list[StageObject | Skipped | str]:
     """The mesh and its material subsets, each as an object or with the reason why not.
 
@@ -143,11 +150,17 @@ def _examine(
             if keeper is not None:
                 results.append(keeper)
                 continue
-            obj, shape = _describe(prim, face_set, geometry, time, refine)
-            if shape is not None:
-                shapes[obj.path] = shape
+            obj, shape, arrays, corners = _describe(prim, face_set, geometry, time, options.refine)
             notes = (*obj.notes, *settings.remarks(face_set.prim))
-            obj = replace(obj, settings=settings.read(face_set.prim), notes=notes)
+            own = with_options(settings.read(face_set.prim), options)
+            obj = replace(obj, settings=own, notes=notes)
+            values = read_mask_values(prim, own.mask_primvar, time, geometry) if own.mask_primvar else None
+            empty = shows_nothing(obj, arrays.uvs) if values is None else not values[corners].any()
+            if empty:
+                results.append(Skipped(str(path), f"{path} has a mask that is 0 everywhere, so it stays."))
+                continue
+            if shape is not None:
+                shapes[obj.path] = shape if values is None else shape.masked(values)
         except InputError:
             raise
         except Exception as error:
@@ -183,14 +196,14 @@ def _shared(obj: StageObject, found: Candidate) -> StageObject:
 
 def _describe(
     mesh: Usd.Prim, face_set: FaceSet, geometry: Geometry, time: Usd.TimeCode, refine: int
-) -> tuple[StageObject, Shape | None]:
+) -> tuple[StageObject, Shape | None, Mesh, NDArray[np.int64]]:
     if face_set.error:
         raise face_set.error
     path = str(face_set.prim.GetPath())
     look = trace_look(face_set.prim, time)
     uvs = choose_uvs(mesh, face_set, look, time, geometry)
     label = f"{face_set.prim.GetTypeName()} {path}"
-    arrays, _ = build_mesh(geometry, face_set.faces, uvs.of_corners, label)
+    arrays, corners = build_mesh(geometry, face_set.faces, uvs.of_corners, label)
     notes = [*look.notes, *geometry.notes, *uvs.notes]
     if is_deformed(mesh):
         notes.append(_POSED if is_posed(mesh) else _UNPOSED)
@@ -215,7 +228,7 @@ def _describe(
         notes=tuple(notes),
         unwrapped=uvs.unwrapped,
     )
-    return obj, shape_of(mesh, face_set, geometry, uvs, time, refine)
+    return obj, shape_of(mesh, face_set, geometry, uvs, time, refine), arrays, corners
 
 
 def _udim_notes(path: str, mesh: Mesh, texture: TextureFile) -> list[str]:

@@ -20,6 +20,7 @@ from usdstylize.usd.io.primvars import find_primvar, read_corner_values, read_uv
 from usdstylize.usd.read.base_color import read_base_color
 from usdstylize.usd.read.bindings import face_sets
 from usdstylize.usd.read.geometry import build_mesh, read_geometry
+from usdstylize.usd.read.masks import image_masks, primvar_masks, read_mask_values
 from usdstylize.usd.read.posing import is_deformed, pose
 from usdstylize.usd.read.subdivision import can_refine, refine, uv_corner_indices
 from usdstylize.usd.read.uvs import new_uvs_of, read_old_uvs
@@ -72,6 +73,9 @@ def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject, at_least:
     else:
         uvs = new_uvs.values[new_uvs.indices].astype(np.float64)
     colors, repaired = _corner_colors(prim, obj, time, geometry)
+    if obj.settings.mask_primvar:
+        values = read_mask_values(prim, obj.settings.mask_primvar, time, geometry)
+        colors = np.concatenate([colors, values], axis=-1)
     faces = chosen[0].faces
     if contents.refine and can_refine(prim):
         indices = uv_corner_indices(prim, obj.uv_primvar, geometry, time)
@@ -90,12 +94,17 @@ def _load(stage: Usd.Stage, contents: StageContents, obj: StageObject, at_least:
         case ConstantColor(linear):
             bases = (np.array(linear, np.float32).reshape(1, 1, 3),)
         case DisplayColor():
-            bases = (_rasterised(mesh.uvs, colors[corners]),)
+            bases = (_rasterised(mesh.uvs, colors[corners][..., :3]),)
         case GraphColor():
             linear_values = _graph(stage, chosen[0].prim, obj, obj.base, time, at_least)
             transfer = Transfer(obj.base.encoding)
             bases = (linear_values if transfer.encoding == "linear" else linear_to_srgb(linear_values),)
-    return ObjectData(mesh=mesh, bases=bases, transfer=transfer, new_uvs=new_uvs, repaired=repaired)
+    masks = image_masks(obj)
+    if obj.settings.mask_primvar:
+        masks = primvar_masks(obj, mesh.uvs, colors[corners][..., -1:])
+    return ObjectData(
+        mesh=mesh, bases=bases, transfer=transfer, masks=masks, new_uvs=new_uvs, repaired=repaired
+    )
 
 
 def _corner_colors(

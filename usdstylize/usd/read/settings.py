@@ -13,6 +13,7 @@ from usdstylize.imaging.encoding import linear_to_srgb
 from usdstylize.model.objects import ObjectSettings
 from usdstylize.styles import MOST_COLORS
 from usdstylize.usd.io.colorspaces import linear_rec709
+from usdstylize.usd.io.udim import is_udim, resolve_tiles
 
 __all__ = ["StageSettings"]
 
@@ -27,6 +28,7 @@ _TYPES: dict[str, tuple[type, str]] = {
     "patternScale": (float, "float"),
     "textureResolution": (int, "int"),
     "seed": (int, "int"),
+    "mask": (Sdf.AssetPath, "asset"),
 }
 """Expected types, which are checked: a layer may author a value of any type."""
 
@@ -66,6 +68,7 @@ class StageSettings:
             pattern_scale=scale,
             texture_resolution=resolution,
             seed=seed,
+            mask_image=_mask(authored.get("mask")),
         )
 
     def disabled_by(self, prim: Usd.Prim) -> str | None:
@@ -133,6 +136,18 @@ def _images(attribute: Usd.Attribute | None) -> tuple[Path, ...]:
             raise _refused(attribute, f"@{asset.path}@", "does not resolve; restore the file or fix the path")
         found.append(Path(asset.resolvedPath))
     return tuple(found)
+
+
+def _mask(attribute: Usd.Attribute | None) -> Path | None:
+    asset = _value(attribute)
+    if attribute is None or asset is None or not asset.path:
+        return None
+    resolved = asset.resolvedPath
+    if is_udim(asset.path):
+        resolved, _ = resolve_tiles(attribute, asset.path, Usd.TimeCode.Default())
+    if not resolved:
+        raise _refused(attribute, f"@{asset.path}@", "does not resolve; restore the file or fix the path")
+    return Path(resolved)
 
 
 def _palette(attribute: Usd.Attribute | None) -> tuple[tuple[float, float, float], ...]:

@@ -10,6 +10,7 @@ from usdstylize.model.objects import FileHash, StageObject
 from usdstylize.usd.io.assets import hash_file
 from usdstylize.usd.io.mtlx_layers import included_documents
 from usdstylize.usd.io.udim import is_udim, resolve_tiles, tile_files
+from usdstylize.usd.read.masks import mask_files
 
 __all__ = ["sources"]
 
@@ -25,6 +26,7 @@ def sources(stage: Usd.Stage, objects: Sequence[StageObject], time: Usd.TimeCode
     needed |= {file for layer in layers for file in included_documents(layer)}
     bases = [found.base for found in objects]
     needed |= {file for base in bases if isinstance(base, TextureFile | GraphColor) for file in base.files}
+    needed |= {file for found in objects for file in mask_files(found)}
     hashes = {file: hash_file(file) for file in {_outermost(file) for file in needed}}
     seen: set[Sdf.Path] = set()
     for material in {found.material_path for found in objects if found.material_path}:
