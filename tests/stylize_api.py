@@ -12,6 +12,7 @@ _Types = Sdf.ValueTypeNames
 TYPES = {
     "enabled": _Types.Bool,
     "styleImages": _Types.AssetArray,
+    "styleWeights": _Types.FloatArray,
     "palette": _Types.Color3fArray,
     "strength": _Types.Float,
     "patternWidth": Sdf.ValueTypeNames.Float,

@@ -42,7 +42,8 @@ print(prim.HasAPI("StylizeAPI"), fallbacks, [e.GetMessage() for e in context.Val
 ANSWER = (
     "True {'stylize:enabled': True, 'stylize:mask': None, 'stylize:palette': None, "
     "'stylize:patternScale': 1.0, 'stylize:patternWidth': None, 'stylize:seed': 0, "
-    "'stylize:strength': 1.0, 'stylize:styleImages': None, 'stylize:textureResolution': None} []\n"
+    "'stylize:strength': 1.0, 'stylize:styleImages': None, 'stylize:styleWeights': None, "
+    "'stylize:textureResolution': None} []\n"
 )
 
 
@@ -160,6 +161,18 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "scale": ({"patternScale": 0.0}, "/World/Left.stylize:patternScale: 0.0 is out of range"),
     "resolution": ({"textureResolution": 3}, "textureResolution: 3 is out of range; give 16 to 16384"),
     "seed": ({"seed": -1}, "/World/Left.stylize:seed: -1 is out of range"),
+    "weights": (
+        {"styleImages": ["./textures/color.png"], "styleWeights": [1.0, 2.0]},
+        "styleWeights: 2 values are not one for each of the 1 stylize:styleImages; author as many",
+    ),
+    "negative weight": (
+        {"styleImages": ["./textures/color.png"], "styleWeights": [-1.0]},
+        "styleWeights: -1.0 is out of range; give 0 or more",
+    ),
+    "no weight": (
+        {"styleImages": ["./textures/color.png"], "styleWeights": [0.0]},
+        "styleWeights: 0.0 leaves no image; give one of them more than 0",
+    ),
     "image": ({"styleImages": ["./lost.png"]}, "styleImages: @./lost.png@ does not resolve; restore"),
     "palette": ({"palette": [(float("inf"), 0, 0)]}, "stylize:palette: (inf, 0, 0) is no colour"),
     "colours": ({"palette": [(0, 0, 0)] * 65}, "65 colours are too many; give 64 at most"),
@@ -207,6 +220,24 @@ def own_style(folder: Path) -> Path:
 
 def textures(root: Path, name: str) -> bytes:
     return next(root.parent.glob(f"{root.stem}.style/*/{name}/*.TS.exr")).read_bytes()
+
+
+def test_an_image_of_weight_0_is_left_out(tiny_stage: Path, tmp_path: Path, style_folder: Path) -> None:
+    own_style(tmp_path / "own")
+    images = ["./textures/color.png", "../own/own.png"]
+    root = edit(
+        tiny_stage,
+        Left={"styleImages": images, "styleWeights": [0.0, 2.0], "seed": 1},
+        Right={"styleImages": images[1:], "styleWeights": [2.0], "seed": 1},
+    )
+    contents = inspect(root)
+    assert [found.settings.style_weights for found in contents.objects] == [(0.0, 2.0), (2.0,)]
+    stylize(root, style_folder, replace(QUICK, texture_resolution=32))
+    run = json.loads((root.parent / "tiny.style/ink_stripes/run.json").read_text())
+    both = run["plan"]["own_settings"]
+    assert both["/World/Left"] == both["/World/Right"]
+    assert both["/World/Left"]["style_weights"] == [2.0]
+    assert both["/World/Left"]["style_images"] == ["../../../own/own.png"]
 
 
 def test_an_object_gets_what_a_run_with_its_settings_as_options_gives(

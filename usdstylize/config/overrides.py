@@ -73,6 +73,8 @@ def own_settings(own: RunSettings, defaults: RunSettings) -> dict[str, Any]:
     if own.style.images != defaults.style.images:
         differing["style_images"] = [image.path for image in own.style.images]
         differing["style_hashes"] = [image.sha256 for image in own.style.images]
+    if own.style.weights != defaults.style.weights:
+        differing["style_weights"] = list(own.style.weights)
     if not np.array_equal(own.style.palette, defaults.style.palette):
         differing["palette"] = list(styles.hex_colors(own.style.palette))
     return differing
@@ -88,15 +90,22 @@ def _style(
 ) -> StyleSet:
     """The object's style. known: the styles of earlier objects, to which a new one is added."""
     given = settings.palette if options.palette is None else ()
-    key = (settings.style_images, given, method.seed if settings.style_images else 0)
+    key = (
+        settings.style_images,
+        settings.style_weights,
+        given,
+        method.seed if settings.style_images else 0,
+    )
     if not settings.style_images and not given:
         return defaults.style
     if key not in known:
         palette = np.array(given, np.float32) if given else defaults.style.palette
         if settings.style_images:
+            weights = settings.style_weights or (1.0,) * len(settings.style_images)
             known[key] = styles.from_files(
                 defaults.style.name,
-                settings.style_images,
+                [path for path, weight in zip(settings.style_images, weights, strict=True) if weight],
+                weights=tuple(weight for weight in settings.style_weights if weight),
                 palette=palette if given or options.palette is not None else None,
                 clusters=method.palette_clusters,
                 seed=method.seed,

@@ -76,6 +76,8 @@ class ObjectSettings:
 
     style_images: tuple[Path, ...] = ()
     """Concept art of its own, resolved; the first is the primary image."""
+    style_weights: tuple[float, ...] = ()
+    """How much each of ``style_images`` counts, at least one more than 0."""
     palette: tuple[tuple[float, float, float], ...] = ()
     """sRGB-encoded 0..1."""
     strength: float | None = None

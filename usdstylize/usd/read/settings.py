@@ -24,6 +24,7 @@ _TYPES: dict[str, tuple[type, str]] = {
     "styleImages": (Sdf.AssetPathArray, "asset[]"),
     "palette": (Vt.Vec3fArray, "color3f[]"),
     "strength": (float, "float"),
+    "styleWeights": (Vt.FloatArray, "float[]"),
     "patternWidth": (float, "float"),
     "patternScale": (float, "float"),
     "textureResolution": (int, "int"),
@@ -62,6 +63,7 @@ class StageSettings:
             raise _refused(authored["seed"], seed, "is out of range; give 0 or more")
         return ObjectSettings(
             style_images=_images(authored.get("styleImages")),
+            style_weights=_weights(authored.get("styleWeights"), authored.get("styleImages")),
             palette=_palette(authored.get("palette")),
             strength=strength,
             pattern_width=None if width is None else width * UsdGeom.GetStageMetersPerUnit(prim.GetStage()),
@@ -148,6 +150,22 @@ def _mask(attribute: Usd.Attribute | None) -> Path | None:
     if not resolved:
         raise _refused(attribute, f"@{asset.path}@", "does not resolve; restore the file or fix the path")
     return Path(resolved)
+
+
+def _weights(attribute: Usd.Attribute | None, images: Usd.Attribute | None) -> tuple[float, ...]:
+    weights = tuple(map(float, _value(attribute) or ()))
+    count = len(_value(images) or ())
+    if not weights:
+        return ()
+    if len(weights) != count:
+        wrong = f"are not one for each of the {count} stylize:styleImages; author as many"
+        raise _refused(attribute, f"{len(weights)} values", wrong)
+    for weight in weights:
+        if not 0 <= weight < math.inf:
+            raise _refused(attribute, weight, "is out of range; give 0 or more")
+    if not any(weights):
+        raise _refused(attribute, weights[0], "leaves no image; give one of them more than 0")
+    return weights
 
 
 def _palette(attribute: Usd.Attribute | None) -> tuple[tuple[float, float, float], ...]:
