@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from balls import METHOD, ball, describe, stripes
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from usdstylize import optimize
 from usdstylize.losses import muted
@@ -28,3 +29,20 @@ def test_strokes_of_light_and_dark_alone(color_start: float) -> None:
     found = optimize.Optimizer(stripes(), method, "cpu").optimize([describe()], [ball()])[0].images[0]
     assert np.ptp(found, axis=-1).max() < 1e-5
     assert found.std() > 0.02
+
+
+def test_nothing_is_copied_from_the_host_once_it_is_there() -> None:
+    """A CUDA graph may not be captured while a list becomes a tensor, which PyTorch calls `lift_fresh`."""
+    called = []
+
+    class Listening(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            called.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    colors = torch.rand(5, 3)
+    muted(colors, 0.5)
+    with Listening():
+        muted(colors, 0.5)
+    assert "aten.lerp.Scalar" in called
+    assert not [name for name in called if "lift_fresh" in name]

@@ -1,5 +1,7 @@
 """Whose colours the result has: the style's, or the original's with the style's light and dark."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -16,5 +18,11 @@ def muted(colors: Tensor, share: float, *, dim: int = -1) -> Tensor:
     """
     if share == 1.0:
         return colors
-    luma: Tensor = torch.tensordot(colors, colors.new_tensor(LUMA), ([dim], [0])).unsqueeze(dim)
+    luma: Tensor = torch.tensordot(colors, _luma(colors.device, colors.dtype), ([dim], [0])).unsqueeze(dim)
     return torch.lerp(luma.expand_as(colors), colors, share)
+
+
+@lru_cache
+def _luma(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Kept, since a graph may not be captured while something is copied from the host."""
+    return torch.tensor(LUMA, device=device, dtype=dtype)
