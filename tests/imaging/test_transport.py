@@ -79,3 +79,11 @@ def test_light_that_is_kept_stays() -> None:
     found = moved(colors, style * [1.0, 0.2, 0.2], 1.0, light=1.0)
     np.testing.assert_allclose(found @ luma, colors @ luma, atol=1e-5)
     assert (found[:, 0] - found[:, 1]).mean() > (colors[:, 0] - colors[:, 1]).mean() + 0.15
+
+
+def test_the_least_share_is_that_of_the_nearest_colours() -> None:
+    """At a share of almost 0 there would be more samples of the style than memory holds."""
+    random = np.random.default_rng(3)
+    colors, style = random.random((2, 300, 3)).astype(np.float32)
+    nearest = np.linalg.norm(colors[:, None] - style, axis=2).min(1).mean()
+    assert np.linalg.norm(moved(colors, style, 1e-300) - colors, axis=1).mean() < nearest + 0.02

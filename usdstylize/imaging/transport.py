@@ -13,6 +13,8 @@ __all__ = ["color_lut"]
 _SAMPLES = 500
 """Colours that are matched one by one: the exact solver takes a third of a second for them, and the map
 between them is smooth."""
+_LEAST_SHARE = 0.01
+"""Where all of the style's colours are 50 000: with more, none would come any nearer, but memory ends."""
 _SIDE = 33
 """Points of the map along each channel, as in a colour grade's LUT."""
 _SHARPNESS = 60.0
@@ -43,7 +45,7 @@ def color_lut(
     from scipy.spatial.distance import cdist
 
     mine = _drawn(colors, _SAMPLES, random)
-    whole = sum(weight for _, weight in style) * share
+    whole = sum(weight for _, weight in style) * max(share, _LEAST_SHARE)
     theirs = np.concatenate(
         [_drawn(own, math.ceil(_SAMPLES * weight / whole), random) for own, weight in style]
     )
