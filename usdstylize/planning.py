@@ -163,7 +163,7 @@ def _describe(
         parallelism=parallelism,
         settings={
             **plain(vars(method)),
-            **({"style_weights": list(style.weights)} if style.weights else {}),
+            "style_weights": list(style.weights),
             **({"weights_sha256": weights_hash} if weights_hash else {}),
             "by": options.by,
             "share_materials": options.share_materials,

@@ -62,6 +62,7 @@ OTHERWISE: dict[str, tuple[Any, str]] = {
     "variety": (0.75, "0.75"),
     "keep_light": (0.5, "0.5"),
     "style_colors": (0.5, "0.5"),
+    "style_weights": ([2.0, 1.0, 0.5], "2.0, 1.0, 0.5"),
     "object_only": (False, "False"),
     "content_on_background": (False, "False"),
     "style_keys": (5, "5"),
