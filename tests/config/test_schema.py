@@ -167,7 +167,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "negative weight": (
         {"styleImages": ["./textures/color.png"], "styleWeights": [-1.0]},
-        "styleWeights: -1.0 is out of range; give 0 or more",
+        "styleWeights: -1.0 is out of range; give 0 to 1000000",
     ),
     "no weight": (
         {"styleImages": ["./textures/color.png"], "styleWeights": [0.0]},

@@ -14,6 +14,7 @@ from usdstylize.encoders.registry import find
 from usdstylize.errors import OptionsError
 
 __all__ = [
+    "MOST_WEIGHT",
     "FarmOptions",
     "Framing",
     "LookOptions",
@@ -33,6 +34,8 @@ MethodName = Literal["clip-nnfm", "vgg-nnfm", "clip-gram", "vgg-gram", "clip-emb
 Network = Literal["both", "preview", "mtlx"]
 Unit = Literal["object", "model"]
 Framing = Literal["world", "object"]
+MOST_WEIGHT = 1e6
+"""Of a style image: more is a slip of the pen, and sums of such weights would overflow."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +144,10 @@ class StyleOptions(_Group):
                 weight = float(number)
             except ValueError:
                 weight = math.nan
-            if not name or not 0 <= weight < math.inf:
-                raise OptionsError(f'--style-weight "{text}" is no weight; give IMAGE=NUMBER, 0 or more.')
+            if not name or not 0 <= weight <= MOST_WEIGHT:
+                raise OptionsError(
+                    f'--style-weight "{text}" is no weight; give IMAGE=NUMBER, 0 to {MOST_WEIGHT:.0f}.'
+                )
             found[name] = weight
         return found
 

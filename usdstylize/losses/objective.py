@@ -137,7 +137,8 @@ class Objective:
             chosen.append([style_keys(rows, smooth=encoder.smooth) for rows in some])
         keys = [torch.cat(layer) for layer in zip(*chosen, strict=True)]
         variety, weights = self.method.variety, self.style_set.weights
-        if not variety and not weights:
+        # An embedding is one feature of a whole picture, of which there are no shares.
+        if self.method.style_loss != "nnfm" or not (variety or weights):
             return keys, []
         clusters = []
         for rows, own in zip(zip(*every, strict=True), zip(*chosen, strict=True), strict=True):
