@@ -60,7 +60,15 @@ RANGES: dict[str, tuple[list[Any], list[Any]]] = {
     ),
     "style_weight": (
         [("a.png=0",), ("a.png=0.5", "b=c.png=2")],
-        [("a.png",), ("=1",), ("a.png=-1",), ("a.png=nan",), ("a.png=inf",), ("a.png=much",), ("a.png=1e308",)],
+        [
+            ("a.png",),
+            ("=1",),
+            ("a.png=-1",),
+            ("a.png=nan",),
+            ("a.png=inf",),
+            ("a.png=much",),
+            ("a.png=1e308",),
+        ],
     ),
     "block_contexts": ([("ri",), ("all",), ("mdl", "x:y")], [("",), ("a b",), ("ri", "1st")]),
 }

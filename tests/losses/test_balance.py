@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from usdstylize.encoders import Encoder, load_encoder
 from usdstylize.encoders.registry import ENCODERS
-from usdstylize.losses import measured_weights
+from usdstylize.encoders.squeezenet import SqueezeNet
+from usdstylize.errors import WeightsError
+from usdstylize.losses import balance, measured_weights
 
 WEIGHTS = SHARED / "weights"
 
@@ -21,8 +23,8 @@ def measured(name: str) -> tuple[float, float]:
 
 @needs_vgg
 def test_vgg16_gets_what_was_chosen_for_it() -> None:
-    balance = ENCODERS["vgg16"].balance
-    assert measured("vgg16") == pytest.approx((balance.nnfm_weight, balance.content_weight), rel=0.01)
+    chosen = ENCODERS["vgg16"].balance
+    assert measured("vgg16") == pytest.approx((chosen.nnfm_weight, chosen.content_weight), rel=0.01)
 
 
 @needs_squeezenet
@@ -33,6 +35,16 @@ def test_squeezenet_gets_what_a_search_by_the_judge_found() -> None:
 
 def test_the_package_has_a_network_that_imitates_vgg16_and_gets_about_its_weights() -> None:
     assert measured("draft") == pytest.approx((600.0, 0.3), rel=0.25)
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan")])
+def test_weights_of_no_use_are_one_sentence(value: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = SqueezeNet(caffe=False)
+    for weight in network.parameters():
+        weight.data.fill_(value)
+    monkeypatch.setattr(balance, "load_encoder", lambda *_, **__: network)
+    with pytest.raises(WeightsError, match="weights of squeezenet are of no use"):
+        balance.measure("squeezenet", "squeezenet", None)
 
 
 class Louder(nn.Module):

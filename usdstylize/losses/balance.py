@@ -5,12 +5,14 @@ are measured by the gradients of the losses on pictures of noise, which no asset
 λs make every network's gradients as large as VGG16's are with the λs that were chosen for it by eye.
 """
 
+import math
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from usdstylize.encoders import Encoder, load_encoder
+from usdstylize.errors import WeightsError
 from usdstylize.losses.content import content_loss
 from usdstylize.losses.nnfm import nnfm_loss, style_keys
 
@@ -26,16 +28,26 @@ _NNFM, _CONTENT = 9.816e-3, 2.138e-3
 
 
 def measure(encoder: str, content_encoder: str, weights: Path | None) -> tuple[float, float]:
-    """`measured_weights` of networks by name. weights: see `load_encoder`, whose errors this raises."""
+    """`measured_weights` of networks by name. weights: see `load_encoder`, whose errors this raises.
+
+    Raises WeightsError, too, where no λ would do.
+    """
     names = dict.fromkeys((encoder, content_encoder))
     loaded = {name: load_encoder(name, device="cpu", dtype=torch.float32, folder=weights) for name in names}
-    return measured_weights(loaded[encoder], loaded[content_encoder])
+    found = measured_weights(loaded[encoder], loaded[content_encoder])
+    if not all(map(math.isfinite, found)):
+        raise WeightsError(
+            f"The weights of {encoder} are of no use: its features do not follow the picture, or are no "
+            "finite numbers; give those of a trained network."
+        )
+    return found
 
 
 def measured_weights(encoder: Encoder, content_encoder: Encoder) -> tuple[float, float]:
     """λ of NNFM by one network and of the content loss by another, or by the same.
 
-    Both on the CPU, in float32. Three digits, so that machines which round otherwise agree.
+    Both on the CPU, in float32. Three digits, so that machines which round otherwise agree. Infinite or NaN
+    where features do not follow the picture, as with weights of 0 or NaN.
     """
     first, change, other = (_noise(seed) for seed in range(3))
     picture = (0.5 + _CONTRAST * first).clamp(0, 1)
@@ -60,8 +72,11 @@ def measured_weights(encoder: Encoder, content_encoder: Encoder) -> tuple[float,
         pixels = changed.clone(memory_format=torch.channels_last).requires_grad_()
         (gradient,) = torch.autograd.grad(loss(pixels), pixels)
         steepness.append(float(gradient.square().mean().sqrt()))
-    nnfm_weight, content_weight = _NNFM / steepness[0], _CONTENT / steepness[1]
-    return float(f"{nnfm_weight:.3g}"), float(f"{content_weight:.3g}")
+    each = zip((_NNFM, _CONTENT), steepness, strict=True)
+    nnfm_weight, content_weight = (
+        float(f"{size / found:.3g}") if found else math.inf for size, found in each
+    )
+    return nnfm_weight, content_weight
 
 
 def _noise(seed: int) -> Tensor:
