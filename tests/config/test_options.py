@@ -111,6 +111,18 @@ def test_a_group_alone_checks_its_values_as_options_do(group: Any, values: dict[
             made(**values)
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"style_weight": ("a.png=1", "a.png=2")}, "--style-weight names a.png twice"),
+        ({"mask_primvar": ""}, "--mask-primvar has no name"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionsError, match=words):
+        Options(**values)
+
+
 @pytest.mark.parametrize("name", ["mask", "per_instance", "purposes", "block_contexts"])
 def test_one_word_is_not_taken_for_its_letters(name: str) -> None:
     with pytest.raises(OptionsError, match=f"^--{name.replace('_', '-')} default is one word"):

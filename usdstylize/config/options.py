@@ -94,6 +94,8 @@ class StageOptions(_Group):
         _check_range("refine", self.refine, 0, 3)
         if self.mask_image is not None and self.mask_primvar is not None:
             raise OptionsError("--mask-image and --mask-primvar contradict each other; give one of them.")
+        if self.mask_primvar == "":
+            raise OptionsError("--mask-primvar has no name; give that of a float primvar.")
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,8 @@ class StyleOptions(_Group):
 
     @property
     def style_weights(self) -> dict[str, float]:
-        """``style_weight`` by file name. Raises OptionsError where one is no number of 0 or more."""
-        found = {}
+        """``style_weight`` by file name. Raises OptionsError where one is out of range or named twice."""
+        found: dict[str, float] = {}
         for text in self.style_weight:
             name, _, number = text.rpartition("=")
             try:
@@ -148,6 +150,8 @@ class StyleOptions(_Group):
                 raise OptionsError(
                     f'--style-weight "{text}" is no weight; give IMAGE=NUMBER, 0 to {MOST_WEIGHT:.0f}.'
                 )
+            if name in found:
+                raise OptionsError(f"--style-weight names {name} twice; give each image one weight.")
             found[name] = weight
         return found
 
