@@ -64,6 +64,13 @@ def test_weights_say_how_much_images_count(tmp_path: Path) -> None:
     assert load(tmp_path).weights == ()
 
 
+def test_a_primary_image_that_is_left_out_is_refused(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name)
+    with pytest.raises(StyleSetError, match=r"--style-weight leaves out b\.png, which --primary-image names"):
+        load(tmp_path, primary="b.png", weights={"b.png": 0.0})
+
+
 @pytest.mark.parametrize(
     ("weights", "sentence"),
     [

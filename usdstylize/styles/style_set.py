@@ -56,6 +56,10 @@ def load(
     files = _image_files(folder)
     name = _style_name(folder)
     counts = _weights_of(files, weights, folder) if weights else {}
+    if primary is not None and counts.get(_find_primary(files, primary, folder)) == 0.0:
+        raise StyleSetError(
+            f"{folder}: --style-weight leaves out {primary}, which --primary-image names; give another."
+        )
     files = [path for path in files if counts.get(path, 1.0)]
     first = _find_primary(files, primary, folder)
     given = None if palette is None else _parse_palette(palette)
