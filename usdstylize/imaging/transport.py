@@ -29,11 +29,11 @@ def color_lut(
     *,
     kept_light: float = 0.0,
 ) -> NDArray[np.float32]:
-    """(33, 33, 33, 3) float32: what to add to a colour, by its red, green and blue in 32nds.
+    """(33, 33, 33, 3) float32: what to add to an sRGB-encoded colour, by its red, green and blue in 32nds.
 
-    colors: (N, 3) float32, sRGB-encoded 0..1, at least one; style: several of such, and how much each counts.
-    Samples of ``colors`` are
-    matched with samples of ``style`` at the least sum of squared distances, no two with the same one.
+    colors: (N, 3) float32, sRGB-encoded 0..1, at least one. style: several of such, and how much each counts.
+    Samples of ``colors`` are matched with samples of ``style`` at the least sum of squared distances, no two
+    with the same one.
 
     share: above 0 and at most 1, how many there are of the former for one of the latter. At 1 every colour of
     the style is used as often as the style uses it; at less, up to 1 / share times as often, so that colours

@@ -162,7 +162,7 @@ def _fused_loss(
         if search.centre is not None:
             queries = row_kernels.smoothed_offsets(rows, search.centre, search.keys.dtype)
         else:
-            # Prices are in units of a cosine; those of smoothed rows know their length, which hardly differs.
+            # A price is part of a cosine. Smoothed rows have one length, by which their prices are scaled.
             scaled = rows if market is None or smooth else F.normalize(rows.float(), dim=1)
             queries = (smooth_features(rows) if smooth else scaled).to(search.keys.dtype)
         index = search_kernels.nearest(queries, search.keys, _priced(search, market).bias)
@@ -174,7 +174,7 @@ def _fused_loss(
 class _NearestDistance(torch.autograd.Function):
     """Cosine distance (M,) float32 of rows (M, C) to the nearest of the unit keys (N, C); and which that is.
 
-    scaled: rows are searched for as unit vectors, as a bias that is no length asks for.
+    scaled: rows are compared as unit vectors, so that the bias may hold prices, which are parts of a cosine.
 
     One function, since PyTorch's own graph of it walks over (M, C) a dozen times instead of
     four, and that is most of a draft iteration's matching.

@@ -325,15 +325,21 @@ class StyleSet:
         return self.images[0]
 
     @property
+    def color_images(self) -> tuple[tuple[StyleImage, float], ...]:
+        """The images that give a palette which nobody gave by hand, and how much each counts."""
+        if not self.weights:
+            return ((self.primary, 1.0),)
+        return tuple(zip(self.images, self.weights, strict=True))
+
+    @property
     def colors(self) -> tuple[tuple[Float32, float], ...]:
-        """What gives the palette: pixels (N, 3), sRGB-encoded 0..1, of an image, and how much they count; for
-        each image that does, or a given palette itself."""
+        """Colours (N, 3), sRGB-encoded 0..1, as often as the style has them, and how much they count.
+
+        Every pixel of each image that gives the palette, or a palette that was given by hand.
+        """
         if self.palette_is_given:
             return ((self.palette, 1.0),)
-        counts = self.weights or (1.0,)
-        return tuple(
-            (image.pixels.reshape(-1, 3), own) for image, own in zip(self.images, counts, strict=False)
-        )
+        return tuple((image.pixels.reshape(-1, 3), weight) for image, weight in self.color_images)
 
 
 @dataclass(frozen=True)

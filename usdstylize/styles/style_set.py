@@ -7,6 +7,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -87,10 +88,10 @@ def from_files(
     Raises StyleSetError, and whatever ``read`` raises except OSError.
     """
     images = tuple(_read_image(path, read) for path in files)
-    counts = weights or (1.0,)
-    colors = _cluster_palette(images[: len(counts)], counts, clusters, seed) if palette is None else palette
-    given = palette is not None
-    return StyleSet(name=name, images=images, palette=colors, palette_is_given=given, weights=weights)
+    if palette is not None:
+        return StyleSet(name, images, palette, palette_is_given=True, weights=weights)
+    style = StyleSet(name, images, np.zeros((0, 3), np.float32), weights=weights)
+    return replace(style, palette=_cluster_palette(style.color_images, clusters, seed))
 
 
 def hex_colors(palette: Float32) -> tuple[str, ...]:
@@ -261,12 +262,10 @@ def _parse_palette(text: str) -> Float32:
     return np.asarray(colors, dtype=np.float32) / np.float32(255.0)
 
 
-def _cluster_palette(
-    images: Sequence[StyleImage], weights: Sequence[float], clusters: int, seed: int
-) -> Float32:
-    """k-means colours of images, most frequent first; all of their colours where they have fewer."""
+def _cluster_palette(images: Sequence[tuple[StyleImage, float]], clusters: int, seed: int) -> Float32:
+    """k-means colours of images by their weights, most frequent first; all colours where there are fewer."""
     samples, shares = [], []
-    for image, weight in zip(images, weights, strict=True):
+    for image, weight in images:
         levels = Image.fromarray(np.rint(image.pixels * 255.0).astype(np.uint8))
         small = levels.resize((_PALETTE_SIDE, _PALETTE_SIDE), Image.Resampling.BOX)
         samples.append(np.asarray(small).reshape(-1, 3))
