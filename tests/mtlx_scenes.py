@@ -24,6 +24,7 @@ SURFACES = {
     "open_pbr": ("ND_open_pbr_surface_surfaceshader", "base_color"),
     "gltf_pbr": ("ND_gltf_pbr_surfaceshader", "base_color"),
     "preview": ("ND_UsdPreviewSurface_surfaceshader", "diffuseColor"),
+    "unlit": ("ND_surface_unlit", "emission_color"),
 }
 
 

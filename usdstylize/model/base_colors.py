@@ -136,6 +136,8 @@ class ConstantColor:
 
     linear: tuple[float, float, float]
     """Linear Rec.709."""
+    divisor: float = 1.0
+    """The surface has this many times T: light that it emits may be brighter than 1."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ class GraphColor:
     """The encoding in which its values are filtered: linear where every image is."""
     primvars: tuple[tuple[str, tuple[float, ...]], ...] = ()
     """Names and values of the constant primvars that it reads, which may differ from mesh to mesh."""
+    divisor: float = 1.0
+    """The graph gives this many times T: light that a surface emits may be brighter than 1."""
 
 
 BaseColor = TextureFile | ConstantColor | DisplayColor | GraphColor

@@ -136,6 +136,8 @@ class StageObject:
     prototype: str = ""
     """`Prototype.name` of the innermost prototype that contains it; empty outside of instances."""
     settings: ObjectSettings = ObjectSettings()
+    is_emitted: bool = False
+    """T is what its surface emits, in place of a base colour that is black."""
     unwrapped: bool = False
     """The mesh has no UVs: ``uv_primvar`` is a new primvar, which the style layer authors with the values
     of ``ObjectData.new_uvs``."""

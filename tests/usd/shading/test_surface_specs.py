@@ -81,12 +81,14 @@ MTLX = [(name, spec) for name, spec in SURFACES.items() if spec.kind == "mtlx"]
 @pytest.mark.parametrize(("identifier", "spec"), MTLX, ids=[name for name, _ in MTLX])
 def test_an_entry_says_what_materialx_defines(identifier: str, spec: SurfaceSpec) -> None:
     assert defined(identifier, spec.color) == pytest.approx(spec.default)
-    if spec.weight is not None:
-        assert defined(identifier, spec.weight[0]) == pytest.approx([spec.weight[1]])
+    for weight in filter(None, (spec.weight, spec.emission_weight)):
+        assert defined(identifier, weight[0]) == pytest.approx([weight[1]])
+    assert defined(identifier, spec.emission) == pytest.approx([spec.emission_default] * 3)
     assert isinstance(spec.read_inputs, functools.partial)
     described = spec.read_inputs.args[0]
     inputs = {given.getName() for given in library().getNodeDef(identifier).getActiveInputs()}
-    assert {described.normal, *described.beyond, *(described.highlights or ())} <= inputs
+    named = {described.normal, *described.beyond, *(described.highlights or ()), *spec.colors}
+    assert named - {""} <= inputs
     asked: dict[str, float] = dict.fromkeys(described.highlights or (), 1.0)
 
     def read(name: str, default: float) -> Any:
@@ -121,7 +123,8 @@ def reason(root: Path) -> str:
 def test_a_surface_that_nobody_knows_is_refused_with_those_that_are_known(disney: Path) -> None:
     assert reason(disney) == (
         f"Material {LOOK} has the surface {LOOK}/Surface ({DISNEY}) on outputs:mtlx:surface, whose base "
-        "colour is not known; use standard_surface, open_pbr_surface, gltf_pbr or UsdPreviewSurface."
+        "colour is not known; use standard_surface, open_pbr_surface, gltf_pbr, UsdPreviewSurface or "
+        "surface_unlit."
     )
 
 

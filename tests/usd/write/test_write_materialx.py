@@ -220,12 +220,14 @@ ORM = {
 }
 
 
-def texture_of(surface: UsdShade.Shader, name: str) -> tuple[str, Any, Any, str]:
-    """Output, scale, bias and colour space of the UsdUVTexture that feeds an input."""
+def texture_of(
+    surface: UsdShade.Shader, name: str, file: str = "textures/color.png"
+) -> tuple[str, Any, Any, str]:
+    """Output, scale, bias and colour space of the UsdUVTexture that feeds an input from that file."""
     attribute = surface.GetInput(name).GetValueProducingAttributes()[0]
     node = UsdShade.Shader(attribute.GetPrim())
     assert node.GetShaderId() == "UsdUVTexture"
-    assert node.GetInput("file").Get().path.endswith("textures/color.png")
+    assert node.GetInput("file").Get().path.endswith(file)
     values = (node.GetInput(key).Get() for key in ("scale", "bias", "sourceColorSpace"))
     return (attribute.GetName(), *values)  # type: ignore[return-value]
 
@@ -251,7 +253,9 @@ def test_the_preview_network_says_the_same_where_it_can(tiny_stage: Path) -> Non
     assert surface.GetInput("metallic").Get() == pytest.approx(0.25)
     assert surface.GetInput("opacity").Get() == pytest.approx(0.75)
     assert texture_of(surface, "roughness") == ("outputs:g", Gf.Vec4f(1, 0.5, 1, 1), Gf.Vec4f(0), "raw")
-    assert texture_of(surface, "emissiveColor") == ("outputs:rgb", Gf.Vec4f(2, 2, 2, 1), Gf.Vec4f(0), "sRGB")
+    assert texture_of(surface, "emissiveColor", "ink.baked.png") == (
+        "outputs:rgb", Gf.Vec4f(2, 2, 2, 1), None, "sRGB"
+    )  # fmt: skip
     assert texture_of(surface, "normal") == (
         "outputs:rgb", Gf.Vec4f(2, 2, 2, 1), Gf.Vec4f(-1, -1, -1, 0), "raw"
     )  # fmt: skip

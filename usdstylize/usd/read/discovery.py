@@ -226,6 +226,7 @@ def _describe(
         uv_transform=uvs.transform,
         triangle_count=len(arrays.triangles),
         notes=tuple(notes),
+        is_emitted=look.is_emitted,
         unwrapped=uvs.unwrapped,
     )
     return obj, shape_of(mesh, face_set, geometry, uvs, time, refine), arrays, corners

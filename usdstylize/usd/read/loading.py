@@ -147,7 +147,8 @@ def _graph(
         uv_transform=obj.uv_transform,
         primvars=constant_primvars(prim, time),
     )
-    return np.maximum(linear, np.float32(0.0))
+    values: NDArray[np.float32] = np.maximum(linear / np.float32(graph.divisor), np.float32(0.0))
+    return values
 
 
 def _rasterised(uvs: NDArray[np.float32], colors: NDArray[np.floating]) -> NDArray[np.float32]:

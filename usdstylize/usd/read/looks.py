@@ -36,6 +36,7 @@ class Look:
     """The primvar that the texture's reader names; None where no texture names one."""
     uv_transform: UVTransform | None = None
     notes: tuple[str, ...] = ()
+    is_emitted: bool = False
 
 
 def trace_look(prim: Usd.Prim, time: Usd.TimeCode) -> Look:
@@ -112,6 +113,7 @@ def _trace_surface(
         uv_primvar=traced.uv_primvar,
         uv_transform=traced.uv_transform,
         notes=traced.notes,
+        is_emitted=traced.is_emitted,
     )
 
 

@@ -23,9 +23,10 @@ _SOMETHING = 0.5
 
 
 class RecordedInputs:
-    """Notes what a graph reads; every image is one grey texel."""
+    """Notes what a graph reads; every image is one texel of one code, grey by default."""
 
-    def __init__(self, primvars: PrimvarReader) -> None:
+    def __init__(self, primvars: PrimvarReader, code: float = _SOMETHING) -> None:
+        self._code = code
         self.images: list[ImageRead] = []
         self.positions: list[Placement] = []
         self.primvars: dict[str, tuple[float, ...]] = {}
@@ -33,9 +34,9 @@ class RecordedInputs:
         self._read = primvars
 
     def image(self, read: ImageRead) -> Float32:
-        """Grey."""
+        """The code, in every channel."""
         self.images.append(read)
-        return np.full(read.components, _SOMETHING, dtype=np.float32)
+        return np.full(read.components, self._code, dtype=np.float32)
 
     def position(self, placement: Placement) -> Float32:
         """The middle."""

@@ -1,5 +1,6 @@
 """The base colour of a MaterialX surface: one image, one value, a primvar, or what a graph computes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -26,7 +27,7 @@ from usdstylize.usd.shading.inputs import (
 )
 from usdstylize.usd.shading.nodes import knows_color_space
 from usdstylize.usd.shading.primvar_colors import primvar_color
-from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor
+from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor, emission_note, is_black
 
 __all__ = [
     "PLAIN_SPACES",
@@ -74,29 +75,79 @@ def constant_primvars(prim: Usd.Prim, time: Usd.TimeCode) -> PrimvarReader:
 def trace_mtlx(
     spec: SurfaceSpec, prim: Usd.Prim, surface: UsdShade.Shader, time: Usd.TimeCode
 ) -> TracedColor:
-    """The base colour of a MaterialX surface on a mesh or subset (see `surface_spec.Tracer`)."""
-    traced = _trace(spec, prim, surface, time)
-    if spec.weight is None:
+    """The base colour of a MaterialX surface on a mesh or subset (see `surface_spec.Tracer`).
+
+    Where that is black, the colour that it emits, if any.
+    """
+    traced, weight = _trace(spec.color, spec.default, prim, surface, time), spec.weight
+    is_unlit = spec.color == spec.emission
+    if is_unlit or is_black(traced.base) or _is_zero(surface, weight, time):
+        emitted = _emitted(spec, prim, surface, time)
+        if emitted is not None:
+            traced, weight = emitted, spec.emission_weight
+    if weight is None:
         return traced
-    given = producer(surface, spec.weight[0])
+    given = producer(surface, weight[0])
     if given is None or (producing_shader(given) is None and given.Get(time) == 1.0):
         return traced
-    note = f"{surface.GetPath()} scales its base colour by inputs:{spec.weight[0]}, the stylised one too."
+    what = "what it emits" if traced.is_emitted else "its base colour"
+    note = f"{surface.GetPath()} scales {what} by inputs:{weight[0]}, the stylised one too."
     return replace(traced, notes=(*traced.notes, note))
 
 
-def _trace(spec: SurfaceSpec, prim: Usd.Prim, surface: UsdShade.Shader, time: Usd.TimeCode) -> TracedColor:
-    notes = animation_remarks(surface, spec.color)
-    attribute = producer(surface, spec.color)
+def _emitted(
+    spec: SurfaceSpec, prim: Usd.Prim, surface: UsdShade.Shader, time: Usd.TimeCode
+) -> TracedColor | None:
+    """The colour that a surface emits, no brighter than 1; None where it emits nothing."""
+    if not spec.emission or _is_zero(surface, spec.emission_weight, time):
+        return None
+    found = _trace(spec.emission, (spec.emission_default,) * 3, prim, surface, time)
+    if is_black(found.base):
+        return None
+    base = found.base
+    if isinstance(base, ConstantColor):
+        brightest = max(1.0, *base.linear)
+        red, green, blue = (value / brightest for value in base.linear)
+        base = ConstantColor((red, green, blue), brightest)
+    elif isinstance(base, GraphColor):
+        white = RecordedInputs(constant_primvars(prim, time), code=1.0)
+        brightest = float(
+            _three(evaluate(prim.GetStage().GetAttributeAtPath(base.attribute), white, time)).max()
+        )
+        base = replace(base, divisor=max(1.0, brightest) if math.isfinite(brightest) else 1.0)
+    notes = found.notes
+    if spec.color != spec.emission:
+        notes = (*notes, emission_note(surface, spec))
+    return replace(found, base=base, notes=notes, is_emitted=True)
+
+
+def _is_zero(surface: UsdShade.Shader, weight: tuple[str, float] | None, time: Usd.TimeCode) -> bool:
+    """Whether the input of that name and default is the value 0."""
+    if weight is None:
+        return False
+    given = producer(surface, weight[0])
+    value = weight[1] if given is None else given.Get(time) if producing_shader(given) is None else None
+    return value == 0.0
+
+
+def _trace(
+    name: str,
+    default: tuple[float, float, float],
+    prim: Usd.Prim,
+    surface: UsdShade.Shader,
+    time: Usd.TimeCode,
+) -> TracedColor:
+    notes = animation_remarks(surface, name)
+    attribute = producer(surface, name)
     if attribute is None:
-        return TracedColor(ConstantColor(spec.default), notes=notes)
+        return TracedColor(ConstantColor(default), notes=notes)
     node = producing_shader(attribute)
-    name = None if node is None else _color_primvar(node, attribute, time)
-    if name is not None:
-        color = primvar_color(prim, name, time)
+    primvar_name = None if node is None else _color_primvar(node, attribute, time)
+    if primvar_name is not None:
+        color = primvar_color(prim, primvar_name, time)
         if color is None:
             raise MaterialError(
-                f"Shader {surface.GetPath()} takes its base colour from primvars:{name}, which "
+                f"Shader {surface.GetPath()} takes its base colour from primvars:{primvar_name}, which "
                 f"{prim.GetPath()} does not have; author it."
             )
         return TracedColor(color, notes=notes)

@@ -5,22 +5,23 @@ times `albedo_brightness` plus `albedo_add`, mixed towards its luminance by `alb
 times `diffuse_tint`, all in linear; without a map, `diffuse_color_constant` times `diffuse_tint`.
 """
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Literal
 
 from pxr import Sdf, Usd, UsdShade
 
-from usdstylize.errors import MaterialError, TextureError
+from usdstylize.errors import MaterialError, ObjectError, TextureError
 from usdstylize.model.affine_uvs import UVTransform, rotation_matrix, same_uvs
 from usdstylize.model.base_colors import ConstantColor, TextureFile
 from usdstylize.usd.io.images import read_header
 from usdstylize.usd.io.primvars import find_primvar, uv_primvars
 from usdstylize.usd.io.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
 from usdstylize.usd.shading.inputs import animation_remarks, input_value, numbers, producer
-from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor
+from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor, emission_note, is_black
 from usdstylize.usd.shading.textures import encoding_of
 
-__all__ = ["map_space", "mdl_name", "mdl_names", "mdl_surface", "same_mapping", "trace_omnipbr"]
+__all__ = ["map_file", "map_space", "mdl_name", "mdl_names", "mdl_surface", "same_mapping", "trace_omnipbr"]
 
 _CONSTANT = "diffuse_color_constant"
 """The input that gives the base colour where there is no map."""
@@ -65,36 +66,79 @@ def mdl_names(shader: UsdShade.Shader) -> tuple[str, str]:
 def trace_omnipbr(
     spec: SurfaceSpec, prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode
 ) -> TracedColor:
-    """The base colour of an OmniPBR on a mesh or subset (see `surface_spec.Tracer`)."""
-    path = shader.GetPath()
+    """The base colour of an OmniPBR on a mesh or subset (see `surface_spec.Tracer`).
+
+    Where that is black, the map of what it emits, if any; its intensity, in physical units, does not count.
+    """
+    albedo = _albedo(spec, prim, shader, time)
+    emits = input_value(shader, "enable_emission", time, False) is True
+    if not is_black(albedo.base) or not emits or not _asset(shader, spec.emission, time):
+        return albedo
+    base, notes = _map(shader, spec.emission, time)
+    primvar, transform = _uv_mapping(prim, shader, time)
+    notes = (*animation_remarks(shader, spec.emission), *notes, emission_note(shader, spec))
+    return TracedColor(base, primvar, transform, notes, is_emitted=True)
+
+
+def _asset(shader: UsdShade.Shader, name: str, time: Usd.TimeCode) -> Sdf.AssetPath | None:
+    """The file of a map; None where it has none."""
+    asset = input_value(shader, name, time)
+    return asset if isinstance(asset, Sdf.AssetPath) and asset.path else None
+
+
+def _albedo(spec: SurfaceSpec, prim: Usd.Prim, shader: UsdShade.Shader, time: Usd.TimeCode) -> TracedColor:
     tint = numbers(shader, "diffuse_tint", time, spec.neutral["diffuse_tint"])
     albedo = (spec.color, _CONSTANT, *spec.neutral)
     notes = [remark for name in albedo for remark in animation_remarks(shader, name)]
-    asset = input_value(shader, spec.color, time)
-    if not isinstance(asset, Sdf.AssetPath) or not asset.path:
+    if _asset(shader, spec.color, time) is None:
         constant = numbers(shader, _CONSTANT, time, spec.default)
         red, green, blue = (max(0.0, c * t) for c, t in zip(constant, tint, strict=True))
         # Its other textures may be projected; the style texture then uses the mesh's UVs.
         projected = input_value(shader, "project_uvw", time, False) is True
         mapping = (None, None) if projected else _uv_mapping(prim, shader, time)
         return TracedColor(ConstantColor((red, green, blue)), *mapping, tuple(notes))
+    base, remarks = _map(shader, spec.color, time)
+    names = ("albedo_brightness", "albedo_add", "albedo_desaturation")
+    brightness, add, desaturation = (_number(shader, name, time, spec.neutral[name]) for name in names)
+    primvar, transform = _uv_mapping(prim, shader, time)
+    base = replace(
+        base,
+        desaturation=min(1.0, max(0.0, desaturation)),
+        scale=(brightness * tint[0], brightness * tint[1], brightness * tint[2]),
+        bias=(add * tint[0], add * tint[1], add * tint[2]),
+    )
+    return TracedColor(base, primvar, transform, (*notes, *remarks))
+
+
+def map_file(shader: UsdShade.Shader, name: str, time: Usd.TimeCode) -> TextureFile | None:
+    """The image of a map, as it is read; None where it has none, or none that can be read."""
+    try:
+        return None if _asset(shader, name, time) is None else _map(shader, name, time)[0]
+    except ObjectError:
+        return None
+
+
+def _map(shader: UsdShade.Shader, name: str, time: Usd.TimeCode) -> tuple[TextureFile, tuple[str, ...]]:
+    """The image of a map, which has a file, and remarks. Raises TextureError where that cannot be read."""
+    path, notes = shader.GetPath(), []
+    asset = input_value(shader, name, time)
     tiles: tuple[int, ...] = ()
     resolved = asset.resolvedPath
     if is_udim(asset.path):
-        resolved, tiles = resolve_tiles(producer(shader, spec.color), asset.path, time)
+        resolved, tiles = resolve_tiles(producer(shader, name), asset.path, time)
     if not resolved:
         raise TextureError(
             f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
         )
     header = read_header(resolved) if not tiles else read_tile_headers(tile_files(resolved, tiles))
-    space = _authored_space(shader, spec.color)
+    space = _authored_space(shader, name)
     if space not in _COLOR_SPACES:
-        notes.append(f"{path} reads its {spec.color} as {space}, which is unknown; auto is used.")
-    word = map_space(shader, spec.color)
+        notes.append(f"{path} reads its {name} as {space}, which is unknown; auto is used.")
+    word = map_space(shader, name)
     encoding = encoding_of(word, header)
     if word == "auto" and encoding == "linear" and "uint" in header.bit_depth:
         notes.append(
-            f"{path} leaves the colour space of its {spec.color} to auto, which makes a "
+            f"{path} leaves the colour space of its {name} to auto, which makes a "
             f"{header.bit_depth} image of {header.channels} channels linear; author sRGB if it is not."
         )
     notes += [f"{asset.path} {remark}." for remark in header.remarks]
@@ -102,9 +146,6 @@ def trace_omnipbr(
         notes.append(
             f"{asset.path} is {header.misread}, so the live network reads a copy of it in half floats."
         )
-    names = ("albedo_brightness", "albedo_add", "albedo_desaturation")
-    brightness, add, desaturation = (_number(shader, name, time, spec.neutral[name]) for name in names)
-    primvar, transform = _uv_mapping(prim, shader, time)
     base = TextureFile(
         asset_path=asset.path,
         resolved_path=resolved,
@@ -114,12 +155,9 @@ def trace_omnipbr(
         wrap_t="repeat",
         size=header.size,
         bit_depth=header.bit_depth,
-        desaturation=min(1.0, max(0.0, desaturation)),
-        scale=(brightness * tint[0], brightness * tint[1], brightness * tint[2]),
-        bias=(add * tint[0], add * tint[1], add * tint[2]),
         tiles=tiles,
     )
-    return TracedColor(base, primvar, transform, tuple(notes))
+    return base, tuple(notes)
 
 
 def _uv_mapping(

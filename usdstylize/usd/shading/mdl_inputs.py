@@ -15,13 +15,17 @@ from usdstylize.usd.io.images import read_header
 from usdstylize.usd.io.udim import is_udim, resolve_tiles, tile_files
 from usdstylize.usd.shading.inputs import input_value, numbers, producer
 from usdstylize.usd.shading.mdl import map_space
-from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture, Untraced
+from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Stylized, Texture, Untraced
 
 __all__ = ["read_omnipbr_inputs"]
 
 
 def read_omnipbr_inputs(
-    shader: UsdShade.Shader, material: UsdShade.Material, source: StageObject, time: Usd.TimeCode
+    shader: UsdShade.Shader,
+    material: UsdShade.Material,
+    source: StageObject,
+    color: str,
+    time: Usd.TimeCode,
 ) -> tuple[Mapping[str, SourceInput], list[str]]:
     """The inputs of a UsdPreviewSurface that look like an OmniPBR's, and remarks on the rest (see
     `surface_spec.InputReader`).
@@ -38,6 +42,8 @@ def read_omnipbr_inputs(
         "normal": reader.normal(),
         **reader.opacity(),
     }
+    if source.is_emitted:
+        found["emissiveColor"] = Stylized()
     reader.remark_on_the_rest()
     return {name: value for name, value in found.items() if value is not None}, reader.remarks
 
@@ -157,7 +163,9 @@ class _Reader:
     def remark_on_the_rest(self) -> None:
         """Remarks on what is in use and has no counterpart."""
         lost = []
-        if self.flag("enable_emission"):
+        if self.flag("enable_emission") and self.source.is_emitted:
+            lost.append("the intensity of its emission, which is in physical units")
+        elif self.flag("enable_emission"):
             lost.append("its emission, which is in physical units")
         if self.has("detail_normalmap_texture"):
             lost.append("its detail normal map")

@@ -7,6 +7,7 @@ graph on a few known codes, whatever its nodes are.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,14 @@ from usdstylize.usd.shading.evaluate import ImageRead, evaluate
 from usdstylize.usd.shading.inputs import producer, producing_shader, shader_id
 from usdstylize.usd.shading.materialx import PLAIN_SPACES
 from usdstylize.usd.shading.preview import PREVIEW_DEFAULTS
-from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture, Untraced
+from usdstylize.usd.shading.source_inputs import (
+    Constant,
+    SourceInput,
+    Stylized,
+    Texture,
+    Untraced,
+    use_of,
+)
 
 __all__ = [
     "Formula",
@@ -29,9 +37,11 @@ __all__ = [
     "gltf_alpha",
     "gltf_cutoff",
     "named",
+    "one",
     "product",
     "read_mtlx_inputs",
     "read_weight",
+    "trace_input",
 ]
 
 Float32 = NDArray[np.float32]
@@ -41,6 +51,8 @@ Formula = Callable[[Read], Float32]
 """Computes one input of a UsdPreviewSurface, (components,), from inputs of the surface."""
 
 _COLORS = ("emissiveColor", "specularColor")
+_COMPONENTS = {"GfVec3f": 3, "GfVec4f": 4}
+"""Of outputs that a colour comes from, by the type of their values."""
 _PROBE = 0.5
 _UNSCALED = (Constant(1.0), Constant((1.0, 1.0, 1.0)))
 
@@ -82,13 +94,14 @@ def gltf_cutoff(read: Read) -> Float32:
     return read("alpha_cutoff", 0.5) if masked else np.zeros(1, dtype=np.float32)
 
 
-def _one(read: Read) -> Float32:
+def one(read: Read) -> Float32:
+    """1, whatever the surface's inputs are."""
     return np.ones(1, dtype=np.float32)
 
 
 def read_weight(surface: UsdShade.Shader, weight: tuple[str, float], time: Usd.TimeCode) -> float | None:
     """The value of an input (name, default) that scales the base colour; None where no value gives it."""
-    found = _trace(surface, named(*weight), time, gray=True)
+    found = trace_input(surface, named(*weight), time, gray=True)
     return float(found.value) if isinstance(found, Constant) else None
 
 
@@ -97,6 +110,7 @@ def read_mtlx_inputs(
     surface: UsdShade.Shader,
     material: UsdShade.Material,
     source: StageObject,
+    color: str,
     time: Usd.TimeCode,
 ) -> tuple[Mapping[str, SourceInput], list[str]]:
     """Inputs of a MaterialX surface that are not at UsdPreviewSurface's default, by their names there, and
@@ -105,19 +119,25 @@ def read_mtlx_inputs(
     remarks: list[str] = []
     formulas = dict(described.formulas)
     if described.highlights is not None:
-        scaled = _trace(surface, product(*((name, 1.0) for name in described.highlights)), time, gray=False)
-        metal = _trace(surface, _formula(described, "metallic"), time, gray=True)
+        scaled = trace_input(
+            surface, product(*((name, 1.0) for name in described.highlights)), time, gray=False
+        )
+        metal = trace_input(surface, _formula(described, "metallic"), time, gray=True)
         # The specular workflow, which alone scales and tints highlights, has no metals.
         if scaled not in _UNSCALED and metal == Constant(0.0) and isinstance(scaled, Constant):
-            formulas |= {"useSpecularWorkflow": _one, "specularColor": _highlight(described)}
+            formulas |= {"useSpecularWorkflow": one, "specularColor": _highlight(described)}
         elif scaled not in _UNSCALED:
             remarks.append(
                 f"The preview network leaves out the weight and tint of highlights of {surface.GetPath()}; "
                 "it can follow plain values on what is no metal."
             )
     inputs: dict[str, SourceInput] = {}
+    base, own = producer(surface, color), trace_input(surface, named(color, 0.0), time, gray=False)
     for target, formula in formulas.items():
-        traced = _trace(surface, formula, time, gray=target not in _COLORS)
+        is_color = target in _COLORS
+        traced = trace_input(surface, formula, time, gray=not is_color, base=base if is_color else None)
+        if is_color and isinstance(traced, Texture) and isinstance(own, Texture):
+            traced = use_of(own, traced) or traced
         if isinstance(traced, Untraced):
             remarks.append(f"The preview network leaves {target} at its default: {traced.reason}")
         elif traced != Constant(PREVIEW_DEFAULTS.get(target)):
@@ -128,7 +148,7 @@ def read_mtlx_inputs(
     elif normal is not None:
         inputs["normal"] = normal
     for beyond in filter(surface.GetInput, described.beyond):
-        if _trace(surface, named(beyond, 0.0), time, gray=True) != Constant(0.0):
+        if trace_input(surface, named(beyond, 0.0), time, gray=True) != Constant(0.0):
             remarks.append(f"The preview network has nothing for inputs:{beyond} of {surface.GetPath()}.")
     return inputs, remarks
 
@@ -168,7 +188,7 @@ def _normal(described: MtlxInputs, surface: UsdShade.Shader, time: Usd.TimeCode)
     if node is None:
         return None
     if described.is_normal_map_unpacked:
-        return _trace(surface, named(described.normal, 0.0), time, gray=False)
+        return trace_input(surface, named(described.normal, 0.0), time, gray=False)
     if not shader_id(node).startswith("ND_normalmap"):
         return Untraced(f"{node.GetPath()} ({shader_id(node)}) feeds it, which is no ND_normalmap.")
 
@@ -177,7 +197,7 @@ def _normal(described: MtlxInputs, surface: UsdShade.Shader, time: Usd.TimeCode)
         scale[:2] = read("scale", 1.0)
         return (read("in", 0.5) * 2 - 1) * scale
 
-    return _trace(node, unpacked, time, gray=False)
+    return trace_input(node, unpacked, time, gray=False)
 
 
 class _ProbedInputs:
@@ -201,21 +221,36 @@ class _ProbedInputs:
         raise MaterialError(f"{node} reads primvars:{name}, which is not carried over.")
 
 
-def _trace(shader: UsdShade.Shader, formula: Formula, time: Usd.TimeCode, *, gray: bool) -> SourceInput:
-    """What a formula gives, as a value or as one texture with scale and bias."""
+def trace_input(
+    shader: UsdShade.Shader,
+    formula: Formula,
+    time: Usd.TimeCode,
+    *,
+    gray: bool,
+    base: Usd.Attribute | None = None,
+) -> SourceInput:
+    """What a formula gives, as a value or as one texture with scale and bias.
 
-    def probe(*value: float) -> tuple[Float32, list[ImageRead]]:
+    base: the output that T comes from; what is made of it, and nothing else, is `Stylized`.
+    """
+
+    def probe(*value: float, given: Float32 | None = None) -> tuple[Float32, list[ImageRead]]:
         inputs = _ProbedInputs(np.array(value, dtype=np.float32))
+        known = {} if base is None or given is None else {str(base.GetPath()): given}
 
         def read(name: str, default: float) -> Float32:
             attribute = producer(shader, name)
             if attribute is None:
                 return np.full(1, default, dtype=np.float32)
-            return evaluate(attribute, inputs, time)
+            return evaluate(attribute, inputs, time, known)
 
         found = formula(read)
         return (found[..., :1] if gray else found), inputs.images
 
+    components = 0 if base is None else _COMPONENTS.get(base.GetTypeName().type.typeName, 0)
+    stylized = _trace_stylized(probe, components) if components else None
+    if stylized is not None:
+        return stylized
     try:
         start, images = probe(0, 0, 0, 0)
         if start.shape not in ((1,), (3,), (4,)):
@@ -242,6 +277,33 @@ def _trace(shader: UsdShade.Shader, formula: Formula, time: Usd.TimeCode, *, gra
     if not one or not known or not np.allclose(half, start + _PROBE * steps.sum(axis=0), atol=1e-5):
         return Untraced("what feeds it is more than one image with a factor and an offset.")
     return _texture(first, start, steps)
+
+
+def _trace_stylized(probe: Any, components: int) -> Stylized | None:
+    """What comes of T alone, each channel times a factor plus an offset; None where it is anything else.
+
+    probe: gives the value and the images that it reads, for a value of T, (components,).
+    """
+
+    def at(*value: float) -> Float32:
+        alpha = (1.0,) * (components - 3)
+        found, images = probe(0, 0, 0, 0, given=np.array((*value, *alpha), dtype=np.float32))
+        if images:
+            raise MaterialError("It reads an image besides.")
+        color: Float32 = found[:3]
+        return color
+
+    try:
+        black, half = at(0, 0, 0), at(_PROBE, _PROBE, _PROBE)
+        steps = np.array([at(*unit) - black for unit in np.eye(3)])
+    except (ObjectError, ValueError, LookupError):
+        return None
+    scale = np.diag(steps)
+    plain = steps.shape == (3, 3) and np.isfinite(steps).all() and np.abs(steps - np.diag(scale)).max() < 1e-6
+    if not plain or not scale.any() or not np.allclose(half, black + _PROBE * scale, atol=1e-5):
+        return None
+    values = [round(float(number), 6) for number in (*scale, *black)]
+    return Stylized((values[0], values[1], values[2]), (values[3], values[4], values[5]))
 
 
 def _texture(read: ImageRead, start: Float32, steps: Float32) -> SourceInput:

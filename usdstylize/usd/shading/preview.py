@@ -1,11 +1,12 @@
 """UsdPreviewSurface: its base colour, and its other inputs traced to textures and values."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, ObjectError
-from usdstylize.model.base_colors import BaseColor, ConstantColor
+from usdstylize.model.base_colors import BaseColor, ConstantColor, TextureFile
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.inputs import (
     animation_remarks,
@@ -24,10 +25,10 @@ from usdstylize.usd.shading.source_inputs import (
     Texture,
     Untraced,
 )
-from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor
+from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor, emission_note, is_black
 from usdstylize.usd.shading.textures import read_texture, read_uv_source
 
-__all__ = ["PREVIEW_DEFAULTS", "read_preview_inputs", "trace_preview"]
+__all__ = ["PREVIEW_DEFAULTS", "read_preview_inputs", "trace_preview", "trace_texture"]
 
 PREVIEW_DEFAULTS = {
     "metallic": 0.0,
@@ -48,17 +49,44 @@ _CHANNELS = {"r": 0, "g": 1, "b": 2}
 def trace_preview(
     spec: SurfaceSpec, prim: Usd.Prim, surface: UsdShade.Shader, time: Usd.TimeCode
 ) -> TracedColor:
-    """The diffuse colour of a UsdPreviewSurface on a mesh or subset (see `surface_spec.Tracer`)."""
-    attribute = producer(surface, spec.color)
+    """The diffuse colour of a UsdPreviewSurface on a mesh or subset (see `surface_spec.Tracer`).
+
+    Where that is black, the colour that it emits, if any: T then is its texture without scale and bias.
+    """
+    diffuse = _trace_color(spec.color, spec.default, prim, surface, time)
+    if not is_black(diffuse.base):
+        return diffuse
+    emitted = _trace_color(spec.emission, (0.0, 0.0, 0.0), prim, surface, time)
+    if is_black(emitted.base):
+        return diffuse
+    base = emitted.base
+    if isinstance(base, ConstantColor):
+        brightest = max(1.0, *base.linear)
+        red, green, blue = (value / brightest for value in base.linear)
+        base = ConstantColor((red, green, blue), brightest)
+    elif isinstance(base, TextureFile):
+        base = replace(base, scale=TextureFile.scale, bias=TextureFile.bias)
+    notes = (*emitted.notes, emission_note(surface, spec))
+    return replace(emitted, base=base, notes=notes, is_emitted=True)
+
+
+def _trace_color(
+    name: str,
+    default: tuple[float, float, float],
+    prim: Usd.Prim,
+    surface: UsdShade.Shader,
+    time: Usd.TimeCode,
+) -> TracedColor:
+    attribute = producer(surface, name)
     node = None if attribute is None else producing_shader(attribute)
     if attribute is None or node is None:
-        value = numbers(surface, spec.color, time, spec.default)
-        return TracedColor(constant_color(value, attribute), notes=animation_remarks(surface, spec.color))
+        value = numbers(surface, name, time, default)
+        return TracedColor(constant_color(value, attribute), notes=animation_remarks(surface, name))
     match shader_id(node):
         case "UsdUVTexture":
             if attribute.GetName() != "outputs:rgb":
                 raise MaterialError(
-                    f"Shader {surface.GetPath()} takes its {spec.color} from {attribute.GetPath()}; "
+                    f"Shader {surface.GetPath()} takes its {name} from {attribute.GetPath()}; "
                     "connect the texture's outputs:rgb."
                 )
             base, notes = read_texture(node, time)
@@ -70,7 +98,7 @@ def trace_preview(
             return TracedColor(_read_color(prim, node, time))
         case other:
             raise MaterialError(
-                f"Shader {surface.GetPath()} takes its {spec.color} from {node.GetPath()} ({other}), "
+                f"Shader {surface.GetPath()} takes its {name} from {node.GetPath()} ({other}), "
                 "which is not supported; connect a UsdUVTexture, a UsdPrimvarReader_float3 or a value."
             )
 
@@ -90,7 +118,11 @@ def _read_color(prim: Usd.Prim, reader: UsdShade.Shader, time: Usd.TimeCode) -> 
 
 
 def read_preview_inputs(
-    surface: UsdShade.Shader, material: UsdShade.Material, source: StageObject, time: Usd.TimeCode
+    surface: UsdShade.Shader,
+    material: UsdShade.Material,
+    source: StageObject,
+    color: str,
+    time: Usd.TimeCode,
 ) -> tuple[Mapping[str, SourceInput], list[str]]:
     """Every authored input of a UsdPreviewSurface by name (see `surface_spec.InputReader`).
 
@@ -124,7 +156,19 @@ def _trace(item: UsdShade.Input, material: UsdShade.Material, time: Usd.TimeCode
     return Untraced(f"{node.GetPath()} ({identifier}) feeds it, which is not supported.")
 
 
-def _texture(node: UsdShade.Shader, output: str, time: Usd.TimeCode) -> SourceInput:
+def trace_texture(attribute: Usd.Attribute, time: Usd.TimeCode) -> Texture | None:
+    """What an output of a UsdUVTexture reads, UDIM sets included; None where it is none or cannot be read."""
+    node = producing_shader(attribute)
+    if node is None or shader_id(node) != "UsdUVTexture":
+        return None
+    try:
+        found = _texture(node, attribute.GetName().removeprefix("outputs:"), time, udim=True)
+    except ObjectError:
+        return None
+    return found if isinstance(found, Texture) else None
+
+
+def _texture(node: UsdShade.Shader, output: str, time: Usd.TimeCode, *, udim: bool = False) -> SourceInput:
     """Raises ObjectError where the file, its wrap modes or its coordinates cannot be read."""
     if output not in ("rgb", "a", *_CHANNELS):
         return Untraced(f"{node.GetPath()} has no output {output}.")
@@ -133,7 +177,7 @@ def _texture(node: UsdShade.Shader, output: str, time: Usd.TimeCode) -> SourceIn
         if output == "a":
             return Untraced(f"{node.GetPath()} names no file.")
         return Constant(file.linear if output == "rgb" else file.linear[_CHANNELS[output]])
-    if file.tiles:
+    if file.tiles and not udim:
         return Untraced(f"{node.GetPath()} reads a UDIM set, which Storm cannot draw in MaterialX.")
     primvar, transform = read_uv_source(node, time)
     return Texture(

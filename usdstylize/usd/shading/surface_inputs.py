@@ -1,17 +1,24 @@
-"""The inputs of a source's surface, except its base colour, whichever kind of surface it is."""
+"""The inputs of a source's surface: those that show the stylised sum, and all others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pxr import Usd, UsdShade
 
+from usdstylize.model.base_colors import ConstantColor, GraphColor
 from usdstylize.model.objects import StageObject
+from usdstylize.usd.shading.color_uses import mtlx_uses, preview_uses
+from usdstylize.usd.shading.inputs import producer, producing_shader
 from usdstylize.usd.shading.mtlx_inputs import read_weight
-from usdstylize.usd.shading.source_inputs import SourceInput
+from usdstylize.usd.shading.preview import trace_texture
+from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Stylized
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
-from usdstylize.usd.shading.surfaces import preview_surface, surface_spec
+from usdstylize.usd.shading.surfaces import SURFACES, preview_surface, surface_spec
 
 __all__ = ["SurfaceInputs", "read_surface_inputs"]
+
+_DIFFUSE, _EMISSIVE = "diffuseColor", "emissiveColor"
+_PREVIEW = SURFACES["UsdPreviewSurface"]
 
 
 @dataclass(frozen=True)
@@ -23,9 +30,13 @@ class SurfaceInputs:
     preview: UsdShade.Shader | None = None
     """The UsdPreviewSurface that stays in the preview network; None where ours takes ``inputs``."""
     inputs: Mapping[str, SourceInput] = field(default_factory=dict)
-    """By their names on a UsdPreviewSurface; empty where no surface of ours takes them."""
-    weight: float = 1.0
-    """Scales the base colour on the source's surface."""
+    """By their names on a UsdPreviewSurface, without those of ``shown``; empty where no surface of ours takes
+    them."""
+    shown: Mapping[str, Stylized] = field(default_factory=lambda: {_DIFFUSE: Stylized()})
+    """The inputs of a UsdPreviewSurface that show the stylised sum."""
+    live: Mapping[str, Stylized] = field(default_factory=dict)
+    """The same of the source's own MaterialX surface; empty where it has none. The first is what T comes
+    from."""
     remarks: Sequence[str] = ()
     """On what neither network can take over, a sentence each."""
 
@@ -43,17 +54,66 @@ def read_surface_inputs(
     if not surface:
         return SurfaceInputs()
     spec, preview = surface_spec(surface), preview_surface(material)
-    weight: float | None = 1.0
+    color, weight = spec.input_of(source), spec.weight_of(source)
     remarks: list[str] = []
-    if spec.weight is not None:
-        weight = read_weight(surface, spec.weight, time)
-        if weight is None:
-            name = spec.weight[0]
-            remarks.append(
-                f"The preview network leaves out inputs:{name} of {surface.GetPath()}, which no value gives."
-            )
+    live: Mapping[str, Stylized] = {}
+    main = Stylized().then((_divisor(source),) * 3)
+    if spec.live == "source":
+        live, others = mtlx_uses(surface, spec, color, main, time)
+        remarks += others
     inputs: Mapping[str, SourceInput] = {}
     if spec.read_inputs is not None and (preview is None or spec.live == "translated"):
-        inputs, others = spec.read_inputs(surface, material, source, time)
+        inputs, others = spec.read_inputs(surface, material, source, color, time)
         remarks += others
-    return SurfaceInputs(spec, preview, inputs, 1.0 if weight is None else weight, remarks)
+    scale = 1.0 if weight is None else read_weight(surface, weight, time)
+    if scale is None and weight is not None:
+        remarks.append(
+            f"The preview network leaves out inputs:{weight[0]} of {surface.GetPath()}, which no value gives."
+        )
+    main = main.then((1.0 if scale is None else scale,) * 3)
+    if preview is None:
+        shown = _in_place_of(inputs, source, main)
+        if source.is_emitted:
+            inputs = {_DIFFUSE: Constant((0.0, 0.0, 0.0)), **inputs}
+    else:
+        shown, others = _on_preview(preview, source, main, time)
+        remarks += others
+    rest = {name: value for name, value in inputs.items() if name not in shown}
+    return SurfaceInputs(spec, preview, rest, shown, live, remarks)
+
+
+def _divisor(source: StageObject) -> float:
+    return source.base.divisor if isinstance(source.base, ConstantColor | GraphColor) else 1.0
+
+
+def _in_place_of(
+    inputs: Mapping[str, SourceInput], source: StageObject, main: Stylized
+) -> dict[str, Stylized]:
+    """The inputs of a UsdPreviewSurface of ours that show the sum, and the rest are ``inputs``."""
+    divided = (_divisor(source),) * 3
+    found = {
+        name: Stylized().then(divided).then(value.scale, value.bias)
+        for name, value in inputs.items()
+        if isinstance(value, Stylized)
+    }
+    if source.is_emitted:
+        return found or {_EMISSIVE: main}
+    return {_DIFFUSE: main, **found}
+
+
+def _on_preview(
+    preview: UsdShade.Shader, source: StageObject, main: Stylized, time: Usd.TimeCode
+) -> tuple[dict[str, Stylized], list[str]]:
+    """The inputs of the source's own UsdPreviewSurface that show the sum, and remarks."""
+    given = {name: producer(preview, name) for name in (_DIFFUSE, _EMISSIVE)}
+    textured = [name for name, value in given.items() if value is not None and producing_shader(value)]
+    name = _DIFFUSE
+    if source.is_emitted and (source.surface == "preview" or textured != [_DIFFUSE]):
+        name = _EMISSIVE
+    emitted = given[_EMISSIVE]
+    if source.is_emitted and source.surface == "preview" and emitted is not None:
+        # T is its texture without scale and bias.
+        texture = trace_texture(emitted, time)
+        if texture is not None:
+            main = Stylized(texture.scale[:3], texture.bias[:3])
+    return preview_uses(preview, _PREVIEW, name, main, time)

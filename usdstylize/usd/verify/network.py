@@ -11,7 +11,6 @@ from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.evaluate import ADDRESS_MODES
 from usdstylize.usd.shading.inputs import input_value
 from usdstylize.usd.shading.materialx import constant_primvars, evaluate_graph
-from usdstylize.usd.shading.surfaces import LIVE_SURFACE, SURFACES, find_surface
 from usdstylize.usd.write import DIFFUSE_SHARE, STYLE_IMAGE, STYLIZED_GRAPH
 
 __all__ = ["live_color"]
@@ -19,21 +18,21 @@ __all__ = ["live_color"]
 
 def live_color(
     material: UsdShade.Material,
+    name: str,
     source: StageObject,
     prim: Usd.Prim,
     base: NDArray[np.float32],
     size: tuple[int, int],
     time: Usd.TimeCode,
 ) -> NDArray[np.float32]:
-    """What the surface of a stylised material takes as its base colour, (H, W, 3) linear.
+    """What the surface of a stylised material takes as its input ``name``, a colour, (H, W, 3) linear.
 
     The authored nodes, values and files are followed, the source's own among them. prim: the
     object in the result. base: (H, W, 3) linear, which stands for a primvar that no graph can be
     followed to; else it is ignored. Raises MaterialError for what is broken.
     """
     surface = material.ComputeSurfaceSource("mtlx")[0]
-    spec = find_surface(surface) or SURFACES[LIVE_SURFACE]
-    item = surface.GetInput(spec.color)
+    item = surface.GetInput(name)
     attributes = item.GetValueProducingAttributes() if item else []
     for attribute in attributes:
         if attribute.GetPrim().GetName() == DIFFUSE_SHARE:
@@ -41,7 +40,7 @@ def live_color(
             attributes = UsdShade.Shader(attribute.GetPrim()).GetInput("in1").GetValueProducingAttributes()
     if not attributes:
         raise MaterialError(
-            f"{surface.GetPath()} has neither a value nor a connection for inputs:{spec.color}; "
+            f"{surface.GetPath()} has neither a value nor a connection for inputs:{name}; "
             "run again with --force."
         )
     given = {}

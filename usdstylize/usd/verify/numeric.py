@@ -1,25 +1,31 @@
 """Numeric checks: live network and bake, as viewers compute them, against clamp(T + Σ strength · T_S)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize import interrupts
 from usdstylize.errors import MaterialError
-from usdstylize.imaging.encoding import srgb_to_linear
+from usdstylize.imaging.encoding import linear_to_srgb, srgb_to_linear
 from usdstylize.model.checks import Check
 from usdstylize.model.objects import StageContents, StageObject
 from usdstylize.usd import read as reading
 from usdstylize.usd.io import images
+from usdstylize.usd.shading.inputs import numbers
+from usdstylize.usd.shading.source_inputs import Stylized
+from usdstylize.usd.shading.surface_inputs import SurfaceInputs, read_surface_inputs
 from usdstylize.usd.verify.bake import misplaced
 from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
 from usdstylize.usd.verify.network import live_color
 from usdstylize.usd.verify.reread import Source, object_at
 from usdstylize.usd.verify.shared import without_class
 from usdstylize.usd.write import (
+    BAKE,
+    DIFFUSE_SHARE,
     MIX,
     VARIANT_SET,
     Facts,
@@ -103,9 +109,11 @@ def _compare(
         references.append(srgb_to_linear(combine(base, styles, bake_wrap(obj), data.transfer)))
     size = (references[0].shape[1], references[0].shape[0])
 
-    def difference(*viewed: Any) -> float:
+    def difference(viewed: Iterable[Any], use: Stylized) -> float:
+        """Of what an input takes; in units of the sum where the input makes that brighter."""
         pairs = zip(viewed, references, strict=True)
-        return max(float(np.abs(image - reference).max()) for image, reference in pairs)
+        error = max(float(np.abs(image - _used(reference, use)).max()) for image, reference in pairs)
+        return error / max(1.0, *map(abs, use.scale))
 
     session = stage.GetSessionLayer()
     try:
@@ -117,31 +125,62 @@ def _compare(
                 if dial:
                     # An artist may have turned the dial since: the bake cannot follow, the check must.
                     dial.Set(part.strength)
+        time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
+        theirs = UsdShade.Material.Get(stage, obj.material_path) if obj.material_path else None
+        inputs = read_surface_inputs(theirs, obj, time)
         live = selected.GetSurfaceOutput("mtlx")
         if live and live.HasConnectedSource():
-            time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
             prim = stage.GetPrimAtPath(obj.path)
-            error = difference(live_color(selected, obj, prim, data.bases[0], size, time))
+            error = max(
+                difference([live_color(selected, name, obj, prim, data.bases[0], size, time)], use)
+                for name, use in _followed(inputs, selected).items()
+            )
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
-        texture = _baked_texture(selected)
-        if texture is not None:
+        textures = {name: _baked_texture(selected, name) for name in inputs.shown}
+        if any(textures.values()):
             found: list[Check] = []
             with errors_as_check(found, "bake", subject):
-                error = difference(*_read_baked(texture, obj.tiles))
+                error = 0.0
+                for name, texture in textures.items():
+                    if texture is None:
+                        detail = f"inputs:{name} does not show the bake any more; run again with --force."
+                        found.append(Check("bake", subject, False, detail))
+                        continue
+                    use = inputs.shown[name]
+                    error = max(error, difference(_read_baked(texture, obj.tiles), use))
+                    found += [Check("bake", subject, False, detail) for detail in misplaced(texture, obj)]
                 found.append(
                     Check("bake", subject, error <= BAKE_TOLERANCE, f"differs by {error:.5f} at most")
                 )
-                found += [Check("bake", subject, False, detail) for detail in misplaced(texture, obj)]
             yield from found
     finally:
         session.Clear()
 
 
-def _baked_texture(material: UsdShade.Material) -> UsdShade.Shader | None:
+def _used(total: NDArray[np.float32], use: Stylized) -> NDArray[np.float32]:
+    """What an input takes of the sum, (H, W, 3) linear."""
+    taken: NDArray[np.float32] = linear_to_srgb(total) if use.raw else total
+    return taken * np.array(use.scale, np.float32) + np.array(use.bias, np.float32)
+
+
+def _followed(inputs: SurfaceInputs, material: UsdShade.Material) -> Mapping[str, Stylized]:
+    """The inputs of the live surface that show the sum, but for those that our nodes share it out to."""
+    if inputs.live:
+        return inputs.live
+    surface = material.ComputeSurfaceSource("mtlx")[0]
+    diffuse = surface.GetInput("diffuseColor")
+    givers = diffuse.GetValueProducingAttributes() if diffuse else []
+    is_shared_out = any(giver.GetPrim().GetName() == DIFFUSE_SHARE for giver in givers)
+    return {
+        name: use for name, use in inputs.shown.items() if not (is_shared_out and name == "specularColor")
+    }
+
+
+def _baked_texture(material: UsdShade.Material, name: str) -> UsdShade.Shader | None:
     surface = material.ComputeSurfaceSource()[0]
-    item = surface.GetInput("diffuseColor") if surface else None
+    item = surface.GetInput(name) if surface else None
     for attribute in item.GetValueProducingAttributes() if item else ():
-        if attribute.GetPrim().GetName().startswith("StylizedBake"):
+        if attribute.GetPrim().GetName().startswith(BAKE):
             return UsdShade.Shader(attribute.GetPrim())
     return None
 
@@ -154,10 +193,13 @@ def _read_color(path: str) -> Any:
 def _read_baked(texture: UsdShade.Shader, tiles: Sequence[int]) -> Iterator[Any]:
     """What a UsdUVTexture of the bake outputs, linear, for each of its tiles."""
     file, is_encoded = texture.GetInput("file").Get(), texture.GetInput("sourceColorSpace").Get() == "sRGB"
+    now = Usd.TimeCode.EarliestTime()
+    scale = np.array(numbers(texture, "scale", now, (1.0,) * 3), np.float32)
+    bias = np.array(numbers(texture, "bias", now, (0.0,) * 3), np.float32)
     layer = texture.GetInput("file").GetAttr().GetPropertyStack()[0].layer
     found = UsdShade.UdimUtils.ResolveUdimTilePaths(file.path, layer) if tiles else []
     if [number for _, number in found] != [str(tile) for tile in tiles]:
         raise MaterialError(f"{file.path} has not the tiles of the source's texture; run again with --force.")
     for path in [path for path, _ in found] or [file.resolvedPath or file.path]:
         codes = _read_color(path)
-        yield srgb_to_linear(codes) if is_encoded else codes
+        yield (srgb_to_linear(codes) if is_encoded else codes) * scale + bias

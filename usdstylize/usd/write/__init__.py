@@ -17,6 +17,7 @@ from usdstylize.usd.write.output_plan import (
 )
 from usdstylize.usd.write.package import write_package
 from usdstylize.usd.write.parts import MIX, Facts, Mixed, Part
+from usdstylize.usd.write.preview import BAKE
 from usdstylize.usd.write.provenance import Provenance, read_layer, read_provenance, read_run
 from usdstylize.usd.write.selection import find_style_layer, select, stylized_materials
 from usdstylize.usd.write.session import hide_in_session, session_folder, show_in_session
@@ -26,6 +27,7 @@ from usdstylize.usd.write.unfinished import Finished
 from usdstylize.usd.write.writer import Writer
 
 __all__ = [
+    "BAKE",
     "BINDING_PURPOSES",
     "DIAL_RANGE",
     "DIFFUSE_SHARE",

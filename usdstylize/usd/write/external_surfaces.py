@@ -1,5 +1,7 @@
 """Copies of surface shaders that are no descendants of their material: our variants cannot change those."""
 
+from collections.abc import Collection
+
 from pxr import Sdf, UsdShade
 
 from usdstylize.usd.write.specs import add_input
@@ -8,15 +10,20 @@ __all__ = ["copy_inputs", "relocated"]
 
 
 def copy_inputs(
-    spec: Sdf.PrimSpec, surface: UsdShade.Shader, *, without: str, source: Sdf.Path, ours: Sdf.Path
+    spec: Sdf.PrimSpec,
+    surface: UsdShade.Shader,
+    *,
+    without: Collection[str],
+    source: Sdf.Path,
+    ours: Sdf.Path,
 ) -> None:
     """Write the inputs of ``surface`` to ``spec``: connections, values, time samples and colour spaces.
 
-    without: the input that is left out. source: the source's material. ours: our material, which
+    without: the inputs that are left out. source: the source's material. ours: our material, which
     references it; connections into the source's become connections into ours.
     """
     for item in surface.GetInputs():
-        if item.GetBaseName() == without:
+        if item.GetBaseName() in without:
             continue
         attribute, name, kind = item.GetAttr(), item.GetBaseName(), item.GetTypeName()
         for connection in attribute.GetConnections()[:1]:

@@ -1,6 +1,7 @@
 """The live network: ToLinear(clamp(T + Σ strength · T_S, 0, 1)) in MaterialX nodes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pxr import Gf, Sdf
@@ -9,10 +10,11 @@ from usdstylize.errors import MaterialError
 from usdstylize.imaging.encoding import LUMINANCE, linear_to_srgb
 from usdstylize.model.base_colors import ConstantColor, Transfer
 from usdstylize.model.objects import StageObject
+from usdstylize.usd.shading.source_inputs import Stylized
 from usdstylize.usd.write.graph import Graph
 from usdstylize.usd.write.textures import Offset
 
-__all__ = ["STYLE_IMAGE", "write_base_color", "write_stylized_color"]
+__all__ = ["STYLE_IMAGE", "Sum", "write_base_color", "write_stylized_color", "write_use"]
 
 Styles = Sequence[tuple[Offset, Sdf.Path]]
 
@@ -22,14 +24,24 @@ STYLE_IMAGE = "Style"
 _KNEE = 0.0031308
 
 
+@dataclass(frozen=True)
+class Sum:
+    """Outputs of a graph that give clamp(T + Σ strength · T_S, 0, 1)."""
+
+    encoded: Sdf.Path
+    """sRGB-encoded."""
+    linear: Sdf.Path
+    """Linear Rec.709."""
+
+
 def write_base_color(
     graph: Graph,
     source: StageObject,
     base_file: str | None,
     transfer: Transfer,
     styles: Styles,
-) -> Sdf.Path:
-    """Write the nodes of the stylised base colour; returns its output, linear Rec.709.
+) -> Sum:
+    """Write the nodes of the stylised base colour.
 
     base_file: as the layer must name it; None for a constant. transfer: what makes T of its values.
     styles: each T_S, with the float input that scales it, reachable inside ``graph``.
@@ -40,15 +52,29 @@ def write_base_color(
     return _stylized(graph, source, base, styles)
 
 
-def write_stylized_color(graph: Graph, source: StageObject, base: Sdf.Path, styles: Styles) -> Sdf.Path:
+def write_stylized_color(
+    graph: Graph, source: StageObject, base: Sdf.Path, styles: Styles, divisor: float = 1.0
+) -> Sum:
     """As `write_base_color`, of any base colour that the source's own graph gives.
 
-    base: the output that gives it, linear Rec.709, reachable inside ``graph``.
+    base: the output that gives it, linear Rec.709, reachable inside ``graph``; it is ``divisor`` times T.
     """
+    if divisor != 1.0:
+        base = graph.binary("BaseDivide", "multiply", "color3", base, 1.0 / divisor, by_float=True)
     return _stylized(graph, source, _encode(graph, base), styles)
 
 
-def _stylized(graph: Graph, source: StageObject, base: Sdf.Path | Gf.Vec3f, styles: Styles) -> Sdf.Path:
+def write_use(graph: Graph, name: str, total: Sum, use: Stylized) -> Sdf.Path:
+    """The nodes that make of the sum what the input ``name`` takes; returns the output, linear Rec.709."""
+    value = total.encoded if use.raw else total.linear
+    if use.scale != Stylized.scale:
+        value = graph.binary(f"{name}_Scale", "multiply", "color3", value, Gf.Vec3f(*use.scale))
+    if use.bias != Stylized.bias:
+        value = graph.binary(f"{name}_Bias", "add", "color3", value, Gf.Vec3f(*use.bias))
+    return value
+
+
+def _stylized(graph: Graph, source: StageObject, base: Sdf.Path | Gf.Vec3f, styles: Styles) -> Sum:
     coordinates = graph.coordinates(source.uv_primvar, source.uv_transform)
     total = base
     for style, strength in styles:
@@ -59,7 +85,7 @@ def _stylized(graph: Graph, source: StageObject, base: Sdf.Path | Gf.Vec3f, styl
         total = graph.binary(f"Sum{style.suffix}", "add", "color3", *both)
     limits = {"in": ("color3", total), "low": ("color3", Gf.Vec3f(0)), "high": ("color3", Gf.Vec3f(1))}
     clamped = graph.node("Clamp", "ND_clamp_color3", limits, "color3")
-    return _decode(graph, "ToLinear", clamped)
+    return Sum(clamped, _decode(graph, "ToLinear", clamped))
 
 
 def _encoded_base(

@@ -1,6 +1,6 @@
 """One new Material per object: the source's by reference, with a variant per style."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from usdstylize.model.base_colors import TextureFile
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.io.paths import resolve_anchored
 from usdstylize.usd.shading.inputs import animation_remarks
-from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture
+from usdstylize.usd.shading.source_inputs import Constant, Texture
 from usdstylize.usd.shading.surface_inputs import SurfaceInputs, read_surface_inputs
 from usdstylize.usd.write.contexts import ALL, settle_contexts
 from usdstylize.usd.write.graph import Graph
-from usdstylize.usd.write.live import write_base_color
+from usdstylize.usd.write.live import write_base_color, write_use
 from usdstylize.usd.write.mdl import write_mdl
 from usdstylize.usd.write.mtlx import write_mtlx
 from usdstylize.usd.write.preview import display_color, plain_surface, write_preview
@@ -111,9 +111,9 @@ def write_material(
             )
             dial.customData = {"range": dict(zip(("min", "max"), DIAL_RANGE, strict=True))}
         if inputs.spec is not None and inputs.spec.live == "source":
-            write_mtlx(layer, variant, source, inputs.spec, stage, textures.offsets, time)
+            write_mtlx(layer, variant, source, inputs.spec, inputs.live, stage, textures.offsets, time)
         else:
-            remarks += _write_live(layer, variant, path, source, material, inputs.inputs, textures, folder)
+            remarks += _write_live(layer, variant, path, source, material, inputs, textures, folder)
     if material:
         remarks += _settle_others(layer, variant, material, source, textures, network, block_contexts, time)
     return remarks
@@ -136,7 +136,7 @@ def _variant(
     if layer.GetPrimAtPath(original) is None:
         variant = prim_spec(layer, original)
         if source.surface_path is None:
-            plain = plain_surface(layer, original, display_color(layer, original))
+            plain = plain_surface(layer, original, {"diffuseColor": display_color(layer, original)})
             add_output(variant, "surface", _Types.Token, plain.output("surface"))
     variant_set = spec.variantSets[VARIANT_SET]
     if style_name in variant_set.variants:
@@ -179,7 +179,7 @@ def _write_live(
     path: Sdf.Path,
     source: StageObject,
     material: UsdShade.Material | None,
-    inputs: Mapping[str, SourceInput],
+    inputs: SurfaceInputs,
     textures: Textures,
     folder: Path,
 ) -> list[str]:
@@ -191,9 +191,10 @@ def _write_live(
         outside = path.AppendProperty(f"inputs:{offset.dial}")
         inside = add_input(graph.spec, offset.dial, _Types.Float, outside).path
         styles.append((offset, inside.StripAllVariantSelections()))
-    color = write_base_color(graph, source, textures.base, textures.transfer, styles)
+    total = write_base_color(graph, source, textures.base, textures.transfer, styles)
+    shown = {name: write_use(graph, name, total, use) for name, use in inputs.shown.items()}
     place = variant.path.AppendChild(free_name("StylizedSurface", taken))
-    shader, remarks = write_surface(graph, place, path, inputs, color, folder)
+    shader, remarks = write_surface(graph, place, path, inputs.inputs, shown, folder)
     add_output(variant, "mtlx:surface", _Types.Token, shader.output())
     return remarks
 

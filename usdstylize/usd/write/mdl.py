@@ -6,8 +6,10 @@ import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import ObjectError
+from usdstylize.model.base_colors import TextureFile
 from usdstylize.model.objects import StageObject
-from usdstylize.usd.shading.mdl import mdl_name, mdl_surface, same_mapping
+from usdstylize.usd.shading.color_uses import kept_remark
+from usdstylize.usd.shading.mdl import map_file, mdl_name, mdl_surface, same_mapping
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
 from usdstylize.usd.shading.surfaces import find_surface
 from usdstylize.usd.write.specs import below, prim_spec
@@ -43,15 +45,35 @@ def write_mdl(
     if baked is None:
         return False, [f"The MDL of {material.GetPath()} is switched off in the style, as nothing is baked."]
     over = prim_spec(layer, below(variant.path, shader.GetPath().MakeRelativePath(material.GetPath())))
-    texture = _plain(over, spec.color, _Types.Asset, Sdf.AssetPath(baked))
-    texture.SetInfo("colorSpace", "raw" if baked_is_linear else "sRGB")
-    for name, neutral in spec.neutral.items():
+    names, remarks = _maps(shader, spec, source, time)
+    for name in names:
+        texture = _plain(over, name, _Types.Asset, Sdf.AssetPath(baked))
+        texture.SetInfo("colorSpace", "raw" if baked_is_linear else "sRGB")
+    for name, neutral in spec.neutral.items() if not source.is_emitted else ():
         item = shader.GetInput(name)
         if item:
             fits = np.shape(item.GetTypeName().defaultValue) == np.shape(neutral)
             usual = _Types.Color3f if isinstance(neutral, tuple) else _Types.Float
             _plain(over, name, item.GetTypeName() if fits else usual, neutral)
-    return True, []
+    return True, remarks
+
+
+def _maps(
+    shader: UsdShade.Shader, spec: SurfaceSpec, source: StageObject, time: Usd.TimeCode
+) -> tuple[list[str], list[str]]:
+    """The maps that show the bake: that of T, and those that read its image as T does; and remarks."""
+    main = spec.input_of(source)
+    names, remarks = [main], []
+    own = source.base if isinstance(source.base, TextureFile) else None
+    for name in (spec.color, *spec.colors):
+        found = None if name in names or own is None else map_file(shader, name, time)
+        if found is None or own is None or found.resolved_path != own.resolved_path:
+            continue
+        if found.transfer == own.transfer:
+            names.append(name)
+        else:
+            remarks.append(kept_remark(shader, name, main))
+    return names, remarks
 
 
 def _why_not(

@@ -3,19 +3,21 @@
 The surface stays the source's own, by reference: every other input of it stays live.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from pxr import Gf, Sdf, Usd, UsdShade
 
+from usdstylize.model.base_colors import ConstantColor, GraphColor
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.inputs import producer, shader_id
 from usdstylize.usd.shading.nodes import color_to_linear
+from usdstylize.usd.shading.source_inputs import Stylized
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
 from usdstylize.usd.write.external_surfaces import copy_inputs, relocated
 from usdstylize.usd.write.graph import TYPES, Graph
-from usdstylize.usd.write.live import write_stylized_color
+from usdstylize.usd.write.live import write_stylized_color, write_use
 from usdstylize.usd.write.specs import add_input, add_output, add_shader, below, free_name, prim_spec
 from usdstylize.usd.write.textures import Offset
 
@@ -33,6 +35,7 @@ def write_mtlx(
     variant: Sdf.PrimSpec,
     source: StageObject,
     spec: SurfaceSpec,
+    uses: Mapping[str, Stylized],
     stage: Usd.Stage,
     offsets: Sequence[Offset],
     time: Usd.TimeCode,
@@ -40,15 +43,17 @@ def write_mtlx(
     """Write the live network of an object whose surface is a MaterialX one, into its style variant.
 
     variant: of our Material, which references the source's and has the dials of ``offsets``.
-    spec: of the source's surface. stage: the source's. offsets: what is added to T.
+    spec: of the source's surface. uses: its inputs that show the sum (`SurfaceInputs.live`). stage: the
+    source's. offsets: what is added to T.
     """
     material = UsdShade.Material.Get(stage, source.material_path)
     surface = UsdShade.Shader.Get(stage, source.surface_path)
     own, ours = material.GetPath(), variant.path.StripAllVariantSelections()
     inside = surface.GetPath().HasPrefix(own)
-    name = spec.color
-    item = surface.GetInput(name)
-    kind = item.GetTypeName() if item else TYPES["color3"]
+    main = spec.input_of(source)
+    kinds = {
+        name: item.GetTypeName() if (item := surface.GetInput(name)) else TYPES["color3"] for name in uses
+    }
     target = (
         below(variant.path, surface.GetPath().MakeRelativePath(own))
         if inside
@@ -61,35 +66,49 @@ def write_mtlx(
     for offset in offsets:
         outside = _dial(layer, variant.path, container, offset)
         styles.append((offset, _scene(add_input(graph.spec, offset.dial, TYPES["float"], outside))))
-    base = add_input(graph.spec, "base", kind, _base(spec, surface, own, ours, time))
-    color = write_stylized_color(graph, source, _scene(base), styles)
-    color = add_output(graph.spec, "base", TYPES["color3"], color)
+    default = spec.default if main == spec.color else (spec.emission_default,) * 3
+    base = add_input(graph.spec, "base", kinds[main], _base(surface, main, default, own, ours, time))
+    divisor = source.base.divisor if isinstance(source.base, ConstantColor | GraphColor) else 1.0
+    total = write_stylized_color(graph, source, _scene(base), styles, divisor)
+    colors = {
+        name: add_output(
+            graph.spec, "base" if name == main else name, TYPES["color3"], write_use(graph, name, total, use)
+        )
+        for name, use in uses.items()
+    }
     if inside:
-        add_input(prim_spec(layer, target), name, kind, color)
+        for name, color in colors.items():
+            add_input(prim_spec(layer, target), name, kinds[name], color)
         output = material.GetSurfaceOutput("mtlx")
         if not output or not output.HasConnectedSource():
             # It is on the universal output, which the preview network takes.
             add_output(variant, "mtlx:surface", TYPES["token"], _out(surface, target, own))
         return
     copy = add_shader(layer, target, shader_id(surface), ("out", TYPES["token"]), {})
-    copy_inputs(copy.spec, surface, without=name, source=own, ours=ours)
-    add_input(copy.spec, name, kind, color)
+    copy_inputs(copy.spec, surface, without=colors, source=own, ours=ours)
+    for name, color in colors.items():
+        add_input(copy.spec, name, kinds[name], color)
     add_output(variant, "mtlx:surface", TYPES["token"], copy.output())
 
 
 def _base(
-    spec: SurfaceSpec, surface: UsdShade.Shader, own: Sdf.Path, ours: Sdf.Path, time: Usd.TimeCode
+    surface: UsdShade.Shader,
+    name: str,
+    default: tuple[float, float, float],
+    own: Sdf.Path,
+    ours: Sdf.Path,
+    time: Usd.TimeCode,
 ) -> Any:
-    """The connection of the source's base colour, as our material has it; or its value, linear Rec.709."""
-    item = surface.GetInput(spec.color)
+    """The connection of the source's input ``name``, as our material has it; or its value, linear Rec.709."""
+    item = surface.GetInput(name)
     # A graph of ours would read an interface without a value, as usdMtlx makes them, as black.
-    unset = producer(surface, spec.color) is None
+    unset = producer(surface, name) is None
     connections = item.GetAttr().GetConnections() if item and not unset else []
     if connections:
         return relocated(connections[0], own, ours)
     value = item.Get(time) if item and not unset else None
     if value is None:
-        return Gf.Vec3f(*spec.default)
+        return Gf.Vec3f(*default)
     # Our input does not have the colour space of the surface's own.
     linear = color_to_linear(np.array(value, np.float32), str(item.GetAttr().GetColorSpace()))
     return type(value)(*(float(component) for component in linear))

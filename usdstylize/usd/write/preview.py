@@ -1,6 +1,6 @@
 """The preview network: the bake before a UsdPreviewSurface, the source's or one of ours."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,20 @@ from pxr import Gf, Sdf
 from usdstylize.model.affine_uvs import UVTransform
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.io.paths import anchored
-from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture
+from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Stylized, Texture
 from usdstylize.usd.shading.surface_inputs import SurfaceInputs
 from usdstylize.usd.write.external_surfaces import copy_inputs
 from usdstylize.usd.write.specs import Node, add_input, add_output, add_shader, below, free_name, prim_spec
 from usdstylize.usd.write.textures import Textures
 
-__all__ = ["display_color", "plain_surface", "write_preview"]
+__all__ = ["BAKE", "display_color", "plain_surface", "write_preview"]
 
 _Types = Sdf.ValueTypeNames
 
+BAKE = "StylizedBake"
+"""What names of textures that read the bake begin with."""
 _TYPES = {
+    "diffuseColor": _Types.Color3f,
     "useSpecularWorkflow": _Types.Int,
     "emissiveColor": _Types.Color3f,
     "specularColor": _Types.Color3f,
@@ -76,7 +79,7 @@ def write_preview(
     textures: Textures,
     folder: Path,
 ) -> list[str]:
-    """Connect the preview surface's diffuse colour to the baked sum, beside that surface.
+    """Connect the preview surface's colours that show T to the baked sum, beside that surface.
 
     Beside it, because a connection may not leave the container (NodeGraph) of a shader. Without
     a surface, ours takes the inputs. Returns remarks.
@@ -85,42 +88,59 @@ def write_preview(
     if surface is not None and own is not None and surface.GetPath().HasPrefix(own):
         target = below(variant.path, surface.GetPath().MakeRelativePath(own))
         siblings = {child.GetName() for child in surface.GetPrim().GetParent().GetAllChildren()}
-        baked = _baked_texture(layer, target.GetParentPath(), source, textures, siblings, inputs.weight)
         over = prim_spec(layer, target)
-        diffuse = surface.GetInput("diffuseColor")
-        add_input(over, "diffuseColor", diffuse.GetTypeName() if diffuse else _Types.Color3f, baked)
+        for name, baked in _baked(layer, target.GetParentPath(), source, textures, siblings, inputs.shown):
+            item = surface.GetInput(name)
+            add_input(over, name, item.GetTypeName() if item else _Types.Color3f, baked)
         return []
-    baked = _baked_texture(layer, variant.path, source, textures, set(), inputs.weight)
-    plain = plain_surface(layer, variant.path, baked)
+    colors = dict(_baked(layer, variant.path, source, textures, set(), inputs.shown))
+    plain = plain_surface(layer, variant.path, colors)
     add_output(variant, "surface", _Types.Token, plain.output("surface"))
     if surface is None or own is None:
         return _write_inputs(layer, variant.path, plain, inputs.inputs, folder)
     ours = variant.path.StripAllVariantSelections()
-    copy_inputs(plain.spec, surface, without="diffuseColor", source=own, ours=ours)
+    copy_inputs(plain.spec, surface, without=colors, source=own, ours=ours)
     return []
 
 
-def _baked_texture(
+def _baked(
     layer: Sdf.Layer,
     parent: Sdf.Path,
     source: StageObject,
     textures: Textures,
     taken: set[str],
-    weight: float,
-) -> Sdf.Path:
-    """A UsdUVTexture of the bake with texture coordinates like the source's; returns its rgb."""
+    shown: Mapping[str, Stylized],
+) -> Iterator[tuple[str, Sdf.Path]]:
+    """For each of the inputs, the rgb of a UsdUVTexture of the bake, with coordinates like the source's.
+
+    Inputs that take the same of it share one.
+    """
     st = _coordinates(layer, parent, "Stylized", source.uv_primvar, source.uv_transform, taken)
+    outputs: dict[Stylized, Sdf.Path] = {}
+    for name, use in shown.items():
+        if use not in outputs:
+            label = f"{BAKE}{f'_{name}' if outputs else ''}"
+            place = parent.AppendChild(free_name(label, taken))
+            outputs[use] = _baked_texture(layer, place, source, textures, st, use)
+        yield name, outputs[use]
+
+
+def _baked_texture(
+    layer: Sdf.Layer, place: Sdf.Path, source: StageObject, textures: Textures, st: Sdf.Path, use: Stylized
+) -> Sdf.Path:
     wrap_s, wrap_t = source.wrap
+    is_raw = use.raw or textures.baked_is_linear
     texture: dict[str, tuple[Any, Any]] = {
         "file": (_Types.Asset, Sdf.AssetPath(textures.baked)),
-        "sourceColorSpace": (_Types.Token, "raw" if textures.baked_is_linear else "sRGB"),
+        "sourceColorSpace": (_Types.Token, "raw" if is_raw else "sRGB"),
         "st": (_Types.Float2, st),
         "wrapS": (_Types.Token, wrap_s),
         "wrapT": (_Types.Token, wrap_t),
     }
-    if weight != 1.0:
-        texture["scale"] = (_Types.Float4, Gf.Vec4f(weight, weight, weight, 1.0))
-    place = parent.AppendChild(free_name("StylizedBake", taken))
+    if use.scale != Stylized.scale:
+        texture["scale"] = (_Types.Float4, Gf.Vec4f(*use.scale, 1.0))
+    if use.bias != Stylized.bias:
+        texture["bias"] = (_Types.Float4, Gf.Vec4f(*use.bias, 0.0))
     return add_shader(layer, place, "UsdUVTexture", ("rgb", _Types.Float3), texture).output("rgb")
 
 
@@ -136,14 +156,14 @@ def display_color(layer: Sdf.Layer, parent: Sdf.Path) -> Sdf.Path:
     return reader.output("result")
 
 
-def plain_surface(layer: Sdf.Layer, parent: Sdf.Path, diffuse: Sdf.Path) -> Node:
-    """A UsdPreviewSurface with everything but the diffuse colour at its default."""
+def plain_surface(layer: Sdf.Layer, parent: Sdf.Path, colors: Mapping[str, Sdf.Path]) -> Node:
+    """A UsdPreviewSurface with everything but these inputs at its default."""
     return add_shader(
         layer,
         parent.AppendChild("StylizedPlain"),
         "UsdPreviewSurface",
         ("surface", _Types.Token),
-        {"diffuseColor": (_Types.Color3f, diffuse)},
+        {name: (_Types.Color3f, color) for name, color in colors.items()},
     )
 
 

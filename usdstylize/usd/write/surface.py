@@ -4,10 +4,11 @@ Storm prefers the live network over the preview, so whatever is missing here is 
 screen: roughness, metallic, normal, opacity, emission, occlusion and the rest read the same files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pxr import Gf, Sdf
 
 from usdstylize.usd.shading.preview import PREVIEW_DEFAULTS
@@ -53,28 +54,34 @@ _FOLDED = (
 """Inputs that nodes of the graph take where the surface is translated to the specular workflow."""
 
 
+_FAINT = 0.08
+"""The most of a specular colour at which its light takes next to nothing from the diffuse light."""
+
+
 def write_surface(
     graph: Graph,
     path: Sdf.Path,
     material: Sdf.Path,
     inputs: Mapping[str, SourceInput],
-    diffuse: Sdf.Path,
+    shown: Mapping[str, Sdf.Path],
     layer_folder: Path,
 ) -> tuple[Node, list[str]]:
     """The MaterialX surface shader at ``path``, and remarks on what could not be translated.
 
     material: our Material in the composed scene, whose interface inputs are connected to.
-    diffuse: output of ``graph`` that carries the stylised base colour.
+    shown: outputs of ``graph`` that carry the stylised colour, by the inputs that take them.
     """
     remarks: list[str] = []
-    folded = _FOLDED if _needs_specular_workflow(inputs) else ()
+    folded = _FOLDED if _needs_specular_workflow(inputs, shown) else ()
 
     def read(name: str, kind: str) -> Any:
         source = inputs.get(name)
         return write_value(graph, material, name, kind, source, layer_folder, remarks, inside=name in folded)
 
     values = {name: value for name, kind in _KINDS.items() if (value := read(name, kind)) is not None}
-    values["diffuseColor"] = diffuse
+    values |= shown
+    if "diffuseColor" not in values:
+        values["diffuseColor"] = read("diffuseColor", "color3") or Gf.Vec3f(0)
     if folded:
         specular = _is_specular(inputs)
         values = _specular_workflow(graph, values, read("occlusion", "float"), specular=specular)
@@ -89,18 +96,23 @@ def write_surface(
     return surface, remarks
 
 
-def _needs_specular_workflow(inputs: Mapping[str, SourceInput]) -> bool:
+def _needs_specular_workflow(inputs: Mapping[str, SourceInput], shown: Collection[str]) -> bool:
     """Whether MaterialX's definition of the surface differs from UsdPreviewSurface for these inputs.
 
     It ignores occlusion. A surface that is metal in part reflects too much, since metalness counts once
     in its reflectance and once more as the share of a conductor. Rough metals are too bright, by light
-    that bounces several times between their facets.
+    that bounces several times between their facets. The same holds of the specular workflow itself where it
+    reflects more than glass does.
     """
     occlusion, metallic = inputs.get("occlusion"), inputs.get("metallic")
     if not (occlusion is None or isinstance(occlusion, Untraced) or occlusion == Constant(1.0)):
         return True
     metal = not (metallic is None or isinstance(metallic, Untraced) or metallic == Constant(0.0))
-    return metal and not _is_specular(inputs)
+    if _is_specular(inputs):
+        reflected = inputs.get("specularColor")
+        faint = isinstance(reflected, Constant) and np.max(reflected.value) <= _FAINT
+        return "specularColor" in shown or not (faint or reflected is None)
+    return metal
 
 
 def _is_specular(inputs: Mapping[str, SourceInput]) -> bool:
@@ -120,8 +132,8 @@ def _specular_workflow(
     color, found = values["diffuseColor"], dict(values)
     reflected: Any = values.get("specularColor", Gf.Vec3f(0))
     shares = []
+    metallic = found.pop("metallic", 0.0)
     if not specular:
-        metallic = found.pop("metallic", 0.0)
         reflected = _metal(graph, found, metallic)
         shares.append(graph.binary("Dielectric", "subtract", "float", 1.0, metallic))
     specular_color = reflected

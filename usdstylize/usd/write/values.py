@@ -12,6 +12,7 @@ from usdstylize.usd.shading.source_inputs import (
     InterfaceInput,
     Primvar,
     SourceInput,
+    Stylized,
     Texture,
     Untraced,
 )
@@ -40,7 +41,7 @@ def write_value(
     material: our Material in the composed scene, whose interface inputs are connected to.
     inside: whether a node of ``graph`` will take it, so that an interface input must enter there.
     """
-    if source is None:
+    if source is None or isinstance(source, Stylized):  # the sum comes from the graph itself
         return None
     if isinstance(source, Untraced):
         remarks.append(f"The live network leaves {name} at its default: {source.reason}")
