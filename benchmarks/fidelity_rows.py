@@ -104,6 +104,11 @@ ROWS = (
         ("test_read_images.py", "test_read_color.py", "test_write_textures.py"),
         three_js=("sRGB texture", "raw texture with scale and bias", "grey texture"),
     ),
+    Row(
+        "emission and unlit",
+        ("storm/test_storm_emission.py::*", _NETWORKS, "usdmtlx/test_usdmtlx.py::test_surfaces*"),
+        ("test_write_emission.py",),
+    ),
     Row("usdz", (f"{_NVIDIA}[usdz]", "storm/test_storm_package.py::*"), ("test_package.py",)),
     Row(
         "MaterialX materials",

@@ -82,7 +82,7 @@ CASES: dict[str, Preview | Mtlx] = {
     "highlights": Preview(
         {
             "diffuseColor": Reads(),
-            "specularColor": Reads(scale=(0.4, 0.4, 0.4, 1)),
+            "specularColor": Reads(scale=(0.3, 0.3, 0.3, 1)),
             "useSpecularWorkflow": 1,
             "roughness": 0.6,
         }

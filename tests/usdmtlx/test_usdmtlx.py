@@ -10,6 +10,7 @@ from conftest import define_quad
 from mtlx_scenes import SURFACES, From, Node, add_mtlx_material, image, uv
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from surface_inputs import (
+    BASE,
     CONSTANTS,
     SIZE,
     SPECULAR,
@@ -111,7 +112,8 @@ def test_the_style_before_a_materialx_surface_is_valid_materialx(tiny_stage: Pat
 def test_surfaces_of_which_no_two_inputs_are_alike_are_valid_materialx(tmp_path: Path) -> None:
     """Each output, wrap mode, placement and colour space somewhere, before both kinds of surface."""
     grey = {"emissiveColor": replace(TEXTURES["roughness"], srgb=True), "clearcoat": Reader("coat", 0.6)}
-    cases = {"metallic": TEXTURES, "specular": SPECULAR, "values": CONSTANTS, "grey": grey}
+    glow = {"emissiveColor": replace(BASE, scale=(0.5, 0.3, 0.8, 1.0))}
+    cases = {"metallic": TEXTURES, "specular": SPECULAR, "values": CONSTANTS, "grey": grey, "glow": glow}
     results = []
     for name, inputs in cases.items():
         stage = new_stage(tmp_path / name)
