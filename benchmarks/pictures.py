@@ -56,7 +56,7 @@ def main(result: Path, out: Path, /, *, camera: str | None = None, height: int =
     for style, pictures in renders(result, camera, height).items():
         concept = [] if style == "original" else style_images(result, style)
         rows.append([*pictures, *(ImageOps.fit(image, (height, height)) for image in concept)])
-    _sheet(rows).save(out, quality=86)
+    join(rows).save(out, quality=86)
     return 0
 
 
@@ -143,7 +143,7 @@ def style_images(result: Path, style: str) -> list[Image.Image]:
     return [Image.open(files.folder / name).convert("RGB") for name in run["plan"]["style_images"]]
 
 
-def _sheet(rows: list[list[Image.Image]]) -> Image.Image:
+def join(rows: list[list[Image.Image]]) -> Image.Image:
     """Rows of pictures of one height, on white."""
     width = max(sum(image.width + GAP for image in row) for row in rows) - GAP
     height = sum(row[0].height + GAP for row in rows) - GAP
