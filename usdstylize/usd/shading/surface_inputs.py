@@ -7,7 +7,7 @@ from pxr import Usd, UsdShade
 
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.mtlx_inputs import read_weight
-from usdstylize.usd.shading.source_inputs import SourceInput
+from usdstylize.usd.shading.source_inputs import Constant, InterfaceInput, Primvar, SourceInput
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
 from usdstylize.usd.shading.surfaces import preview_surface, surface_spec
 
@@ -56,4 +56,16 @@ def read_surface_inputs(
     if spec.read_inputs is not None and (preview is None or spec.live == "translated"):
         inputs, others = spec.read_inputs(surface, material, source, time)
         remarks += others
+        inputs = {name: value for name, value in inputs.items() if not _makes_nan(name, value)}
     return SurfaceInputs(spec, preview, inputs, 1.0 if weight is None else weight, remarks)
+
+
+def _makes_nan(name: str, value: SourceInput) -> bool:
+    """Whether a surface of ours is better off without the input.
+
+    Storm turns a UsdPreviewSurface by textures alone. MaterialX's takes any normal, and one of length 0
+    makes it NaN.
+    """
+    if name == "normal":
+        return isinstance(value, Constant | InterfaceInput | Primvar)
+    return name == "ior" and value == Constant(-1.0)

@@ -14,6 +14,7 @@ from usdstylize.model.checks import Check
 from usdstylize.model.objects import StageContents, StageObject
 from usdstylize.usd import read as reading
 from usdstylize.usd.io import images
+from usdstylize.usd.shading.undefined import undefined_inputs
 from usdstylize.usd.verify.bake import misplaced
 from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
 from usdstylize.usd.verify.network import live_color
@@ -37,6 +38,7 @@ LIVE_TOLERANCE = 0.002
 BAKE_TOLERANCE = 0.008
 """The same for the bake, which is rounded to 8 bits."""
 
+_CONTEXTS = ("mtlx", "")
 _CHECKS_OF = {"both": ("live", "bake"), "preview": ("bake",), "mtlx": ("live",)}
 """By the networks that were written: the checks that compare them."""
 
@@ -118,8 +120,10 @@ def _compare(
                     # An artist may have turned the dial since: the bake cannot follow, the check must.
                     dial.Set(part.strength)
         live = selected.GetSurfaceOutput("mtlx")
+        time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
+        for detail in _undefined(selected, obj, time):
+            yield Check("live", subject, False, detail)
         if live and live.HasConnectedSource():
-            time = Usd.TimeCode.EarliestTime() if contents.frame is None else Usd.TimeCode(contents.frame)
             prim = stage.GetPrimAtPath(obj.path)
             error = difference(live_color(selected, obj, prim, data.bases[0], size, time))
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
@@ -135,6 +139,27 @@ def _compare(
             yield from found
     finally:
         session.Clear()
+
+
+def _undefined(material: UsdShade.Material, obj: StageObject, time: Usd.TimeCode) -> Iterator[str]:
+    """A sentence for each constant that makes a surface NaN and that the source's own does not have."""
+    stage = material.GetPrim().GetStage()
+    source = UsdShade.Material.Get(stage, obj.material_path) if obj.material_path else None
+    theirs = {
+        name
+        for context in _CONTEXTS
+        if source and (surface := source.ComputeSurfaceSource(context)[0])
+        for name in undefined_inputs(surface, time)
+    }
+    surfaces = {
+        str(surface.GetPath()): surface
+        for context in _CONTEXTS
+        if (surface := material.ComputeSurfaceSource(context)[0])
+    }
+    for path, surface in surfaces.items():
+        for name, value in undefined_inputs(surface, time).items():
+            if name not in theirs:
+                yield f"{path} is NaN by its inputs:{name} = {value}; run again with --force."
 
 
 def _baked_texture(material: UsdShade.Material) -> UsdShade.Shader | None:
