@@ -143,6 +143,10 @@ ROWS = (
         three_js=("constant", "displayColor"),
     ),
     Row(
+        "displayOpacity",
+        ("storm/test_storm_geometry.py::test_a_mesh_without_a_material*", f"{_NVIDIA}[display_color]"),
+    ),
+    Row(
         "deforming and skinned meshes",
         ("storm/test_storm_geometry.py::test_the_texture_of_a_skinned*", f"{_NVIDIA}[skinned]"),
         ("test_read_skinning.py",),
