@@ -159,7 +159,7 @@ ROWS = (
     Row(
         "purposes, visibility, kind",
         ("storm/test_storm_purposes.py::*", f"{_NVIDIA}[purposes]"),
-        ("test_read_instances.py", "test_groups.py"),
+        ("test_read_instances.py", "test_groups.py", "test_write_layers.py"),
     ),
     Row("`StylizeAPI`", (f"{_NVIDIA}[stylize_api]",), ("test_schema.py",)),
     Row(
