@@ -148,6 +148,10 @@ ROWS = (
         three_js=("constant", "displayColor"),
     ),
     Row(
+        "displayOpacity",
+        ("storm/test_storm_geometry.py::test_a_mesh_without_a_material*", f"{_NVIDIA}[display_color]"),
+    ),
+    Row(
         "deforming and skinned meshes",
         ("storm/test_storm_geometry.py::test_the_texture_of_a_skinned*", f"{_NVIDIA}[skinned]"),
         ("test_read_skinning.py",),
@@ -160,7 +164,7 @@ ROWS = (
     Row(
         "purposes, visibility, kind",
         ("storm/test_storm_purposes.py::*", f"{_NVIDIA}[purposes]"),
-        ("test_read_instances.py", "test_groups.py"),
+        ("test_read_instances.py", "test_groups.py", "test_write_layers.py"),
     ),
     Row("`StylizeAPI`", (f"{_NVIDIA}[stylize_api]",), ("test_schema.py",)),
     Row(

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pxr import Gf, Sdf, UsdShade
+from pxr import Gf, Sdf, UsdGeom, UsdShade
+
+from usdstylize.usd import verify
 
 from .storm_results import SIZE, ZOOM, Array, bumps, material, render, smooth, stylize
 from .storm_scenes import Paint, add_texture, make_stage, write_image
@@ -98,3 +100,47 @@ def test_strength_zero_is_lit_like_the_source(name: str, pictures: Any) -> None:
     aside = np.abs(across - down) > 2
     assert original.std() > 0.02
     assert np.abs(live - original)[aside].mean() <= 0.02 * original[aside].mean()
+
+
+UNDEFINED: dict[str, dict[str, Any]] = {
+    "nothing but the colour": {},
+    "a normal of length 0": {"normal": Gf.Vec3f(0)},
+    "a normal along the tangent": {"normal": Gf.Vec3f(1, 0, 0)},
+    "a normal that is no number": {"normal": Gf.Vec3f(float("nan"))},
+    "a tilted normal": {"normal": Gf.Vec3f(1, 1, 1)},
+    "normals that the mesh lacks": {"normal": "lacking"},
+    "normals of the mesh": {"normal": "tilted"},
+    "a normal of length 0 on a metal": {"normal": Gf.Vec3f(0), "metallic": 0.5},
+}
+"""What Storm ignores on a UsdPreviewSurface and MaterialX's surface does not."""
+
+
+def test_a_normal_that_no_texture_gives_turns_nothing(tmp_path: Path) -> None:
+    jobs = []
+    for number, inputs in enumerate(UNDEFINED.values()):
+        path = tmp_path / f"case{number}.usda"
+        source = make_stage(path, Paint(constant=(0.3, 0.5, 0.1)))
+        triangle = UsdGeom.PrimvarsAPI(source.GetPrimAtPath("/World/Triangle"))
+        triangle.CreatePrimvar("tilted", _Types.Normal3fArray, "constant").Set([Gf.Vec3f(0.7, 0, 0.7)])
+        surface = UsdShade.Shader.Get(source, "/World/Looks/Paint/Surface")
+        reader = UsdShade.Shader.Define(source, "/World/Looks/Paint/Reader")
+        reader.CreateIdAttr("UsdPrimvarReader_normal")
+        for name, value in inputs.items():
+            item = surface.CreateInput(name, _Types.Normal3f if name == "normal" else _Types.Float)
+            if isinstance(value, str):
+                reader.CreateInput("varname", _Types.String).Set(value)
+                item.ConnectToSource(reader.CreateOutput("result", _Types.Normal3f))
+            else:
+                item.Set(value)
+        source.Save()
+        root, obj = stylize(path)
+        assert [str(check) for check in verify.verify(root).failed] == []
+        common = {"width": SIZE}
+        jobs.append(common | {"stage": str(path)})
+        jobs.append(common | {"stage": str(root), "values": {f"{material(obj)}.inputs:strength": 0.0}})
+    pictures = render(tmp_path, jobs)
+    across, down = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
+    aside = np.abs(across - down) > 2
+    for name, original, live in zip(UNDEFINED, pictures[0::2], pictures[1::2], strict=True):
+        assert original.std() > 0.02, name
+        assert np.abs(live - original)[aside].mean() <= 0.02 * original[aside].mean(), name

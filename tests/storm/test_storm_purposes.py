@@ -1,13 +1,17 @@
-"""Purposes in Storm: a proxy shows its render mesh's texture, guides stay as they are."""
+"""Purposes in Storm, of prims and of bindings: a proxy shows its render mesh's texture, guides stay."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pxr import Gf, UsdGeom
+from author_results import problems
+from pxr import Gf, Usd, UsdGeom, UsdShade
+
+from usdstylize.usd import verify
 
 from .storm_results import SIZE, STYLE, ZOOM, T, decode, render
-from .storm_scenes import Paint, add_material, write_image
+from .storm_results import stylize as write_one
+from .storm_scenes import Paint, add_material, make_stage, write_image
 from .test_storm_instances import (
     LOWER_LEFT,
     OTHER,
@@ -60,3 +64,46 @@ def test_render_and_proxy_show_one_texture_and_guides_none(tmp_path: Path) -> No
     for picture in pictures:
         assert np.abs(quarter(picture, UPPER_RIGHT) - untouched)[aside].max() <= 0.002
         assert quarter(picture, UPPER_LEFT).max() == 0
+
+
+@pytest.mark.parametrize("purpose", ["full", "preview"])
+def test_a_purpose_without_a_material_shows_display_color_as_before(tmp_path: Path, purpose: str) -> None:
+    """Storm draws what is bound for previews; a layer of the test's binds what final renders show."""
+    path = tmp_path / "case.usda"
+    source = make_stage(path, Paint("./T.png"))
+    write_image(tmp_path / "T.png", T)
+    mesh = source.GetPrimAtPath("/World/Triangle")
+    UsdGeom.Gprim(mesh).CreateDisplayColorPrimvar("constant").Set([Gf.Vec3f(0.1, 0.4, 0.2)])
+    mesh.RemoveProperty("material:binding")
+    paint = UsdShade.Material.Get(source, "/World/Looks/Paint")
+    UsdShade.MaterialBindingAPI(mesh).Bind(paint, materialPurpose=purpose)
+    source.Save()
+    root, _ = write_one(path)
+    assert [str(check) for check in verify.verify(root).failed] == []
+    assert problems(root) == []
+    look = "/World/StylizedLooks/World__Triangle"
+    jobs = []
+    for name in ("preview", "full"):
+        for stage, variant in ((path, ""), (root, "original"), (root, "ink")):
+            shown = tmp_path / f"{name}_{stage.stem}_{variant}.usda"
+            layer = Usd.Stage.CreateNew(str(shown))
+            layer.GetRootLayer().subLayerPaths = [f"./{stage.name}"]
+            api = UsdShade.MaterialBindingAPI.Apply(layer.OverridePrim("/World/Triangle"))
+            bound = api.ComputeBoundMaterial(name)[0]
+            for each in ("full", "preview"):
+                api.GetPrim().CreateRelationship(f"material:binding:{each}").SetTargets([])
+            if bound:
+                api.Bind(bound)
+            layer.GetRootLayer().Save()
+            jobs.append({"stage": str(shown), "width": SIZE * ZOOM})
+            if variant:
+                jobs[-1]["variants"] = {look: variant}
+    pictures = render(tmp_path, jobs)
+    across, down = np.meshgrid(np.arange(SIZE * ZOOM), np.arange(SIZE * ZOOM))
+    aside = np.abs(across - down) > 2
+    for name, (before, original, styled) in zip(
+        ("preview", "full"), (pictures[:3], pictures[3:]), strict=True
+    ):
+        assert np.abs(original - before)[aside].max() <= 0.002, name
+        changed = np.abs(styled - before)[aside].mean()
+        assert changed > 0.1 if name == purpose else changed == 0, name

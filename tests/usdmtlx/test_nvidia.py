@@ -67,6 +67,7 @@ def display_color(folder: Path) -> Path:
     UsdShade.MaterialBindingAPI(right).UnbindAllBindings()
     colors = UsdGeom.Gprim(right).CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
     colors.Set([Gf.Vec3f(1, 0, 0), Gf.Vec3f(0, 1, 0), Gf.Vec3f(0, 0, 1), Gf.Vec3f(1, 1, 1)])
+    UsdGeom.Gprim(right).CreateDisplayOpacityPrimvar(UsdGeom.Tokens.constant).Set([0.4])
     stage.Save()
     return write_result(path)
 

@@ -83,6 +83,26 @@ def test_a_surface_that_shows_no_colour(written: Path) -> None:
     assert "has neither a value nor a connection for inputs:diffuseColor" in details(written)
 
 
+@pytest.mark.parametrize(
+    ("surface", "name", "value"),
+    [
+        ("StylizedSurface", "normal", Gf.Vec3f(0)),
+        ("StylizedSurface", "emissiveColor", Gf.Vec3f(float("nan"))),
+        ("Surface", "ior", -1.0),
+    ],
+)
+def test_a_constant_that_makes_a_surface_nan(written: Path, surface: str, name: str, value: Any) -> None:
+    kind = Sdf.ValueTypeNames.Vector3f if isinstance(value, Gf.Vec3f) else Sdf.ValueTypeNames.Float
+
+    def add(layer: Sdf.Layer) -> None:
+        attribute = Sdf.AttributeSpec(layer.GetPrimAtPath(f"{INK}{surface}"), f"inputs:{name}", kind)
+        attribute.default = value
+
+    edit(written, add)
+    assert LIVE in failures(written)
+    assert f"{LOOK}/{surface} is NaN by its inputs:{name}" in details(written)
+
+
 @pytest.mark.parametrize("node", ["Base", "Style"])
 def test_a_file_without_its_color_space(written: Path, node: str) -> None:
     place = f"{INK}StylizedNetwork/{node}.inputs:file"

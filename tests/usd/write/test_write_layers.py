@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from author_results import bound, discover, offsets, problems, texture, write_result
+from author_results import bound, discover, hold, offsets, problems, texture, write_result
 from conftest import define_material, define_quad, digests, unchanged
+from instance_stages import QUADS, make_shot
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
 from usdstylize.errors import MaterialError, TextureError
@@ -379,3 +380,69 @@ def test_an_input_of_another_type_is_remarked_and_left_at_its_default(
     (remark,) = writer.remarks[obj.name]
     assert remark.startswith("The live network leaves roughness at its default: /World/StylizedLooks/")
     assert verify.verify(result).failed == ()
+
+
+PURPOSES = ("", "full", "preview")
+
+
+@pytest.mark.parametrize("asked", [("full",), ("preview",), ("full", "preview")], ids="+".join)
+@pytest.mark.parametrize("how", ["direct", "above", "stronger", "collection", "subset", "instances"])
+def test_the_style_is_bound_for_the_purposes_that_the_source_binds(
+    tmp_path: Path, tiny_stage: Path, how: str, asked: tuple[str, ...]
+) -> None:
+    """Where a purpose shows displayColor in the source, it shows it in the result."""
+    path, shown = tiny_stage, ["/World/Left"]
+    if how == "instances":
+        path, shown = make_shot(tmp_path / "instances"), QUADS
+    source = edit(path.with_name("asset.usda") if how == "instances" else path)
+    prim = source.GetPrimAtPath("/Asset/Geo/Quad" if how == "instances" else "/World/Left")
+    material = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial()[0]
+    UsdShade.MaterialBindingAPI(prim).UnbindAllBindings()
+    prim.RemoveProperty("material:binding")
+    UsdGeom.Gprim(prim).CreateDisplayColorPrimvar("constant").Set([Gf.Vec3f(0.1, 0.4, 0.2)])
+    place, strength = prim, UsdShade.Tokens.fallbackStrength
+    if how in ("above", "stronger", "collection"):
+        place = source.GetPrimAtPath("/World")
+    if how == "stronger":
+        strength = UsdShade.Tokens.strongerThanDescendants
+    if how == "subset":
+        place = UsdShade.MaterialBindingAPI(prim).CreateMaterialBindSubset("Face", [0]).GetPrim()
+        shown = ["/World/Left/Face"]
+    api = UsdShade.MaterialBindingAPI.Apply(place)
+    for purpose in asked:
+        if how == "collection":
+            collection = Usd.CollectionAPI.Apply(place, "left")
+            collection.CreateIncludesRel().SetTargets([prim.GetPath()])
+            api.Bind(collection, material, "left", strength, purpose)
+        else:
+            api.Bind(material, strength, purpose)
+    source.Save()
+    result = write_result(path)
+    before, opened = edit(path), edit(result)
+    for owner in shown:
+        for purpose in PURPOSES:
+            there = bound(before, owner, purpose)
+            assert bool(there) == (purpose in asked), (owner, purpose)
+            ours = "StylizedLooks" in bound(opened, owner, purpose)
+            assert ours == bool(there), (owner, purpose)
+            assert there or not bound(opened, owner, purpose)
+    hold(result)
+    notes = [note for obj in discover(path).objects for note in obj.notes if "for the purpose" in note]
+    assert bool(notes) == (len(asked) == 1)
+
+
+def test_a_binding_that_is_lost_for_the_one_purpose_of_the_source(tiny_stage: Path) -> None:
+    source = edit(tiny_stage)
+    api = UsdShade.MaterialBindingAPI(source.GetPrimAtPath("/World/Left"))
+    material = api.ComputeBoundMaterial()[0]
+    api.GetDirectBindingRel().GetPrim().RemoveProperty("material:binding")
+    api.Bind(material, materialPurpose="full")
+    source.Save()
+    result = write_result(tiny_stage)
+    layer = Sdf.Layer.FindOrOpen(str(result.with_name("tiny.style.usda")))
+    over = layer.GetPrimAtPath("/World/Left")
+    over.RemoveProperty(over.properties["material:binding:full"])
+    layer.Save()
+    assert [check.subject for check in verify.verify(result).failed if check.name == "binding"] == [
+        "/World/Left"
+    ]

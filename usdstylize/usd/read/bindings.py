@@ -10,7 +10,7 @@ from usdstylize.errors import MaterialError, MeshError
 from usdstylize.usd.io.arrays import read_integers
 from usdstylize.usd.io.mtlx_layers import why_empty
 
-__all__ = ["FaceSet", "bound_materials", "face_sets"]
+__all__ = ["FaceSet", "bound_materials", "face_sets", "unbound_purposes"]
 
 _PURPOSES = (UsdShade.Tokens.preview, UsdShade.Tokens.full)
 """Viewports draw ``preview``, final renders ``full``; both fall back to the binding for all."""
@@ -42,6 +42,12 @@ def bound_materials(prim: Usd.Prim) -> list[UsdShade.Material]:
         elif relationship:
             raise MaterialError(_dangling(prim, relationship))
     return list(found.values())
+
+
+def unbound_purposes(prim: Usd.Prim) -> list[str]:
+    """The purposes for which the prim shows no material, but its displayColor."""
+    api = UsdShade.MaterialBindingAPI(prim)
+    return [purpose for purpose in _PURPOSES if not api.ComputeBoundMaterial(purpose)[0]]
 
 
 def face_sets(mesh: UsdGeom.Mesh, time: Usd.TimeCode) -> list[FaceSet]:

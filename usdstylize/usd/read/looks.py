@@ -11,7 +11,7 @@ from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.model.affine_uvs import UVTransform
 from usdstylize.model.base_colors import BaseColor
 from usdstylize.model.objects import Surface
-from usdstylize.usd.read.bindings import bound_materials
+from usdstylize.usd.read.bindings import bound_materials, unbound_purposes
 from usdstylize.usd.shading.contexts import only_for_renderers, surface_contexts
 from usdstylize.usd.shading.inputs import shader_id
 from usdstylize.usd.shading.materialx import mtlx_surface
@@ -22,6 +22,14 @@ from usdstylize.usd.shading.surfaces import find_surface, known_names, preview_s
 __all__ = ["Look", "trace_look"]
 
 _OUTPUTS: dict[Surface, str] = {"preview": "surface", "mtlx": "mtlx:surface", "mdl": "mdl:surface"}
+
+_UNBOUND: dict[str, str] = {
+    UsdShade.Tokens.preview: "Its material is bound for the purpose full alone: final renders show the "
+    "style, and viewports what they show of it without a material.",
+    UsdShade.Tokens.full: "Its material is bound for the purpose preview alone: viewports show the style, "
+    "and final renders what they show of it without a material.",
+}
+"""By the purpose that has no binding."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +62,13 @@ def trace_look(prim: Usd.Prim, time: Usd.TimeCode) -> Look:
             continue
         others = [str(other.GetPath()) for other in materials if other.GetPath() != material.GetPath()]
         if others:
-            look = replace(
-                look, notes=(*look.notes, f"Another purpose binds {others[0]}, which is not read.")
+            note = (
+                f"Another purpose binds {others[0]}, which is not read: the style takes its place, and the "
+                f"variant original shows {material.GetPath()} there."
             )
+            look = replace(look, notes=(*look.notes, note))
+        for purpose in unbound_purposes(prim):
+            look = replace(look, notes=(*look.notes, _UNBOUND[purpose]))
         return look
     if failures:
         raise failures[0]

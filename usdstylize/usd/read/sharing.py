@@ -15,6 +15,8 @@ from usdstylize.usd.shading.surfaces import find_surface
 __all__ = ["Occurrence", "by_look"]
 
 _PURPOSES = (UsdShade.Tokens.preview, UsdShade.Tokens.full)
+_DISPLAY = {"displayColor", "displayOpacity"}
+"""Primvars of what has no material."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +97,17 @@ def _drawn_prims(instance: Usd.Prim) -> list[Sdf.Path]:
 def _primvars_read(instance: Usd.Prim, drawn: Sequence[Sdf.Path]) -> frozenset[str]:
     """Names of the primvars that the materials of an instance read, or that are its colour."""
     materials: dict[Sdf.Path, UsdShade.Material] = {}
-    names = set()
+    names: set[str] = set()
     for relative in drawn:
         bound = [_bound(instance.GetPrimAtPath(relative), purpose)[0] for purpose in _PURPOSES]
         if not all(bound):
-            names.add("displayColor")
+            names |= _DISPLAY
         materials |= {material.GetPath(): material for material in bound if material}
     for material in materials.values():
         mdl = mdl_surface(material)
         # What no viewport can read shows displayColor.
         if only_for_renderers(material) or (mdl is not None and find_surface(mdl) is None):
-            names.add("displayColor")
+            names |= _DISPLAY
         for prim in Usd.PrimRange(material.GetPrim(), ALL_DEFINED):
             if prim.IsA(UsdShade.Shader):
                 names |= _primvars_of(UsdShade.Shader(prim))

@@ -1,4 +1,4 @@
-"""Colours that a primvar or a shader's value gives, linear Rec.709."""
+"""Colours that a primvar or a shader's value gives, linear Rec.709; and displayOpacity beside them."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,11 @@ from usdstylize.errors import MaterialError
 from usdstylize.model.base_colors import BaseColor, ConstantColor, DisplayColor
 from usdstylize.usd.io.colorspaces import linear_rec709
 from usdstylize.usd.io.primvars import find_primvar
+from usdstylize.usd.shading.source_inputs import Constant, Primvar, SourceInput
 
-__all__ = ["constant_color", "primvar_color"]
+__all__ = ["constant_color", "display_inputs", "primvar_color"]
+
+_OPACITY = "displayOpacity"
 
 
 def primvar_color(prim: Usd.Prim, name: str, time: Usd.TimeCode) -> BaseColor | None:
@@ -40,3 +43,17 @@ def constant_color(value: Sequence[float], attribute: Usd.Attribute | None) -> C
         value = linear_rec709(np.array(value), attribute).tolist()
     red, green, blue = value
     return ConstantColor((red, green, blue))
+
+
+def display_inputs(prim: Usd.Prim, time: Usd.TimeCode) -> dict[str, SourceInput]:
+    """What a mesh or subset that no material covers has beside displayColor, as a UsdPreviewSurface's inputs.
+
+    Empty where it is opaque at any time: viewers sort what has an opacity.
+    """
+    primvar = find_primvar(prim, _OPACITY)
+    if primvar is None:
+        return {}
+    values = np.asarray(primvar.ComputeFlattened(time))
+    opaque = values.dtype.kind == "f" and (values >= 1).all() and not primvar.ValueMightBeTimeVarying()
+    # It covers a share of what is behind, highlights and all.
+    return {} if opaque else {"opacity": Primvar(_OPACITY, 1.0), "opacityMode": Constant("presence")}

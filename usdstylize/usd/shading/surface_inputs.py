@@ -11,7 +11,7 @@ from usdstylize.usd.shading.color_uses import mtlx_uses, preview_uses
 from usdstylize.usd.shading.inputs import producer, producing_shader
 from usdstylize.usd.shading.mtlx_inputs import read_weight
 from usdstylize.usd.shading.preview import trace_texture
-from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Stylized
+from usdstylize.usd.shading.source_inputs import Constant, InterfaceInput, Primvar, SourceInput, Stylized
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
 from usdstylize.usd.shading.surfaces import SURFACES, preview_surface, surface_spec
 
@@ -65,6 +65,7 @@ def read_surface_inputs(
     if spec.read_inputs is not None and (preview is None or spec.live == "translated"):
         inputs, others = spec.read_inputs(surface, material, source, color, time)
         remarks += others
+        inputs = {name: value for name, value in inputs.items() if not _makes_nan(name, value)}
     scale = 1.0 if weight is None else read_weight(surface, weight, time)
     if scale is None and weight is not None:
         remarks.append(
@@ -117,3 +118,14 @@ def _on_preview(
         if texture is not None:
             main = Stylized(texture.scale[:3], texture.bias[:3])
     return preview_uses(preview, _PREVIEW, name, main, time)
+
+
+def _makes_nan(name: str, value: SourceInput) -> bool:
+    """Whether a surface of ours is better off without the input.
+
+    Storm turns a UsdPreviewSurface by textures alone. MaterialX's takes any normal, and one of length 0
+    makes it NaN.
+    """
+    if name == "normal":
+        return isinstance(value, Constant | InterfaceInput | Primvar)
+    return name == "ior" and value == Constant(-1.0)

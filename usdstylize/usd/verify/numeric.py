@@ -18,6 +18,7 @@ from usdstylize.usd.io import images
 from usdstylize.usd.shading.inputs import numbers
 from usdstylize.usd.shading.source_inputs import Stylized
 from usdstylize.usd.shading.surface_inputs import SurfaceInputs, read_surface_inputs
+from usdstylize.usd.shading.undefined import undefined_inputs
 from usdstylize.usd.verify.bake import misplaced
 from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
 from usdstylize.usd.verify.network import live_color
@@ -43,6 +44,7 @@ LIVE_TOLERANCE = 0.002
 BAKE_TOLERANCE = 0.008
 """The same for the bake, which is rounded to 8 bits."""
 
+_CONTEXTS = ("mtlx", "")
 _CHECKS_OF = {"both": ("live", "bake"), "preview": ("bake",), "mtlx": ("live",)}
 """By the networks that were written: the checks that compare them."""
 
@@ -129,6 +131,8 @@ def _compare(
         theirs = UsdShade.Material.Get(stage, obj.material_path) if obj.material_path else None
         inputs = read_surface_inputs(theirs, obj, time)
         live = selected.GetSurfaceOutput("mtlx")
+        for detail in _undefined(selected, obj, time):
+            yield Check("live", subject, False, detail)
         if live and live.HasConnectedSource():
             prim = stage.GetPrimAtPath(obj.path)
             error = max(
@@ -155,6 +159,27 @@ def _compare(
             yield from found
     finally:
         session.Clear()
+
+
+def _undefined(material: UsdShade.Material, obj: StageObject, time: Usd.TimeCode) -> Iterator[str]:
+    """A sentence for each constant that makes a surface NaN and that the source's own does not have."""
+    stage = material.GetPrim().GetStage()
+    source = UsdShade.Material.Get(stage, obj.material_path) if obj.material_path else None
+    theirs = {
+        name
+        for context in _CONTEXTS
+        if source and (surface := source.ComputeSurfaceSource(context)[0])
+        for name in undefined_inputs(surface, time)
+    }
+    surfaces = {
+        str(surface.GetPath()): surface
+        for context in _CONTEXTS
+        if (surface := material.ComputeSurfaceSource(context)[0])
+    }
+    for path, surface in surfaces.items():
+        for name, value in undefined_inputs(surface, time).items():
+            if name not in theirs:
+                yield f"{path} is NaN by its inputs:{name} = {value}; run again with --force."
 
 
 def _used(total: NDArray[np.float32], use: Stylized) -> NDArray[np.float32]:

@@ -17,12 +17,12 @@ from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
 from usdstylize.usd.verify.numeric import check_colors
 from usdstylize.usd.verify.shared import SharedChecks
 from usdstylize.usd.write import (
-    BINDING_PURPOSES,
     ORIGINAL,
     VARIANT_SET,
     Facts,
     Provenance,
     ResultLayout,
+    bound_purposes,
     find_style_layer,
     heroes_of,
     read_layer,
@@ -71,7 +71,7 @@ def verify(root_layer: str | Path) -> VerifyReport:
             for path in users(spec):
                 with errors_as_check(checks, "binding", path):
                     expected = shared.bindings(path, spec.path)
-                    checks += [_binding(stage, place, material) for place, material in expected]
+                    checks += [_binding(stage, source, place, material) for place, material in expected]
             with errors_as_check(checks, "variants", owner):
                 checks.append(_variants(stage, owner, spec.path, provenance))
         checks += check_colors(stage, materials, provenance, style_path, heroes_of(style_layer))
@@ -223,11 +223,11 @@ def _lost(
             yield from found
 
 
-def _binding(stage: Usd.Stage, owner: str, material: Sdf.Path) -> Check:
+def _binding(stage: Usd.Stage, source: Usd.Stage, owner: str, material: Sdf.Path) -> Check:
     if not is_on_stage(stage, owner):
         return Check("binding", owner, False, "It is not on the stage any more; run again.")
     prim = stage.GetPrimAtPath(owner)
-    for purpose in BINDING_PURPOSES:
+    for purpose in bound_purposes(source.GetPrimAtPath(owner)):
         bound, relationship = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)
         if bound.GetPath() != material:
             found = f"{bound.GetPath()}, bound by {relationship.GetPath()}" if bound else "nothing"

@@ -1,7 +1,7 @@
 """Writing: the layers, materials, variants and bakes of a result, and what `verify` must know of them."""
 
 from usdstylize.usd.write.bake import bake_wrap, combine
-from usdstylize.usd.write.binding import BINDING_PURPOSES
+from usdstylize.usd.write.binding import bound_purposes
 from usdstylize.usd.write.instancing import classes_by_instance, heroes_of
 from usdstylize.usd.write.layout import ResultLayout, StyleLayout
 from usdstylize.usd.write.live import STYLE_IMAGE
@@ -28,7 +28,6 @@ from usdstylize.usd.write.writer import Writer
 
 __all__ = [
     "BAKE",
-    "BINDING_PURPOSES",
     "DIAL_RANGE",
     "DIFFUSE_SHARE",
     "MIX",
@@ -47,6 +46,7 @@ __all__ = [
     "StyleLayout",
     "Writer",
     "bake_wrap",
+    "bound_purposes",
     "classes_by_instance",
     "combine",
     "existing_heroes",

@@ -10,9 +10,9 @@ from usdstylize.model.objects import Prototype, StageObject
 from usdstylize.usd.write.instancing import collection_sites, inherit_classes, layer_path, shown_path
 from usdstylize.usd.write.specs import prim_spec
 
-__all__ = ["BINDING_PURPOSES", "Binding", "plan_binding", "write_binding"]
+__all__ = ["Binding", "bound_purposes", "plan_binding", "write_binding"]
 
-BINDING_PURPOSES = (UsdShade.Tokens.allPurpose, UsdShade.Tokens.full, UsdShade.Tokens.preview)
+_PURPOSES = (UsdShade.Tokens.allPurpose, UsdShade.Tokens.full, UsdShade.Tokens.preview)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ def plan_binding(
     prim = stage.GetPrimAtPath(source.path)
     if not prim:
         raise MaterialError(f"{source.path} is not on the stage any more; read the stage again.")
-    purposes = tuple(p for p in BINDING_PURPOSES if p == UsdShade.Tokens.allPurpose or _bound_for(prim, p))
+    resolved = bound_purposes(prim)
+    purposes = tuple(p for p in resolved if p == UsdShade.Tokens.allPurpose or _bound_for(prim, p))
     ancestors = [None, *_stronger_ancestors(prim)]
     shown = shown_path(prototypes, source, material)
     scratch = stage.GetSessionLayer()
@@ -55,7 +56,7 @@ def plan_binding(
                 write_binding(scratch, plan, source.name)
             # After each change USD may compose the prims of an instance anew: ask for the prim again.
             prim = stage.GetPrimAtPath(source.path)
-            if wins(prim, shown):
+            if _wins(prim, shown, resolved):
                 return plan
     finally:
         scratch.TransferContent(before)
@@ -77,10 +78,20 @@ def _sites(
     return sites if own == target else (*sites, (own, None))
 
 
-def wins(prim: Usd.Prim, material: Sdf.Path) -> bool:
-    """True where every material purpose resolves to ``material`` on ``prim``."""
+def bound_purposes(prim: Usd.Prim) -> tuple[str, ...]:
+    """The material purposes for which a mesh or subset of the source shows a material; "" is that for all.
+
+    Every purpose where there is no material at all: each of them then shows displayColor.
+    """
     api = UsdShade.MaterialBindingAPI(prim)
-    return all(api.ComputeBoundMaterial(purpose)[0].GetPath() == material for purpose in BINDING_PURPOSES)
+    found = tuple(purpose for purpose in _PURPOSES if api.ComputeBoundMaterial(purpose)[0])
+    return found or _PURPOSES
+
+
+def _wins(prim: Usd.Prim, material: Sdf.Path, purposes: Sequence[str]) -> bool:
+    """True where each of the material purposes resolves to ``material`` on ``prim``."""
+    api = UsdShade.MaterialBindingAPI(prim)
+    return all(api.ComputeBoundMaterial(purpose)[0].GetPath() == material for purpose in purposes)
 
 
 def write_binding(layer: Sdf.Layer, binding: Binding, name: str) -> None:
@@ -149,7 +160,7 @@ def _stronger_ancestors(prim: Usd.Prim) -> list[Sdf.Path]:
 
 
 def _winner(prim: Usd.Prim) -> str:
-    for purpose in BINDING_PURPOSES:
+    for purpose in _PURPOSES:
         relationship = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial(purpose)[1]
         if relationship:
             return str(relationship.GetPath())

@@ -9,13 +9,13 @@ from pxr import Gf, Sdf
 from usdstylize.model.affine_uvs import UVTransform
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.io.paths import anchored
-from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Stylized, Texture
+from usdstylize.usd.shading.source_inputs import Constant, Primvar, SourceInput, Stylized, Texture
 from usdstylize.usd.shading.surface_inputs import SurfaceInputs
 from usdstylize.usd.write.external_surfaces import copy_inputs
 from usdstylize.usd.write.specs import Node, add_input, add_output, add_shader, below, free_name, prim_spec
 from usdstylize.usd.write.textures import Textures
 
-__all__ = ["BAKE", "display_color", "plain_surface", "write_preview"]
+__all__ = ["BAKE", "write_display", "write_preview"]
 
 _Types = Sdf.ValueTypeNames
 
@@ -31,6 +31,7 @@ _TYPES = {
     "clearcoat": _Types.Float,
     "clearcoatRoughness": _Types.Float,
     "opacity": _Types.Float,
+    "opacityMode": _Types.Token,
     "opacityThreshold": _Types.Float,
     "ior": _Types.Float,
     "normal": _Types.Normal3f,
@@ -94,7 +95,7 @@ def write_preview(
             add_input(over, name, item.GetTypeName() if item else _Types.Color3f, baked)
         return []
     colors = dict(_baked(layer, variant.path, source, textures, set(), inputs.shown))
-    plain = plain_surface(layer, variant.path, colors)
+    plain = _plain_surface(layer, variant.path, colors)
     add_output(variant, "surface", _Types.Token, plain.output("surface"))
     if surface is None or own is None:
         return _write_inputs(layer, variant.path, plain, inputs.inputs, folder)
@@ -144,19 +145,21 @@ def _baked_texture(
     return add_shader(layer, place, "UsdUVTexture", ("rgb", _Types.Float3), texture).output("rgb")
 
 
-def display_color(layer: Sdf.Layer, parent: Sdf.Path) -> Sdf.Path:
-    """A reader of displayColor; returns its output."""
+def write_display(layer: Sdf.Layer, variant: Sdf.PrimSpec, inputs: Mapping[str, SourceInput]) -> None:
+    """A surface of displayColor and ``inputs``, for what has no surface in the source."""
     reader = add_shader(
         layer,
-        parent.AppendChild("StylizedDisplayColor"),
+        variant.path.AppendChild("StylizedDisplayColor"),
         "UsdPrimvarReader_float3",
         ("result", _Types.Float3),
         {"varname": (_Types.String, "displayColor")},
     )
-    return reader.output("result")
+    plain = _plain_surface(layer, variant.path, {"diffuseColor": reader.output("result")})
+    add_output(variant, "surface", _Types.Token, plain.output("surface"))
+    _write_inputs(layer, variant.path, plain, inputs, Path())
 
 
-def plain_surface(layer: Sdf.Layer, parent: Sdf.Path, colors: Mapping[str, Sdf.Path]) -> Node:
+def _plain_surface(layer: Sdf.Layer, parent: Sdf.Path, colors: Mapping[str, Sdf.Path]) -> Node:
     """A UsdPreviewSurface with everything but these inputs at its default."""
     return add_shader(
         layer,
@@ -174,7 +177,7 @@ def _write_inputs(
     inputs: Mapping[str, SourceInput],
     layer_folder: Path,
 ) -> list[str]:
-    """Write constants and textures of ``inputs`` to a UsdPreviewSurface, their nodes under ``parent``.
+    """Write values, textures and primvars of ``inputs`` to a UsdPreviewSurface, nodes under ``parent``.
 
     Returns remarks. The other kinds are left at their default; the live network, which follows
     the same inputs, is what remarks on them.
@@ -192,6 +195,11 @@ def _write_inputs(
             continue
         if isinstance(value, Constant):
             add_input(surface.spec, name, _TYPES[name], _value(value.value))
+        elif isinstance(value, Primvar) and _TYPES[name] == _Types.Float:
+            read = {"varname": (_Types.String, value.name), "fallback": (_Types.Float, value.fallback)}
+            path = parent.AppendChild(f"Stylized{name[0].upper()}{name[1:]}")
+            node = add_shader(layer, path, "UsdPrimvarReader_float", ("result", _Types.Float), read)
+            add_input(surface.spec, name, _TYPES[name], node.output("result"))
         elif isinstance(value, Texture):
             prefix = f"Stylized{name[0].upper()}{name[1:]}"
             st = _coordinates(layer, parent, prefix, value.primvar, value.transform)
