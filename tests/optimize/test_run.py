@@ -228,3 +228,25 @@ def test_gutters_continue_what_is_nearest_as_the_texture_wraps(
     image = optimize.Optimizer(stripes(), method, "cpu").optimize([subject], [ball()])[0].images[0]
     np.testing.assert_array_equal(image[16:48, :31], texels[16:48, :31])
     assert (image[16:48, 60] == texels[16:48, nearest]).all(axis=-1).mean() > 0.9
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_sum_goes_on_in_gutters_as_far_as_a_mask_lets_it(
+    masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T is magenta where the ball's UVs are not. The mask is black in the lower half, gutters included."""
+    monkeypatch.setattr(Step, "__call__", lambda self, *_: torch.zeros(4))
+    mask = np.ones((64, 64), np.float32)
+    mask[32:] = 0 if masked else 1
+    style = torch.tensor([0.2, -0.1, 0.3]) * torch.from_numpy(mask)[..., None]
+    monkeypatch.setattr(Step, "texture", style[None])
+    base = np.full((64, 64, 3), 0.4, np.float32)
+    base[:, 33:] = [1, 0, 1]
+    data = ObjectData(ball().mesh, (base,), masks=(mask,) if masked else ())
+    method = dataclasses.replace(METHOD, view_pool=48, iterations=24)
+    image = optimize.Optimizer(stripes(), method, "cpu").optimize([describe()], [data])[0].images[0]
+    np.testing.assert_allclose((base + image)[:31], np.full((31, 64, 3), [0.6, 0.3, 0.7]), atol=1e-6)
+    if masked:
+        assert np.abs(image[33:]).max() == 0
+    else:
+        np.testing.assert_allclose((base + image)[33:], np.full((31, 64, 3), [0.6, 0.3, 0.7]), atol=1e-6)

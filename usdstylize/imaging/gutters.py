@@ -6,16 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from usdstylize.imaging import uv_raster
 from usdstylize.model.base_colors import Wrap
 
-__all__ = ["dilate"]
+__all__ = ["continue_sum", "dilate"]
 
 Bool = NDArray[np.bool_]
+Float32 = NDArray[np.float32]
 Value = TypeVar("Value", bound=np.generic)
 
 _FARTHEST = 512
 """Texels that are searched beyond a border that repeats, at most: half of a 1k image, beyond which
 nothing is nearer than what lies inside. More only costs memory, four times the image at worst."""
+_STRANGE = 0.15
+"""Difference from T inside an island, sRGB-encoded, from which T at its border is not its own."""
 _BLOCK = 16
 _ROWS_AT_ONCE = 64
 
@@ -48,6 +52,45 @@ def dilate(
         down, across = nearest[:, start : start + _ROWS_AT_ONCE]
         filled[start : start + _ROWS_AT_ONCE] = texels.take(row_start[down] + column[across], axis=0)
     return filled
+
+
+def continue_sum(
+    style: Float32,
+    base: Float32,
+    uvs: Float32,
+    covered: Bool,
+    wrap: tuple[Wrap, Wrap],
+    base_texel: float,
+) -> Float32:
+    """T_S (H, H, 3) with gutters in which T + T_S goes on as on the surface: filled(T + T_S) - T.
+
+    Then no filter and no mip level mixes what the source has there into the surface. style: T_S. base: T,
+    (H, H, 3) sRGB-encoded. uvs: (F, 3, 2), of any range; covered: (H, H) bool, the texels that they touch.
+    base_texel: how many texels of T_S one of T's own is wide. The sum is that of the nearest texel that is
+    far enough inside for no filter of T to read a gutter there. A texel that is touched, but not at its
+    centre, is a gutter where T is not the island's own there.
+    """
+    if covered.all() or not covered.any():
+        return style
+    inside = _inside(covered, wrap, base_texel)
+    filled_base, filled_style = np.split(
+        dilate(np.concatenate([base, style], axis=2), inside, wrap), 2, axis=2
+    )
+    strange = covered & (np.abs(filled_base - base).max(axis=2) > _STRANGE)
+    kept = covered & ~(strange & ~uv_raster.centers_covered(uvs, wrap, strange))
+    return np.where(kept[..., None], style, filled_base + filled_style - base)
+
+
+def _inside(covered: Bool, wrap: tuple[Wrap, Wrap], base_texel: float) -> Bool:
+    """The covered texels whose T is not mixed with that of gutters; of an island without any, all."""
+    reach = 1 if base_texel <= 1 else 1 + int(np.ceil(base_texel))
+    mode = ["wrap" if way == "repeat" else "nearest" for way in (wrap[1], wrap[0])]
+    inner: Bool = ndimage.minimum_filter(covered, 2 * reach + 1, mode=mode)
+    islands, count = ndimage.label(covered, np.ones((3, 3)))
+    lost = np.ones(count + 1, dtype=bool)
+    lost[islands[inner]] = False
+    inside: Bool = inner | (covered & lost[islands])
+    return inside
 
 
 def _margins(valid: Bool, wrap: tuple[Wrap, Wrap]) -> tuple[int, int]:

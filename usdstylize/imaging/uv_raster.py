@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from usdstylize.model.base_colors import Wrap
 
-__all__ = ["covered_texels", "fold", "rasterize", "rasterize_vertex_colors", "udim_tiles"]
+__all__ = ["centers_covered", "covered_texels", "fold", "rasterize", "rasterize_vertex_colors", "udim_tiles"]
 
 Bool = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
@@ -62,6 +62,26 @@ def covered_texels(uvs: NDArray[np.floating], wrap: tuple[Wrap, Wrap], resolutio
             else:
                 covered[[0, -1], :] = edge.T
     return covered[::-1].copy()
+
+
+def centers_covered(uvs: NDArray[np.floating], wrap: tuple[Wrap, Wrap], texels: Bool) -> Bool:
+    """(R, R) bool: those of ``texels`` whose centres the triangles cover, once wrapped into 0..1.
+
+    uvs: (F, 3, 2), of any range. Where some lie beyond a border that is clamped, all texels at it count.
+    """
+    found = np.zeros_like(texels)
+    rows, columns = np.nonzero(texels)
+    if not len(rows):
+        return found
+    points = (np.stack([columns, len(texels) - 1 - rows], axis=1) + 0.5) / len(texels)
+    inside = _Scene(fold(np.asarray(uvs, dtype=np.float64), wrap)[0]).under(points)[0] >= 0
+    last = len(texels) - 1
+    for axis, place in ((0, columns), (1, last - rows)):
+        if wrap[axis] == "clamp":
+            inside |= (place == 0) & bool(uvs[..., axis].min() < 0)
+            inside |= (place == last) & bool(uvs[..., axis].max() > 1)
+    found[rows, columns] = inside
+    return found
 
 
 def rasterize(uvs: NDArray[np.floating], resolution: int) -> tuple[Int32, Float32]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from usdstylize.config.method import Method
@@ -23,7 +25,7 @@ from usdstylize.optimize.memory import Allotment
 from usdstylize.optimize.process_group import ProcessGroup
 from usdstylize.optimize.reports import Reports, losses_of
 from usdstylize.optimize.schedule import Schedule, exponential, weights_at
-from usdstylize.optimize.sheet_texels import shrunk
+from usdstylize.optimize.sheet_texels import base_texels, shrunk
 from usdstylize.optimize.start import start_colors, start_field
 from usdstylize.optimize.state import State
 from usdstylize.optimize.steps import new_step
@@ -242,7 +244,7 @@ class Run:
         }
 
     def textures(self, iterations: int, losses: Losses) -> tuple[StyleTexture, ...]:
-        """T_S of each object, its gutters filled; empty but in the first process of a process group.
+        """T_S of each object, the sum continued into its gutters; empty but in a group's first process.
 
         Raises MeshError where no camera sees any of the objects' texels.
         """
@@ -263,7 +265,7 @@ class Run:
         if scene.masks is not None:
             for own, mask, unseen in zip(filled, scene.masks.numpy(), covered & ~valid, strict=True):
                 own[unseen] *= mask[unseen]  # it may be black where a neighbour's, taken over here, is not
-        images = [shrunk(own, size) for own, size in zip(filled, scene.framing.sizes, strict=True)]
+        images = [self._with_gutters(sheet, own) for sheet, own in enumerate(filled)]
         clock.lap("finish")
         windows = self._method.batch if self._method.window else 0
         views = len(self._batches.pool) * self._share
@@ -286,6 +288,24 @@ class Run:
             )
 
         return tuple(texture(sheets) for sheets in scene.assembly.sheets_of_object)
+
+    def _with_gutters(self, number: int, style: NDArray[np.float32]) -> NDArray[np.float32]:
+        """T_S of one sheet at its own size; its gutters continue the sum, times the mask as everywhere."""
+        scene, sheet = self._scene, self._scene.assembly.sheets[number]
+        size = scene.framing.sizes[number]
+        style = shrunk(style, size)
+        if sheet.base.shape[:2] == (1, 1):  # T is one colour, in gutters, too
+            return style
+        touched = F.adaptive_max_pool2d(torch.from_numpy(scene.covered[number])[None, None].float(), size)
+        covered = touched[0, 0].numpy() > 0
+        base = base_texels(sheet, size)
+        base_texel = size / min(sheet.base.shape[:2])
+        uvs = scene.assembly.uvs_of(number)
+        continued = gutters.continue_sum(style, base, uvs, covered, sheet.wrap, base_texel)
+        if scene.masks is None:
+            return continued
+        mask = shrunk(scene.masks[number].numpy(), size)
+        return np.where(continued == style, style, mask * continued)
 
     def _validation_targets(self) -> list[Target]:
         """Views that are in no batch, to see when the loss stops falling; this process's share of them."""

@@ -8,10 +8,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from usdstylize.imaging.encoding import encode_base
+from usdstylize.imaging.sampling import resample
 from usdstylize.model.base_colors import Wrap
 from usdstylize.optimize.hierarchy import magnified, magnifiers, smoothed
+from usdstylize.render import Sheet
 
-__all__ = ["SheetTexels", "shrunk"]
+__all__ = ["SheetTexels", "base_texels", "shrunk"]
 
 
 class SheetTexels:
@@ -53,8 +56,15 @@ class SheetTexels:
 
 
 def shrunk(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """(H, H, 3) with ``size`` texels on a side, each the mean of those that it replaces; row 0 the top."""
-    if image.shape[0] == size:
+    """(H, W, C) with ``size`` texels on a side at most, each the mean of those that it replaces."""
+    fewer = (min(image.shape[0], size), min(image.shape[1], size))
+    if image.shape[:2] == fewer:
         return image
-    means = F.adaptive_avg_pool2d(torch.from_numpy(image).permute(2, 0, 1), size)
+    means = F.adaptive_avg_pool2d(torch.from_numpy(image).permute(2, 0, 1), fewer)
     return means.permute(1, 2, 0).contiguous().numpy()
+
+
+def base_texels(sheet: Sheet, size: int) -> NDArray[np.float32]:
+    """T of a sheet with ``size`` texels on a side, sRGB-encoded: what viewers add T_S of that size to."""
+    base = resample(shrunk(sheet.base, size), (size, size), sheet.wrap)
+    return encode_base(base, sheet.transfer)
