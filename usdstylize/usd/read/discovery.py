@@ -208,7 +208,7 @@ def _describe(
     if is_deformed(mesh):
         notes.append(_POSED if is_posed(mesh) else _UNPOSED)
     if uvs.transform and uvs.transform.then:
-        notes.append("Its chain of UsdTransform2d shears, which some viewers show only by the live network.")
+        notes.append("Its UV transform shears, which some viewers show only by the live network.")
     if isinstance(uvs.base, TextureFile) and uvs.base.tiles:
         notes += _udim_notes(path, arrays, uvs.base)
     black = isinstance(uvs.base, TextureFile) and "black" in (uvs.base.wrap_s, uvs.base.wrap_t)

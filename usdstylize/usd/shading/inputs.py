@@ -7,9 +7,19 @@ from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError
 
-__all__ = ["animation_remarks", "input_value", "numbers", "producer", "producing_shader", "shader_id"]
+__all__ = [
+    "CHANNELS",
+    "animation_remarks",
+    "channels_of",
+    "input_value",
+    "numbers",
+    "producer",
+    "producing_shader",
+    "shader_id",
+]
 
-
+CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
+"""Components by the letter that nodes name them by."""
 _LARGEST = 1e9
 """Largest number that is accepted in a shader: times the largest texel it still fits single precision."""
 
@@ -95,6 +105,20 @@ def numbers(
             "give it a value."
         )
     return tuple(float(number) for number in value[: len(default)])
+
+
+def channels_of(
+    node: UsdShade.Shader, operation: str, output: str, time: Usd.TimeCode
+) -> tuple[int | str, ...]:
+    """The components that an ND_extract, ND_swizzle or ND_separate node takes of its input, by index.
+
+    A swizzle's "0" and "1", and letters that it does not know, stay as they are.
+    """
+    if operation == "extract":
+        return (int(numbers(node, "index", time, (0.0,))[0]),)
+    if operation == "swizzle":
+        return tuple(CHANNELS.get(c, c) for c in str(input_value(node, "channels", time, "")))
+    return (CHANNELS.get(output.removeprefix("out"), 0),)
 
 
 def animation_remarks(shader: UsdShade.Shader, name: str) -> tuple[str, ...]:
