@@ -303,7 +303,6 @@ WARPED = {
         (WARPED, f"{LOOK}/W (ND_sin_vector2)"),
         ({"Mix": image("./gone.png", texcoord=None)}, "./gone.png"),
         ({"Mix": image("./t.<UDIM>.png", texcoord=None)}, "./t.<UDIM>.png"),
-        ({"UV": uv("other"), "Mix": image("./color.png")}, "primvars:other"),
         ({"Mix": image("./color.png", texcoord=None, uaddressmode=("string", "wrap"))}, "wrap"),
         ({"Mix": Node("ND_geomcolor_color3", "color3")}, "primvars:displayColor"),
         (MINUS, f"{LOOK}/E asks for a channel that is not there"),

@@ -227,6 +227,7 @@ def _describe(
         triangle_count=len(arrays.triangles),
         notes=tuple(notes),
         unwrapped=uvs.unwrapped,
+        uv_asked="" if uvs.unwrapped or look.uv_primvar in (None, uvs.primvar) else look.uv_primvar,
     )
     return obj, shape_of(mesh, face_set, geometry, uvs, time, refine), arrays, corners
 

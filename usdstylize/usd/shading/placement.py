@@ -22,17 +22,18 @@ from usdstylize.usd.shading.inputs import (
 )
 from usdstylize.usd.shading.nodes import select, to_components
 
-__all__ = ["gltf_placement", "read_placement"]
+__all__ = ["DEFAULT_UVS", "UV_READERS", "gltf_placement", "read_placement"]
 
 Float64 = NDArray[np.float64]
 
-_DEFAULT_PRIMVAR = "st"
+DEFAULT_UVS = "st"
 """The primvar that USD reads for MaterialX's first texture coordinates, ``UV0``."""
-_READERS = {
+UV_READERS = {
     "ND_geompropvalue_vector2": "geomprop",
     "ND_UsdPrimvarReader_vector2": "varname",
     "UsdPrimvarReader_float2": "varname",
 }
+"""The input that names the primvar, by the reader's identifier."""
 _DEEPEST = 60
 """Longest chain of nodes that is followed; with the graph that it feeds, it stays within Python's stack."""
 
@@ -58,7 +59,7 @@ class _Reading:
 
     def coordinates(self, node: UsdShade.Shader, name: str) -> Placement:
         if producer(node, name) is None:
-            return placement_of(_DEFAULT_PRIMVAR)
+            return placement_of(DEFAULT_UVS)
         found = self.input(node, name)
         if not found.primvar:
             raise MaterialError(
@@ -101,11 +102,11 @@ class _Reading:
 
     def node(self, node: UsdShade.Shader, output: str) -> Placement:
         identifier = shader_id(node)
-        if identifier in _READERS:
-            name = str(input_value(node, _READERS[identifier], self.time, ""))
+        if identifier in UV_READERS:
+            name = str(input_value(node, UV_READERS[identifier], self.time, ""))
             if not name:
                 raise MaterialError(
-                    f"Shader {node.GetPath()} names no primvar; set its inputs:{_READERS[identifier]}."
+                    f"Shader {node.GetPath()} names no primvar; set its inputs:{UV_READERS[identifier]}."
                 )
             return placement_of(name.removeprefix("primvars:"))
         if identifier == "ND_texcoord_vector2":
@@ -115,7 +116,7 @@ class _Reading:
                     f"Shader {node.GetPath()} reads texture coordinates by the index {index}, which names no "
                     "primvar of USD; use ND_geompropvalue_vector2."
                 )
-            return placement_of(_DEFAULT_PRIMVAR)
+            return placement_of(DEFAULT_UVS)
         operation, _, kind = identifier.removeprefix("ND_").removesuffix("FA").partition("_")
         match operation:
             case "constant":

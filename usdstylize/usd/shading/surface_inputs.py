@@ -1,13 +1,13 @@
 """The inputs of a source's surface, except its base colour, whichever kind of surface it is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pxr import Usd, UsdShade
 
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.mtlx_inputs import read_weight
-from usdstylize.usd.shading.source_inputs import SourceInput
+from usdstylize.usd.shading.source_inputs import SourceInput, Texture
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
 from usdstylize.usd.shading.surfaces import preview_surface, surface_spec
 
@@ -56,4 +56,12 @@ def read_surface_inputs(
     if spec.read_inputs is not None and (preview is None or spec.live == "translated"):
         inputs, others = spec.read_inputs(surface, material, source, time)
         remarks += others
+    if source.uv_asked:
+        inputs = {name: _renamed(value, source) for name, value in inputs.items()}
     return SurfaceInputs(spec, preview, inputs, 1.0 if weight is None else weight, remarks)
+
+
+def _renamed(value: SourceInput, source: StageObject) -> SourceInput:
+    if isinstance(value, Texture) and value.primvar == source.uv_asked:
+        return replace(value, primvar=source.uv_primvar)
+    return value
