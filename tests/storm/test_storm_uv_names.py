@@ -84,8 +84,7 @@ def make(path: Path, case: Case, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Array]]:
-    """For each case, lit: the source, `original`, the mended source, strength 0 of either's result; unlit: live
-    and bake."""
+    """For each case, lit: source, `original`, mended source, strength 0 of both; unlit: live and bake."""
     folder = tmp_path_factory.mktemp("uv_names")
     jobs: list[dict[str, Any]] = []
     for number, case in enumerate(CASES.values()):
