@@ -314,6 +314,13 @@ def reads_neither(stage: Usd.Stage) -> None:
     set_inputs(stage, "Reader", varname=("string", "other"))
 
 
+def file_is_a_string(stage: Usd.Stage) -> None:
+    stage.GetPrimAtPath(f"{LOOK}/Texture").RemoveProperty("inputs:file")
+    set_inputs(
+        stage, "Texture", file=("string", "./color.png"), fallback=("float4", Gf.Vec4f(0.2, 0.4, 0.6, 1))
+    )
+
+
 def no_reader(stage: Usd.Stage) -> None:
     stage.GetPrimAtPath(f"{LOOK}/Texture").RemoveProperty("inputs:st")
 
@@ -334,6 +341,11 @@ def no_reader(stage: Usd.Stage) -> None:
         (lambda stage: set_inputs(stage, "Texture", file=("asset", "./gone.png")), "./gone.png"),
         (lambda stage: set_inputs(stage, "Texture", file=("asset", "./t.<UDIM>.png")), "UDIM"),
         (lambda stage: set_inputs(stage, "Texture", file=("asset", "")), "names no file"),
+        (
+            file_is_a_string,
+            f"{LOOK}/Texture.inputs:file is of type string, whose path USD cannot find from its layer; "
+            "author it as an asset.",
+        ),
         (lambda stage: set_inputs(stage, "Texture", wrapS=("token", "periodic")), "periodic"),
     ],
 )

@@ -20,6 +20,7 @@ from usdstylize.usd.io.udim import is_udim, resolve_tiles
 from usdstylize.usd.shading.inputs import (
     CHANNELS,
     channels_of,
+    file_of,
     input_value,
     numbers,
     producer,
@@ -336,8 +337,8 @@ def _file(node: UsdShade.Shader, time: Usd.TimeCode) -> _File | None:
     Raises TextureError where it does not resolve.
     """
     attribute = producer(node, "file")
-    asset = input_value(node, "file", time)
-    if attribute is None or not isinstance(asset, Sdf.AssetPath) or not asset.path:
+    asset = file_of(node, time)
+    if attribute is None or asset is None:
         return None
     resolved: str = asset.resolvedPath
     tiles: tuple[int, ...] = ()

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from pxr import Usd, UsdShade
+from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError
 
@@ -11,6 +11,7 @@ __all__ = [
     "CHANNELS",
     "animation_remarks",
     "channels_of",
+    "file_of",
     "input_value",
     "numbers",
     "producer",
@@ -84,6 +85,24 @@ def input_value(shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default:
         )
     value = attribute.Get(time)
     return default if value is None else value
+
+
+def file_of(shader: UsdShade.Shader, time: Usd.TimeCode) -> Sdf.AssetPath | None:
+    """The value of ``inputs:file``; None where it is empty or not authored.
+
+    Raises MaterialError where another shader computes it, or it is no asset: a string is resolved from the
+    folder that a program was started in, and not from its layer.
+    """
+    attribute = producer(shader, "file")
+    value = input_value(shader, "file", time)
+    if attribute is None or value is None:
+        return None
+    if not isinstance(value, Sdf.AssetPath):
+        raise MaterialError(
+            f"{attribute.GetPath()} is of type {attribute.GetTypeName()}, whose path USD cannot find from "
+            "its layer; author it as an asset."
+        )
+    return value if value.path else None
 
 
 def numbers(
