@@ -200,11 +200,12 @@ def _describe(
     if face_set.error:
         raise face_set.error
     path = str(face_set.prim.GetPath())
-    look = trace_look(face_set.prim, time)
+    left = face_set.faces if face_set.prim == mesh else None
+    look = trace_look(face_set.prim, time, 0 if left is None else int(left.sum()))
     uvs = choose_uvs(mesh, face_set, look, time, geometry)
     label = f"{face_set.prim.GetTypeName()} {path}"
     arrays, corners = build_mesh(geometry, face_set.faces, uvs.of_corners, label)
-    notes = [*look.notes, *geometry.notes, *uvs.notes]
+    notes = [*look.notes, *face_set.notes, *geometry.notes, *uvs.notes]
     if is_deformed(mesh):
         notes.append(_POSED if is_posed(mesh) else _UNPOSED)
     if uvs.transform and uvs.transform.then:
