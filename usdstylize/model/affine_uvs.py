@@ -46,7 +46,7 @@ class UVTransform:
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """``matrix @ uv + offset`` of a primvar, (2, 2) and (2,) float64."""
+    """``matrix @ uv + offset`` of a primvar, (N, 2) and (N,) float64; N is 2 for texture coordinates."""
 
     primvar: str
     matrix: Float64

@@ -141,6 +141,9 @@ class StageObject:
     unwrapped: bool = False
     """The mesh has no UVs: ``uv_primvar`` is a new primvar, which the style layer authors with the values
     of ``ObjectData.new_uvs``."""
+    uv_asked: str = ""
+    """The primvar that the material reads and the mesh lacks, in whose place its only UVs ``uv_primvar`` are
+    read; empty where the material reads ``uv_primvar`` itself, or none."""
 
     @property
     def wrap(self) -> tuple[Wrap, Wrap]:

@@ -37,6 +37,13 @@ def retype(attribute: Usd.Attribute, type_name: str, value: object) -> None:
     Sdf.AttributeSpec(spec, name, Sdf.ValueTypeNames.Find(type_name)).default = value
 
 
+def add_second_uvs(stage: Usd.Stage, reads: str) -> None:
+    primvars = UsdGeom.PrimvarsAPI(bad(stage))
+    second = primvars.CreatePrimvar("map1", Sdf.ValueTypeNames.TexCoord2fArray, "vertex")
+    second.Set(primvars.GetPrimvar("st").Get())
+    stage.GetAttributeAtPath("/World/Looks/Bad/Reader.inputs:varname").Set(reads)
+
+
 def write(folder: Path, edit: Edit) -> Path:
     """Two textured quads, /World/Good and /World/Bad, each with a material and texture of its own."""
     stage = Usd.Stage.CreateNew(str(folder / "scene.usda"))
@@ -75,15 +82,9 @@ def discover_good(path: Path) -> StageContents:
         (lambda s: UsdGeom.Xformable(bad(s)).AddScaleOp().Set(Gf.Vec3f(0)), "zero area"),
         (lambda s: bad(s).GetPointsAttr().Set([]), "empty"),
         (
-            lambda s: (
-                bad(s)
-                .GetPrim()
-                .GetStage()
-                .GetPrimAtPath("/World/Looks/Bad/Reader")
-                .GetAttribute("inputs:varname")
-                .Set("map9")
-            ),
-            "no UVs named",
+            lambda s: add_second_uvs(s, reads="map9"),
+            "has no UVs named primvars:map9, which its texture reads, but primvars:st and primvars:map1; "
+            "name one of them in the reader (Blender exports the same name in both without Rename UV Maps).",
         ),
         (lambda s: UsdGeom.PrimvarsAPI(bad(s)).GetPrimvar("st").Set([Gf.Vec2f(0)] * 3), "3 values"),
         (lambda s: UsdGeom.PrimvarsAPI(bad(s)).GetPrimvar("st").SetIndices([0, 1, 2, 4]), "4 values"),

@@ -79,3 +79,28 @@ def test_a_chain_that_feeds_itself_is_named(tmp_path: Path) -> None:
     contents = reading.discover(path)
     assert contents.objects == ()
     assert all("feeds itself" in skipped.reason for skipped in contents.skipped)
+
+
+def test_the_only_uvs_are_taken_where_the_reader_has_another_name(tmp_path: Path) -> None:
+    """As Blender exports a UV Map node: the mesh's UVMap becomes st, the reader's does not."""
+    path = build_tiny_stage(tmp_path / "shot")
+    stage = Usd.Stage.Open(str(path))
+    UsdShade.Shader.Get(stage, "/World/Looks/Paint/Reader").GetInput("varname").Set("UVMap")
+    stage.Save()
+    contents = reading.discover(path)
+    assert contents.skipped == ()
+    note = (
+        "Its texture reads primvars:UVMap, which it lacks, so viewers show one texel of the original; the "
+        "style reads primvars:st, its only UVs."
+    )
+    assert all(obj.uv_primvar == "st" and note in obj.notes for obj in contents.objects)
+    root = write_result(path)
+    assert problems(root) == []
+    result = Usd.Stage.Open(str(root))
+    for obj in contents.objects:
+        material = result.GetPrimAtPath(f"/World/StylizedLooks/{obj.name}")
+        shown = {}
+        for name in ("original", "ink"):
+            material.GetVariantSet("style").SetVariantSelection(name)
+            shown[name] = material.GetChild("Reader").GetAttribute("inputs:varname").Get()
+        assert shown == {"original": "UVMap", "ink": "st"}

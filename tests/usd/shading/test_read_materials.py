@@ -307,6 +307,20 @@ def unbound(stage: Usd.Stage) -> None:
     stage.GetPrimAtPath("/World/Quad").RemoveProperty("material:binding")
 
 
+def reads_neither(stage: Usd.Stage) -> None:
+    primvars = UsdGeom.PrimvarsAPI(stage.GetPrimAtPath("/World/Quad"))
+    second = primvars.CreatePrimvar("map1", Sdf.ValueTypeNames.TexCoord2fArray, "vertex")
+    second.Set(primvars.GetPrimvar("st").Get())
+    set_inputs(stage, "Reader", varname=("string", "other"))
+
+
+def file_is_a_string(stage: Usd.Stage) -> None:
+    stage.GetPrimAtPath(f"{LOOK}/Texture").RemoveProperty("inputs:file")
+    set_inputs(
+        stage, "Texture", file=("string", "./color.png"), fallback=("float4", Gf.Vec4f(0.2, 0.4, 0.6, 1))
+    )
+
+
 def no_reader(stage: Usd.Stage) -> None:
     stage.GetPrimAtPath(f"{LOOK}/Texture").RemoveProperty("inputs:st")
 
@@ -323,10 +337,15 @@ def no_reader(stage: Usd.Stage) -> None:
         (lambda stage: shader(stage, "Surface").CreateIdAttr("ND_standard_surface"), "ND_standard_surface"),
         (lambda stage: shader(stage, "Texture").CreateIdAttr("ColorCorrect"), "ColorCorrect"),
         (lambda stage: shader(stage, "Reader").CreateIdAttr("Noise2d"), "Noise2d"),
-        (lambda stage: set_inputs(stage, "Reader", varname=("string", "other")), "primvars:other"),
+        (reads_neither, "no UVs named primvars:other"),
         (lambda stage: set_inputs(stage, "Texture", file=("asset", "./gone.png")), "./gone.png"),
         (lambda stage: set_inputs(stage, "Texture", file=("asset", "./t.<UDIM>.png")), "UDIM"),
         (lambda stage: set_inputs(stage, "Texture", file=("asset", "")), "names no file"),
+        (
+            file_is_a_string,
+            f"{LOOK}/Texture.inputs:file is of type string, whose path USD cannot find from its layer; "
+            "author it as an asset.",
+        ),
         (lambda stage: set_inputs(stage, "Texture", wrapS=("token", "periodic")), "periodic"),
     ],
 )

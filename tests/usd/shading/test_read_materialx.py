@@ -264,3 +264,15 @@ def test_a_udim_set_is_read_tile_by_tile(picture: Path) -> None:
     obj, data = read(picture)
     assert obj.tiles == (1001, 1002)
     assert [float(base[0, 0, 0] * 255) for base in data.bases] == pytest.approx([51, 52])
+
+
+def test_a_file_that_is_a_string_is_refused_and_no_black(picture: Path) -> None:
+    stage = write(picture, A, PLAIN)
+    image_node = UsdShade.Shader.Get(stage, f"{LOOK}/A")
+    image_node.GetPrim().RemoveProperty("inputs:file")
+    image_node.CreateInput("file", Sdf.ValueTypeNames.String).Set("./color.png")
+    stage.Save()
+    assert reason(picture) == (
+        f"{LOOK}/A.inputs:file is of type string, whose path USD cannot find from its layer; author it as an "
+        "asset."
+    )

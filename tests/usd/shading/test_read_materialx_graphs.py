@@ -303,7 +303,6 @@ WARPED = {
         (WARPED, f"{LOOK}/W (ND_sin_vector2)"),
         ({"Mix": image("./gone.png", texcoord=None)}, "./gone.png"),
         ({"Mix": image("./t.<UDIM>.png", texcoord=None)}, "./t.<UDIM>.png"),
-        ({"UV": uv("other"), "Mix": image("./color.png")}, "primvars:other"),
         ({"Mix": image("./color.png", texcoord=None, uaddressmode=("string", "wrap"))}, "wrap"),
         ({"Mix": Node("ND_geomcolor_color3", "color3")}, "primvars:displayColor"),
         (MINUS, f"{LOOK}/E asks for a channel that is not there"),
@@ -347,7 +346,9 @@ IDS = [
     "ND_image_color3", "ND_image_color4", "ND_image_float", "ND_tiledimage_color3", "ND_gltf_colorimage",
     "ND_gltf_image_color3_color3_1_0", "ND_convert_float_color3", "ND_convert_vector2_color3",
     "ND_convert_color3", "ND_extract_color4", "ND_swizzle_color3_color3", "ND_combine3_color3",
-    "ND_separate3_color3", "ND_switch_color3", "ND_ramplr_color3", "ND_place2d_vector2",
+    "ND_separate3_color3", "ND_switch_color3", "ND_convert_vector2_vector3", "ND_rotate3d_vector3",
+    "ND_convert_vector3_vector2", "ND_combine2_vector2", "ND_separate2_vector2", "ND_multiply_vector2",
+    "ND_ramplr_color3", "ND_place2d_vector2",
     "ND_rotate2d_vector2", "ND_geompropvalue_vector2", "ND_geompropvalue_color3", "ND_texcoord_vector2",
     "ND_geomcolor_color4",
     "ND_UsdUVTexture_23", "UsdUVTexture", "UsdPrimvarReader_float2", "ND_", "ND_add", "",
@@ -355,7 +356,7 @@ IDS = [
 INPUTS = (
     "in", "in1", "in2", "in3", "fg", "bg", "mix", "amount", "index", "channels", "which", "file", "texcoord",
     "uvtiling", "realworldimagesize", "pivot", "scale", "rotate", "st", "geomprop", "varname", "uaddressmode",
-    "valuel", "low", "high", "value",
+    "valuel", "low", "high", "value", "axis",
 )  # fmt: skip
 VALUES: list[tuple[Any, Any]] = [
     (Sdf.ValueTypeNames.Float, 0.0), (Sdf.ValueTypeNames.Float, float("nan")),

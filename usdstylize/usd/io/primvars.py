@@ -8,7 +8,7 @@ from usdstylize.errors import MeshError
 from usdstylize.model.geometry import Geometry
 from usdstylize.usd.io.arrays import read_floats, read_integers
 
-__all__ = ["find_primvar", "read_corner_values", "read_uvs", "uv_primvars"]
+__all__ = ["find_primvar", "read_corner_values", "read_uvs", "uv_primvars", "uvs_for"]
 
 _UV_TYPES = {
     str(name)
@@ -51,6 +51,15 @@ def uv_primvars(prim: Usd.Prim) -> list[str]:
     return list(dict.fromkeys([*first, *by_role, *by_name]))
 
 
+def uvs_for(prim: Usd.Prim, name: str) -> str:
+    """The UVs of a mesh or subset for a reader of ``name``: these, or the only ones where it has none such.
+
+    Exporters rename UVs on the mesh and not in the material, or the other way round.
+    """
+    own = uv_primvars(prim)
+    return own[0] if len(own) == 1 and find_primvar(prim, name) is None else name
+
+
 def _mesh(prim: Usd.Prim) -> Usd.Prim:
     return prim.GetParent() if prim.IsA(UsdGeom.Subset) else prim
 
@@ -62,8 +71,12 @@ def read_uvs(prim: Usd.Prim, name: str, time: Usd.TimeCode, geometry: Geometry) 
     """
     primvar = find_primvar(prim, name)
     if primvar is None:
+        others = " and ".join(f"primvars:{other}" for other in uv_primvars(prim))
         raise MeshError(
-            f"Mesh {prim.GetPath()} has no UVs named primvars:{name}, which its texture reads; "
+            f"Mesh {prim.GetPath()} has no UVs named primvars:{name}, which its texture reads, but {others}; "
+            "name one of them in the reader (Blender exports the same name in both without Rename UV Maps)."
+            if others
+            else f"Mesh {prim.GetPath()} has no UVs named primvars:{name}, which its texture reads; "
             "author them or fix the reader's varname."
         )
     if str(primvar.GetTypeName()) not in _UV_TYPES:

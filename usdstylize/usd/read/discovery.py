@@ -200,15 +200,16 @@ def _describe(
     if face_set.error:
         raise face_set.error
     path = str(face_set.prim.GetPath())
-    look = trace_look(face_set.prim, time)
+    left = face_set.faces if face_set.prim == mesh else None
+    look = trace_look(face_set.prim, time, 0 if left is None else int(left.sum()))
     uvs = choose_uvs(mesh, face_set, look, time, geometry)
     label = f"{face_set.prim.GetTypeName()} {path}"
     arrays, corners = build_mesh(geometry, face_set.faces, uvs.of_corners, label)
-    notes = [*look.notes, *geometry.notes, *uvs.notes]
+    notes = [*look.notes, *face_set.notes, *geometry.notes, *uvs.notes]
     if is_deformed(mesh):
         notes.append(_POSED if is_posed(mesh) else _UNPOSED)
     if uvs.transform and uvs.transform.then:
-        notes.append("Its chain of UsdTransform2d shears, which some viewers show only by the live network.")
+        notes.append("Its UV transform shears, which some viewers show only by the live network.")
     if isinstance(uvs.base, TextureFile) and uvs.base.tiles:
         notes += _udim_notes(path, arrays, uvs.base)
     black = isinstance(uvs.base, TextureFile) and "black" in (uvs.base.wrap_s, uvs.base.wrap_t)
@@ -228,6 +229,7 @@ def _describe(
         notes=tuple(notes),
         is_emitted=look.is_emitted,
         unwrapped=uvs.unwrapped,
+        uv_asked="" if uvs.unwrapped or look.uv_primvar in (None, uvs.primvar) else look.uv_primvar,
     )
     return obj, shape_of(mesh, face_set, geometry, uvs, time, refine), arrays, corners
 

@@ -143,7 +143,7 @@ def _graph(
         attribute,
         (max(graph.size[0], at_least), max(graph.size[1], at_least)),
         time,
-        uv_primvar=obj.uv_primvar,
+        uv_primvar=obj.uv_asked or obj.uv_primvar,
         uv_transform=obj.uv_transform,
         primvars=constant_primvars(prim, time),
     )

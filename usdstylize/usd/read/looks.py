@@ -11,7 +11,7 @@ from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.model.affine_uvs import UVTransform
 from usdstylize.model.base_colors import BaseColor
 from usdstylize.model.objects import Surface
-from usdstylize.usd.read.bindings import bound_materials, unbound_purposes
+from usdstylize.usd.read.bindings import bound_materials, dropped_binding, unbound_purposes
 from usdstylize.usd.shading.contexts import only_for_renderers, surface_contexts
 from usdstylize.usd.shading.inputs import shader_id
 from usdstylize.usd.shading.materialx import mtlx_surface
@@ -47,12 +47,14 @@ class Look:
     is_emitted: bool = False
 
 
-def trace_look(prim: Usd.Prim, time: Usd.TimeCode) -> Look:
+def trace_look(prim: Usd.Prim, time: Usd.TimeCode, faces_left: int = 0) -> Look:
     """The base colour of a mesh or subset, from its material or else from displayColor.
 
+    faces_left: how many faces it keeps where subsets take the others.
     Raises MaterialError or TextureError with the reason of the material that viewports draw.
     """
     materials = bound_materials(prim)
+    dropped = dropped_binding(prim)
     failures: list[ObjectError] = []
     for material in materials:
         try:
@@ -69,16 +71,30 @@ def trace_look(prim: Usd.Prim, time: Usd.TimeCode) -> Look:
             look = replace(look, notes=(*look.notes, note))
         for purpose in unbound_purposes(prim):
             look = replace(look, notes=(*look.notes, _UNBOUND[purpose]))
+        if dropped:
+            shown = f"{dropped}; viewers show {material.GetPath()} instead."
+            look = replace(look, notes=(*look.notes, shown))
         return look
     if failures:
         raise failures[0]
     base = primvar_color(prim, "displayColor", time)
+    if base is None and dropped:
+        raise MaterialError(
+            f"{dropped}, and {prim.GetPath()} has no displayColor; move the material below that prim, or "
+            "bind it on the stage."
+        )
+    if base is None and faces_left:
+        raise MaterialError(
+            f"{prim.GetPath()} has faces in no subset ({faces_left}), and neither a material nor a "
+            "displayColor for them; put them into a subset, or bind a material to it."
+        )
     if base is None:
         raise MaterialError(
             f"{prim.GetPath()} has neither a material nor a displayColor; "
             "bind a material with a UsdPreviewSurface."
         )
-    return Look(material_path=None, surface="none", surface_path=None, base=base)
+    notes = (f"{dropped}; viewers show its displayColor instead.",) if dropped else ()
+    return Look(material_path=None, surface="none", surface_path=None, base=base, notes=notes)
 
 
 def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeCode) -> Look:

@@ -12,7 +12,7 @@ from usdstylize.model.affine_uvs import UVTransform, transform_uvs
 from usdstylize.model.base_colors import BaseColor, DisplayColor, GraphColor, TextureFile
 from usdstylize.model.geometry import Geometry
 from usdstylize.model.objects import NewUVs, StageObject
-from usdstylize.usd.io.primvars import find_primvar, read_uvs, uv_primvars
+from usdstylize.usd.io.primvars import find_primvar, read_uvs, uv_primvars, uvs_for
 from usdstylize.usd.read.bindings import FaceSet
 from usdstylize.usd.read.geometry import build_mesh, covers_area, read_geometry
 from usdstylize.usd.read.looks import Look
@@ -51,7 +51,7 @@ def choose_uvs(
     and the extra `unwrap` is not installed.
     """
     own = uv_primvars(mesh)
-    candidates = [look.uv_primvar] if look.uv_primvar else own
+    candidates = [uvs_for(mesh, look.uv_primvar)] if look.uv_primvar else own
     flat, shared = [], []
     for name in candidates:
         if look.uv_primvar and not own and find_primvar(mesh, name) is None:
@@ -61,7 +61,7 @@ def choose_uvs(
             if isinstance(look.base, DisplayColor) and _share_texels(geometry, face_set, uvs):
                 shared.append(name)
                 break
-            return ObjectUVs(name, look.uv_transform, False, look.base, uvs)
+            return ObjectUVs(name, look.uv_transform, False, look.base, uvs, _renamed(look, name))
         flat.append(name)
     path = face_set.prim.GetPath()
     what = f"UVs in primvars:{flat[0]} that span no area" if flat else "no UVs"
@@ -89,6 +89,15 @@ def choose_uvs(
         if not flat:
             notes.append("Without UVs its texture shows a single colour, which becomes the base.")
     return ObjectUVs(name, None, True, base, None, tuple(notes))
+
+
+def _renamed(look: Look, name: str) -> tuple[str, ...]:
+    if look.uv_primvar in (None, name):
+        return ()
+    return (
+        f"Its texture reads primvars:{look.uv_primvar}, which it lacks, so viewers show one texel of the "
+        f"original; the style reads primvars:{name}, its only UVs.",
+    )
 
 
 def _share_texels(geometry: Geometry, face_set: FaceSet, corner_uvs: NDArray[np.float64]) -> bool:

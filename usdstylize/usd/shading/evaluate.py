@@ -17,8 +17,17 @@ from usdstylize.errors import MaterialError, TextureError
 from usdstylize.model.affine_uvs import Placement, placement_of
 from usdstylize.model.base_colors import ConstantColor, Wrap
 from usdstylize.usd.io.udim import is_udim, resolve_tiles
-from usdstylize.usd.shading.inputs import input_value, numbers, producer, producing_shader, shader_id
-from usdstylize.usd.shading.nodes import COMPONENTS, OPERATIONS, color_to_linear, to_components
+from usdstylize.usd.shading.inputs import (
+    CHANNELS,
+    channels_of,
+    file_of,
+    input_value,
+    numbers,
+    producer,
+    producing_shader,
+    shader_id,
+)
+from usdstylize.usd.shading.nodes import COMPONENTS, OPERATIONS, color_to_linear, select, to_components
 from usdstylize.usd.shading.placement import gltf_placement, read_placement
 from usdstylize.usd.shading.textures import read_texture, read_uv_source
 
@@ -38,7 +47,6 @@ _WRAPS: dict[str, Wrap] = {mode: wrap for wrap, mode in ADDRESS_MODES.items()} |
     "black": "black",
 }
 """The other way round; some graphs have UsdUVTexture's names."""
-_CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
 _COLORS = (Sdf.ValueTypeNames.Color3f, Sdf.ValueTypeNames.Color4f)
 _BRANCHES = 10
 """Inputs of a switch node."""
@@ -168,14 +176,8 @@ class _Evaluation:
                 return self.ramp(node, operation)
             case "convert":
                 return to_components(self.input(node, "in", 0.0), *kind.split("_")[:2])
-            case "extract":
-                index = int(numbers(node, "index", self.time, (0.0,))[0])
-                return self.components(node, (index,), kind)
-            case "swizzle":
-                letters = str(input_value(node, "channels", self.time, ""))
-                return self.components(node, tuple(_CHANNELS.get(c, c) for c in letters), first_kind)
-            case "separate2" | "separate3" | "separate4":
-                return self.components(node, (_CHANNELS.get(output.removeprefix("out"), 0),), kind)
+            case "extract" | "swizzle" | "separate2" | "separate3" | "separate4":
+                return self.components(node, operation, output, first_kind)
             case "combine2" | "combine3" | "combine4":
                 parts = [self.input(node, f"in{i + 1}", 0.0) for i in range(int(operation[-1]))]
                 shape = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
@@ -192,17 +194,14 @@ class _Evaluation:
             "an image."
         )
 
-    def components(self, node: UsdShade.Shader, which: tuple[int | str, ...], kind: str) -> Float32:
+    def components(self, node: UsdShade.Shader, operation: str, output: str, kind: str) -> Float32:
         value = self.input(node, "in", (0.0,) * COMPONENTS.get(kind, 3))
-        parts = []
-        for one in which:
-            if one in ("0", "1"):
-                parts.append(np.full_like(value[..., :1], float(one)))
-            elif isinstance(one, int) and 0 <= one < value.shape[-1]:
-                parts.append(value[..., one : one + 1])
-            else:
-                raise MaterialError(f"Shader {node.GetPath()} asks for a channel that is not there; mend it.")
-        return np.concatenate(parts, axis=-1)
+        try:
+            return select(value, channels_of(node, operation, output, self.time))
+        except LookupError as problem:
+            raise MaterialError(
+                f"Shader {node.GetPath()} asks for a channel that is not there; mend it."
+            ) from problem
 
     def switch(self, node: UsdShade.Shader) -> Float32:
         """``in1`` where ``which`` is below 1, and so on; nothing from 10 on."""
@@ -275,7 +274,7 @@ class _Evaluation:
 
     def usd_texture(self, node: UsdShade.Shader, output: str, *, native: bool) -> Float32:
         channels = {"rgb": slice(0, 3), "rgba": slice(0, 4), "a": slice(3, 4)}
-        part = channels.get(output, slice(_CHANNELS.get(output, 0), _CHANNELS.get(output, 0) + 1))
+        part = channels.get(output, slice(CHANNELS.get(output, 0), CHANNELS.get(output, 0) + 1))
         if native:
             found, _ = read_texture(node, self.time)
             if isinstance(found, ConstantColor):
@@ -338,8 +337,8 @@ def _file(node: UsdShade.Shader, time: Usd.TimeCode) -> _File | None:
     Raises TextureError where it does not resolve.
     """
     attribute = producer(node, "file")
-    asset = input_value(node, "file", time)
-    if attribute is None or not isinstance(asset, Sdf.AssetPath) or not asset.path:
+    asset = file_of(node, time)
+    if attribute is None or asset is None:
         return None
     resolved: str = asset.resolvedPath
     tiles: tuple[int, ...] = ()

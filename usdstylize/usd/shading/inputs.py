@@ -3,13 +3,24 @@
 from typing import Any
 
 import numpy as np
-from pxr import Usd, UsdShade
+from pxr import Sdf, Usd, UsdShade
 
 from usdstylize.errors import MaterialError
 
-__all__ = ["animation_remarks", "input_value", "numbers", "producer", "producing_shader", "shader_id"]
+__all__ = [
+    "CHANNELS",
+    "animation_remarks",
+    "channels_of",
+    "file_of",
+    "input_value",
+    "numbers",
+    "producer",
+    "producing_shader",
+    "shader_id",
+]
 
-
+CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
+"""Components by the letter that nodes name them by."""
 _LARGEST = 1e9
 """Largest number that is accepted in a shader: times the largest texel it still fits single precision."""
 
@@ -76,6 +87,24 @@ def input_value(shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default:
     return default if value is None else value
 
 
+def file_of(shader: UsdShade.Shader, time: Usd.TimeCode) -> Sdf.AssetPath | None:
+    """The value of ``inputs:file``; None where it is empty or not authored.
+
+    Raises MaterialError where another shader computes it, or it is no asset: a string is resolved from the
+    folder that a program was started in, and not from its layer.
+    """
+    attribute = producer(shader, "file")
+    value = input_value(shader, "file", time)
+    if attribute is None or value is None:
+        return None
+    if not isinstance(value, Sdf.AssetPath):
+        raise MaterialError(
+            f"{attribute.GetPath()} is of type {attribute.GetTypeName()}, whose path USD cannot find from "
+            "its layer; author it as an asset."
+        )
+    return value if value.path else None
+
+
 def numbers(
     shader: UsdShade.Shader, name: str, time: Usd.TimeCode, default: tuple[float, ...]
 ) -> tuple[float, ...]:
@@ -95,6 +124,20 @@ def numbers(
             "give it a value."
         )
     return tuple(float(number) for number in value[: len(default)])
+
+
+def channels_of(
+    node: UsdShade.Shader, operation: str, output: str, time: Usd.TimeCode
+) -> tuple[int | str, ...]:
+    """The components that an ND_extract, ND_swizzle or ND_separate node takes of its input, by index.
+
+    A swizzle's "0" and "1", and letters that it does not know, stay as they are.
+    """
+    if operation == "extract":
+        return (int(numbers(node, "index", time, (0.0,))[0]),)
+    if operation == "swizzle":
+        return tuple(CHANNELS.get(c, c) for c in str(input_value(node, "channels", time, "")))
+    return (CHANNELS.get(output.removeprefix("out"), 0),)
 
 
 def animation_remarks(shader: UsdShade.Shader, name: str) -> tuple[str, ...]:

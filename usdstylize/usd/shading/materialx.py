@@ -207,7 +207,7 @@ def _uvs_of_all(surface: UsdShade.Shader, placements: list[Placement]) -> str:
         if abs(np.linalg.det(placement.matrix)) < 1e-12:
             raise MaterialError(
                 f"The base colour of {surface.GetPath()} squeezes its texture coordinates to a line; "
-                "mend its scale."
+                "mend its scale or rotation."
             )
     return primvar
 
@@ -251,7 +251,13 @@ def _color_primvar(node: UsdShade.Shader, attribute: Usd.Attribute, time: Usd.Ti
 
 
 def _is_plain_image(node: UsdShade.Shader) -> bool:
-    """Whether the node gives the colour of its file and nothing else."""
+    """Whether the node gives the colour of its file and nothing else, its alpha aside."""
+    while shader_id(node) in ("ND_convert_color4_color3", "ND_dot_color3", "ND_dot_color4"):
+        attribute = producer(node, "in")
+        source = None if attribute is None else producing_shader(attribute)
+        if source is None:
+            return False
+        node = source
     return shader_id(node) in (
         "ND_image_color3",
         "ND_image_color4",

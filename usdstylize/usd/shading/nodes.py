@@ -5,8 +5,8 @@ without (H, W) before it; they broadcast. The names of inputs and their defaults
 MaterialX's node definitions; one definition serves every type of a node.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from usdstylize.imaging.encoding import srgb_to_linear
 from usdstylize.usd.io.colorspaces import rec709_matrix
 
-__all__ = ["COMPONENTS", "OPERATIONS", "color_to_linear", "knows_color_space", "to_components"]
+__all__ = ["COMPONENTS", "OPERATIONS", "color_to_linear", "knows_color_space", "select", "to_components"]
 
 Float32 = NDArray[np.float32]
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 COMPONENTS = {
     "float": 1,
@@ -75,7 +76,7 @@ def color_to_linear(codes: Float32, space: str) -> Float32:
     return np.concatenate([color, codes[..., 3:]], axis=-1)
 
 
-def to_components(value: Float32, source: str, target: str) -> Float32:
+def to_components(value: NDArray[_Real], source: str, target: str) -> NDArray[_Real]:
     """A value of one MaterialX type as another, as ND_convert does."""
     wanted = COMPONENTS[target]
     if value.shape[-1] == wanted:
@@ -88,8 +89,24 @@ def to_components(value: Float32, source: str, target: str) -> Float32:
     if value.shape[-1] > wanted:
         return value[..., :wanted]
     filler = 1.0 if target in ("color4", "vector4") else 0.0
-    missing = np.full((*value.shape[:-1], wanted - value.shape[-1]), filler, dtype=np.float32)
+    missing = np.full((*value.shape[:-1], wanted - value.shape[-1]), filler, dtype=value.dtype)
     return np.concatenate([value, missing], axis=-1)
+
+
+def select(value: NDArray[_Real], channels: Sequence[int | str]) -> NDArray[_Real]:
+    """Components of a value (…, N) by index; "0" and "1" are these numbers.
+
+    Raises LookupError for a component that is not there.
+    """
+    parts = []
+    for channel in channels:
+        if channel in ("0", "1"):
+            parts.append(np.full_like(value[..., :1], float(channel)))
+        elif isinstance(channel, int) and 0 <= channel < value.shape[-1]:
+            parts.append(value[..., channel : channel + 1])
+        else:
+            raise LookupError(channel)
+    return np.concatenate(parts, axis=-1)
 
 
 def _on_color(change: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 """The inputs of a source's surface: those that show the stylised sum, and all others."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pxr import Usd, UsdShade
 
@@ -11,7 +11,14 @@ from usdstylize.usd.shading.color_uses import mtlx_uses, preview_uses
 from usdstylize.usd.shading.inputs import producer, producing_shader
 from usdstylize.usd.shading.mtlx_inputs import read_weight
 from usdstylize.usd.shading.preview import trace_texture
-from usdstylize.usd.shading.source_inputs import Constant, InterfaceInput, Primvar, SourceInput, Stylized
+from usdstylize.usd.shading.source_inputs import (
+    Constant,
+    InterfaceInput,
+    Primvar,
+    SourceInput,
+    Stylized,
+    Texture,
+)
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
 from usdstylize.usd.shading.surfaces import SURFACES, preview_surface, surface_spec
 
@@ -79,6 +86,8 @@ def read_surface_inputs(
     else:
         shown, others = _on_preview(preview, source, main, time)
         remarks += others
+    if source.uv_asked:
+        inputs = {name: _renamed(value, source) for name, value in inputs.items()}
     rest = {name: value for name, value in inputs.items() if name not in shown}
     return SurfaceInputs(spec, preview, rest, shown, live, remarks)
 
@@ -129,3 +138,9 @@ def _makes_nan(name: str, value: SourceInput) -> bool:
     if name == "normal":
         return isinstance(value, Constant | InterfaceInput | Primvar)
     return name == "ior" and value == Constant(-1.0)
+
+
+def _renamed(value: SourceInput, source: StageObject) -> SourceInput:
+    if isinstance(value, Texture) and value.primvar == source.uv_asked:
+        return replace(value, primvar=source.uv_primvar)
+    return value

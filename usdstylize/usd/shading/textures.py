@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pxr import Sdf, Usd, UsdShade
+from pxr import Usd, UsdShade
 
 from usdstylize.errors import MaterialError, TextureError
 from usdstylize.model.affine_uvs import UVTransform, single_transform
@@ -12,6 +12,7 @@ from usdstylize.usd.io.images import ImageHeader, read_header
 from usdstylize.usd.io.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
 from usdstylize.usd.shading.inputs import (
     animation_remarks,
+    file_of,
     input_value,
     numbers,
     producer,
@@ -36,8 +37,8 @@ def read_texture(
     path = texture.GetPath()
     scale = _rgb(texture, "scale", time, (1.0, 1.0, 1.0, 1.0))
     bias = _rgb(texture, "bias", time, (0.0, 0.0, 0.0, 0.0))
-    asset = input_value(texture, "file", time)
-    if not isinstance(asset, Sdf.AssetPath) or not asset.path:
+    asset = file_of(texture, time)
+    if asset is None:
         if producer(texture, "fallback") is None:
             raise TextureError(f"Texture shader {path} names no file; set its inputs:file.")
         fallback = _rgb(texture, "fallback", time, (0.0, 0.0, 0.0, 1.0))

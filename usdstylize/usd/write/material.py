@@ -24,6 +24,7 @@ from usdstylize.usd.write.preview import write_display, write_preview
 from usdstylize.usd.write.specs import add_input, add_output, free_name, prim_spec
 from usdstylize.usd.write.surface import write_surface
 from usdstylize.usd.write.textures import Textures
+from usdstylize.usd.write.uvs import rename_uvs
 
 __all__ = [
     "DIAL_RANGE",
@@ -118,6 +119,8 @@ def write_material(
         else:
             remarks += _write_live(layer, variant, path, source, material, inputs, textures, folder)
     if material:
+        if source.uv_asked:
+            rename_uvs(layer, variant, material, source, time)
         remarks += _settle_others(layer, variant, material, source, textures, network, block_contexts, time)
     return remarks
 

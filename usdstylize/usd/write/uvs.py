@@ -1,13 +1,19 @@
-"""New UVs for a mesh that has none: a primvar in the style layer."""
+"""UVs that the source lacks: a new primvar in the style layer, or readers that name those which are there."""
 
 import numpy as np
-from pxr import Sdf, UsdGeom, Vt
+from pxr import Sdf, Usd, UsdGeom, UsdShade, Vt
 
 from usdstylize.errors import MeshError
 from usdstylize.model.objects import NewUVs, StageObject
-from usdstylize.usd.write.specs import prim_spec
+from usdstylize.usd.shading.inputs import input_value, producer, shader_id
+from usdstylize.usd.shading.placement import DEFAULT_UVS, UV_READERS
+from usdstylize.usd.write.specs import add_input, add_output, below, free_name, prim_spec
 
-__all__ = ["write_uvs"]
+__all__ = ["rename_uvs", "write_uvs"]
+
+_Types = Sdf.ValueTypeNames
+_PLACED = ("ND_image_", "ND_tiledimage_", "ND_gltf_", "ND_place2d_", "ND_ramplr_", "ND_ramptb_")
+"""Nodes that read `DEFAULT_UVS` where nothing feeds their ``texcoord``."""
 
 
 def write_uvs(
@@ -32,6 +38,55 @@ def write_uvs(
             f"{source.path} was unwrapped in another way for an earlier style of this result (by another "
             "xatlas, or before its points changed); write to another --output."
         )
+
+
+def rename_uvs(
+    layer: Sdf.Layer,
+    variant: Sdf.PrimSpec,
+    material: UsdShade.Material,
+    source: StageObject,
+    time: Usd.TimeCode,
+) -> None:
+    """Let every reader of ``source.uv_asked`` read ``source.uv_primvar``, in this variant alone.
+
+    variant: of our Material, which references ``material``, the source's.
+    """
+    own = material.GetPath()
+
+    def here(path: Sdf.Path) -> Sdf.Path:
+        return below(variant.path, path.MakeRelativePath(own)) if path != own else variant.path
+
+    for prim in Usd.PrimRange(material.GetPrim(), Usd.TraverseInstanceProxies()):
+        node, path = UsdShade.Shader(prim), prim.GetPath()
+        identifier = shader_id(node) if node else ""
+        if identifier in UV_READERS:
+            attribute = producer(node, UV_READERS[identifier])
+            name = str(input_value(node, UV_READERS[identifier], time, "")).removeprefix("primvars:")
+            if attribute is not None and name == source.uv_asked:
+                # Where an interface names them, it is the interface that changes.
+                spec = prim_spec(layer, here(attribute.GetPrim().GetPath()))
+                key = attribute.GetName().removeprefix("inputs:")
+                add_input(spec, key, attribute.GetTypeName(), source.uv_primvar)
+        elif source.uv_asked != DEFAULT_UVS:
+            continue
+        elif identifier == "ND_texcoord_vector2":
+            _read_by_name(prim_spec(layer, here(path)), source.uv_primvar)
+        elif identifier.startswith(_PLACED) and producer(node, "texcoord") is None:
+            siblings = {child.GetName() for child in prim.GetParent().GetAllChildren()}
+            place = here(path).GetParentPath().AppendChild(free_name("StylizedUVs", siblings))
+            reader = prim_spec(layer, place, "Shader", Sdf.SpecifierDef)
+            out = _read_by_name(reader, source.uv_primvar)
+            add_input(prim_spec(layer, here(path)), "texcoord", _Types.Float2, out)
+
+
+def _read_by_name(spec: Sdf.PrimSpec, name: str) -> Sdf.Path:
+    """Make a shader a reader of the primvar; returns its output."""
+    info = spec.attributes.get("info:id") or Sdf.AttributeSpec(
+        spec, "info:id", _Types.Token, Sdf.VariabilityUniform
+    )
+    info.default = "ND_geompropvalue_vector2"
+    add_input(spec, "geomprop", _Types.String, name)
+    return add_output(spec, "out", _Types.Float2)
 
 
 def _earlier(layer: Sdf.Layer | None, place: Sdf.Path, name: str) -> tuple[Vt.Vec2fArray, Vt.IntArray] | None:
