@@ -68,6 +68,7 @@ RANGES: dict[str, tuple[list[Any], list[Any]]] = {
             ("a.png=inf",),
             ("a.png=much",),
             ("a.png=1e308",),
+            ("a.png=5e-324",),
         ],
     ),
     "block_contexts": ([("ri",), ("all",), ("mdl", "x:y")], [("",), ("a b",), ("ri", "1st")]),
@@ -226,8 +227,9 @@ def test_what_is_given_wins_over_the_preset_and_changes_nothing_else(
     preset: Any, name: str, value: Any
 ) -> None:
     """0 is a value, too. Only a number of iterations, or of texels, says that there are exactly so many."""
-    plain = vars(resolve(Options(preset=preset), cuda=False))
-    own = vars(resolve(Options(preset=preset, **{name: value}), cuda=False))
+    needed: dict[str, Any] = {"color_start": 0.3} if name == "keep_light" else {}
+    plain = vars(resolve(Options(preset=preset, **needed), cuda=False))
+    own = vars(resolve(Options(preset=preset, **needed, **{name: value}), cuda=False))
     exactly = {
         "iterations": {"plateau": False, "covering_iterations": value},
         "texture_resolution": {"texture_limit": 0},

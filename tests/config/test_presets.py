@@ -6,6 +6,7 @@ import pytest
 
 from usdstylize.config.options import Options
 from usdstylize.config.presets import PRESETS, resolve
+from usdstylize.errors import OptionsError
 from usdstylize.model.objects import PatternWidth
 
 SUPPLEMENT = {
@@ -202,3 +203,9 @@ def test_the_pattern_width_is_the_stages_unless_cameras_are_asked_to_stand_elsew
     """In metres; the option is in stage units, here centimetres."""
     asked = Options(**{"preset": "standard", **options})
     assert resolve(asked, cuda=True, stage=SHOT).pattern_width == pytest.approx(width)
+
+
+def test_the_light_of_colours_that_nothing_begins_with_is_refused() -> None:
+    with pytest.raises(OptionsError, match=r"^--keep-light is of the colours"):
+        resolve(Options(preset="paper", keep_light=0.5), cuda=False)
+    assert resolve(Options(preset="draft", keep_light=0.5), cuda=False).keep_light == 0.5

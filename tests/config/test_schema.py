@@ -167,7 +167,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "negative weight": (
         {"styleImages": ["./textures/color.png"], "styleWeights": [-1.0]},
-        "styleWeights: -1.0 is out of range; give 0 to 1000000",
+        "styleWeights: -1.0 is out of range; give 0, or 0.001 to 1000",
     ),
     "no weight": (
         {"styleImages": ["./textures/color.png"], "styleWeights": [0.0]},

@@ -90,7 +90,7 @@ def show_plan(plan: Plan) -> None:
     if plan.pattern_width_reason:
         rows["pattern_width"] = f"{plan.settings['pattern_width']:.4g} m, {plan.pattern_width_reason}"
     for name, value in rows.items():
-        table.add_row(name.replace("_", " "), in_words(value))
+        table.add_row(name.replace("_", " "), in_words(name, value))
     terminal(sys.stdout).print(table)
     _print_own_settings(plan)
     for note_of_plan in plan.notes:
@@ -177,7 +177,9 @@ def _print_own_settings(plan: Plan) -> None:
         values = {name: value for name, value in own.items() if name != "style_hashes"}
         if "style_images" in values:
             values["style_images"] = ", ".join(image.name for image in values["style_images"])
-        text = "; ".join(f"{name.replace('_', ' ')} {in_words(value)}" for name, value in values.items())
+        text = "; ".join(
+            f"{name.replace('_', ' ')} {in_words(name, value)}" for name, value in values.items()
+        )
         table.add_row(path, text)
     if table.row_count:
         terminal(sys.stdout).print(table)

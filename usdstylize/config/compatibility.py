@@ -111,7 +111,7 @@ def _differences(plan: Plan, before: Mapping[str, Any], folder: Path) -> Iterato
             if name == "mask_sha256":
                 yield "what is painted in the mask"
                 continue
-            yield f"{name.replace('_', ' ')} {in_words(settings[name])} (now {in_words(value)})"
+            yield f"{name.replace('_', ' ')} {in_words(name, settings[name])} (now {in_words(name, value)})"
     if before.get("device", plan.device) != plan.device:
         yield f"device {before['device']} (now {plan.device})"
     if before.get("style_hashes") != list(plan.style_hashes):

@@ -14,7 +14,7 @@ from usdstylize.encoders.registry import find
 from usdstylize.errors import OptionsError
 
 __all__ = [
-    "MOST_WEIGHT",
+    "WEIGHTS",
     "FarmOptions",
     "Framing",
     "LookOptions",
@@ -27,6 +27,7 @@ __all__ = [
     "StageOptions",
     "StyleOptions",
     "Unit",
+    "is_weight",
 ]
 
 PresetName = Literal["auto", "draft", "standard", "paper"]
@@ -34,8 +35,15 @@ MethodName = Literal["clip-nnfm", "vgg-nnfm", "clip-gram", "vgg-gram", "clip-emb
 Network = Literal["both", "preview", "mtlx"]
 Unit = Literal["object", "model"]
 Framing = Literal["world", "object"]
-MOST_WEIGHT = 1e6
-"""Of a style image: more is a slip of the pen, and sums of such weights would overflow."""
+WEIGHTS = "0, or 0.001 to 1000"
+"""What `is_weight` holds of, for messages."""
+
+
+def is_weight(weight: float) -> bool:
+    """Whether a style image can have this weight: another is a slip of the pen, and makes sums overflow or
+    shares vanish.
+    """
+    return weight == 0 or 1e-3 <= weight <= 1e3
 
 
 @dataclass(frozen=True)
@@ -146,10 +154,8 @@ class StyleOptions(_Group):
                 weight = float(number)
             except ValueError:
                 weight = math.nan
-            if not name or not 0 <= weight <= MOST_WEIGHT:
-                raise OptionsError(
-                    f'--style-weight "{text}" is no weight; give IMAGE=NUMBER, 0 to {MOST_WEIGHT:.0f}.'
-                )
+            if not name or not is_weight(weight):
+                raise OptionsError(f'--style-weight "{text}" is no weight; give IMAGE=NUMBER, {WEIGHTS}.')
             if name in found:
                 raise OptionsError(f"--style-weight names {name} twice; give each image one weight.")
             found[name] = weight

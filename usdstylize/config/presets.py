@@ -157,6 +157,11 @@ def resolve(options: Options, *, cuda: bool, stage: PatternWidth = _NOWHERE) -> 
     if options.texture_hierarchy:
         own["texture_resolution"] = options.texture_hierarchy[-1]
     method = replace(method, **own)
+    if options.keep_light is not None and not method.color_start:
+        raise OptionsError(
+            "--keep-light is of the colours that --color-start begins with, and here it begins with none; "
+            "give --color-start 0.3, or leave --keep-light out."
+        )
     if method.views == "scene" and not method.pattern_width:
         raise OptionsError(
             "--views scene needs a pattern width, which --preset paper, the paper's other style losses and a "

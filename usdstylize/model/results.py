@@ -163,11 +163,11 @@ def plain(value: Any, folder: Path | None = None) -> Any:
     return value
 
 
-def in_words(value: Any) -> str:
-    """A setting's value as text: two floats are a range (``2.0 to 4.0``), any other list has commas."""
+def in_words(name: str, value: Any) -> str:
+    """A setting's value as text: two floats are a range (``2.0 to 4.0``), weights a list (``2.0, 4.0``)."""
     if not isinstance(value, (list, tuple)):
         return str(value)
-    is_range = len(value) == 2 and all(isinstance(end, float) for end in value)
+    is_range = name != "style_weights" and len(value) == 2 and all(isinstance(end, float) for end in value)
     return (" to " if is_range else ", ").join(map(str, value)) or "none"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pxr import Sdf, Usd, UsdGeom, Vt
 
-from usdstylize.config.options import MOST_WEIGHT
+from usdstylize.config.options import WEIGHTS, is_weight
 from usdstylize.errors import SettingsError, TextureError
 from usdstylize.imaging.encoding import linear_to_srgb
 from usdstylize.model.objects import ObjectSettings
@@ -162,8 +162,8 @@ def _weights(attribute: Usd.Attribute | None, images: Usd.Attribute | None) -> t
         wrong = f"are not one for each of the {count} stylize:styleImages; author as many"
         raise _refused(attribute, f"{len(weights)} values", wrong)
     for weight in weights:
-        if not 0 <= weight <= MOST_WEIGHT:
-            raise _refused(attribute, weight, f"is out of range; give 0 to {MOST_WEIGHT:.0f}")
+        if not is_weight(weight):
+            raise _refused(attribute, weight, f"is out of range; give {WEIGHTS}")
     if not any(weights):
         raise _refused(attribute, weights[0], "leaves no image; give one of them more than 0")
     return weights
