@@ -104,6 +104,11 @@ ROWS = (
         ("test_read_images.py", "test_read_color.py", "test_write_textures.py"),
         three_js=("sRGB texture", "raw texture with scale and bias", "grey texture"),
     ),
+    Row(
+        "linear textures of any size",
+        ("storm/test_storm_linear.py::*",),
+        ("test_filtering.py", "test_write_textures.py"),
+    ),
     Row("usdz", (f"{_NVIDIA}[usdz]", "storm/test_storm_package.py::*"), ("test_package.py",)),
     Row(
         "MaterialX materials",
