@@ -109,6 +109,11 @@ ROWS = (
         ("storm/test_storm_emission.py::*", _NETWORKS, "usdmtlx/test_usdmtlx.py::test_surfaces*"),
         ("test_write_emission.py",),
     ),
+    Row(
+        "linear textures of any size",
+        ("storm/test_storm_linear.py::*",),
+        ("test_filtering.py", "test_write_textures.py"),
+    ),
     Row("usdz", (f"{_NVIDIA}[usdz]", "storm/test_storm_package.py::*"), ("test_package.py",)),
     Row(
         "MaterialX materials",
