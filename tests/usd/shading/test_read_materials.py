@@ -391,3 +391,51 @@ def test_an_interface_without_a_value_leaves_the_default(picture: Path) -> None:
 
     found, _ = read_one(picture.parent, edit)
     assert found.base == ConstantColor((0.18, 0.18, 0.18))
+
+
+def test_a_material_without_a_surface_leaves_the_display_color(picture: Path) -> None:
+    """Of physics, as Isaac Sim binds it: Storm shows the displayColor."""
+
+    def edit(stage: Usd.Stage) -> None:
+        for child in stage.GetPrimAtPath(LOOK).GetChildren():
+            stage.RemovePrim(child.GetPath())
+        stage.GetPrimAtPath(LOOK).RemoveProperty("outputs:surface")
+        if with_color:
+            UsdGeom.Mesh.Get(stage, "/World/Quad").CreateDisplayColorAttr([Gf.Vec3f(0.2, 0.4, 0.6)])
+
+    with_color = True
+    found, _ = read_one(picture.parent, edit)
+    assert (found.base, found.surface) == (ConstantColor(tuple(np.float32([0.2, 0.4, 0.6]).tolist())), "none")
+    assert found.notes == (f"Material {LOOK} has no surface, so displayColor is the base.",)
+    (picture.parent / "scene.usda").unlink()
+    with_color = False
+    assert why_skipped(picture.parent, edit) == (
+        f"Material {LOOK} has no surface, and /World/Quad has no displayColor; give the material a "
+        "UsdPreviewSurface on outputs:surface."
+    )
+
+
+def test_a_surface_for_storm_alone_is_refused_by_its_output(picture: Path) -> None:
+    """As Maya wrote it before 2020. Its displayColor is not what Storm shows."""
+
+    def edit(stage: Usd.Stage) -> None:
+        UsdGeom.Mesh.Get(stage, "/World/Quad").CreateDisplayColorAttr([Gf.Vec3f(0.2, 0.4, 0.6)])
+        material = UsdShade.Material.Get(stage, LOOK)
+        material.GetPrim().RemoveProperty("outputs:surface")
+        surface = shader(stage, "Surface").CreateOutput("surface", Sdf.ValueTypeNames.Token)
+        material.CreateSurfaceOutput("glslfx").ConnectToSource(surface)
+
+    assert why_skipped(picture.parent, edit) == (
+        f"Material {LOOK} has its UsdPreviewSurface on outputs:glslfx:surface, which Storm alone reads; "
+        "connect it to outputs:surface."
+    )
+
+
+def test_a_path_with_backslashes_is_named_as_of_windows(picture: Path) -> None:
+    def edit(stage: Usd.Stage) -> None:
+        set_inputs(stage, "Texture", file=("asset", ".\\textures\\color.png"))
+
+    assert why_skipped(picture.parent, edit) == (
+        f"Texture .\\textures\\color.png of {LOOK}/Texture does not resolve, because \\ separates folders on "
+        "Windows alone; write ./textures/color.png."
+    )

@@ -103,6 +103,8 @@ def _trace_material(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeC
         if find_surface(mdl) is None:
             return _unknown_mdl(prim, material, mdl, time)
         return _trace_surface(prim, material, mdl, "mdl", time)
+    if not surface_contexts(material):
+        return _without_surface(prim, material, time)
     renderers = only_for_renderers(material)
     if renderers:
         return _only_for_renderers(prim, material, renderers, time)
@@ -168,10 +170,32 @@ def _unknown_mdl(
     return Look(material_path=path, surface="none", surface_path=None, base=base, notes=(note,))
 
 
+def _without_surface(prim: Usd.Prim, material: UsdShade.Material, time: Usd.TimeCode) -> Look:
+    """The displayColor that viewports show for a material that says nothing of a look: of physics, say."""
+    base, path = primvar_color(prim, "displayColor", time), str(material.GetPath())
+    if base is None:
+        raise MaterialError(
+            f"Material {path} has no surface, and {prim.GetPath()} has no displayColor; give the material a "
+            "UsdPreviewSurface on outputs:surface."
+        )
+    note = f"Material {path} has no surface, so displayColor is the base."
+    return Look(material_path=path, surface="none", surface_path=None, base=base, notes=(note,))
+
+
 def _only_for_renderers(
     prim: Usd.Prim, material: UsdShade.Material, contexts: list[str], time: Usd.TimeCode
 ) -> Look:
-    """The displayColor that viewports show for a material which only renderers of its own can read."""
+    """The displayColor that viewports show for a material which only renderers of its own can read.
+
+    Raises MaterialError where there is none, or Storm alone shows a surface: its own context is older than
+    the universal one.
+    """
+    surface, _, _ = material.ComputeSurfaceSource("glslfx")
+    if "glslfx" in contexts and find_surface(surface) is not None:
+        raise MaterialError(
+            f"Material {material.GetPath()} has its {shader_id(surface)} on outputs:glslfx:surface, which "
+            "Storm alone reads; connect it to outputs:surface."
+        )
     path, named = material.GetPath(), " and ".join(f"outputs:{context}:surface" for context in contexts)
     base = primvar_color(prim, "displayColor", time)
     if base is None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pxr import Sdf, Usd, UsdShade
 
-from usdstylize.errors import MaterialError, TextureError
+from usdstylize.errors import MaterialError
 from usdstylize.model.affine_uvs import Placement, placement_of
 from usdstylize.model.base_colors import ConstantColor, Wrap
 from usdstylize.usd.io.udim import is_udim, resolve_tiles
@@ -26,6 +26,7 @@ from usdstylize.usd.shading.inputs import (
     producer,
     producing_shader,
     shader_id,
+    unresolved,
 )
 from usdstylize.usd.shading.nodes import COMPONENTS, OPERATIONS, color_to_linear, select, to_components
 from usdstylize.usd.shading.placement import gltf_placement, read_placement
@@ -345,9 +346,7 @@ def _file(node: UsdShade.Shader, time: Usd.TimeCode) -> _File | None:
     if is_udim(asset.path):
         resolved, tiles = resolve_tiles(attribute, asset.path, time)
     if not resolved:
-        raise TextureError(
-            f"Texture {asset.path} of {node.GetPath()} does not resolve; restore the file or fix the path."
-        )
+        raise unresolved(asset.path, node)
     own = node.GetInput("file").GetAttr()
     space = str(attribute.GetColorSpace() or own.GetColorSpace() or "")
     return _File(asset.path, resolved, space, tiles)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from pxr import Sdf, Usd, UsdShade
 
-from usdstylize.errors import MaterialError
+from usdstylize.errors import MaterialError, TextureError
 
 __all__ = [
     "CHANNELS",
@@ -17,6 +17,7 @@ __all__ = [
     "producer",
     "producing_shader",
     "shader_id",
+    "unresolved",
 ]
 
 CHANNELS = {"r": 0, "g": 1, "b": 2, "a": 3, "x": 0, "y": 1, "z": 2, "w": 3}
@@ -103,6 +104,18 @@ def file_of(shader: UsdShade.Shader, time: Usd.TimeCode) -> Sdf.AssetPath | None
             "its layer; author it as an asset."
         )
     return value if value.path else None
+
+
+def unresolved(path: str, shader: UsdShade.Shader) -> TextureError:
+    """What to say of a texture's path that leads nowhere."""
+    if "\\" in path:
+        return TextureError(
+            f"Texture {path} of {shader.GetPath()} does not resolve, because \\ separates folders on Windows "
+            f"alone; write {path.replace(chr(92), '/')}."
+        )
+    return TextureError(
+        f"Texture {path} of {shader.GetPath()} does not resolve; restore the file or fix the path."
+    )
 
 
 def numbers(

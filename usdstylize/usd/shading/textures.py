@@ -18,6 +18,7 @@ from usdstylize.usd.shading.inputs import (
     producer,
     producing_shader,
     shader_id,
+    unresolved,
 )
 
 __all__ = ["encoding_of", "read_texture", "read_uv_source"]
@@ -51,9 +52,7 @@ def read_texture(
     if is_udim(asset.path):
         resolved, tiles = resolve_tiles(producer(texture, "file"), asset.path, time)
     if not resolved:
-        raise TextureError(
-            f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
-        )
+        raise unresolved(asset.path, texture)
     header = read_header(resolved) if not tiles else read_tile_headers(tile_files(resolved, tiles))
     notes = [remark for name in ("file", "scale", "bias") for remark in animation_remarks(texture, name)]
     wraps: list[Wrap] = []
