@@ -18,7 +18,7 @@ from usdstylize import interrupts, mixing
 from usdstylize.config import compatibility
 from usdstylize.config.options import Options, StageOptions
 from usdstylize.errors import InputError, ObjectError, OutputError, ProcessGroupError
-from usdstylize.model.objects import Losses, ObjectData, StageContents, StageObject, StyleTexture
+from usdstylize.model.objects import Losses, ObjectData, Skipped, StageContents, StageObject, StyleTexture
 from usdstylize.model.results import ObjectResult, Observer, RunResult, Silent
 from usdstylize.planning import Job, kept_names, plan_run, read_stage
 from usdstylize.usd import read, verify, write
@@ -41,7 +41,9 @@ def inspect(stage_path: str | Path, options: StageOptions | None = None) -> Stag
     ``per_instance`` names no such prim.
     """
     with interrupts.cooperative():
-        return read_stage(Path(stage_path), options or StageOptions())
+        contents = read_stage(Path(stage_path), options or StageOptions())
+        remark = write.result_remark(Path(stage_path))
+        return replace(contents, skipped=(Skipped("/", remark), *contents.skipped)) if remark else contents
 
 
 def stylize(

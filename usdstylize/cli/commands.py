@@ -324,7 +324,8 @@ def verify(result: Path, /, *, flags: Flags = Flags()) -> int:
     Parameters
     ----------
     result
-        The ``.stylized.usda`` that a run wrote. The exit code is 1 where a check fails.
+        The ``.stylized.usda`` that a run wrote, or its package (.usdz). The exit code is 1 where a check
+        fails.
     """
     from usdstylize.usd import verify
 

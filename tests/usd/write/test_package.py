@@ -1,17 +1,22 @@
 """Packages: a source that is one is read in place, and a result can be written as one."""
 
+import io
 import json
 import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from author_results import bound, discover, problems, write_result
+from author_results import bound, discover, problems, write_result, zero_offsets
 from conftest import QUICK, build_tiny_stage, define_material, define_quad, unchanged
 from PIL import Image
 from pxr import Sdf, Tf, Usd, UsdShade, UsdUtils, UsdValidation
 
+from usdstylize import inspect, mix
 from usdstylize.cli import commands
 from usdstylize.errors import OutputError
 from usdstylize.model.checks import Check
@@ -250,3 +255,117 @@ def test_a_package_says_what_it_cannot_follow_into_documents(tiny_stage: Path) -
         "@./look.mtlx@ is inside, its textures are not: this build of USD has no usdMtlx to find them."
     )
     assert "unsupported extension 'mtlx'" in details[1]
+
+
+# A package as a result of its own
+
+
+def rewrite(package: Path, change: Callable[[str, bytes], bytes | None]) -> None:
+    """The package with other bytes for some of its files; None leaves a file out."""
+    with zipfile.ZipFile(package) as archive:
+        files = [(name, archive.read(name)) for name in archive.namelist()]
+    package.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        writer = Sdf.ZipFileWriter.CreateNew(str(package))
+        for number, (name, content) in enumerate(files):
+            changed = change(name, content)
+            if changed is not None:
+                copy = Path(folder) / f"{number}{Path(name).suffix}"
+                copy.write_bytes(changed)
+                writer.AddFile(str(copy), name)
+        assert writer.Save()
+
+
+def moved(package: Path, folder: Path) -> Path:
+    folder.mkdir()
+    return Path(shutil.move(package, folder / "away.usdz"))
+
+
+@pytest.mark.parametrize("how", ["beside", "elsewhere", "packed source", "no live network", "tiles"])
+def test_a_package_is_verified_by_what_it_holds(
+    request: pytest.FixtureRequest, tmp_path: Path, how: str
+) -> None:
+    if how == "packed source":
+        source = build_package(tmp_path)
+    else:
+        source = request.getfixturevalue("two_folders" if how == "tiles" else "tiny_stage")
+    output = tmp_path / "out" if how == "elsewhere" else None
+    network = "preview" if how == "no live network" else "both"
+    made = zero_offsets if how == "tiles" else None
+    result = write_result(source, output=output, network=network, made=made)
+    packed, found = pack(result)
+    assert found == ()
+    package = moved(packed, tmp_path / "away")
+    shutil.rmtree(result.parent)
+    with unchanged(package.parent):
+        report = verify.verify(package)
+    assert [str(check) for check in report.failed] == []
+    assert report.root_layer == package
+    names = {check.name for check in report.checks}
+    assert {"composition", "validation", "path", "binding", "variants", "bake"} <= names
+    assert ("live" in names) == (how != "no live network")
+    assert not any("usdstylize-" in str(check) for check in report.checks)
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [("tiny.style/ink/World__Left/World__Left.ink.baked.png", "bake"), ("textures/color.png", "live")],
+)
+def test_a_package_is_not_excused_by_the_result_beside_it(tiny_stage: Path, name: str, check: str) -> None:
+    package, _ = pack(write_result(tiny_stage))
+    grey = io.BytesIO()
+    Image.new("RGB", (16, 16), (90, 90, 90)).save(grey, "PNG")
+    rewrite(package, lambda each, content: grey.getvalue() if each == name else content)
+    assert verify.verify(package.with_suffix(".usda")).ok
+    failed = {(found.name, found.subject) for found in verify.verify(package).failed}
+    assert (check, "/World/Left (ink)") in failed or ("bake", "/World/Left (ink)") in failed
+    rewrite(package, lambda each, content: None if each == name else content)
+    assert not verify.verify(package).ok
+
+
+def test_a_package_without_its_facts_or_style_layer_says_so(tiny_stage: Path) -> None:
+    package, _ = pack(write_result(tiny_stage))
+    facts = package.read_bytes()
+    rewrite(package, lambda name, content: None if name == "tiny.style.usda" else content)
+    with pytest.raises(OutputError, match="has lost its style layer or its source; pack it again"):
+        verify.verify(package)
+    package.write_bytes(facts)
+    rewrite(package, lambda name, content: content.replace(b"written", b"unknown"))
+    with pytest.raises(OutputError, match="says nothing of its objects"):
+        verify.verify(package)
+    package.write_bytes(facts[:100])
+    with pytest.raises(OutputError, match="cannot be read"):
+        verify.verify(package)
+    source = build_package(tiny_stage.parent / "other")
+    with pytest.raises(OutputError, match="is no package of usdstylize"):
+        verify.verify(source)
+
+
+def test_a_package_is_never_edited_and_the_result_beside_it_neither(tiny_stage: Path) -> None:
+    result = write_result(tiny_stage)
+    write_result(tiny_stage, "gouache")
+    package, _ = pack(result)
+    stage = Usd.Stage.Open(str(tiny_stage))
+    with unchanged(tiny_stage.parent):
+        for edit in (
+            lambda: write.select(package, "ink"),
+            lambda: mix(package, {"ink": 0.5, "gouache": 0.5}),
+            lambda: write.show_in_session(stage, package),
+        ):
+            with pytest.raises(OutputError, match="is a package, which is never edited; give the "):
+                edit()
+
+
+def test_inspecting_a_result_or_its_package_says_what_it_is(tiny_stage: Path, tmp_path: Path) -> None:
+    result = write_result(tiny_stage)
+    package, _ = pack(result)
+    for path in (result, package):
+        reasons = [item.reason for item in inspect(path).skipped if item.path == "/"]
+        assert reasons == [
+            f"{path} is itself a result of usdstylize; stylise {tiny_stage}, "
+            "and the new style joins it as a variant."
+        ]
+    away = moved(package, tmp_path / "away")
+    (reason,) = [item.reason for item in inspect(away).skipped if item.path == "/"]
+    assert "stylise the stage that it was made from" in reason
+    assert not any(item.path == "/" for item in inspect(tiny_stage).skipped)

@@ -1,7 +1,9 @@
 """Checking a result from what lies on the disk, with nothing remembered from the run."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +18,7 @@ from usdstylize.usd.io.opening import open_stage, quiet
 from usdstylize.usd.verify.guards import errors_as_check, is_on_stage
 from usdstylize.usd.verify.numeric import check_colors
 from usdstylize.usd.verify.shared import SharedChecks
+from usdstylize.usd.verify.unpacking import unpacked
 from usdstylize.usd.write import (
     ORIGINAL,
     VARIANT_SET,
@@ -23,6 +26,7 @@ from usdstylize.usd.write import (
     Provenance,
     ResultLayout,
     bound_purposes,
+    check_package,
     find_style_layer,
     heroes_of,
     read_layer,
@@ -43,9 +47,30 @@ def verify(root_layer: str | Path) -> VerifyReport:
     Sources must have the hashes that the provenance records; for each object and style the
     live network and the bake must equal clamp(T + strength · T_S), T read anew from the source.
     What is wrong with the source stage itself is no fault of the result.
-    Raises OutputError where ``root_layer`` is no result.
+    A package is checked by what it holds, wherever it lies. Raises OutputError where ``root_layer`` is no
+    result.
     """
     root_layer = Path(root_layer).absolute()
+    if root_layer.suffix != ".usdz":
+        return _verify(root_layer)
+    with unpacked(root_layer) as inside:
+        checks = _verify(inside, packed=True).checks
+        with quiet():
+            found = check_package(root_layer, Usd.Stage.Open(str(inside)))
+    folder = f"{inside.parent}{os.sep}"
+    named = [
+        replace(
+            check,
+            subject=check.subject.replace(str(inside), str(root_layer)).replace(folder, ""),
+            detail=check.detail.replace(folder, ""),
+        )
+        for check in checks
+    ]
+    return VerifyReport(root_layer, (*named, *found))
+
+
+def _verify(root_layer: Path, *, packed: bool = False) -> VerifyReport:
+    """packed: it was in a package, whose source is its own copy."""
     style_path = find_style_layer(root_layer)
     style_layer = read_layer(style_path)
     provenance = read_provenance(style_layer, style_path.parent) if style_layer else None
@@ -74,7 +99,9 @@ def verify(root_layer: str | Path) -> VerifyReport:
                     checks += [_binding(stage, source, place, material) for place, material in expected]
             with errors_as_check(checks, "variants", owner):
                 checks.append(_variants(stage, owner, spec.path, provenance))
-        checks += check_colors(stage, materials, provenance, style_path, heroes_of(style_layer))
+        checks += check_colors(
+            stage, materials, provenance, style_path, heroes_of(style_layer), packed=packed
+        )
     return VerifyReport(root_layer, tuple(checks))
 
 

@@ -14,11 +14,18 @@ from usdstylize.usd.write.output_plan import (
     existing_styles,
     finished_objects,
     plan,
+    result_remark,
 )
-from usdstylize.usd.write.package import write_package
+from usdstylize.usd.write.package import check_package, packed_facts, write_package
 from usdstylize.usd.write.parts import MIX, Facts, Mixed, Part
 from usdstylize.usd.write.preview import BAKE
-from usdstylize.usd.write.provenance import Provenance, read_layer, read_provenance, read_run
+from usdstylize.usd.write.provenance import (
+    Provenance,
+    read_layer,
+    read_provenance,
+    read_run,
+    write_provenance,
+)
 from usdstylize.usd.write.selection import find_style_layer, select, stylized_materials
 from usdstylize.usd.write.session import hide_in_session, session_folder, show_in_session
 from usdstylize.usd.write.sharing import users
@@ -47,6 +54,7 @@ __all__ = [
     "Writer",
     "bake_wrap",
     "bound_purposes",
+    "check_package",
     "classes_by_instance",
     "combine",
     "existing_heroes",
@@ -55,14 +63,17 @@ __all__ = [
     "finished_objects",
     "heroes_of",
     "hide_in_session",
+    "packed_facts",
     "plan",
     "read_layer",
     "read_provenance",
     "read_run",
+    "result_remark",
     "select",
     "session_folder",
     "show_in_session",
     "stylized_materials",
     "users",
     "write_package",
+    "write_provenance",
 ]

@@ -93,7 +93,7 @@ def plan(
             raise OutputError(
                 f"{path} is a layer of the source stage, which is never written; choose another --output."
             )
-    _check_source_is_no_result(contents.path)
+    _refuse_a_result(contents.path)
     for needed in (layout.folder, style.folder):
         _check_folder(needed)
     _check_search_paths(contents.path, root_layer)
@@ -196,14 +196,24 @@ def existing_styles(root_layer: Path) -> dict[str, list[str]]:
     return {name: list(record.objects) for name, record in found.styles.items()}
 
 
-def _check_source_is_no_result(stage: Path) -> None:
+def result_remark(stage: Path) -> str:
+    """Why a stage cannot be stylised, where it is a result or the package of one; else empty."""
     layer = read_layer(stage)
     found = read_provenance(layer, stage.parent) if layer else None
-    if found is not None:
-        raise OutputError(
-            f"{stage} is itself a result of usdstylize; stylise {found.source}, "
-            "and the new style joins it as a variant."
-        )
+    if found is None:
+        return ""
+    # A package may lie anywhere.
+    source = found.source if os.path.exists(found.source) else "the stage that it was made from"
+    return (
+        f"{stage} is itself a result of usdstylize; stylise {source}, "
+        "and the new style joins it as a variant."
+    )
+
+
+def _refuse_a_result(stage: Path) -> None:
+    remark = result_remark(stage)
+    if remark:
+        raise OutputError(remark)
 
 
 def _check_folder(folder: Path) -> None:

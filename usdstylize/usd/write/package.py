@@ -1,6 +1,9 @@
 """A result as one file: a .usdz that holds its layers, the source's and every texture."""
 
+import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pxr import Ar, Sdf, Tf, Usd, UsdUtils, UsdValidation
@@ -10,10 +13,15 @@ from usdstylize.model.checks import Check
 from usdstylize.usd.io.opening import first_sentence, quiet
 from usdstylize.usd.io.udim import is_udim, resolve_tiles
 from usdstylize.usd.write.disk import write_errors
-from usdstylize.usd.write.layers import temporary_name
+from usdstylize.usd.write.layers import save, temporary_name
+from usdstylize.usd.write.layout import ResultLayout
+from usdstylize.usd.write.provenance import KEY, read_layer, read_provenance, read_run
 from usdstylize.usd.write.tiles import add_lost_tiles
 
-__all__ = ["write_package"]
+__all__ = ["check_package", "packed_facts", "write_package"]
+
+_FACTS = "written"
+"""Where the root layer of a package holds what each style's run.json says of its objects, as JSON."""
 
 
 def write_package(root_layer: str | Path, package: str | Path) -> tuple[Check, ...]:
@@ -29,8 +37,9 @@ def write_package(root_layer: str | Path, package: str | Path) -> tuple[Check, .
     with quiet(), write_errors(package):
         try:
             try:
-                # False where the source has lost a texture already, which must not cost the package.
-                UsdUtils.CreateNewUsdzPackage(str(root_layer), str(temporary))
+                with _root_with_facts(root_layer) as root:
+                    # False where the source has lost a texture already, which must not cost the package.
+                    UsdUtils.CreateNewUsdzPackage(str(root), str(temporary), root_layer.name)
                 opened = Usd.Stage.Open(str(temporary))
                 result = Usd.Stage.Open(str(root_layer))
             except Tf.ErrorException as error:
@@ -56,6 +65,45 @@ def write_package(root_layer: str | Path, package: str | Path) -> tuple[Check, .
         finally:
             temporary.unlink(missing_ok=True)
     return checks
+
+
+@contextmanager
+def _root_with_facts(root_layer: Path) -> Iterator[Path]:
+    """A copy of the root layer, beside it, that holds the facts of `packed_facts`: a package has no JSON."""
+    layer = read_layer(root_layer)
+    found = read_provenance(layer, root_layer.parent) if layer else None
+    if layer is None or found is None:
+        yield root_layer
+        return
+    layout, facts = ResultLayout.of(found.source, root_layer), {}
+    for style in found.styles:
+        with suppress(OutputError):  # `verify` says what is wrong with it
+            facts[style] = json.dumps(read_run(layout.style(style)).get("written", {}), default=str)
+    data = dict(layer.customLayerData)
+    data[KEY] = {**data[KEY], _FACTS: facts}
+    layer.customLayerData = data
+    copy = save(layer, root_layer)
+    try:
+        yield copy
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def packed_facts(root: Sdf.Layer) -> dict[str, str]:
+    """By style, the JSON of all objects' facts in the root layer of a package; empty where it has none."""
+    data = root.customLayerData.get(KEY)
+    found = data.get(_FACTS) if isinstance(data, dict) else None
+    return {str(style): str(text) for style, text in found.items()} if isinstance(found, dict) else {}
+
+
+def check_package(package: Path, result: Usd.Stage) -> tuple[Check, ...]:
+    """What a package lacks that its unpacked ``result`` has, and what USD's validators find in it alone."""
+    opened = Usd.Stage.Open(str(package))
+    lost = tuple(
+        Check("package", owner, False, f"@{name}@ is not in the package; pack it again.")
+        for owner, name in _lost_in(opened, result)
+    )
+    return (*lost, *_validation(opened, result, package))
 
 
 def _lost_in(package: Usd.Stage, result: Usd.Stage) -> list[tuple[str, str]]:

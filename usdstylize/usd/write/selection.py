@@ -72,6 +72,11 @@ def find_style_layer(root_layer: Path) -> Path:
         raise OutputError(f"{root_layer} is not a file that can be read; give the .stylized.usda of a run.")
     layer = read_layer(root_layer)
     if layer is not None and read_provenance(layer, root_layer.parent) is not None:
+        if root_layer.suffix == ".usdz":
+            raise OutputError(
+                f"{root_layer} is a package, which is never edited; give the .stylized.usda that it was "
+                f"packed from, or select the variant `{VARIANT_SET}` of its materials in what opens it."
+            )
         for relative in layer.subLayerPaths:
             path = Path(os.path.abspath(root_layer.parent / relative))
             found = read_layer(path)
