@@ -74,7 +74,7 @@ COLORS: dict[str, tuple[str, list[tuple[float, float, float]], list[int] | None]
 def colored(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[Array]]:
-    """Live, bake, strength 0, the source, T + T_S and T of every kind of displayColor."""
+    """Live, bake, strength 0, `original` and the source lit, T + T_S and T of every kind of displayColor."""
     folder = tmp_path_factory.mktemp("colors")
     jobs: list[dict[str, Any]] = []
     expected: dict[str, list[Array]] = {}
@@ -107,21 +107,23 @@ def colored(
             dict(common),
             common | {"preview": True},
             common | {"values": {f"{material(obj)}.inputs:strength": 0.0}},
-            common | {"variants": {material(obj): "original"}},
+            {"stage": str(root), "width": SIZE, "variants": {material(obj): "original"}},
+            {"stage": str(path), "width": SIZE},
         ]
     pictures = render(folder, jobs)
-    return {name: [*pictures[4 * n : 4 * n + 4], *expected[name]] for n, name in enumerate(COLORS)}
+    return {name: [*pictures[5 * n : 5 * n + 5], *expected[name]] for n, name in enumerate(COLORS)}
 
 
 @pytest.mark.parametrize("name", COLORS)
 def test_a_display_color_becomes_the_base(name: str, colored: dict[str, list[Array]]) -> None:
-    live, bake, zero, original, total, plain = colored[name]
+    live, bake, zero, original, source, total, plain = colored[name]
     across, down = np.meshgrid(np.arange(SIZE * ZOOM), np.arange(SIZE * ZOOM))
     aside = np.abs(across - down) > 2
     assert np.abs(live - total)[aside].max() <= 0.002
     assert np.abs(bake - total)[aside].max() <= 0.008
     assert np.abs(zero - plain)[aside].max() <= 0.002
-    assert np.abs(original - plain)[aside].max() <= 0.002
+    assert source.std() > 0 or name == "constant"
+    assert np.abs(original - source).max() <= 1e-4
 
 
 def test_a_subset_shows_the_colors_of_its_mesh(tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ OPACITIES: dict[str, tuple[str, list[float]]] = {
 @pytest.fixture(scope="module")
 def translucent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Array]]:
     """A mesh without a material before a red one: source, original, strength 0 and bake, all lit; then
-    original, live and bake unlit.
+    live and bake unlit.
     """
     folder = tmp_path_factory.mktemp("opacity")
     jobs: list[dict[str, Any]] = []
@@ -223,9 +225,9 @@ def translucent(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Arra
         zero = common | {"values": {f"{material(obj)}.inputs:strength": 0.0}}
         bake = common | {"preview": True}
         jobs += [{"stage": str(path), "width": SIZE}, original, zero, bake]
-        jobs += [job | {"unlit": True} for job in (original, zero, bake)]
+        jobs += [job | {"unlit": True} for job in (zero, bake)]
     pictures = render(folder, jobs)
-    return {name: pictures[7 * n : 7 * n + 7] for n, name in enumerate(OPACITIES)}
+    return {name: pictures[6 * n : 6 * n + 6] for n, name in enumerate(OPACITIES)}
 
 
 @pytest.mark.parametrize("name", OPACITIES)
@@ -240,12 +242,11 @@ def test_a_mesh_without_a_material_stays_as_translucent_as_it_was(
     covered = glass * opacity + behind * (1 - opacity)
     # MaterialX lets emission through undimmed, where there is any surface.
     added = glass * (opacity > 0) + behind * (1 - opacity)
-    for picture, expected, tolerance in zip(
-        unlit, (covered, added, covered), (0.002, 0.002, 0.008), strict=True
-    ):
+    for picture, expected, tolerance in zip(unlit, (added, covered), (0.002, 0.008), strict=True):
         # Between vertices llvmpipe spoils a few pixels of any picture that blends, the source's, too.
         assert np.quantile(np.abs(picture - expected), 0.95) <= tolerance
     # Storm lights a mesh without a material in its own way; the live network has its highlight undimmed.
     rounded = 0.0 if len(values) == 1 else 0.06
-    for picture, tolerance in ((original, 0.03), (zero, 0.06), (bake, 0.03)):
+    assert np.nanmax(np.abs(original - source)) <= 0.002  # the red one behind is a live network
+    for picture, tolerance in ((zero, 0.06), (bake, 0.03)):
         assert np.nanmedian(np.abs(picture - source)) <= tolerance + rounded

@@ -1,6 +1,6 @@
 """One new Material per object: the source's by reference, with a variant per style."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from usdstylize.model.objects import StageObject
 from usdstylize.usd.io.paths import resolve_anchored
 from usdstylize.usd.shading.inputs import animation_remarks
 from usdstylize.usd.shading.primvar_colors import display_inputs
-from usdstylize.usd.shading.source_inputs import Constant, SourceInput, Texture
+from usdstylize.usd.shading.source_inputs import Constant, Texture
 from usdstylize.usd.shading.surface_inputs import SurfaceInputs, read_surface_inputs
 from usdstylize.usd.write.contexts import ALL, settle_contexts
 from usdstylize.usd.write.graph import Graph
 from usdstylize.usd.write.live import write_base_color, write_use
 from usdstylize.usd.write.mdl import write_mdl
 from usdstylize.usd.write.mtlx import write_mtlx
-from usdstylize.usd.write.preview import write_display, write_preview
+from usdstylize.usd.write.preview import write_preview
 from usdstylize.usd.write.specs import add_input, add_output, free_name, prim_spec
 from usdstylize.usd.write.surface import write_surface
 from usdstylize.usd.write.textures import Textures
@@ -100,7 +100,7 @@ def write_material(
     inputs = _alpha_of_copy(read_surface_inputs(material, source, time), source, textures, folder)
     if source.surface_path is None:
         inputs = replace(inputs, inputs=display_inputs(stage.GetPrimAtPath(source.path), time))
-    variant = _variant(layer, path, source, style_name, inputs.inputs, select=select)
+    variant = _variant(layer, path, source, style_name, select=select)
     remarks = list(inputs.remarks)
     if network != "preview":
         remarks += _animated(inputs)
@@ -130,14 +130,10 @@ def _variant(
     path: Sdf.Path,
     source: StageObject,
     style_name: str,
-    inputs: Mapping[str, SourceInput],
     *,
     select: bool,
 ) -> Sdf.PrimSpec:
-    """The style's own variant, empty, in the object's Material, which then shows it where it is to.
-
-    inputs: what the variant `ORIGINAL` has beside displayColor where the source has no surface.
-    """
+    """The style's own variant, empty, in the object's Material, which then shows it where it is to."""
     prim_spec(layer, path.GetParentPath(), "Scope", Sdf.SpecifierDef)
     spec = prim_spec(layer, path, "Material", Sdf.SpecifierDef)
     noted = spec.customData.get("usdstylize")
@@ -149,9 +145,8 @@ def _variant(
         spec.variantSelections[VARIANT_SET] = style_name
     original = path.AppendVariantSelection(VARIANT_SET, ORIGINAL)
     if layer.GetPrimAtPath(original) is None:
-        variant = prim_spec(layer, original)
-        if source.surface_path is None:
-            write_display(layer, variant, inputs)
+        # Without a surface in the source it has none: viewers then show displayColor and displayOpacity.
+        prim_spec(layer, original)
     variant_set = spec.variantSets[VARIANT_SET]
     if style_name in variant_set.variants:
         variant_set.RemoveVariant(variant_set.variants[style_name])

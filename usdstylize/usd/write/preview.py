@@ -15,7 +15,7 @@ from usdstylize.usd.write.external_surfaces import copy_inputs
 from usdstylize.usd.write.specs import Node, add_input, add_output, add_shader, below, free_name, prim_spec
 from usdstylize.usd.write.textures import Textures
 
-__all__ = ["BAKE", "write_display", "write_preview"]
+__all__ = ["BAKE", "write_preview"]
 
 _Types = Sdf.ValueTypeNames
 
@@ -143,20 +143,6 @@ def _baked_texture(
     if use.bias != Stylized.bias:
         texture["bias"] = (_Types.Float4, Gf.Vec4f(*use.bias, 0.0))
     return add_shader(layer, place, "UsdUVTexture", ("rgb", _Types.Float3), texture).output("rgb")
-
-
-def write_display(layer: Sdf.Layer, variant: Sdf.PrimSpec, inputs: Mapping[str, SourceInput]) -> None:
-    """A surface of displayColor and ``inputs``, for what has no surface in the source."""
-    reader = add_shader(
-        layer,
-        variant.path.AppendChild("StylizedDisplayColor"),
-        "UsdPrimvarReader_float3",
-        ("result", _Types.Float3),
-        {"varname": (_Types.String, "displayColor")},
-    )
-    plain = _plain_surface(layer, variant.path, {"diffuseColor": reader.output("result")})
-    add_output(variant, "surface", _Types.Token, plain.output("surface"))
-    _write_inputs(layer, variant.path, plain, inputs, Path())
 
 
 def _plain_surface(layer: Sdf.Layer, parent: Sdf.Path, colors: Mapping[str, Sdf.Path]) -> Node:
