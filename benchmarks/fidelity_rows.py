@@ -114,6 +114,7 @@ ROWS = (
         ("storm/test_storm_linear.py::*",),
         ("test_filtering.py", "test_write_textures.py"),
     ),
+    Row("gutters", ("storm/test_storm_gutters.py::*",), ("test_gutters.py",)),
     Row("usdz", (f"{_NVIDIA}[usdz]", "storm/test_storm_package.py::*"), ("test_package.py",)),
     Row(
         "MaterialX materials",

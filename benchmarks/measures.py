@@ -61,22 +61,35 @@ def pearson(first: NDArray[np.floating], second: NDArray[np.floating]) -> float 
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def seam_ratio(mesh: Mesh, texture: Float32, wrap: tuple[Wrap, Wrap], *, texel: float) -> float:
-    """How much more the texture jumps across UV seams than across other edges.
+def seam_ratio(
+    mesh: Mesh, texture: Float32, base: Float32, wrap: tuple[Wrap, Wrap], *, texel: float
+) -> float:
+    """How much more jump the style adds across UV seams than across other edges.
 
     Two points face each other across every edge that two triangles share, one texel away from
     it in the UVs of either triangle; the jump is their mean absolute difference. A seam is an
-    edge whose two triangles disagree about its UVs. texture: (H, W, 3), sRGB-encoded. texel: the
-    size in UV of the coarsest texel in the picture, T_S's: nearer to an edge than that nothing
-    but a seam can jump.
+    edge whose two triangles disagree about its UVs. texture: (H, W, 3), sRGB-encoded. base: the
+    same before it was stylised. texel: the size in UV of the coarsest texel in the picture,
+    T_S's: nearer to an edge than that nothing but a seam can jump.
+
+    What the source jumps there more than it does inside its islands, on average, does not count,
+    where the result jumps the same way: its islands may have colours of their own. A style that
+    paints over these has nothing to excuse, nor has one that jumps the other way.
 
     0 where nothing jumps at a seam, or the mesh has none; infinite where nothing jumps elsewhere.
     """
     first, second, is_seam = _facing_points(mesh, offset=texel)
-    colors = _read_texture(texture, np.concatenate([first, second]), wrap)
-    jump = np.abs(colors[: len(first)] - colors[len(first) :]).mean(axis=-1)
-    at_seams = float(jump[is_seam].mean()) if is_seam.any() else 0.0
-    inside = float(jump[~is_seam].mean()) if not is_seam.all() else 0.0
+    where = np.concatenate([first, second])
+    change, of_base = (
+        colors[: len(first)] - colors[len(first) :]
+        for colors in (_read_texture(image, where, wrap) for image in (texture, base))
+    )
+    jump, in_base = np.abs(change).mean(axis=-1), np.abs(of_base).mean(axis=-1)
+    usual = float(in_base[~is_seam].mean()) if not is_seam.all() else 0.0
+    alike = (change * of_base).sum(axis=-1) > 0
+    added = np.maximum(jump - alike * np.maximum(in_base - usual, 0), 0)
+    at_seams = float(added[is_seam].mean()) if is_seam.any() else 0.0
+    inside = float(added[~is_seam].mean()) if not is_seam.all() else 0.0
     # Rounding in the sampler is no jump.
     if at_seams < 1e-6:
         return 0.0

@@ -87,7 +87,7 @@ class Scores:
     difference: float
     """Mean ΔE76 of seen texels to the palette."""
     seam: float
-    """Jump across UV seams over jump across other edges."""
+    """Jump that the style adds across UV seams over what it adds across other edges."""
     render_to_style: float
     """nnP: mean least cosine distance of the render's features to the style's."""
     style_to_render: float
@@ -162,7 +162,10 @@ def judge_all(
             for both, original, (_, floor) in zip(found, original_distances, wanted, strict=True)
         ]
         texels = (subject.base_at(0, subject.style_size) + texture).clamp(0, 1).cpu().numpy()
-        shown = combine(data.bases[0], [(style_texture, 1.0)], wrap, data.transfer)
+        shown, plain = (
+            combine(data.bases[0], [(style_texture, strength)], wrap, data.transfer)
+            for strength in (1.0, 0.0)
+        )
         scores[name] = Scores(
             quality=qualities[0],
             half_quality=qualities[1],
@@ -170,7 +173,7 @@ def judge_all(
             difference=palette_difference(
                 texels[_seen(views, size) & _covered(mesh, wrap, size)], style.palette
             ),
-            seam=seam_ratio(data.mesh, shown, wrap, texel=1.0 / max(size)),
+            seam=seam_ratio(data.mesh, shown, plain, wrap, texel=1.0 / max(size)),
             render_to_style=found[0][0],
             style_to_render=found[0][1],
         )

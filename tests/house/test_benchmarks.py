@@ -20,16 +20,20 @@ from benchmarks.judge_network import DEFAULT_WEIGHTS, GoogLeNet
 from benchmarks.measures import lab, palette_difference, pearson, seam_ratio
 from benchmarks.results import read_result, read_style
 from benchmarks.scores import Scores, judge_cameras, match_distance, quality, style_rows
-from usdstylize import styles
+from usdstylize import inspect, styles
 from usdstylize.errors import OutputError, WeightsError
+from usdstylize.imaging.encoding import encode_base
 from usdstylize.losses import objective
 from usdstylize.model.base_colors import Wrap
 from usdstylize.model.objects import Mesh, ObjectData, StyleImage, StyleSet
 from usdstylize.render import EmbreeVisibility, Hits, look_at
+from usdstylize.usd import read
 from usdstylize.usd.write.bake import combine
 
 SAMPLES = Path(__file__).parents[2] / "sample_stages"
 REPEAT: tuple[Wrap, Wrap] = ("repeat", "repeat")
+GREY = np.full((8, 8, 3), 0.5, np.float32)
+"""A source without a seam."""
 GOOD = Scores(
     quality=0.9,
     half_quality=0.9,
@@ -139,22 +143,63 @@ def test_a_ramp_that_breaks_at_the_seam() -> None:
     inside = (3 * 2 * upright + 4 * 2 * diagonal) / 7
     ramp = along_u((np.arange(256) + 0.5) / 256)
     expected = (1 - 2 * upright) / inside
-    assert seam_ratio(drum(), ramp, REPEAT, texel=1 / 256) == pytest.approx(expected, rel=1e-3)
+    assert seam_ratio(drum(), ramp, GREY, REPEAT, texel=1 / 256) == pytest.approx(expected, rel=1e-3)
     # A file may give every triangle points of its own.
-    assert seam_ratio(drum(split_points=True), ramp, REPEAT, texel=1 / 256) == pytest.approx(
-        expected, rel=1e-3
-    )
+    split = drum(split_points=True)
+    assert seam_ratio(split, ramp, GREY, REPEAT, texel=1 / 256) == pytest.approx(expected, rel=1e-3)
 
 
 def test_no_seam_shows_in_a_constant_or_periodic_texture() -> None:
-    assert seam_ratio(drum(), along_u(np.full(64, 0.4)), REPEAT, texel=1 / 64) == 0
+    assert seam_ratio(drum(), along_u(np.full(64, 0.4)), GREY, REPEAT, texel=1 / 64) == 0
     wave = along_u(0.5 + 0.5 * np.sin(2 * np.pi * 9 * (np.arange(64) + 0.5) / 64 + 0.4))
-    assert seam_ratio(drum(6), wave, REPEAT, texel=1 / 64) < 1.8
+    assert seam_ratio(drum(6), wave, GREY, REPEAT, texel=1 / 64) < 1.8
 
 
 def test_a_texture_that_is_flat_but_for_its_seam_fails() -> None:
     halves = along_u((np.arange(64) >= 32).astype(np.float32))
-    assert seam_ratio(drum(3), halves, REPEAT, texel=1 / 64) > 1.8
+    assert seam_ratio(drum(3), halves, GREY, REPEAT, texel=1 / 64) > 1.8
+
+
+def test_the_sources_own_change_of_color_at_a_seam_does_not_count() -> None:
+    """It breaks from dark to light at its seam. The style is a wave that meets itself there."""
+    texels = (np.arange(256) + 0.5) / 256
+    source = along_u(0.2 + 0.5 * texels)
+    wave = along_u(0.1 * np.sin(2 * np.pi * 9 * texels + 0.4))
+    assert seam_ratio(drum(6), source + wave, GREY, REPEAT, texel=1 / 256) > 10
+    assert seam_ratio(drum(6), source + wave, source, REPEAT, texel=1 / 256) < 1.5
+    assert seam_ratio(drum(6), source, source, REPEAT, texel=1 / 256) < 1.5
+    painted_over = along_u(np.full(256, 0.5)) + wave
+    assert seam_ratio(drum(6), painted_over, source, REPEAT, texel=1 / 256) < 1.5
+
+
+@pytest.mark.parametrize("laid", ["on", "over"])
+def test_a_style_that_is_laid_on_by_uv_shows_its_seam_on_a_source_that_has_one_too(laid: str) -> None:
+    """Its pattern does not meet itself: at u = 0 it is light and at u = 1 dark, the source the reverse."""
+    texels = (np.arange(256) + 0.5) / 256
+    source = along_u(0.4 + 0.2 * texels)
+    pattern = along_u(0.5 + 0.3 * np.cos(2 * np.pi * 9.5 * texels))
+    shown = pattern if laid == "over" else np.clip(source + pattern - 0.5, 0, 1)
+    assert seam_ratio(drum(6), shown, source, REPEAT, texel=1 / 256) > 1.8
+    assert seam_ratio(drum(6), shown[:, ::-1], source, REPEAT, texel=1 / 256) > 1.8, (
+        "the same way as the source"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["gouache", "ink", "stained_glass"])
+def test_on_every_sample_a_style_that_is_laid_on_by_uv_shows_its_seams(style: str) -> None:
+    """The samples change their colours at seams, up to 30 times as much as inside."""
+    contents = inspect(SAMPLES / "still_life.usda")
+    images = styles.load(SAMPLES / "styles" / style, primary=None, palette="#808080", clusters=1, seed=0)
+    ratios = {}
+    for obj in contents.objects:
+        data = read.load(contents, obj)
+        base = encode_base(data.bases[0], data.transfer)
+        laid = base + baselines(data, images, obj.wrap)["style by UV"] if base.shape[0] > 1 else None
+        if laid is not None:
+            ratios[obj.path] = seam_ratio(data.mesh, laid, base, obj.wrap, texel=1 / len(laid))
+    assert len(ratios) == 7
+    assert min(ratios.values()) > 1.8, ratios
 
 
 @pytest.mark.parametrize(
