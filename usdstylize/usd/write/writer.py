@@ -25,7 +25,7 @@ from usdstylize.usd.write.disk import ASIDE, alone, is_running, undone_on_error,
 from usdstylize.usd.write.fragments import merge
 from usdstylize.usd.write.instancing import inherit_classes, layer_path, shown_path
 from usdstylize.usd.write.layers import new_root_layer, new_style_layer, save, temporary_name
-from usdstylize.usd.write.master import clear_dials, recorded_inputs, write_master, write_record
+from usdstylize.usd.write.master import MASTER, clear_dials, recorded_inputs, write_master, write_record
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET, check_material, material_path, write_material
 from usdstylize.usd.write.output_plan import OutputPlan
 from usdstylize.usd.write.parts import MIX, Dialled, Mixed, Part
@@ -285,7 +285,7 @@ class Writer:
     def _open_source(self, obj: StageObject) -> Usd.Stage:
         """The source stage with what matters to this object's look alone."""
         new = material_path(self._look(obj))
-        mask = [obj.mesh_path, str(new), *filter(None, [obj.material_path, obj.surface_path])]
+        mask = [obj.mesh_path, str(new), str(MASTER), *filter(None, [obj.material_path, obj.surface_path])]
         if obj.prototype:
             mask += [f"/{obj.prototype}", str(shown_path(self.contents.prototypes, obj, new))]
         return open_stage(self.contents.path, only=mask, heroes=self.contents.heroes)
