@@ -40,6 +40,7 @@ ROWS = (
         ),
         ("test_write_layers.py", "test_session.py"),
     ),
+    Row("other strengths", ("storm/test_storm_dial.py::*",), ("test_write_dial.py",)),
     Row("mixes of styles", ("storm/test_storm_mix.py::*", f"{_NVIDIA}[mix]"), ("test_write_mix.py",)),
     Row(
         "GeomSubsets",

@@ -31,9 +31,10 @@ from usdstylize.errors import (
     WeightsError,
     WorkerError,
 )
-from usdstylize.model.results import MixResult, ObjectResult, Observer, Plan, RunResult
+from usdstylize.model.results import DialResult, MixResult, ObjectResult, Observer, Plan, RunResult
 
 if TYPE_CHECKING:
+    from usdstylize.dialling import dial
     from usdstylize.mixing import mix
     from usdstylize.model.checks import VerifyReport
     from usdstylize.model.objects import Skipped, StageContents, StageObject
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from usdstylize.version import __version__
 
 __all__ = [
+    "DialResult",
     "InputError",
     "MaterialError",
     "MeshError",
@@ -69,6 +71,7 @@ __all__ = [
     "WeightsError",
     "WorkerError",
     "__version__",
+    "dial",
     "hide_in_session",
     "inspect",
     "mix",
@@ -87,6 +90,7 @@ _LAZY = {
     "StageObject": "model.objects",
     "VerifyReport": "model.checks",
     "__version__": "version",
+    "dial": "dialling",
     "hide_in_session": "usd.write",
     "inspect": "pipeline",
     "mix": "mixing",

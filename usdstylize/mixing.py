@@ -5,16 +5,16 @@ Nothing is optimised: the T_S of the styles are read as they lie there, and only
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from usdstylize import interrupts
-from usdstylize.errors import ObjectError, OptionsError, StageError, UsdStylizeError
-from usdstylize.model.objects import Skipped, StageContents, StageObject
+from usdstylize.config.options import DIAL_RANGE
+from usdstylize.errors import OptionsError, StageError, UsdStylizeError
+from usdstylize.model.objects import Skipped
 from usdstylize.model.results import MixResult
-from usdstylize.usd import read, verify, write
-from usdstylize.usd.io.opening import open_stage, quiet
+from usdstylize.rewriting import counted, packed, packed_before, rewrite
+from usdstylize.usd import write
 
 __all__ = ["mix", "refresh"]
 
@@ -51,12 +51,12 @@ def mix(
             raise StageError(f"No object at {where} holds {styles}; stylise them with these first.")
         objects, failed = _write(found, wanted, select=True)
         remarks = _remarks(held, len(strengths))
-        if not package and found.layout.package.exists():
-            remarks.append(f"{found.layout.package} was packed before this mix; --package packs it anew.")
+        if not package:
+            remarks += packed_before(found.layout, "this mix")
         made = MixResult(found.root_layer, dict(strengths), objects, failed, tuple(remarks))
         if package and objects:
-            problems = write.write_package(found.root_layer, found.layout.package)
-            made = replace(made, package=found.layout.package, problems=tuple(map(str, problems)))
+            file, problems = packed(found)
+            made = replace(made, package=file, problems=problems)
         interrupts.consume()  # An interrupt that comes while the layers are replaced is too late.
         return made
 
@@ -75,7 +75,7 @@ def refresh(root_layer: Path) -> tuple[str, ...]:
         objects, failed = _write(found, wanted, select=False) if wanted else ((), ())
     except UsdStylizeError as error:
         return (f"{stale}: {error}",)
-    done = f"The mix of {_objects(len(objects))} was written anew, from the new style textures."
+    done = f"The mix of {counted(len(objects))} was written anew, from the new style textures."
     return (*([done] if objects else []), *(f"{stale}: {item.reason}" for item in failed))
 
 
@@ -94,7 +94,7 @@ def _check(found: write.Mixable, strengths: Strengths) -> None:
         raise OptionsError(
             f"A mix needs styles with their strengths, such as {example}; {root_layer} holds {known}."
         )
-    least, most = write.DIAL_RANGE
+    least, most = DIAL_RANGE
     for style, strength in strengths.items():
         if style not in styles:
             raise StageError(f"{root_layer} holds no style {style} to mix; choose from {known}.")
@@ -109,7 +109,7 @@ def _remarks(held: Mapping[str, Sequence[str]], count: int) -> list[str]:
     some = sum(0 < len(styles) < count for styles in held.values())
     none = sum(not styles for styles in held.values())
     return [
-        f"{number} of {_objects(len(held))} {text}"
+        f"{number} of {counted(len(held))} {text}"
         for number, text in (
             (some, "held only some of these styles: mixed of those."),
             (none, "held none of these styles: left as it was."),
@@ -121,69 +121,6 @@ def _remarks(held: Mapping[str, Sequence[str]], count: int) -> list[str]:
 def _write(
     found: write.Mixable, wanted: Mapping[str, Strengths], *, select: bool
 ) -> tuple[tuple[str, ...], tuple[Skipped, ...]]:
-    """Mix the objects with these names, each of styles that it holds.
-
-    select: whether they show the mix. Returns the paths of those that are mixed, and what could not be.
-    Raises OutputError.
-    """
-    failed: list[Skipped] = []
-    # By the way they were read: objects may have been stylised at different frames.
-    jobs: dict[int, tuple[StageContents, list[tuple[StageObject, write.Mixed]]]] = {}
-    with quiet():
-        stage = open_stage(found.root_layer)
-        owners = found.owners
-        there = {name: path for name, path in owners.items() if verify.is_on_stage(stage, path)}
-        source = verify.Source(found.provenance.source, tuple(there.values()), found.heroes)
-        for name, strengths in wanted.items():
-            path = owners[name]
-            try:
-                if name not in there:
-                    raise StageError(f"{path} is not on the stage any more; run again.")
-                mixed = found.mixed(name, strengths)
-                first = mixed.parts[0].style
-                contents = source.contents(found.facts.of(first.name, name), first)
-                obj = verify.object_at(contents, path)
-            except (ObjectError, StageError) as error:
-                failed.append(Skipped(path, str(error), broken=True))
-            else:
-                jobs.setdefault(id(contents), (contents, []))[1].append((obj, mixed))
-    done: set[str] = set()
-    with ExitStack() as stack:
-        writers = []
-        for read_contents, items in jobs.values():
-            contents = replace(read_contents, objects=tuple(obj for obj, _ in items))
-            output = write.plan(contents, write.MIX, output=found.root_layer, force=True, resume=False)
-            writer = write.Writer(output, contents, strength=1.0, network="both")
-            writers.append(stack.enter_context(writer))
-            _write_objects(found, writer, items, failed, select=select)
-        interrupts.check()
-        with interrupts.postponed():
-            for writer in writers:
-                if writer.finished:
-                    writer.commit({"seed": 0})
-                    done |= writer.finished
-    return tuple(path for name, path in owners.items() if name in done), tuple(failed)
-
-
-def _write_objects(
-    found: write.Mixable,
-    writer: write.Writer,
-    items: Sequence[tuple[StageObject, write.Mixed]],
-    failed: list[Skipped],
-    *,
-    select: bool,
-) -> None:
-    """Write the mixes of objects that were read in one way; reasons into ``failed``."""
-    originals: dict[object, str] = {}
-    for obj, mixed in items:
-        interrupts.check()
-        try:
-            data = read.load(writer.contents, obj, at_least=found.facts.resolution(mixed.parts))
-            writer.write_mix(obj, data, mixed, copy_of=originals.get(mixed.key, ""), select=select)
-            originals.setdefault(mixed.key, obj.name)
-        except ObjectError as error:
-            failed.append(Skipped(obj.path, str(error), broken=True))
-
-
-def _objects(number: int) -> str:
-    return "1 object" if number == 1 else f"{number} objects"
+    """Mix the objects with these names, each of styles that it holds; as `rewrite`."""
+    mixes = {name: found.mixed(name, strengths) for name, strengths in wanted.items()}
+    return rewrite(found, write.MIX, mixes, select=select)

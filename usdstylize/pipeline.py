@@ -89,6 +89,8 @@ def stylize(
                 block_contexts=options.block_contexts,
                 fingerprints=job.fingerprints,
                 finished=job.finished,
+                creator=options.creator,
+                usage_terms=options.usage_terms,
             ) as writer,
         ):
             results, interrupted = _stylize_all(job, options, optimizer, writer, observer)

@@ -89,6 +89,7 @@ def plan_run(stage: Path, style_set: Path, options: Options) -> Job:
         force=options.force or (options.in_session and not options.resume),
         resume=options.resume,
         package=options.package,
+        strength=options.strength,
     )
     parallelism = distributed.choose_parallelism(options, method, device, len(contents.groups))
     machine = device, str(parallelism)

@@ -296,7 +296,7 @@ def test_what_concerns_every_object_where_this_run_has_done_none(
 # The other verbs
 
 
-@pytest.mark.parametrize("verb", [[], ["inspect"], ["verify"], ["select"], ["mix"], ["weights"]])
+@pytest.mark.parametrize("verb", [[], ["inspect"], ["verify"], ["select"], ["dial"], ["mix"], ["weights"]])
 def test_help(command: Command, verb: list[str]) -> None:
     assert command.run(*verb, "--help") == 0
     assert command.out.startswith("Usage: usdstylize")
@@ -397,6 +397,46 @@ def test_mix(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str])
     assert command.run("mix", command.root_layer, "oil=1", "ink_stripes=1", *mode) == 1
     assert command.run("mix", command.root_layer, "oil=1", *mode) == 2
     assert "World__Left.oil.TS.exr" in command.err
+
+
+@MODES
+def test_dial(command: Command, monkeypatch: pytest.MonkeyPatch, mode: list[str]) -> None:
+    without_optimising(monkeypatch)
+    assert command.stylize("--quiet", "--creator", "Ada", "--usage-terms", "CC BY 4.0") == 0
+    assert command.run("dial", command.root_layer, "0.5", "--mask", "/World/Left", *mode) == 0
+    assert command.err == ""
+    if mode == ["--json"]:
+        dialled = json.loads(command.out)
+        assert (dialled["strength"], dialled["styles"]) == (0.5, ["ink_stripes"])
+        assert (dialled["root_layer"], dialled["objects"]) == (str(command.root_layer), ["/World/Left"])
+    else:
+        expected = f"{command.root_layer}: ink_stripes at strength 0.5 on 1 object.\n"
+        assert command.out == ("" if mode else expected)
+    assert command.run("verify", command.root_layer, *mode) == 0
+    # A later run keeps it and says so, and one that asks for a strength learns of the verb.
+    with unchanged(command.stage.parent / "tiny.style"):
+        assert command.stylize("--resume", "--dry-run", *mode) == 0
+    if mode != ["--quiet"]:
+        assert "strength 0.5 of /World/Left (now 1)" in " ".join((command.out + command.err).split())
+    assert command.stylize("--strength", "0.25", *mode) == 2
+    is_refused(
+        command, mode, "OutputError", f"`usdstylize dial {command.root_layer} 0.25` changes its strength"
+    )
+    refused = [
+        (["much"], "CoercionError", "much"),
+        (["nan"], "OptionsError", "The strength nan is out of range; give 0 to 2."),
+        (["2.5"], "OptionsError", "The strength 2.5 is out of range; give 0 to 2."),
+        (["--", "-1"], "OptionsError", "The strength -1 is out of range; give 0 to 2."),
+        (["1", "--style", "oil"], "StageError", "holds no style oil; choose from ink_stripes."),
+    ]
+    for words, kind, sentence in refused:
+        with unchanged(command.stage.parent):
+            assert command.run("dial", command.root_layer, *mode, *words) == 2
+        is_refused(command, mode, kind, sentence)
+    (command.stage.parent / "tiny.style/ink_stripes/World__Left/World__Left.ink_stripes.TS.exr").unlink()
+    assert command.run("dial", command.root_layer, "1", *mode) == 1
+    assert command.run("dial", command.root_layer, "1", "--mask", "/World/Left", *mode) == 2
+    assert "World__Left.ink_stripes.TS.exr is lost" in command.err
 
 
 @MODES

@@ -28,7 +28,7 @@ RANGES: dict[str, tuple[list[Any], list[Any]]] = {
     "gpus": ([1, 1024], [0, 1025]),
     "memory_limit": ([TINY, 1e6], [0.0, -1.0, math.inf, math.nan]),
     "seed": ([0, 2**32 - 1], [-1, 2**32]),
-    "strength": ([0.0, 1.0, 2.5, -0.5], [math.nan, math.inf, -math.inf]),
+    "strength": ([0.0, 1.0, 2.0], [math.nan, math.inf, 2.1, -0.1]),
     "keep_detail": ([0.0, 1.0], [-TINY, 1.0001, math.nan]),
     "color_start": ([0.0, 1.0], [-TINY, 1.0001, math.nan]),
     "style_colors": ([0.0, 1.0], [-TINY, 1.0001, math.nan]),

@@ -157,7 +157,7 @@ def test_a_palette_has_the_color_spaces_that_a_texture_has(tiny_stage: Path) -> 
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "strength": ({"strength": float("nan")}, "/World/Left.stylize:strength: nan is no number"),
+    "strength": ({"strength": float("nan")}, "/World/Left.stylize:strength: nan is out of range; give 0 to"),
     "scale": ({"patternScale": 0.0}, "/World/Left.stylize:patternScale: 0.0 is out of range"),
     "resolution": ({"textureResolution": 3}, "textureResolution: 3 is out of range; give 16 to 16384"),
     "seed": ({"seed": -1}, "/World/Left.stylize:seed: -1 is out of range"),

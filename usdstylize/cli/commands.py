@@ -30,6 +30,7 @@ from usdstylize.config.options import (
 )
 from usdstylize.encoders import ENCODERS, weights
 from usdstylize.errors import OptionsError, UsdStylizeError
+from usdstylize.model.results import DialResult, MixResult
 from usdstylize.version import __version__
 
 __all__ = ["run"]
@@ -394,15 +395,7 @@ def mix(
         console.show_json(mixed)
     elif not flags.quiet and mixed.objects:
         console.show_mix(mixed)
-    for item in mixed.failed:
-        console.note(f"usdstylize: {item.path}: {item.reason}")
-    for remark in () if flags.quiet else mixed.remarks:
-        console.note(f"Note: {remark}")
-    for problem in mixed.problems:
-        console.note(f"usdstylize: the package is not right: {problem}")
-    if not mixed.objects:
-        return NOTHING_DONE
-    return SOME_FAILED if mixed.failed or mixed.problems else ALL_DONE
+    return _rewritten(mixed, quiet=flags.quiet)
 
 
 def _strengths(words: Sequence[str]) -> dict[str, float]:
@@ -420,6 +413,57 @@ def _strengths(words: Sequence[str]) -> dict[str, float]:
             raise OptionsError(f"The mix names {style} twice; give each style one strength.")
         found[style] = strength
     return found
+
+
+@app.command
+def dial(
+    result: Path,
+    strength: float,
+    /,
+    *,
+    style: str | None = None,
+    mask: Words = (),
+    package: bool = False,
+    flags: Flags = Flags(),
+) -> int:
+    """Set the strength of a stylised stage: its dials, and its bakes anew; nothing is optimised.
+
+    The exit code is 1 where some objects could not be done.
+
+    Parameters
+    ----------
+    result
+        The ``.stylized.usda`` that a run wrote; its dials and bakes are changed in place.
+    strength
+        How much of the style, 0 (the source) to 2.
+    style
+        A style of the result; else every one, but for a mix.
+    mask
+        Only what lies at or under these prim paths.
+    package
+        Also write the result as one ``.usdz``.
+    """
+    from usdstylize.dialling import dial as set_dials
+
+    dialled = set_dials(result, strength, mask, style=style, package=package)
+    if flags.json:
+        console.show_json(dialled)
+    elif not flags.quiet and dialled.objects:
+        console.show_dial(dialled)
+    return _rewritten(dialled, quiet=flags.quiet)
+
+
+def _rewritten(made: MixResult | DialResult, *, quiet: bool) -> int:
+    """Notes on what could not be done, and the exit code."""
+    for item in made.failed:
+        console.note(f"usdstylize: {item.path}: {item.reason}")
+    for remark in () if quiet else made.remarks:
+        console.note(f"Note: {remark}")
+    for problem in made.problems:
+        console.note(f"usdstylize: the package is not right: {problem}")
+    if not made.objects:
+        return NOTHING_DONE
+    return SOME_FAILED if made.failed or made.problems else ALL_DONE
 
 
 @app.command(name="weights")

@@ -14,7 +14,7 @@ from rich.table import Table
 from usdstylize.encoders import weights
 from usdstylize.model.base_colors import BaseColor, ConstantColor, GraphColor, TextureFile
 from usdstylize.model.objects import ObjectSettings, Skipped, StageContents, StageObject
-from usdstylize.model.results import MixResult, Plan, RunResult, in_words, plain
+from usdstylize.model.results import DialResult, MixResult, Plan, RunResult, in_words, plain
 
 if TYPE_CHECKING:
     from usdstylize.model.checks import VerifyReport
@@ -124,6 +124,7 @@ def show_run(result: RunResult) -> None:
         print(f"  as one file  {_short(result.package)}")
     if result.plan.settings["network"] != "preview":
         print("  dial it      inputs:strength on each material under StylizedLooks, 0 (the source) to 1")
+        print(f"  and bake it  usdstylize dial {path} 0.6")
     if result.session_layer is None:
         print(f"  undo it      usdstylize select {path} --style original, or remove its style layer")
 
@@ -137,6 +138,15 @@ def show_mix(mixed: MixResult) -> None:
         print(f"  as one file  {_short(mixed.package)}")
     dials = ", ".join(f"inputs:strength_{style}" for style in mixed.strengths)
     print(f"  dial it      {dials} of the live networks under StylizedLooks; mix again to bake that")
+
+
+def show_dial(dialled: DialResult) -> None:
+    """What was dialled, and the commands for it."""
+    path = shlex.quote(_short(dialled.root_layer))
+    styles = " and ".join(dialled.styles)
+    print(f"{path}: {styles} at strength {dialled.strength:g} on {count(len(dialled.objects), 'object')}.")
+    if dialled.package is not None:
+        print(f"  as one file  {_short(dialled.package)}")
 
 
 def show_verification(report: "VerifyReport") -> None:

@@ -32,7 +32,8 @@ def remarks(plan: Plan, earlier: Mapping[str, Any], staying: Sequence[str], fold
     # The earlier run may itself have left objects with other settings.
     sentences = [text for text in before.get("remarks", ()) if isinstance(text, str)]
     color_spaces = _other_color_spaces(plan, earlier.get("written", {}), staying, folder)
-    different = ", ".join((*_differences(plan, before, folder), *color_spaces))
+    dialled = _other_strengths(plan, before, earlier.get("written", {}), staying)
+    different = ", ".join((*_differences(plan, before, folder), *color_spaces, *dialled))
     if different:
         one = len(staying) == 1
         stay = (
@@ -134,6 +135,19 @@ def _other_color_spaces(
             now = plain(asdict(space), folder) if space else None
             if written[obj.name].get("base", {}).get("color_space") != now:
                 yield f"the colour space of {obj.path}"
+
+
+def _other_strengths(
+    plan: Plan, before: Mapping[str, Any], written: Mapping[str, Any], staying: Sequence[str]
+) -> Iterator[str]:
+    """Each object that stays and was dialled by itself since, to another strength than this run's."""
+    run = before.get("settings", {}).get("strength")
+    for obj in plan.objects:
+        own = before.get("own_settings", {}).get(obj.path, {}).get("strength", run)
+        stands = written.get(obj.name, {}).get("strength", own)
+        now = plan.own_settings.get(obj.path, {}).get("strength", plan.settings.get("strength"))
+        if obj.name in staying and stands not in (own, now):
+            yield f"strength {stands:g} of {obj.path} (now {now:g})"
 
 
 def _comparable(own: Mapping[str, Any] | None) -> dict[str, Any]:

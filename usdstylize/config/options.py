@@ -14,6 +14,7 @@ from usdstylize.encoders.registry import find
 from usdstylize.errors import OptionsError
 
 __all__ = [
+    "DIAL_RANGE",
     "WEIGHTS",
     "FarmOptions",
     "Framing",
@@ -35,6 +36,8 @@ MethodName = Literal["clip-nnfm", "vgg-nnfm", "clip-gram", "vgg-gram", "clip-emb
 Network = Literal["both", "preview", "mtlx"]
 Unit = Literal["object", "model"]
 Framing = Literal["world", "object"]
+DIAL_RANGE = (0.0, 2.0)
+"""Of every strength: the hard limits of the dials."""
 WEIGHTS = "0, or 0.001 to 1000"
 """What `is_weight` holds of, for messages."""
 
@@ -167,7 +170,7 @@ class LookOptions(_Group):
     """What the style textures look like."""
 
     strength: float | None = None
-    """Initial value of the strength dial on each material, 0 to 1 or beyond; else 1."""
+    """Initial value of the strength dial on each material, 0 to 2; else 1."""
     keep_detail: float | None = None
     """How much letters, eyes and other fine drawing of the original stay as they were, 0 to 1; else 1, and 0
     in the preset paper and with other losses than nearest neighbours."""
@@ -204,8 +207,8 @@ class LookOptions(_Group):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.strength is not None and not math.isfinite(self.strength):
-            raise OptionsError(f"--strength {self.strength} is no number; give 0 to 1, or somewhat more.")
+        if self.strength is not None and not DIAL_RANGE[0] <= self.strength <= DIAL_RANGE[1]:
+            raise OptionsError(f"--strength {self.strength} is out of range; give 0 to 2.")
         for name in ("keep_detail", "style_colors", "color_start", "keep_light", "variety"):
             share = getattr(self, name)
             if share is not None and not 0 <= share <= 1:
@@ -315,6 +318,10 @@ class OutputOptions(_Group):
     """Which networks to write: live MaterialX, baked preview, or both."""
     block_contexts: tuple[str, ...] = ()
     """Switch off surfaces for one renderer alone, such as ri,arnold; all for every one."""
+    creator: str | None = None
+    """Person or studio that the result's AuthorshipAPI names as its creator."""
+    usage_terms: str | None = None
+    """Licence or terms of use that it names."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

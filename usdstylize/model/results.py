@@ -7,7 +7,17 @@ from typing import Any, Literal, Protocol
 
 from usdstylize.model.objects import Framed, Losses, Skipped, StageObject
 
-__all__ = ["MixResult", "ObjectResult", "Observer", "Plan", "RunResult", "Silent", "in_words", "plain"]
+__all__ = [
+    "DialResult",
+    "MixResult",
+    "ObjectResult",
+    "Observer",
+    "Plan",
+    "RunResult",
+    "Silent",
+    "in_words",
+    "plain",
+]
 
 Status = Literal["done", "kept", "failed"]
 
@@ -127,6 +137,26 @@ class MixResult:
     """Prim paths of the objects that show the mix now; what shares the material of one changes with it."""
     failed: tuple[Skipped, ...] = ()
     """Those that could not be mixed and are as they were."""
+    remarks: tuple[str, ...] = ()
+    """What a TD should know, one sentence each."""
+    package: Path | None = None
+    """The result as one .usdz, where that was asked for."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the package, one sentence each; empty is good."""
+
+
+@dataclass(frozen=True)
+class DialResult:
+    """The outcome of `dial`."""
+
+    root_layer: Path
+    strength: float
+    """Where the dials stand, and what the bakes are made with."""
+    styles: tuple[str, ...]
+    objects: tuple[str, ...]
+    """Prim paths of the objects that have this strength now; what shares a material of these has it, too."""
+    failed: tuple[Skipped, ...] = ()
+    """Those that could not be done and are as they were."""
     remarks: tuple[str, ...] = ()
     """What a TD should know, one sentence each."""
     package: Path | None = None

@@ -102,12 +102,13 @@ def test_a_mix_is_a_variant_with_a_dial_for_each_style_and_a_bake(tiny_stage: Pa
     assert np.abs(codes(files / "World__Left.mix.baked.png") - by_hand).max() <= 0.501 / 255
     write.select(result, "gouache")
     assert selections(result) == ["gouache", "gouache"]
-    # Nothing but the variant, its selection and the provenance is new.
+    # Nothing but the variant, its selection, its record and the provenance is new.
     layer = Sdf.Layer.CreateAnonymous(".usda")
     layer.ImportFromString(style_layer(result).ExportToString())
     for look in (LEFT, RIGHT):
         variants = layer.GetPrimAtPath(look).variantSets["style"]
         variants.RemoveVariant(variants.variants["mix"])
+    del layer.rootPrims["_class_Stylized_mix"]
     data = layer.customLayerData
     del data["usdstylize"]["styles"]["mix"]
     layer.customLayerData = data

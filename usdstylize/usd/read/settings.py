@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pxr import Sdf, Usd, UsdGeom, Vt
 
-from usdstylize.config.options import WEIGHTS, is_weight
+from usdstylize.config.options import DIAL_RANGE, WEIGHTS, is_weight
 from usdstylize.errors import SettingsError, TextureError
 from usdstylize.imaging.encoding import linear_to_srgb
 from usdstylize.model.objects import ObjectSettings
@@ -52,8 +52,8 @@ class StageSettings:
         width = _value(authored.get("patternWidth"))
         resolution = _value(authored.get("textureResolution"))
         seed = _value(authored.get("seed"))
-        if strength is not None and not math.isfinite(strength):
-            raise _refused(authored["strength"], strength, "is no number; give 0 to 1, or somewhat more")
+        if strength is not None and not DIAL_RANGE[0] <= strength <= DIAL_RANGE[1]:
+            raise _refused(authored["strength"], strength, "is out of range; give 0 to 2")
         if scale is not None and not 0 < scale < math.inf:
             raise _refused(authored["patternScale"], scale, "is out of range; give more than 0")
         if width is not None and not 0 < width < math.inf:

@@ -5,7 +5,8 @@ from usdstylize.usd.write.binding import bound_purposes
 from usdstylize.usd.write.instancing import classes_by_instance, heroes_of
 from usdstylize.usd.write.layout import ResultLayout, StyleLayout
 from usdstylize.usd.write.live import STYLE_IMAGE
-from usdstylize.usd.write.material import DIAL_RANGE, ORIGINAL, VARIANT_SET
+from usdstylize.usd.write.master import DIAL, MASTER, has_opinion
+from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET
 from usdstylize.usd.write.mixable import Mixable
 from usdstylize.usd.write.mtlx import STYLIZED_GRAPH
 from usdstylize.usd.write.output_plan import (
@@ -17,7 +18,7 @@ from usdstylize.usd.write.output_plan import (
     result_remark,
 )
 from usdstylize.usd.write.package import check_package, packed_facts, write_package
-from usdstylize.usd.write.parts import MIX, Facts, Mixed, Part
+from usdstylize.usd.write.parts import MIX, Dialled, Facts, Mixed, Part
 from usdstylize.usd.write.preview import BAKE
 from usdstylize.usd.write.provenance import (
     Provenance,
@@ -35,13 +36,15 @@ from usdstylize.usd.write.writer import Writer
 
 __all__ = [
     "BAKE",
-    "DIAL_RANGE",
+    "DIAL",
     "DIFFUSE_SHARE",
+    "MASTER",
     "MIX",
     "ORIGINAL",
     "STYLE_IMAGE",
     "STYLIZED_GRAPH",
     "VARIANT_SET",
+    "Dialled",
     "Facts",
     "Finished",
     "Mixable",
@@ -61,6 +64,7 @@ __all__ = [
     "existing_styles",
     "find_style_layer",
     "finished_objects",
+    "has_opinion",
     "heroes_of",
     "hide_in_session",
     "packed_facts",

@@ -8,7 +8,7 @@ from pxr import Sdf, Usd, UsdShade
 from usdstylize.errors import MaterialError
 from usdstylize.model.objects import Prototype, StageObject
 from usdstylize.usd.write.instancing import collection_sites, inherit_classes, layer_path, shown_path
-from usdstylize.usd.write.specs import prim_spec
+from usdstylize.usd.write.specs import apply_schema, prim_spec
 
 __all__ = ["Binding", "bound_purposes", "plan_binding", "write_binding"]
 
@@ -102,15 +102,15 @@ def write_binding(layer: Sdf.Layer, binding: Binding, name: str) -> None:
             by_ancestor.setdefault(ancestor, []).append(target)
             continue
         spec = prim_spec(layer, target)
-        _apply(spec, "MaterialBindingAPI")
+        apply_schema(spec, "MaterialBindingAPI")
         for purpose in binding.purposes:
             _relate(spec, ":".join(filter(None, ("material:binding", purpose))), [binding.material])
     # Property order decides among collections of one prim, and "0" sorts before letters.
     collection = f"a0_usdstylize_{name}"
     for ancestor, targets in by_ancestor.items():
         spec = prim_spec(layer, ancestor)
-        _apply(spec, "MaterialBindingAPI")
-        _apply(spec, f"CollectionAPI:{collection}")
+        apply_schema(spec, "MaterialBindingAPI")
+        apply_schema(spec, f"CollectionAPI:{collection}")
         rule = spec.attributes.get(f"collection:{collection}:expansionRule") or Sdf.AttributeSpec(
             spec, f"collection:{collection}:expansionRule", Sdf.ValueTypeNames.Token, Sdf.VariabilityUniform
         )
@@ -120,13 +120,6 @@ def write_binding(layer: Sdf.Layer, binding: Binding, name: str) -> None:
         for purpose in binding.purposes:
             relationship = ":".join(filter(None, ("material:binding:collection", purpose, collection)))
             _relate(spec, relationship, [members, binding.material], strength="strongerThanDescendants")
-
-
-def _apply(spec: Sdf.PrimSpec, schema: str) -> None:
-    schemas = spec.GetInfo("apiSchemas") if spec.HasInfo("apiSchemas") else Sdf.TokenListOp()
-    if schema not in schemas.prependedItems:
-        schemas.prependedItems = [*schemas.prependedItems, schema]
-        spec.SetInfo("apiSchemas", schemas)
 
 
 def _relate(spec: Sdf.PrimSpec, name: str, targets: list[Sdf.Path], strength: str = "") -> None:

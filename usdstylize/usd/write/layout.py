@@ -8,6 +8,7 @@
     stage.style/ink/run.json                            settings, seeds, hashes, versions, timings
     stage.style/mix/World__Mug/World__Mug.mix.baked.png clamp(T + Σ s · TS) of several styles
     stage.style/.ink.unfinished-1f0c2a9b/               the same, of a run that has not ended
+    stage.style/.ink.dial.unfinished-77b2f1c0/          the same with another strength
 
 A file's name holds object and style: Blender unpacks a package by base names alone.
 """
@@ -82,17 +83,24 @@ class ResultLayout:
         """Where what belongs to one style lies."""
         return StyleLayout(self.textures / style, style)
 
-    def unfinished(self, style: str, token: str) -> "StyleLayout":
-        """Where a run of this style puts its objects until all are done. token: unlike any other run's."""
-        return StyleLayout(self.textures / f".{style}.unfinished-{token}", style)
+    def unfinished(self, style: str, token: str, *, dial: bool = False) -> "StyleLayout":
+        """Where a run of this style puts its objects until all are done. token: unlike any other run's.
 
-    def all_unfinished(self, style: str) -> list["StyleLayout"]:
-        """Of every run of this style that has not ended, or was killed."""
-        start = f".{style}.unfinished-"
+        dial: they get another strength only, and no run takes them over.
+        """
+        return StyleLayout(self.textures / f"{_unfinished(style, dial)}{token}", style)
+
+    def all_unfinished(self, style: str, *, dial: bool = False) -> list["StyleLayout"]:
+        """Of every run of this style that has not ended, or was killed. dial: as for `unfinished`."""
+        start = _unfinished(style, dial)
         if not self.textures.is_dir():
             return []
         found = sorted(path for path in self.textures.iterdir() if path.name.startswith(start))
         return [StyleLayout(path, style) for path in found if path.is_dir() and not path.is_symlink()]
+
+
+def _unfinished(style: str, dial: bool) -> str:
+    return f".{style}{'.dial' if dial else ''}.unfinished-"
 
 
 @dataclass(frozen=True)

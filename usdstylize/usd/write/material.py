@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from pxr import Sdf, Usd, UsdShade
+from pxr import Sdf, Usd, UsdShade, Vt
 
-from usdstylize.config.options import Network
+from usdstylize.config.options import DIAL_RANGE, Network
 from usdstylize.errors import MaterialError
 from usdstylize.model.base_colors import TextureFile
 from usdstylize.model.objects import StageObject
@@ -18,6 +19,7 @@ from usdstylize.usd.shading.surface_inputs import SurfaceInputs, read_surface_in
 from usdstylize.usd.write.contexts import ALL, settle_contexts
 from usdstylize.usd.write.graph import Graph
 from usdstylize.usd.write.live import write_base_color, write_use
+from usdstylize.usd.write.master import DIAL, MASTER, inherit_master, inherit_record
 from usdstylize.usd.write.mdl import write_mdl
 from usdstylize.usd.write.mtlx import write_mtlx
 from usdstylize.usd.write.preview import write_preview
@@ -25,9 +27,9 @@ from usdstylize.usd.write.specs import add_input, add_output, free_name, prim_sp
 from usdstylize.usd.write.surface import write_surface
 from usdstylize.usd.write.textures import Textures
 from usdstylize.usd.write.uvs import rename_uvs
+from usdstylize.usd.write.versions import write_version
 
 __all__ = [
-    "DIAL_RANGE",
     "ORIGINAL",
     "SCOPE",
     "VARIANT_SET",
@@ -39,9 +41,8 @@ __all__ = [
 VARIANT_SET = "style"
 ORIGINAL = "original"
 SCOPE = "StylizedLooks"
-DIAL_RANGE = (0.0, 2.0)
-"""What a DCC offers for a dial."""
-
+_USUAL = (0.0, 1.0)
+"""From the source to the whole T_S: the soft limits of a dial."""
 _PLAIN = "StylizedPlain"
 _Types = Sdf.ValueTypeNames
 
@@ -60,8 +61,10 @@ def material_path(source: StageObject) -> Sdf.Path:
 def check_material(stage: Usd.Stage, source: StageObject) -> None:
     """Refuse what cannot work. ``stage`` is the source's. Raises MaterialError."""
     target = material_path(source)
-    for taken in filter(None, (target, source.prototype and Sdf.Path(f"/{source.prototype}"))):
-        if stage.GetPrimAtPath(taken):
+    for taken in filter(None, (target, source.prototype and Sdf.Path(f"/{source.prototype}"), MASTER)):
+        prim = stage.GetPrimAtPath(taken)
+        # The class may be there: a shot that shows other results has an opinion on it.
+        if prim and not (taken == MASTER and prim.IsAbstract()):
             raise MaterialError(
                 f"{source.path} cannot get its material, because the stage itself has a prim at {taken}; "
                 "rename that."
@@ -101,7 +104,8 @@ def write_material(
     if source.surface_path is None:
         inputs = replace(inputs, inputs=display_inputs(stage.GetPrimAtPath(source.path), time))
     variant = _variant(layer, path, source, style_name, select=select)
-    remarks = list(inputs.remarks)
+    inherit_record(variant, style_name)
+    remarks = [*inputs.remarks, *_follow_master(layer, path, material)]
     if network != "preview":
         remarks += _animated(inputs)
     if textures.baked is not None:
@@ -114,10 +118,12 @@ def write_material(
                 f"How much of the {which} shows in the live MaterialX network; the bake is fixed."
             )
             dial.customData = {"range": dict(zip(("min", "max"), DIAL_RANGE, strict=True))}
+            dial.SetInfo("limits", {"soft": _limits(_USUAL), "hard": _limits(DIAL_RANGE)})
         if inputs.spec is not None and inputs.spec.live == "source":
             write_mtlx(layer, variant, source, inputs.spec, inputs.live, stage, textures.offsets, time)
         else:
             remarks += _write_live(layer, variant, path, source, material, inputs, textures, folder)
+        write_version(variant, material)
     if material:
         if source.uv_asked:
             rename_uvs(layer, variant, material, source, time)
@@ -151,6 +157,21 @@ def _variant(
     if style_name in variant_set.variants:
         variant_set.RemoveVariant(variant_set.variants[style_name])
     return prim_spec(layer, path.AppendVariantSelection(VARIANT_SET, style_name))
+
+
+def _follow_master(layer: Sdf.Layer, path: Sdf.Path, material: UsdShade.Material | None) -> list[str]:
+    """Let our Material follow the master dial, but for one whose source reads an input of that name."""
+    if material and material.GetInput(DIAL):
+        return [
+            f"Material {material.GetPath()} has an input {DIAL} of its own, which the style's dial replaces: "
+            f"{MASTER} does not reach it."
+        ]
+    inherit_master(layer.GetPrimAtPath(path))
+    return []
+
+
+def _limits(ends: tuple[float, float]) -> dict[str, Any]:
+    return {name: Vt.Float(end) for name, end in zip(("minimum", "maximum"), ends, strict=True)}
 
 
 def _alpha_of_copy(

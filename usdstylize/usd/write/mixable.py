@@ -1,7 +1,7 @@
-"""A written result as something to mix: which object holds which styles, and what they are made of."""
+"""A written result, to write variants of it anew: which object holds which styles, and what they are of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pxr import Sdf
@@ -11,7 +11,7 @@ from usdstylize.usd.write.contexts import blocked_contexts
 from usdstylize.usd.write.instancing import heroes_of
 from usdstylize.usd.write.layout import ResultLayout
 from usdstylize.usd.write.material import VARIANT_SET
-from usdstylize.usd.write.parts import MIX, Facts, Mixed
+from usdstylize.usd.write.parts import MIX, Dialled, Facts, Mixed
 from usdstylize.usd.write.provenance import Provenance, read_layer, read_provenance
 from usdstylize.usd.write.selection import find_style_layer, masked_materials, stylized_materials
 
@@ -81,6 +81,16 @@ class Mixable:
             textures=tuple(self.facts.textures(part) for part in parts),
             network=self.facts.network(parts, name),
             blocked=frozenset(set.intersection(*blocked)),
+        )
+
+    def dialled(self, style: str, name: str, strength: float) -> Dialled:
+        """A style that the object holds, with another strength. Raises OutputError."""
+        (part,) = self.facts.parts(style, name)
+        variant = self.materials[name][1].variantSets[VARIANT_SET].variants[style]
+        return Dialled(
+            part=replace(part, strength=strength),
+            facts=self.facts.of(style, name),
+            blocked=frozenset(blocked_contexts(variant.primSpec)),
         )
 
     def _holds(self, material: Sdf.PrimSpec, style: str) -> bool:

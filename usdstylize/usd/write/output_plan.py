@@ -38,6 +38,8 @@ class OutputPlan:
     """Whether what an earlier run made may be lost."""
     packed: bool
     """Whether the result is to be one file, too."""
+    dial: bool = False
+    """Whether the objects get another strength only."""
 
     @property
     def root_layer(self) -> Path:
@@ -73,6 +75,8 @@ def plan(
     force: bool,
     resume: bool,
     package: bool = False,
+    dial: bool = False,
+    strength: float | None = None,
 ) -> OutputPlan:
     """Where the result of ``contents`` in the style goes.
 
@@ -81,6 +85,8 @@ def plan(
     force: objects that hold the style already may be replaced.
     resume: objects that hold the style already will be kept by the caller.
     package: the result will be written as a .usdz, too.
+    dial: the objects get another strength only.
+    strength: what the user asks for, if anything.
 
     Raises OutputError where that result exists already, cannot be written, or a file that is
     not ours stands in its place.
@@ -109,9 +115,12 @@ def plan(
     existing = record.objects if record else ()
     again = sorted(set(existing) & {item.name for item in contents.objects})
     if again and not (force or resume):
+        ways = "give --force to replace it or --resume to do only what is missing"
+        if strength is not None:
+            verb = f"usdstylize dial {root_layer} {strength:g}"
+            ways = f"`{verb}` changes its strength and bakes it anew, else {ways}"
         raise OutputError(
-            f"{root_layer} already holds the style {style_name} for {len(again)} of these objects; "
-            "give --force to replace it or --resume to do only what is missing."
+            f"{root_layer} already holds the style {style_name} for {len(again)} of these objects; {ways}."
         )
     if package:
         _existing(layout.package, contents.path)
@@ -125,9 +134,10 @@ def plan(
         existing=existing,
         staying=existing if resume else tuple(name for name in existing if name not in again),
         earlier_run=earlier_run,
-        abandoned=tuple(abandoned(layout, style_name)),
+        abandoned=tuple(abandoned(layout, style_name, dial=dial)),
         replace=force or resume,
         packed=package,
+        dial=dial,
     )
 
 

@@ -9,14 +9,13 @@ from typing import Any
 from usdstylize.config.options import Network
 from usdstylize.errors import OutputError
 from usdstylize.usd.write.layout import ResultLayout, StyleLayout
+from usdstylize.usd.write.master import DIAL
 from usdstylize.usd.write.provenance import read_run
 
-__all__ = ["MIX", "Facts", "Mixed", "Part"]
+__all__ = ["MIX", "Dialled", "Facts", "Mixed", "Part"]
 
 MIX = "mix"
 """The variant that adds several styles; no style set may have that name."""
-
-_DIAL = "strength"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Part:
     @property
     def dial(self) -> str:
         """The material's input that scales it in the live network, without ``inputs:``."""
-        return f"{_DIAL}_{self.mixed}" if self.mixed else _DIAL
+        return f"{DIAL}_{self.mixed}" if self.mixed else DIAL
 
     def file(self, tile: str = "") -> Path:
         """Of T_S. tile: as in `StyleLayout.style_texture`."""
@@ -57,6 +56,34 @@ class Mixed:
     def key(self) -> tuple[Any, ...]:
         """Equal for copies, which are mixed from the same files."""
         return self.network, tuple((part.mixed, part.owner, part.strength) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Dialled:
+    """An object's style with another strength."""
+
+    part: Part
+    """Its T_S as it lies on the disk, with the new strength."""
+    facts: dict[str, Any]
+    """Of how its style was made."""
+    blocked: frozenset[str]
+    """Render contexts whose own surfaces the style switches off."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The one part, as a mix has several."""
+        return (self.part,)
+
+    @property
+    def network(self) -> Network:
+        """What the style is written as."""
+        found: Network = self.facts.get("network", "both")
+        return found
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for copies, which read the same files."""
+        return self.network, self.part.owner, self.part.strength
 
 
 class Facts:

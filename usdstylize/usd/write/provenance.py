@@ -8,10 +8,10 @@ Paths are relative to the layer that holds them.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from pxr import Sdf, Tf, Vt
@@ -25,6 +25,7 @@ __all__ = [
     "KEY",
     "Provenance",
     "StyleRecord",
+    "inputs_of",
     "read_layer",
     "read_provenance",
     "read_run",
@@ -132,6 +133,20 @@ def read_run(style: StyleLayout) -> dict[str, Any]:
     if not isinstance(run, dict) or not isinstance(run.get("written", {}), dict):
         raise OutputError(f"{path} is not what usdstylize wrote; restore it or remove {style.folder}.")
     return run
+
+
+def inputs_of(run: Mapping[str, Any]) -> dict[str, str]:
+    """What shaped a style, for its record: each image by its file name, seed and network. No paths.
+
+    run: of a run's report, empty where a caller gives none.
+    """
+    plan = run.get("plan", {})
+    found: dict[str, str] = {}
+    for made in (plan, *plan.get("own_settings", {}).values()):
+        for image, digest in zip(made.get("style_images", ()), made.get("style_hashes", ()), strict=True):
+            found[f"styleImage:{PurePath(image).name}"] = f"sha256:{digest}"
+    settings = plan.get("settings", {})
+    return found | {name: str(settings[name]) for name in ("seed", "encoder") if name in settings}
 
 
 def write_provenance(layer: Sdf.Layer, provenance: Provenance, folder: Path) -> None:

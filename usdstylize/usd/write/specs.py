@@ -15,6 +15,7 @@ __all__ = [
     "add_node_graph",
     "add_output",
     "add_shader",
+    "apply_schema",
     "below",
     "free_name",
     "prim_spec",
@@ -48,6 +49,14 @@ def prim_spec(
     if type_name:
         spec.typeName = type_name
     return spec
+
+
+def apply_schema(spec: Sdf.PrimSpec, name: str) -> None:
+    """Apply an API schema, after those that the prim spec has."""
+    schemas = spec.GetInfo("apiSchemas") if spec.HasInfo("apiSchemas") else Sdf.TokenListOp()
+    if name not in schemas.prependedItems:
+        schemas.prependedItems = [*schemas.prependedItems, name]
+        spec.SetInfo("apiSchemas", schemas)
 
 
 def below(variant: Sdf.Path, relative: Sdf.Path) -> Sdf.Path:

@@ -1,5 +1,6 @@
 """The texture files of one object: T_S, the bake, and T where no client reads the source's as we do."""
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def write_textures(
     layer_folder: Path,
     obj: StageObject,
     data: ObjectData,
-    texture: StyleTexture | None,
+    texture: StyleTexture | Part | None,
     parts: Sequence[Part],
     *,
     network: Network,
@@ -80,7 +81,8 @@ def write_textures(
     folder: is made for them; nothing of it remains after an error. final: where the files will lie in the
     end.
     layer_folder: the style layer's, which the names are relative to.
-    texture: None for a mix, whose parts have their files already. parts: what is added to T.
+    texture: a part where T_S lies on the disk already, as that part's files; None for a mix, whose parts
+    have their files already. parts: what is added to T.
     Raises TextureError where a file of those is lost or broken.
     """
     shutil.rmtree(folder, ignore_errors=True)
@@ -89,8 +91,12 @@ def write_textures(
     made = named_textures(final, layer_folder, obj, data, name, parts, network=network)
     tiles = [str(tile) for tile in obj.tiles] or [""]
     try:
-        for tile, image in zip(tiles, texture.images, strict=True) if texture else ():
-            write_half(folder / final.style_texture(name, tile), image, color=False)
+        if isinstance(texture, Part):
+            for tile in tiles:
+                _keep(texture.file(tile), folder / final.style_texture(name, tile))
+        elif texture is not None:
+            for tile, image in zip(tiles, texture.images, strict=True):
+                write_half(folder / final.style_texture(name, tile), image, color=False)
         if made.base_is_copy:
             write_half(folder / final.base_texture(name), _with_alpha(obj, data.bases[0]), color=False)
         if made.baked is not None:
@@ -138,17 +144,30 @@ def named_textures(
 
 
 def _stored(
-    tiles: Sequence[str], texture: StyleTexture | None, parts: Sequence[Part]
+    tiles: Sequence[str], texture: StyleTexture | Part | None, parts: Sequence[Part]
 ) -> Iterator[list[tuple[NDArray[np.float32], float]]]:
     """For each tile, what a viewer will read of each part's T_S, and its strength.
 
     The files hold half floats, and the bake is made from those.
     """
     for number, tile in enumerate(tiles):
-        if texture is not None:
+        if isinstance(texture, StyleTexture):
             yield [(as_half(texture.images[number]).astype(np.float32), part.strength) for part in parts]
         else:
-            yield [(_read_style(part.file(tile)), part.strength) for part in parts]
+            yield [(_read_style((texture or part).file(tile)), part.strength) for part in parts]
+
+
+def _keep(file: Path, place: Path) -> None:
+    """Let ``place`` be the same file, or a copy where it cannot be. Raises TextureError where it is lost."""
+    try:
+        try:
+            os.link(file, place)
+        except FileNotFoundError:
+            raise
+        except OSError:  # another user's file, or a file system without links
+            shutil.copyfile(file, place)
+    except FileNotFoundError as problem:
+        raise TextureError(f"{file} is lost; stylise its object anew with --force.") from problem
 
 
 def _read_style(file: Path) -> NDArray[np.float32]:

@@ -53,11 +53,14 @@ class Finished:
 class Unfinished:
     """The folder of this run, locked as long as it is open."""
 
-    def __init__(self, layout: ResultLayout, style: str) -> None:
-        """Makes the folder, and those above it. Raises OutputError where that cannot be done."""
+    def __init__(self, layout: ResultLayout, style: str, *, dial: bool = False) -> None:
+        """Makes the folder, and those above it. Raises OutputError where that cannot be done.
+
+        dial: as for `ResultLayout.unfinished`.
+        """
         self._made: list[Path] = []
         with write_errors(layout.textures):
-            while not self._open(layout.unfinished(style, secrets.token_hex(4))):
+            while not self._open(layout.unfinished(style, secrets.token_hex(4), dial=dial)):
                 pass  # in the moment before it was locked, another run took it for that of a killed one
 
     def _open(self, layout: StyleLayout) -> bool:
@@ -113,10 +116,10 @@ class Unfinished:
                 folder.rmdir()
 
 
-def abandoned(layout: ResultLayout, style: str) -> list[StyleLayout]:
-    """The folders of killed runs of this style: those that nobody has locked."""
+def abandoned(layout: ResultLayout, style: str, *, dial: bool = False) -> list[StyleLayout]:
+    """The folders of killed runs of this style: those that nobody has locked. dial: see `ResultLayout`."""
     found = []
-    for folder in layout.all_unfinished(style):
+    for folder in layout.all_unfinished(style, dial=dial):
         try:
             with folder.lock.open("r+", encoding="utf-8") as lock:
                 if _try_lock(lock):

@@ -25,11 +25,13 @@ from usdstylize.usd.write.disk import ASIDE, alone, is_running, undone_on_error,
 from usdstylize.usd.write.fragments import merge
 from usdstylize.usd.write.instancing import inherit_classes, layer_path, shown_path
 from usdstylize.usd.write.layers import new_root_layer, new_style_layer, save, temporary_name
+from usdstylize.usd.write.master import MASTER, clear_dials, recorded_inputs, write_master, write_record
 from usdstylize.usd.write.material import ORIGINAL, VARIANT_SET, check_material, material_path, write_material
 from usdstylize.usd.write.output_plan import OutputPlan
-from usdstylize.usd.write.parts import Mixed, Part
+from usdstylize.usd.write.parts import MIX, Dialled, Mixed, Part
 from usdstylize.usd.write.provenance import (
     Provenance,
+    inputs_of,
     read_layer,
     read_provenance,
     read_run,
@@ -64,12 +66,15 @@ class Writer:
         block_contexts: Sequence[str] = (),
         fingerprints: Mapping[str, str] | None = None,
         finished: Mapping[str, Finished] | None = None,
+        creator: str | None = None,
+        usage_terms: str | None = None,
     ) -> None:
         """strength: initial value of the materials' dials, and what the bakes are made with.
 
         block_contexts: render contexts whose own surfaces are switched off, "all" for every one.
         fingerprints: by object name, of all that decides the object's result.
         finished: by name, objects of a killed run that are to be part of this result.
+        creator, usage_terms: for the record of the style; as an earlier run named them where they are None.
         """
         self.plan = plan
         self.contents = contents
@@ -78,6 +83,7 @@ class Writer:
         self.block_contexts = tuple(block_contexts)
         self.remarks: dict[str, list[str]] = {}
         """Per object name: what the live network could not take over from the source."""
+        self._credits = {"creator": creator, "usage_terms": usage_terms}
         self._fingerprints = fingerprints or {}
         self._finished = dict(finished or {})
         self._objects = {obj.name: obj for obj in contents.objects}
@@ -89,7 +95,7 @@ class Writer:
     def __enter__(self) -> Self:
         """Raises OutputError where the folders cannot be made."""
         with write_errors(self.plan.textures_folder):
-            self._unfinished = Unfinished(self.plan.layout, self.plan.style_name)
+            self._unfinished = Unfinished(self.plan.layout, self.plan.style_name, dial=self.plan.dial)
             try:
                 with alone(self.plan.layout.textures):
                     self._remove_leftovers()
@@ -169,6 +175,19 @@ class Writer:
         }
         self._write(obj, data, None, made, mixed, select=select)
 
+    def write_dialled(
+        self, obj: StageObject, data: ObjectData, dialled: Dialled, *, copy_of: str = ""
+    ) -> None:
+        """Write the object's style once more with another strength; its T_S stays, byte by byte.
+
+        copy_of: name of another object of this run whose files it reads with the same strength. What the
+        object shows stays selected.
+
+        Raises MaterialError, TextureError or OutputError as `write_object`.
+        """
+        made = {**dialled.facts, "copy_of": copy_of, "strength": dialled.part.strength}
+        self._write(obj, data, dialled.part, made, dialled, select=False)
+
     def write_copy(self, obj: StageObject, data: ObjectData) -> None:
         """Write the opinions of a copy, whose material reads the texture files of its original.
 
@@ -190,16 +209,16 @@ class Writer:
         self,
         obj: StageObject,
         data: ObjectData,
-        texture: StyleTexture | None,
+        texture: StyleTexture | Part | None,
         made: dict[str, Any],
-        mixed: Mixed | None = None,
+        change: Mixed | Dialled | None = None,
         *,
         select: bool = True,
     ) -> None:
         """Put an object's textures, opinions and record into its folder.
 
-        texture: None for a copy and for a mix. made: facts of how the style texture was made.
-        mixed: None but for a mix.
+        texture: None for a copy and for a mix; a part whose files stay as they are. made: facts of how the
+        style texture was made. change: None where the object is stylised.
         """
         layout = self._unfinished.layout
         with quiet(), write_errors(self.plan.textures_folder):
@@ -207,11 +226,11 @@ class Writer:
             check_sharing(self._worn, obj)
             partial = layout.partial(obj.name)
             try:
-                parts = mixed.parts if mixed else ()
+                parts = change.parts if isinstance(change, Mixed) else ()
                 textures = self._write_textures(partial, stage, obj, data, texture, parts, made)
                 opinions = Sdf.Layer.CreateAnonymous(".usda")
-                if mixed and textures:
-                    blocked = tuple(sorted(mixed.blocked))
+                if change and textures:
+                    blocked = tuple(sorted(change.blocked))
                     remarks = self._write_material(
                         opinions, stage, obj, textures, made["network"], blocked, select=select
                     )
@@ -227,6 +246,9 @@ class Writer:
                     },
                     self.plan.textures_folder,
                 )
+                if isinstance(change, Dialled):  # it is read without the options of its run
+                    kept = ("look", "group", "remarks")
+                    facts |= {name: change.facts.get(name, facts[name]) for name in kept}
                 fingerprint = self._fingerprints.get(obj.name, "")
                 self._finished[obj.name] = write_finished(
                     layout, obj.name, opinions.ExportToString(), fingerprint, facts
@@ -242,7 +264,7 @@ class Writer:
         stage: Usd.Stage,
         obj: StageObject,
         data: ObjectData,
-        texture: StyleTexture | None,
+        texture: StyleTexture | Part | None,
         parts: Sequence[Part],
         made: dict[str, Any],
     ) -> Textures | None:
@@ -263,7 +285,7 @@ class Writer:
     def _open_source(self, obj: StageObject) -> Usd.Stage:
         """The source stage with what matters to this object's look alone."""
         new = material_path(self._look(obj))
-        mask = [obj.mesh_path, str(new), *filter(None, [obj.material_path, obj.surface_path])]
+        mask = [obj.mesh_path, str(new), str(MASTER), *filter(None, [obj.material_path, obj.surface_path])]
         if obj.prototype:
             mask += [f"/{obj.prototype}", str(shown_path(self.contents.prototypes, obj, new))]
         return open_stage(self.contents.path, only=mask, heroes=self.contents.heroes)
@@ -358,20 +380,19 @@ class Writer:
         plan, folder, final = self.plan, self.plan.layout.folder, self.plan.style
         with quiet():
             style = self._composed()
-        before = read_provenance(style, folder) or Provenance("", self.contents.path)
-        provenance = Provenance(__version__, self.contents.path, before.styles).with_run(
-            plan.style_name,
-            objects=tuple(self._finished),
-            seed=_seed(run, [finished.facts.get("seed", 0) for finished in self._finished.values()]),
-            strength=self.strength,
-            sources=self.contents.sources,
-        )
-        earlier = read_run(final).get("written", {})
         root = read_layer(plan.root_layer)
         if root is None:
             root = new_root_layer(self._source, self.contents.path, plan.style_layer, folder)
-        for layer in (style, root):
-            write_provenance(layer, provenance, folder)
+        before = read_provenance(style, folder) or Provenance("", self.contents.path)
+        if plan.dial:
+            provenance = before
+            clear_dials([style, root], [material_path(self._objects[name]) for name in self._finished])
+        else:
+            provenance = self._with_run(before, run)
+            for layer in (style, root):
+                write_provenance(layer, provenance, folder)
+            self._write_record(style, provenance, run)
+        earlier = read_run(final).get("written", {})
         with write_errors(plan.textures_folder):
             unfinished = self._unfinished.layout
             staying, owners = keep_files(style, earlier, self._finished, plan.layout, final, unfinished)
@@ -396,6 +417,24 @@ class Writer:
             if opened is not None:  # Somebody in this process has the earlier result open.
                 opened.Reload(force=True)
         return plan.root_layer
+
+    def _with_run(self, before: Provenance, run: dict[str, Any]) -> Provenance:
+        return Provenance(__version__, self.contents.path, before.styles).with_run(
+            self.plan.style_name,
+            objects=tuple(self._finished),
+            seed=_seed(run, [finished.facts.get("seed", 0) for finished in self._finished.values()]),
+            strength=self.strength,
+            sources=self.contents.sources,
+        )
+
+    def _write_record(self, style: Sdf.Layer, provenance: Provenance, run: dict[str, Any]) -> None:
+        """Who made the style, and of what: for a mix, of all that its styles were made of."""
+        name, inputs = self.plan.style_name, inputs_of(run)
+        if name == MIX:
+            mixed = {each for finished in self._finished.values() for each in finished.facts["mix"]}
+            inputs = {k: v for each in sorted(mixed) for k, v in recorded_inputs(style, each).items()}
+        date = provenance.styles[name].date
+        write_record(style, name, version=__version__, date=date, inputs=inputs, **self._credits)
 
     def _clean(self, names: Iterable[str]) -> None:
         """Remove the opinions and records of objects that the style layer and run.json have."""
@@ -425,6 +464,7 @@ class Writer:
             merge(opinions, style)
             if obj.wears_another_look:
                 add_user(style, material_path(self._look(obj)), obj)
+        write_master(style)
         return style
 
     def _write_run(self, run: dict[str, Any], provenance: Provenance, staying: Mapping[str, Any]) -> None:
@@ -439,10 +479,25 @@ class Writer:
             "strength": self.strength,
             "network": self.network,
             "sources": {anchored(f.path, self.plan.layout.folder): f.sha256 for f in record.sources},
-            "written": dict(sorted({**kept, **written}.items())),
         }
+        report["written"] = dict(sorted({**kept, **written}.items()))
+        if self.plan.dial:
+            report = self._dialled(report["written"])
         text = json.dumps(report, indent=2, default=str) + "\n"
         self._unfinished.layout.run.write_text(text, encoding="utf-8")
+
+    def _dialled(self, written: dict[str, Any]) -> dict[str, Any]:
+        """The report of the run that made the style, with what has another strength now."""
+        report = {**read_run(self.plan.style), "written": written}
+        for facts in written.values():
+            if facts.get("look") in self._finished:
+                facts["strength"] = self.strength
+        settings = report.get("plan", {}).get("settings", {})
+        if all(facts.get("strength") == self.strength for facts in written.values()):
+            report["strength"] = self.strength
+            if "strength" in settings:
+                settings["strength"] = self.strength
+        return report
 
     def _remove_leftovers(self) -> None:
         """Remove the half-written layers of a killed run: nobody commits now, and its process is gone."""
