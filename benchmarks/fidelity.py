@@ -75,7 +75,8 @@ def main(
         The page that holds the table.
     """
     recorder = Recorder()
-    options = ["-q", "-p", "no:cacheprovider", "-o", "enable_assertion_pass_hook=true"]
+    # One process, in which the recorder hears every assertion; the proofs are marked as slow.
+    options = ["-q", "-n0", "-m", "", "-p", "no:cacheprovider", "-o", "enable_assertion_pass_hook=true"]
     code = pytest.main([*options, *(tests or TESTS)], plugins=[recorder])
     if numbers is not None:
         if numbers.is_file():
