@@ -97,6 +97,22 @@ def test_what_one_image_cannot_stand_for_stays_and_is_remarked(tmp_path: Path) -
     assert "inputs:emissiveColor of /World/Looks/Paint/Surface reads the image of inputs:diffuseColor" in run
 
 
+def test_a_broken_connection_of_the_emission_does_not_keep_the_base_from_its_style(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    look = add_preview_surface(stage, {}, BASE)
+    graph = UsdShade.NodeGraph.Define(stage, f"{LOOK}/Loop")
+    one, two = (graph.CreateOutput(name, Sdf.ValueTypeNames.Color3f) for name in ("one", "two"))
+    one.ConnectToSource(two)
+    two.ConnectToSource(one)
+    look.CreateInput("emissiveColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(one)
+    stage.Save()
+    result = write_result(tmp_path / "scene.usda", size=SIZE)
+    assert verify.verify(result).failed == ()
+    live, baked = both(Usd.Stage.Open(str(result)), "diffuseColor")
+    close(live, stylised(BASE), 2e-5)
+    close(baked, stylised(BASE), 0.008)
+
+
 def test_what_is_emitted_alone_is_stylised_before_its_scale(tmp_path: Path) -> None:
     opened = stylise(tmp_path, {"emissiveColor": AGAIN}, base=(0.0, 0.0, 0.0))
     (obj,) = discover(tmp_path / "scene.usda").objects
