@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from author_results import discover, offsets, problems, surface, write_result, zero_offsets
 from conftest import define_quad
-from mtlx_scenes import From, add_mtlx_material, image, uv
+from mtlx_scenes import From, Node, add_mtlx_material, image, uv
 from network_values import Network, decode, encode, points, texel
 from numpy.typing import NDArray
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from surface_inputs import BASE, LOOK, OURS, SIZE, Map, add_preview_surface, by_hand, new_stage
 from udim_stages import build_udim_stage
 
-from usdstylize.model.base_colors import ConstantColor, TextureFile
+from usdstylize.model.base_colors import ConstantColor, GraphColor, TextureFile
 from usdstylize.usd import verify
 
 Array = NDArray[np.float64]
@@ -192,6 +192,41 @@ def test_verify_sees_that_an_emission_lost_the_sum(tmp_path: Path) -> None:
     layer.Save()
     failed = {check.name: check.detail for check in verify.verify(result).failed}
     assert failed["bake"].startswith("inputs:emissiveColor does not show the bake any more")
+
+
+def test_a_lamp_whose_graph_inverts_its_image_keeps_its_brightness(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    white, hot = ("color3", Gf.Vec3f(1)), ("float", 3.0)
+    inverted = {"in": ("color3", From("A")), "amount": white}
+    nodes = {
+        "UV": uv(),
+        "A": image("./color.png"),
+        "Inverted": Node("ND_invert_color3", "color3", inverted),
+        "Hot": Node("ND_multiply_color3FA", "color3", {"in1": ("color3", From("Inverted")), "in2": hot}),
+    }
+    emits = {"emission": ("float", 0.3), "emission_color": ("color3", From("Hot"))}
+    define_quad(stage, "/World/Quad", add_mtlx_material(stage, LOOK, Gf.Vec3f(0), nodes, inputs=emits))
+    stage.Save()
+    (obj,) = discover(tmp_path / "scene.usda").objects
+    assert isinstance(obj.base, GraphColor)
+    assert obj.base.divisor == 3.0
+    checked(tmp_path / "scene.usda")
+
+
+def test_a_value_that_base_and_emission_share_is_stylised_in_the_base_alone(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    emits = {"emission": ("float", 0.5), "emission_color": ("color3", Gf.Vec3f(1))}
+    material = add_mtlx_material(stage, LOOK, Gf.Vec3f(1), inputs=emits)
+    tint = material.CreateInput("tint", Sdf.ValueTypeNames.Color3f)
+    tint.Set(Gf.Vec3f(0.2, 0.5, 0.8))
+    for name in ("base_color", "emission_color"):
+        UsdShade.Shader.Get(stage, f"{LOOK}/Surface").GetInput(name).ConnectToSource(tint)
+    define_quad(stage, "/World/Quad", material)
+    stage.Save()
+    opened = checked(tmp_path / "scene.usda")
+    live, baked = surface(opened, OURS, "mtlx"), surface(opened, OURS)
+    close(Network(UVS).input(live, "emission_color"), np.array([0.2, 0.5, 0.8]), 1e-6)
+    close(Network(UVS).input(baked, "emissiveColor"), np.array([0.1, 0.25, 0.4]), 1e-6)
 
 
 MDL = {"diffuse_texture": "./color.png", "enable_emission": True, "colorSpace": "sRGB"}
