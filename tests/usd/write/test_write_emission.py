@@ -229,6 +229,20 @@ def test_a_value_that_base_and_emission_share_is_stylised_in_the_base_alone(tmp_
     close(Network(UVS).input(baked, "emissiveColor"), np.array([0.1, 0.25, 0.4]), 1e-6)
 
 
+def test_a_preview_emits_codes_where_the_materialx_surface_does(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    modes: dict[str, Any] = {f"{axis}addressmode": ("string", "periodic") for axis in "uv"}
+    codes = image("./color.png", color_space="lin_rec709", **modes)
+    nodes = {"UV": uv(), "A": image("./color.png", **modes), "Codes": codes}
+    emits = {"emission": ("float", 1.0), "emission_color": ("color3", From("Codes"))}
+    define_quad(stage, "/World/Quad", add_mtlx_material(stage, LOOK, From("A"), nodes, inputs=emits))
+    stage.Save()
+    opened = checked(tmp_path / "scene.usda")
+    live, baked = surface(opened, OURS, "mtlx"), surface(opened, OURS)
+    shown = Network(UVS).input(live, "emission_color")
+    close(Network(UVS).input(baked, "emissiveColor"), shown, 0.008)
+
+
 MDL = {"diffuse_texture": "./color.png", "enable_emission": True, "colorSpace": "sRGB"}
 
 

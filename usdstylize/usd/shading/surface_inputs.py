@@ -101,7 +101,7 @@ def _in_place_of(
     """The inputs of a UsdPreviewSurface of ours that show the sum, and the rest are ``inputs``."""
     divided = (_divisor(source),) * 3
     found = {
-        name: Stylized().then(divided).then(value.scale, value.bias)
+        name: Stylized(raw=value.raw).then(divided).then(value.scale, value.bias)
         for name, value in inputs.items()
         if isinstance(value, Stylized)
     }
