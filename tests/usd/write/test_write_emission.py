@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from author_results import discover, offsets, problems, surface, write_result, zero_offsets
 from conftest import define_quad
-from mtlx_scenes import From, add_mtlx_material, image, uv
+from mtlx_scenes import From, Node, add_mtlx_material, image, uv
 from network_values import Network, decode, encode, points, texel
 from numpy.typing import NDArray
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade
 from surface_inputs import BASE, LOOK, OURS, SIZE, Map, add_preview_surface, by_hand, new_stage
 from udim_stages import build_udim_stage
 
-from usdstylize.model.base_colors import ConstantColor, TextureFile
+from usdstylize.model.base_colors import ConstantColor, GraphColor, TextureFile
 from usdstylize.usd import verify
 
 Array = NDArray[np.float64]
@@ -95,6 +95,22 @@ def test_what_one_image_cannot_stand_for_stays_and_is_remarked(tmp_path: Path) -
     close(both(opened, "emissiveColor")[0], other.at(UVS), 2e-5)
     run = (tmp_path / "scene.style/ink/run.json").read_text()
     assert "inputs:emissiveColor of /World/Looks/Paint/Surface reads the image of inputs:diffuseColor" in run
+
+
+def test_a_broken_connection_of_the_emission_does_not_keep_the_base_from_its_style(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    look = add_preview_surface(stage, {}, BASE)
+    graph = UsdShade.NodeGraph.Define(stage, f"{LOOK}/Loop")
+    one, two = (graph.CreateOutput(name, Sdf.ValueTypeNames.Color3f) for name in ("one", "two"))
+    one.ConnectToSource(two)
+    two.ConnectToSource(one)
+    look.CreateInput("emissiveColor", Sdf.ValueTypeNames.Color3f).ConnectToSource(one)
+    stage.Save()
+    result = write_result(tmp_path / "scene.usda", size=SIZE)
+    assert verify.verify(result).failed == ()
+    live, baked = both(Usd.Stage.Open(str(result)), "diffuseColor")
+    close(live, stylised(BASE), 2e-5)
+    close(baked, stylised(BASE), 0.008)
 
 
 def test_what_is_emitted_alone_is_stylised_before_its_scale(tmp_path: Path) -> None:
@@ -176,6 +192,55 @@ def test_verify_sees_that_an_emission_lost_the_sum(tmp_path: Path) -> None:
     layer.Save()
     failed = {check.name: check.detail for check in verify.verify(result).failed}
     assert failed["bake"].startswith("inputs:emissiveColor does not show the bake any more")
+
+
+def test_a_lamp_whose_graph_inverts_its_image_keeps_its_brightness(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    white, hot = ("color3", Gf.Vec3f(1)), ("float", 3.0)
+    inverted = {"in": ("color3", From("A")), "amount": white}
+    nodes = {
+        "UV": uv(),
+        "A": image("./color.png"),
+        "Inverted": Node("ND_invert_color3", "color3", inverted),
+        "Hot": Node("ND_multiply_color3FA", "color3", {"in1": ("color3", From("Inverted")), "in2": hot}),
+    }
+    emits = {"emission": ("float", 0.3), "emission_color": ("color3", From("Hot"))}
+    define_quad(stage, "/World/Quad", add_mtlx_material(stage, LOOK, Gf.Vec3f(0), nodes, inputs=emits))
+    stage.Save()
+    (obj,) = discover(tmp_path / "scene.usda").objects
+    assert isinstance(obj.base, GraphColor)
+    assert obj.base.divisor == 3.0
+    checked(tmp_path / "scene.usda")
+
+
+def test_a_value_that_base_and_emission_share_is_stylised_in_the_base_alone(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    emits = {"emission": ("float", 0.5), "emission_color": ("color3", Gf.Vec3f(1))}
+    material = add_mtlx_material(stage, LOOK, Gf.Vec3f(1), inputs=emits)
+    tint = material.CreateInput("tint", Sdf.ValueTypeNames.Color3f)
+    tint.Set(Gf.Vec3f(0.2, 0.5, 0.8))
+    for name in ("base_color", "emission_color"):
+        UsdShade.Shader.Get(stage, f"{LOOK}/Surface").GetInput(name).ConnectToSource(tint)
+    define_quad(stage, "/World/Quad", material)
+    stage.Save()
+    opened = checked(tmp_path / "scene.usda")
+    live, baked = surface(opened, OURS, "mtlx"), surface(opened, OURS)
+    close(Network(UVS).input(live, "emission_color"), np.array([0.2, 0.5, 0.8]), 1e-6)
+    close(Network(UVS).input(baked, "emissiveColor"), np.array([0.1, 0.25, 0.4]), 1e-6)
+
+
+def test_a_preview_emits_codes_where_the_materialx_surface_does(tmp_path: Path) -> None:
+    stage = new_stage(tmp_path)
+    modes: dict[str, Any] = {f"{axis}addressmode": ("string", "periodic") for axis in "uv"}
+    codes = image("./color.png", color_space="lin_rec709", **modes)
+    nodes = {"UV": uv(), "A": image("./color.png", **modes), "Codes": codes}
+    emits = {"emission": ("float", 1.0), "emission_color": ("color3", From("Codes"))}
+    define_quad(stage, "/World/Quad", add_mtlx_material(stage, LOOK, From("A"), nodes, inputs=emits))
+    stage.Save()
+    opened = checked(tmp_path / "scene.usda")
+    live, baked = surface(opened, OURS, "mtlx"), surface(opened, OURS)
+    shown = Network(UVS).input(live, "emission_color")
+    close(Network(UVS).input(baked, "emissiveColor"), shown, 0.008)
 
 
 MDL = {"diffuse_texture": "./color.png", "enable_emission": True, "colorSpace": "sRGB"}

@@ -9,7 +9,7 @@ from usdstylize.usd.shading.preview import trace_texture
 from usdstylize.usd.shading.source_inputs import Stylized, Texture, is_same_image, use_of
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
 
-__all__ = ["kept_remark", "mtlx_uses", "preview_uses"]
+__all__ = ["giver", "kept_remark", "mtlx_uses", "preview_uses"]
 
 _Uses = tuple[dict[str, Stylized], list[str]]
 """By the input's name; and remarks."""
@@ -36,7 +36,7 @@ def preview_uses(
     if given is None or producing_shader(given) is None:
         return uses, remarks
     for name in (spec.color, *spec.colors):
-        other = None if name in uses else _producer(surface, name)
+        other = None if name in uses else giver(surface, name)
         if other is None:
             continue
         if other.GetPath() == given.GetPath() or _primvar(other, time) == _primvar(given, time) != "":
@@ -67,7 +67,7 @@ def mtlx_uses(
         return uses, remarks
     own = trace_input(surface, named(main, 0.0), time, gray=False)
     for name in (spec.color, *spec.colors):
-        if name in uses or _producer(surface, name) is None:
+        if name in uses or giver(surface, name) is None:
             continue
         other = trace_input(surface, named(name, 0.0), time, gray=False, base=given)
         if isinstance(other, Stylized):
@@ -85,8 +85,8 @@ def _both(shown: Stylized, other: Stylized) -> Stylized:
     return shown.then(other.scale, other.bias)
 
 
-def _producer(surface: UsdShade.Shader, name: str) -> Usd.Attribute | None:
-    """The shader output that gives an input; None where none does."""
+def giver(surface: UsdShade.Shader, name: str) -> Usd.Attribute | None:
+    """The shader output that gives an input; None where none does, or its connection is broken."""
     try:
         attribute = producer(surface, name)
     except ObjectError:

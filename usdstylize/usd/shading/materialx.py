@@ -110,10 +110,10 @@ def _emitted(
         red, green, blue = (value / brightest for value in base.linear)
         base = ConstantColor((red, green, blue), brightest)
     elif isinstance(base, GraphColor):
-        white = RecordedInputs(constant_primvars(prim, time), code=1.0)
-        brightest = float(
-            _three(evaluate(prim.GetStage().GetAttributeAtPath(base.attribute), white, time)).max()
-        )
+        attribute = prim.GetStage().GetAttributeAtPath(base.attribute)
+        # A graph may turn its images about: it is brightest where they are white or where they are black.
+        both = [RecordedInputs(constant_primvars(prim, time), code=code) for code in (0.0, 1.0)]
+        brightest = max(float(_three(evaluate(attribute, inputs, time)).max()) for inputs in both)
         base = replace(base, divisor=max(1.0, brightest) if math.isfinite(brightest) else 1.0)
     notes = found.notes
     if spec.color != spec.emission:

@@ -133,6 +133,8 @@ def read_mtlx_inputs(
             )
     inputs: dict[str, SourceInput] = {}
     base, own = producer(surface, color), trace_input(surface, named(color, 0.0), time, gray=False)
+    if base is not None and producing_shader(base) is None:
+        base = None  # a value that several inputs share is no image
     for target, formula in formulas.items():
         is_color = target in _COLORS
         traced = trace_input(surface, formula, time, gray=not is_color, base=base if is_color else None)

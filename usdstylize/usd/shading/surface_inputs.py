@@ -7,8 +7,7 @@ from pxr import Usd, UsdShade
 
 from usdstylize.model.base_colors import ConstantColor, GraphColor
 from usdstylize.model.objects import StageObject
-from usdstylize.usd.shading.color_uses import mtlx_uses, preview_uses
-from usdstylize.usd.shading.inputs import producer, producing_shader
+from usdstylize.usd.shading.color_uses import giver, mtlx_uses, preview_uses
 from usdstylize.usd.shading.mtlx_inputs import read_weight
 from usdstylize.usd.shading.preview import trace_texture
 from usdstylize.usd.shading.source_inputs import (
@@ -102,7 +101,7 @@ def _in_place_of(
     """The inputs of a UsdPreviewSurface of ours that show the sum, and the rest are ``inputs``."""
     divided = (_divisor(source),) * 3
     found = {
-        name: Stylized().then(divided).then(value.scale, value.bias)
+        name: Stylized(raw=value.raw).then(divided).then(value.scale, value.bias)
         for name, value in inputs.items()
         if isinstance(value, Stylized)
     }
@@ -115,8 +114,8 @@ def _on_preview(
     preview: UsdShade.Shader, source: StageObject, main: Stylized, time: Usd.TimeCode
 ) -> tuple[dict[str, Stylized], list[str]]:
     """The inputs of the source's own UsdPreviewSurface that show the sum, and remarks."""
-    given = {name: producer(preview, name) for name in (_DIFFUSE, _EMISSIVE)}
-    textured = [name for name, value in given.items() if value is not None and producing_shader(value)]
+    given = {name: giver(preview, name) for name in (_DIFFUSE, _EMISSIVE)}
+    textured = [name for name, value in given.items() if value is not None]
     name = _DIFFUSE
     if source.is_emitted and (source.surface == "preview" or textured != [_DIFFUSE]):
         name = _EMISSIVE
