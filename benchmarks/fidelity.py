@@ -130,7 +130,8 @@ def _line(row: Row, tests: list[str], recorder: Recorder, shown: dict[str, Any])
     whole = [pattern.removesuffix("::*") for pattern in row.tests if pattern.endswith("::*")]
     single = [re.sub(r"^tests/|\[.*$", "", test) for test in tests]
     names = dict.fromkeys([*whole, *(name for name in single if name.partition("::")[0] not in whole)])
-    listed = ", ".join(f"`{name}`" for name in [*names, *row.elsewhere])
+    tests_of = {path.name: path.as_posix() for path in Path("tests").rglob("test_*.py")}
+    listed = ", ".join(f"`{name}`" for name in [*names, *(tests_of[name] for name in row.elsewhere)])
     return f"| {row.name} | {' | '.join(cells)} | {listed} |"
 
 

@@ -65,6 +65,8 @@ ROWS = (
         "UVs",
         (
             "storm/test_storm_uvs.py::*",
+            "storm/test_storm_mapping.py::*",
+            "storm/test_storm_uv_names.py::*",
             _NETWORKS,
             *(
                 f"{_CASE}[{case}]"
