@@ -34,9 +34,9 @@ def stylise(folder: Path, inputs: dict[str, Any], base: Any = BASE) -> Usd.Stage
     return checked(folder / "scene.usda")
 
 
-def checked(root: Path) -> Usd.Stage:
+def checked(root: Path, size: tuple[int, int] = SIZE) -> Usd.Stage:
     """The result, of which verify and every validator find nothing that is not the source's."""
-    result = write_result(root, size=SIZE)
+    result = write_result(root, size=size)
     assert verify.verify(result).failed == ()
     assert {text.replace(OURS, LOOK) for text in problems(result)} == set(problems(root))
     return Usd.Stage.Open(str(result))
@@ -180,6 +180,34 @@ def test_both_inputs_of_a_udim_set_take_the_baked_tiles(tmp_path: Path) -> None:
     first, second = (item.GetValueProducingAttributes()[0].GetPath() for item in inputs)
     assert first == second
     assert first.GetPrimPath().name == "StylizedBake"
+
+
+@pytest.mark.parametrize("space", ["acescg", "srgb_texture", "lin_rec709"])
+def test_two_nodes_of_one_image_show_one_sum_in_any_color_space(tmp_path: Path, space: str) -> None:
+    stage = new_stage(tmp_path)
+    half = {"in1": ("color3", From("Again")), "in2": ("float", 0.5)}
+    nodes = {
+        "UV": uv(),
+        "A": image("./square.png", color_space=space),
+        "Again": image("./square.png", color_space=space),
+        "Half": Node("ND_multiply_color3FA", "color3", half),
+    }
+    inputs = {
+        "subsurface_color": ("color3", From("Again")),
+        "coat_color": ("color3", From("Half")),
+        "sheen_color": ("color3", Gf.Vec3f(0.1)),
+    }
+    material = add_mtlx_material(stage, LOOK, From("A"), nodes, inputs=inputs)
+    define_quad(stage, "/World/Quad", material)
+    stage.Save()
+    opened = checked(tmp_path / "scene.usda", size=(12, 12))  # verify compares each of them with the sum
+    live = surface(opened, OURS, "mtlx")
+    from_us = {
+        item.GetBaseName(): item.GetConnectedSources()[0][0].source.GetPath().name
+        for item in live.GetInputs()
+        if item.HasConnectedSource()
+    }
+    assert from_us == dict.fromkeys(("base_color", "subsurface_color", "coat_color"), "StylizedNetwork")
 
 
 def test_verify_sees_that_an_emission_lost_the_sum(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pxr import Usd, UsdShade
 
 from usdstylize.errors import ObjectError
 from usdstylize.usd.shading.inputs import producer, producing_shader, shader_id
-from usdstylize.usd.shading.mtlx_inputs import named, trace_input
+from usdstylize.usd.shading.mtlx_inputs import named, trace_input, trace_relation
 from usdstylize.usd.shading.preview import trace_texture
 from usdstylize.usd.shading.source_inputs import Stylized, Texture, is_same_image, use_of
 from usdstylize.usd.shading.surface_spec import SurfaceSpec
@@ -67,7 +67,8 @@ def mtlx_uses(
         return uses, remarks
     own = trace_input(surface, named(main, 0.0), time, gray=False)
     for name in (spec.color, *spec.colors):
-        if name in uses or giver(surface, name) is None:
+        output = None if name in uses else giver(surface, name)
+        if output is None:
             continue
         other = trace_input(surface, named(name, 0.0), time, gray=False, base=given)
         if isinstance(other, Stylized):
@@ -78,6 +79,8 @@ def mtlx_uses(
                 remarks.append(kept_remark(surface, name, main))
             else:
                 uses[name] = found if found.raw else _both(shown, found)
+        elif (related := trace_relation(given, output, time)) is not None:
+            uses[name] = _both(shown, related)
     return uses, remarks
 
 

@@ -42,6 +42,7 @@ __all__ = [
     "read_mtlx_inputs",
     "read_weight",
     "trace_input",
+    "trace_relation",
 ]
 
 Float32 = NDArray[np.float32]
@@ -54,6 +55,15 @@ _COLORS = ("emissiveColor", "specularColor")
 _COMPONENTS = {"GfVec3f": 3, "GfVec4f": 4}
 """Of outputs that a colour comes from, by the type of their values."""
 _PROBE = 0.5
+_PROBES = (
+    (0.1, 0.5, 0.9, 1.0),
+    (0.9, 0.2, 0.4, 1.0),
+    (0.3, 0.8, 0.1, 1.0),
+    (0.6, 0.6, 0.6, 1.0),
+    (0.2, 0.3, 0.7, 1.0),
+)
+"""Colours of an image that no factor and offset explains by chance."""
+_LEAST_SPAN, _SAME = 1e-3, 1e-4
 _UNSCALED = (Constant(1.0), Constant((1.0, 1.0, 1.0)))
 
 
@@ -269,12 +279,7 @@ def trace_input(
     except (ValueError, LookupError):
         return Untraced("what feeds it has inputs that do not fit each other.")
     first = images[0]
-    one = all(
-        (read.resolved_path, read.wrap, read.color_space, read.placement.primvar)
-        == (first.resolved_path, first.wrap, first.color_space, first.placement.primvar)
-        and read.placement.equals(first.placement)
-        for read in images
-    )
+    one = all(_reads_alike(read, first) for read in images)
     known = first.color_space in PLAIN_SPACES
     if not one or not known or not np.allclose(half, start + _PROBE * steps.sum(axis=0), atol=1e-5):
         return Untraced("what feeds it is more than one image with a factor and an offset.")
@@ -306,6 +311,43 @@ def _trace_stylized(probe: Any, components: int) -> Stylized | None:
         return None
     values = [round(float(number), 6) for number in (*scale, *black)]
     return Stylized((values[0], values[1], values[2]), (values[3], values[4], values[5]))
+
+
+def trace_relation(base: Usd.Attribute, other: Usd.Attribute, time: Usd.TimeCode) -> Stylized | None:
+    """What ``other`` is of ``base`` where both come from one image: a factor and an offset on each channel.
+
+    They may read it by nodes of their own, in any colour space. None where they are related otherwise.
+    """
+    values: list[list[Float32]] = []
+    images: list[ImageRead] = []
+    try:
+        for value in _PROBES:
+            inputs = _ProbedInputs(np.array(value, dtype=np.float32))
+            values.append([evaluate(attribute, inputs, time)[:3] for attribute in (base, other)])
+            images += inputs.images
+        found = np.array(values, dtype=np.float64)
+    except (ObjectError, ValueError, LookupError):
+        return None
+    if not images or not all(_reads_alike(read, images[0]) for read in images) or found.shape[2:] != (3,):
+        return None
+    theirs, ours = found.swapaxes(0, 1)
+    spans = [np.ptp(side, axis=0) for side in (theirs, ours)]
+    if not np.isfinite(found).all() or min(spans[0]) < _LEAST_SPAN:
+        return None
+    steps = ((ours - ours.mean(0)) * (theirs - theirs.mean(0))).sum(0) / (theirs - theirs.mean(0)).var(0)
+    scale = steps / len(_PROBES)
+    bias = (ours - scale * theirs).mean(0)
+    if not scale.any() or np.abs(scale * theirs + bias - ours).max() > _SAME:
+        return None
+    numbers = [round(float(number), 6) for number in (*scale, *bias)]
+    return Stylized((numbers[0], numbers[1], numbers[2]), (numbers[3], numbers[4], numbers[5]))
+
+
+def _reads_alike(read: ImageRead, other: ImageRead) -> bool:
+    return (
+        (read.resolved_path, read.wrap, read.color_space, read.placement.primvar)
+        == (other.resolved_path, other.wrap, other.color_space, other.placement.primvar)
+    ) and read.placement.equals(other.placement)
 
 
 def _texture(read: ImageRead, start: Float32, steps: Float32) -> SourceInput:
