@@ -107,8 +107,10 @@ def _try(stage: Path, scratch: Path, label: str, counts: Counts, limit: int, sec
     for obj in contents.objects:
         material = UsdShade.Material.Get(opened, obj.material_path) if obj.material_path else None
         inputs = read_surface_inputs(material, obj, Usd.TimeCode.EarliestTime())
-        if len(inputs.shown) > 1 or len(inputs.live) > 1:
-            counts.many_inputs.append(f"{label}{obj.path}: {', '.join({**inputs.live, **inputs.shown})}")
+        if len(inputs.preview_uses) > 1 or len(inputs.live_uses) > 1:
+            counts.many_inputs.append(
+                f"{label}{obj.path}: {', '.join({**inputs.live_uses, **inputs.preview_uses})}"
+            )
         if obj.is_emitted:
             counts.emitted.append(f"{label}{obj.path}")
     end = time.monotonic() + seconds

@@ -24,13 +24,13 @@ def kept_remark(surface: UsdShade.Shader, name: str, main: str) -> str:
 
 
 def preview_uses(
-    surface: UsdShade.Shader, spec: SurfaceSpec, main: str, shown: Stylized, time: Usd.TimeCode
+    surface: UsdShade.Shader, spec: SurfaceSpec, main: str, use: Stylized, time: Usd.TimeCode
 ) -> _Uses:
     """The inputs of a UsdPreviewSurface that read the image which its input ``main`` reads.
 
-    shown: what of the sum ``main`` shows. spec: of the surface.
+    use: what of the sum ``main`` shows. spec: of the surface.
     """
-    uses = {main: shown}
+    uses = {main: use}
     remarks: list[str] = []
     given = producer(surface, main)
     if given is None or producing_shader(given) is None:
@@ -40,27 +40,27 @@ def preview_uses(
         if other is None:
             continue
         if other.GetPath() == given.GetPath() or _primvar(other, time) == _primvar(given, time) != "":
-            uses[name] = shown
+            uses[name] = use
             continue
         mine, theirs = trace_texture(given, time), trace_texture(other, time)
         if mine is None or theirs is None or not is_same_image(mine, theirs):
             continue
         found = use_of(mine, theirs)
-        if found is None or (found.raw and not shown.is_plain):
+        if found is None or (found.raw and not use.is_plain):
             remarks.append(kept_remark(surface, name, main))
         else:
-            uses[name] = found if found.raw else _both(shown, found)
+            uses[name] = found if found.raw else _both(use, found)
     return uses, remarks
 
 
 def mtlx_uses(
-    surface: UsdShade.Shader, spec: SurfaceSpec, main: str, shown: Stylized, time: Usd.TimeCode
+    surface: UsdShade.Shader, spec: SurfaceSpec, main: str, use: Stylized, time: Usd.TimeCode
 ) -> _Uses:
     """As `preview_uses`, of a MaterialX surface, whose graphs are followed.
 
     An input that is ``main`` times a factor plus an offset, channel by channel, shows the sum so.
     """
-    uses = {main: shown}
+    uses = {main: use}
     remarks: list[str] = []
     given = producer(surface, main)
     if given is None or producing_shader(given) is None:
@@ -72,20 +72,20 @@ def mtlx_uses(
             continue
         other = trace_input(surface, named(name, 0.0), time, gray=False, base=given)
         if isinstance(other, Stylized):
-            uses[name] = _both(shown, other)
+            uses[name] = _both(use, other)
         elif isinstance(own, Texture) and isinstance(other, Texture) and is_same_image(own, other):
             found = use_of(own, other)
-            if found is None or (found.raw and not shown.is_plain):
+            if found is None or (found.raw and not use.is_plain):
                 remarks.append(kept_remark(surface, name, main))
             else:
-                uses[name] = found if found.raw else _both(shown, found)
+                uses[name] = found if found.raw else _both(use, found)
         elif (related := trace_relation(given, output, time)) is not None:
-            uses[name] = _both(shown, related)
+            uses[name] = _both(use, related)
     return uses, remarks
 
 
-def _both(shown: Stylized, other: Stylized) -> Stylized:
-    return shown.then(other.scale, other.bias)
+def _both(use: Stylized, other: Stylized) -> Stylized:
+    return use.then(other.scale, other.bias)
 
 
 def giver(surface: UsdShade.Shader, name: str) -> Usd.Attribute | None:

@@ -36,11 +36,11 @@ class SurfaceInputs:
     preview: UsdShade.Shader | None = None
     """The UsdPreviewSurface that stays in the preview network; None where ours takes ``inputs``."""
     inputs: Mapping[str, SourceInput] = field(default_factory=dict)
-    """By their names on a UsdPreviewSurface, without those of ``shown``; empty where no surface of ours takes
+    """By their names on a UsdPreviewSurface, without ``preview_uses``; empty where no surface of ours takes
     them."""
-    shown: Mapping[str, Stylized] = field(default_factory=lambda: {_DIFFUSE: Stylized()})
+    preview_uses: Mapping[str, Stylized] = field(default_factory=lambda: {_DIFFUSE: Stylized()})
     """The inputs of a UsdPreviewSurface that show the stylised sum."""
-    live: Mapping[str, Stylized] = field(default_factory=dict)
+    live_uses: Mapping[str, Stylized] = field(default_factory=dict)
     """The same of the source's own MaterialX surface; empty where it has none. The first is what T comes
     from."""
     remarks: Sequence[str] = ()
@@ -79,16 +79,16 @@ def read_surface_inputs(
         )
     main = main.then((1.0 if scale is None else scale,) * 3)
     if preview is None:
-        shown = _in_place_of(inputs, source, main)
+        uses = _in_place_of(inputs, source, main)
         if source.is_emitted:
             inputs = {_DIFFUSE: Constant((0.0, 0.0, 0.0)), **inputs}
     else:
-        shown, others = _on_preview(preview, source, main, time)
+        uses, others = _on_preview(preview, source, main, time)
         remarks += others
     if source.uv_asked:
         inputs = {name: _renamed(value, source) for name, value in inputs.items()}
-    rest = {name: value for name, value in inputs.items() if name not in shown}
-    return SurfaceInputs(spec, preview, rest, shown, live, remarks)
+    rest = {name: value for name, value in inputs.items() if name not in uses}
+    return SurfaceInputs(spec, preview, rest, uses, live, remarks)
 
 
 def _divisor(source: StageObject) -> float:

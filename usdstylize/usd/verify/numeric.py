@@ -149,7 +149,7 @@ def _compare(
                 for name, use in _followed(inputs, selected).items()
             )
             yield Check("live", subject, error <= LIVE_TOLERANCE, f"differs by {error:.5f} at most")
-        textures = {name: _baked_texture(selected, name) for name in inputs.shown}
+        textures = {name: _baked_texture(selected, name) for name in inputs.preview_uses}
         if any(textures.values()):
             found: list[Check] = []
             with errors_as_check(found, "bake", subject):
@@ -159,7 +159,7 @@ def _compare(
                         detail = f"inputs:{name} does not show the bake any more; run again with --force."
                         found.append(Check("bake", subject, False, detail))
                         continue
-                    use = inputs.shown[name]
+                    use = inputs.preview_uses[name]
                     error = max(error, difference(_read_baked(texture, obj.tiles), use))
                     found += [Check("bake", subject, False, detail) for detail in misplaced(texture, obj)]
                 found.append(
@@ -199,14 +199,16 @@ def _used(total: NDArray[np.float32], use: Stylized) -> NDArray[np.float32]:
 
 def _followed(inputs: SurfaceInputs, material: UsdShade.Material) -> Mapping[str, Stylized]:
     """The inputs of the live surface that show the sum, but for those that our nodes share it out to."""
-    if inputs.live:
-        return inputs.live
+    if inputs.live_uses:
+        return inputs.live_uses
     surface = material.ComputeSurfaceSource("mtlx")[0]
     diffuse = surface.GetInput("diffuseColor")
     givers = diffuse.GetValueProducingAttributes() if diffuse else []
     is_shared_out = any(giver.GetPrim().GetName() == DIFFUSE_SHARE for giver in givers)
     return {
-        name: use for name, use in inputs.shown.items() if not (is_shared_out and name == "specularColor")
+        name: use
+        for name, use in inputs.preview_uses.items()
+        if not (is_shared_out and name == "specularColor")
     }
 
 

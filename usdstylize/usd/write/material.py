@@ -120,7 +120,7 @@ def write_material(
             dial.customData = {"range": dict(zip(("min", "max"), DIAL_RANGE, strict=True))}
             dial.SetInfo("limits", {"soft": _limits(_USUAL), "hard": _limits(DIAL_RANGE)})
         if inputs.spec is not None and inputs.spec.live == "source":
-            write_mtlx(layer, variant, source, inputs.spec, inputs.live, stage, textures.offsets, time)
+            write_mtlx(layer, variant, source, inputs.spec, inputs.live_uses, stage, textures.offsets, time)
         else:
             remarks += _write_live(layer, variant, path, source, material, inputs, textures, folder)
         write_version(variant, material)
@@ -222,9 +222,9 @@ def _write_live(
         inside = add_input(graph.spec, offset.dial, _Types.Float, outside).path
         styles.append((offset, inside.StripAllVariantSelections()))
     total = write_base_color(graph, source, textures.base, textures.transfer, styles)
-    shown = {name: write_use(graph, name, total, use) for name, use in inputs.shown.items()}
+    colors = {name: write_use(graph, name, total, use) for name, use in inputs.preview_uses.items()}
     place = variant.path.AppendChild(free_name("StylizedSurface", taken))
-    shader, remarks = write_surface(graph, place, path, inputs.inputs, shown, folder)
+    shader, remarks = write_surface(graph, place, path, inputs.inputs, colors, folder)
     add_output(variant, "mtlx:surface", _Types.Token, shader.output())
     return remarks
 

@@ -43,7 +43,7 @@ def write_mtlx(
     """Write the live network of an object whose surface is a MaterialX one, into its style variant.
 
     variant: of our Material, which references the source's and has the dials of ``offsets``.
-    spec: of the source's surface. uses: its inputs that show the sum (`SurfaceInputs.live`). stage: the
+    spec: of the source's surface. uses: its inputs that show the sum (`SurfaceInputs.live_uses`). stage: the
     source's. offsets: what is added to T.
     """
     material = UsdShade.Material.Get(stage, source.material_path)

@@ -90,11 +90,13 @@ def write_preview(
         target = below(variant.path, surface.GetPath().MakeRelativePath(own))
         siblings = {child.GetName() for child in surface.GetPrim().GetParent().GetAllChildren()}
         over = prim_spec(layer, target)
-        for name, baked in _baked(layer, target.GetParentPath(), source, textures, siblings, inputs.shown):
+        for name, baked in _baked(
+            layer, target.GetParentPath(), source, textures, siblings, inputs.preview_uses
+        ):
             item = surface.GetInput(name)
             add_input(over, name, item.GetTypeName() if item else _Types.Color3f, baked)
         return []
-    colors = dict(_baked(layer, variant.path, source, textures, set(), inputs.shown))
+    colors = dict(_baked(layer, variant.path, source, textures, set(), inputs.preview_uses))
     plain = _plain_surface(layer, variant.path, colors)
     add_output(variant, "surface", _Types.Token, plain.output("surface"))
     if surface is None or own is None:
@@ -110,7 +112,7 @@ def _baked(
     source: StageObject,
     textures: Textures,
     taken: set[str],
-    shown: Mapping[str, Stylized],
+    uses: Mapping[str, Stylized],
 ) -> Iterator[tuple[str, Sdf.Path]]:
     """For each of the inputs, the rgb of a UsdUVTexture of the bake, with coordinates like the source's.
 
@@ -118,7 +120,7 @@ def _baked(
     """
     st = _coordinates(layer, parent, "Stylized", source.uv_primvar, source.uv_transform, taken)
     outputs: dict[Stylized, Sdf.Path] = {}
-    for name, use in shown.items():
+    for name, use in uses.items():
         if use not in outputs:
             label = f"{BAKE}{f'_{name}' if outputs else ''}"
             place = parent.AppendChild(free_name(label, taken))

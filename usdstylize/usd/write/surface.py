@@ -63,23 +63,23 @@ def write_surface(
     path: Sdf.Path,
     material: Sdf.Path,
     inputs: Mapping[str, SourceInput],
-    shown: Mapping[str, Sdf.Path],
+    colors: Mapping[str, Sdf.Path],
     layer_folder: Path,
 ) -> tuple[Node, list[str]]:
     """The MaterialX surface shader at ``path``, and remarks on what could not be translated.
 
     material: our Material in the composed scene, whose interface inputs are connected to.
-    shown: outputs of ``graph`` that carry the stylised colour, by the inputs that take them.
+    colors: outputs of ``graph`` that carry the stylised colour, by the inputs that take them.
     """
     remarks: list[str] = []
-    folded = _FOLDED if _needs_specular_workflow(inputs, shown) else ()
+    folded = _FOLDED if _needs_specular_workflow(inputs, colors) else ()
 
     def read(name: str, kind: str) -> Any:
         source = inputs.get(name)
         return write_value(graph, material, name, kind, source, layer_folder, remarks, inside=name in folded)
 
     values = {name: value for name, kind in _KINDS.items() if (value := read(name, kind)) is not None}
-    values |= shown
+    values |= colors
     if "diffuseColor" not in values:
         values["diffuseColor"] = read("diffuseColor", "color3") or Gf.Vec3f(0)
     if folded:
@@ -96,7 +96,7 @@ def write_surface(
     return surface, remarks
 
 
-def _needs_specular_workflow(inputs: Mapping[str, SourceInput], shown: Collection[str]) -> bool:
+def _needs_specular_workflow(inputs: Mapping[str, SourceInput], colors: Collection[str]) -> bool:
     """Whether MaterialX's definition of the surface differs from UsdPreviewSurface for these inputs.
 
     It ignores occlusion. A surface that is metal in part reflects too much, since metalness counts once
@@ -111,7 +111,7 @@ def _needs_specular_workflow(inputs: Mapping[str, SourceInput], shown: Collectio
     if _is_specular(inputs):
         reflected = inputs.get("specularColor")
         faint = isinstance(reflected, Constant) and np.max(reflected.value) <= _FAINT
-        return "specularColor" in shown or not (faint or reflected is None)
+        return "specularColor" in colors or not (faint or reflected is None)
     return metal
 
 
