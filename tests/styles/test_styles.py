@@ -3,6 +3,7 @@
 import io
 import re
 import struct
+import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
@@ -349,6 +350,19 @@ def test_a_damaged_image_is_named(style_folder: Path, suffix: str, damage: str) 
     broken = {"truncated": whole[: len(whole) // 2], "garbage": b"no image" * 99, "empty": b""}[damage]
     (style_folder / f"z.{suffix}").write_bytes(broken)
     with pytest.raises(StyleSetError, match=rf"z\.{suffix} cannot be decoded"):
+        load(style_folder)
+
+
+def test_postscript_named_png_is_never_run(style_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow knows it by its first bytes, and has Ghostscript run it."""
+
+    def run(*arguments: Any, **options: Any) -> None:
+        raise AssertionError(f"{arguments} was run")
+
+    monkeypatch.setattr(subprocess, "Popen", run)
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 128 128\n%%EndComments\n(out) print\nshowpage\n"
+    (style_folder / "z.png").write_bytes(program)
+    with pytest.raises(StyleSetError, match=r"z\.png cannot be decoded, it is none of BMP, JPEG, PNG"):
         load(style_folder)
 
 

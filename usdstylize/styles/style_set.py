@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from PIL import Image, ImageCms, ImageColor, ImageOps
+from PIL import Image, ImageCms, ImageColor, ImageOps, UnidentifiedImageError
 
 from usdstylize.errors import PaletteError, StyleSetError
 from usdstylize.model.objects import Float32, StyleImage, StyleSet
@@ -20,6 +20,8 @@ from usdstylize.model.objects import Float32, StyleImage, StyleSet
 __all__ = ["from_files", "hex_colors", "load"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+"""What Pillow tries. It knows others by their first bytes, and has Ghostscript run what is PostScript."""
 SMALLEST_SIDE = 64
 """Pixels; below it a feature map of the encoders has no neighbourhood left to match."""
 MOST_COLORS = 64
@@ -173,7 +175,7 @@ def _read_image(path: Path, read: Callable[[Path], bytes]) -> StyleImage:
         with warnings.catch_warnings():
             # Scans of paintings exceed Pillow's size for a warning; its limit for an error stands.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as file:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as file:
                 file.load()
                 image = _as_srgb(ImageOps.exif_transpose(file), path)
     except StyleSetError:
@@ -181,6 +183,11 @@ def _read_image(path: Path, read: Callable[[Path], bytes]) -> StyleImage:
     except Image.DecompressionBombError as error:
         raise StyleSetError(
             f"{path} is too large to be read safely; scale it to 8192 pixels or fewer."
+        ) from error
+    except UnidentifiedImageError as error:
+        known = ", ".join(_FORMATS)
+        raise StyleSetError(
+            f"{path} cannot be decoded, it is none of {known} or corrupt; replace or remove it."
         ) from error
     except Exception as error:  # Pillow's decoders raise whatever the broken bytes lead them into
         raise StyleSetError(

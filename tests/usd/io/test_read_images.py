@@ -382,6 +382,13 @@ def test_a_display_window_that_is_too_large_is_refused_before_it_is_filled(tmp_p
     assert "30000 by 30000" in reason
 
 
+def test_a_file_whose_name_makes_an_image_of_it_is_refused(tmp_path: Path) -> None:
+    """OpenImageIO's format `null` takes any file of that ending for a picture."""
+    (tmp_path / "T.null").write_bytes(b"no picture")
+    assert oiio.ImageInput.open(str(tmp_path / "T.null")) is not None
+    assert "is a null image, which is not read" in why_skipped(write_stage(tmp_path, "T.null"))
+
+
 def test_a_data_window_that_shows_nothing_is_refused(tmp_path: Path) -> None:
     write_oiio(tmp_path / "T.exr", HALF[..., :3], display=(100, 0, 16, 16))
     assert "outside its display window" in why_skipped(write_stage(tmp_path, "T.exr"))

@@ -36,6 +36,10 @@ MAX_IMAGE_SIDE = 16384
 MAX_CODE = {"uint8": 255, "uint16": 65535}
 """The code of 1.0 in each integer format."""
 
+_FORMATS = {"bmp", "cineon", "dds", "dpx", "gif", "hdr", "iff", "jpeg", "jpeg2000", "jpegxl", "openexr"} | {
+    "png", "pnm", "psd", "rla", "sgi", "targa", "tiff", "webp",
+}  # fmt: skip
+"""Those of OpenImageIO that are read. One of the others makes an image of any size out of a mere name."""
 _BIT_DEPTHS: dict[str, BitDepth] = {
     "uint8": "uint8",
     "uint16": "uint16",
@@ -203,6 +207,11 @@ def _opened(resolved_path: str) -> Iterator[Any]:
                 f"Texture {resolved_path} is not an image that OpenImageIO opens ({reason}); export it again."
             )
         try:
+            if image.format_name() not in _FORMATS:
+                raise TextureError(
+                    f"Texture {resolved_path} is a {image.format_name()} image, which is not read; export "
+                    "it as PNG or EXR."
+                )
             yield image
         finally:
             image.close()
