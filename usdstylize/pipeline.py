@@ -42,7 +42,10 @@ def inspect(stage_path: str | Path, options: StageOptions | None = None) -> Stag
     """
     with interrupts.cooperative():
         contents = read_stage(Path(stage_path), options or StageOptions())
-        remark = write.result_remark(Path(stage_path))
+        try:
+            remark = write.result_remark(Path(stage_path))
+        except OutputError as error:  # it was a result, and somebody has damaged it
+            remark = str(error)
         return replace(contents, skipped=(Skipped("/", remark), *contents.skipped)) if remark else contents
 
 

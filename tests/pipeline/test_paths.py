@@ -39,6 +39,7 @@ CALLS: dict[str, tuple[Any, Any]] = {
     "select": (lambda result: usdstylize.select(str(result), "original"), 2),
     "mix": (refused_mix, "tiny.stylized.usda holds the style ink_stripes alone"),
     "verify": (lambda result: usdstylize.verify(str(result)).failed, ()),
+    "dial": (lambda result: len(usdstylize.dial(str(result), 0.5).objects), 2),
     "show_in_session": (lambda result: in_session(result, usdstylize.show_in_session), ["tiny.style.usda"]),
     "hide_in_session": (lambda result: in_session(result, usdstylize.hide_in_session), []),
 }
