@@ -3,7 +3,7 @@
 import numpy as np
 from pxr import Sdf, Usd, UsdGeom, UsdShade, Vt
 
-from usdstylize.errors import MeshError
+from usdstylize.errors import MaterialError, MeshError
 from usdstylize.model.objects import NewUVs, StageObject
 from usdstylize.usd.shading.inputs import input_value, producer, shader_id
 from usdstylize.usd.shading.placement import DEFAULT_UVS, UV_READERS
@@ -49,7 +49,8 @@ def rename_uvs(
 ) -> None:
     """Let every reader of ``source.uv_asked`` read ``source.uv_primvar``, in this variant alone.
 
-    variant: of our Material, which references ``material``, the source's.
+    variant: of our Material, which references ``material``, the source's. Raises MaterialError where a
+    reader's name is no text.
     """
     own = material.GetPath()
 
@@ -63,6 +64,11 @@ def rename_uvs(
             attribute = producer(node, UV_READERS[identifier])
             name = str(input_value(node, UV_READERS[identifier], time, "")).removeprefix("primvars:")
             if attribute is not None and name == source.uv_asked:
+                if attribute.GetTypeName() not in (_Types.String, _Types.Token):
+                    raise MaterialError(
+                        f"{attribute.GetPath()} is a {attribute.GetTypeName()}, which names no primvar; "
+                        "author a string."
+                    )
                 # Where an interface names them, it is the interface that changes.
                 spec = prim_spec(layer, here(attribute.GetPrim().GetPath()))
                 key = attribute.GetName().removeprefix("inputs:")
