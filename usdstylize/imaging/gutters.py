@@ -64,8 +64,9 @@ def continue_sum(
 ) -> Float32:
     """T_S (H, H, 3) with gutters in which T + T_S goes on as on the surface: filled(T + T_S) - T.
 
-    Then no filter and no mip level mixes what the source has there into the surface. style: T_S. base: T,
-    (H, H, 3) sRGB-encoded. uvs: (F, 3, 2), of any range; covered: (H, H) bool, the texels that they touch.
+    Then no filter and no mip level mixes what the source has there into the surface. style: T_S, signed, a
+    difference of sRGB-encoded values. base: T, (H, H, 3) sRGB-encoded. Row 0 of all is the top. uvs:
+    (F, 3, 2), of any range; covered: (H, H) bool, the texels that they touch.
     base_texel: how many texels of T_S one of T's own is wide. The sum is that of the nearest texel that is
     far enough inside for no filter of T to read a gutter there. A texel that is touched, but not at its
     centre, is a gutter where T is not the island's own there.

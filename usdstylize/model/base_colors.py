@@ -139,6 +139,12 @@ class ConstantColor:
     divisor: float = 1.0
     """The surface has this many times T: light that it emits may be brighter than 1."""
 
+    def dimmed(self) -> "ConstantColor":
+        """The same light with no channel above 1, the rest of it in ``divisor``."""
+        brightest = max(1.0, *self.linear)
+        red, green, blue = (value / brightest for value in self.linear)
+        return ConstantColor((red, green, blue), brightest)
+
 
 @dataclass(frozen=True)
 class DisplayColor:

@@ -19,7 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from usdstylize.model.affine_uvs import UVTransform
-from usdstylize.model.base_colors import PLAIN, BaseColor, GraphColor, TextureFile, Transfer, Wrap
+from usdstylize.model.base_colors import (
+    PLAIN,
+    BaseColor,
+    ConstantColor,
+    GraphColor,
+    TextureFile,
+    Transfer,
+    Wrap,
+)
 
 __all__ = [
     "FileHash",
@@ -151,6 +159,11 @@ class StageObject:
         if isinstance(self.base, TextureFile | GraphColor):
             return self.base.wrap_s, self.base.wrap_t
         return "repeat", "repeat"
+
+    @property
+    def divisor(self) -> float:
+        """The surface has this many times T; more than 1 only where it emits brighter light."""
+        return self.base.divisor if isinstance(self.base, ConstantColor | GraphColor) else 1.0
 
     @property
     def wears_another_look(self) -> bool:

@@ -45,11 +45,11 @@ def preview_uses(
         mine, theirs = trace_texture(given, time), trace_texture(other, time)
         if mine is None or theirs is None or not is_same_image(mine, theirs):
             continue
-        found = use_of(mine, theirs)
-        if found is None or (found.raw and not use.is_plain):
+        found = _both(use, use_of(mine, theirs))
+        if found is None:
             remarks.append(kept_remark(surface, name, main))
         else:
-            uses[name] = found if found.raw else _both(use, found)
+            uses[name] = found
     return uses, remarks
 
 
@@ -71,21 +71,25 @@ def mtlx_uses(
         if output is None:
             continue
         other = trace_input(surface, named(name, 0.0), time, gray=False, base=given)
+        is_same = isinstance(own, Texture) and isinstance(other, Texture) and is_same_image(own, other)
         if isinstance(other, Stylized):
-            uses[name] = _both(use, other)
-        elif isinstance(own, Texture) and isinstance(other, Texture) and is_same_image(own, other):
-            found = use_of(own, other)
-            if found is None or (found.raw and not use.is_plain):
-                remarks.append(kept_remark(surface, name, main))
-            else:
-                uses[name] = found if found.raw else _both(use, found)
-        elif (related := trace_relation(given, output, time)) is not None:
-            uses[name] = _both(use, related)
+            found = _both(use, other)
+        elif isinstance(own, Texture) and isinstance(other, Texture) and is_same:
+            found = _both(use, use_of(own, other))
+        else:
+            found = _both(use, trace_relation(given, output, time))
+        if found is not None:
+            uses[name] = found
+        elif is_same:
+            remarks.append(kept_remark(surface, name, main))
     return uses, remarks
 
 
-def _both(use: Stylized, other: Stylized) -> Stylized:
-    return use.then(other.scale, other.bias)
+def _both(use: Stylized, other: Stylized | None) -> Stylized | None:
+    """``other`` of what shows ``use`` of the sum, as one use of it; None where there is none."""
+    if other is None or (other.raw and not use.is_plain):
+        return None
+    return other if other.raw else use.then(other.scale, other.bias)
 
 
 def giver(surface: UsdShade.Shader, name: str) -> Usd.Attribute | None:

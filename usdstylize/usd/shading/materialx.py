@@ -106,9 +106,7 @@ def _emitted(
         return None
     base = found.base
     if isinstance(base, ConstantColor):
-        brightest = max(1.0, *base.linear)
-        red, green, blue = (value / brightest for value in base.linear)
-        base = ConstantColor((red, green, blue), brightest)
+        base = base.dimmed()
     elif isinstance(base, GraphColor):
         attribute = prim.GetStage().GetAttributeAtPath(base.attribute)
         # A graph may turn its images about: it is brightest where they are white or where they are black.

@@ -11,13 +11,13 @@ from typing import Literal
 
 from pxr import Sdf, Usd, UsdShade
 
-from usdstylize.errors import MaterialError, ObjectError, TextureError
+from usdstylize.errors import MaterialError, ObjectError
 from usdstylize.model.affine_uvs import UVTransform, rotation_matrix, same_uvs
 from usdstylize.model.base_colors import ConstantColor, TextureFile
 from usdstylize.usd.io.images import read_header
 from usdstylize.usd.io.primvars import find_primvar, uv_primvars
 from usdstylize.usd.io.udim import is_udim, read_tile_headers, resolve_tiles, tile_files
-from usdstylize.usd.shading.inputs import animation_remarks, input_value, numbers, producer
+from usdstylize.usd.shading.inputs import animation_remarks, input_value, numbers, producer, unresolved
 from usdstylize.usd.shading.surface_spec import SurfaceSpec, TracedColor, emission_note, is_black
 from usdstylize.usd.shading.textures import encoding_of
 
@@ -127,9 +127,7 @@ def _map(shader: UsdShade.Shader, name: str, time: Usd.TimeCode) -> tuple[Textur
     if is_udim(asset.path):
         resolved, tiles = resolve_tiles(producer(shader, name), asset.path, time)
     if not resolved:
-        raise TextureError(
-            f"Texture {asset.path} of {path} does not resolve; restore the file or fix the path."
-        )
+        raise unresolved(asset.path, shader)
     header = read_header(resolved) if not tiles else read_tile_headers(tile_files(resolved, tiles))
     space = _authored_space(shader, name)
     if space not in _COLOR_SPACES:

@@ -61,9 +61,7 @@ def trace_preview(
         return diffuse
     base = emitted.base
     if isinstance(base, ConstantColor):
-        brightest = max(1.0, *base.linear)
-        red, green, blue = (value / brightest for value in base.linear)
-        base = ConstantColor((red, green, blue), brightest)
+        base = base.dimmed()
     elif isinstance(base, TextureFile):
         base = replace(base, scale=TextureFile.scale, bias=TextureFile.bias)
     notes = (*emitted.notes, emission_note(surface, spec))

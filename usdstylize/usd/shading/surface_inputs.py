@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 
 from pxr import Usd, UsdShade
 
-from usdstylize.model.base_colors import ConstantColor, GraphColor
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.color_uses import giver, mtlx_uses, preview_uses
 from usdstylize.usd.shading.mtlx_inputs import read_weight
@@ -63,7 +62,7 @@ def read_surface_inputs(
     color, weight = spec.input_of(source), spec.weight_of(source)
     remarks: list[str] = []
     live: Mapping[str, Stylized] = {}
-    main = Stylized().then((_divisor(source),) * 3)
+    main = Stylized().then((source.divisor,) * 3)
     if spec.live == "source":
         live, others = mtlx_uses(surface, spec, color, main, time)
         remarks += others
@@ -91,15 +90,11 @@ def read_surface_inputs(
     return SurfaceInputs(spec, preview, rest, uses, live, remarks)
 
 
-def _divisor(source: StageObject) -> float:
-    return source.base.divisor if isinstance(source.base, ConstantColor | GraphColor) else 1.0
-
-
 def _in_place_of(
     inputs: Mapping[str, SourceInput], source: StageObject, main: Stylized
 ) -> dict[str, Stylized]:
     """The inputs of a UsdPreviewSurface of ours that show the sum, and the rest are ``inputs``."""
-    divided = (_divisor(source),) * 3
+    divided = (source.divisor,) * 3
     found = {
         name: Stylized(raw=value.raw).then(divided).then(value.scale, value.bias)
         for name, value in inputs.items()

@@ -52,15 +52,13 @@ def write_base_color(
     return _stylized(graph, source, base, styles)
 
 
-def write_stylized_color(
-    graph: Graph, source: StageObject, base: Sdf.Path, styles: Styles, divisor: float = 1.0
-) -> Sum:
+def write_stylized_color(graph: Graph, source: StageObject, base: Sdf.Path, styles: Styles) -> Sum:
     """As `write_base_color`, of any base colour that the source's own graph gives.
 
-    base: the output that gives it, linear Rec.709, reachable inside ``graph``; it is ``divisor`` times T.
+    base: the output that gives it, linear Rec.709, reachable inside ``graph``.
     """
-    if divisor != 1.0:
-        base = graph.binary("BaseDivide", "multiply", "color3", base, 1.0 / divisor, by_float=True)
+    if source.divisor != 1.0:
+        base = graph.binary("BaseDivide", "multiply", "color3", base, 1.0 / source.divisor, by_float=True)
     return _stylized(graph, source, _encode(graph, base), styles)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from pxr import Gf, Sdf, Usd, UsdShade
 
-from usdstylize.model.base_colors import ConstantColor, GraphColor
 from usdstylize.model.objects import StageObject
 from usdstylize.usd.shading.inputs import producer, shader_id
 from usdstylize.usd.shading.nodes import color_to_linear
@@ -68,8 +67,7 @@ def write_mtlx(
         styles.append((offset, _scene(add_input(graph.spec, offset.dial, TYPES["float"], outside))))
     default = spec.default if main == spec.color else (spec.emission_default,) * 3
     base = add_input(graph.spec, "base", kinds[main], _base(surface, main, default, own, ours, time))
-    divisor = source.base.divisor if isinstance(source.base, ConstantColor | GraphColor) else 1.0
-    total = write_stylized_color(graph, source, _scene(base), styles, divisor)
+    total = write_stylized_color(graph, source, _scene(base), styles)
     colors = {
         name: add_output(
             graph.spec, "base" if name == main else name, TYPES["color3"], write_use(graph, name, total, use)

@@ -15,18 +15,18 @@ _RENAMED = "ND_normalmap"
 
 
 def write_version(variant: Sdf.PrimSpec, material: UsdShade.Material | None) -> None:
-    """Say it in a style's variant; without a version, readers take any network for one of 1.38.
+    """Write it into a style's variant; without a version, readers take any network for one of 1.38.
 
     material: the source's, whose own version stays. Where it has none and nodes of 1.38, it stays without.
     """
-    if material and (_is_said(material.GetPrim()) or _is_old(material.GetPrim())):
+    if material and (_has_version(material.GetPrim()) or _is_old(material.GetPrim())):
         return
     apply_schema(variant, _SCHEMA)
     Sdf.AttributeSpec(variant, _VERSION, Sdf.ValueTypeNames.String).default = _OURS
 
 
-def _is_said(material: Usd.Prim) -> bool:
-    """Whether the source says a version. usdMtlx says that of a document, where a client has it."""
+def _has_version(material: Usd.Prim) -> bool:
+    """Whether the source has a version. usdMtlx gives one to a document, where a client has it."""
     if any(".mtlx" in spec.layer.identifier for spec in material.GetPrimStack()):
         return True
     # usd-core does not know the schema, so that it is in none of a prim's applied schemas.
